@@ -1,0 +1,21 @@
+/**
+ * Why notifications may have been missed:
+ *
+ * - `start`: this consumer begins to listen now; what was sent before is not known to it.
+ * - `reconnect`: the listening connection was lost and is back.
+ */
+export type PgGapReason = 'start' | 'reconnect';
+
+/**
+ * A stretch in which notifications of a channel may have been lost. It is announced after the server has
+ * acknowledged that it listens again, and before the first notification that follows: a consumer that reads the
+ * full state now misses nothing.
+ */
+export interface PgGap {
+  readonly channel: string;
+  readonly reason: PgGapReason;
+  /** The last moment at which the lost connection was known to be alive; absent when there was none before. */
+  readonly since?: Date;
+  /** When the server acknowledged that it listens (again). */
+  readonly until: Date;
+}

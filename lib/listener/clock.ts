@@ -1,0 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Time as the listener needs it; injected, so that a test can run it by hand. */
+export interface Clock {
+  /** Milliseconds of a clock that is never set back. */
+  now(): number;
+  /** Waits; rejects with an `AbortError` as soon as the signal is aborted. */
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  sleep: (milliseconds, signal) => delay(milliseconds, undefined, { signal }),
+};

@@ -1,0 +1,36 @@
+/**
+ * - `connecting`: started, and not listening yet.
+ * - `listening`: the server acknowledged what was wanted when the connection was made.
+ * - `reconnecting`: the connection was lost; nothing is received until it is back.
+ * - `closed`: not started, or shut down.
+ */
+export type PgNotifyState = 'connecting' | 'listening' | 'reconnecting' | 'closed';
+
+/** A failure as the status shows it: never a secret. */
+export interface PgNotifyFailure {
+  readonly message: string;
+  readonly at: Date;
+  /** PostgreSQL's error code, where the server sent one. */
+  readonly sqlState?: string;
+  /** `host:port` of the server, where it is known. */
+  readonly endpoint?: string;
+}
+
+/** How a registration is doing, at one moment. */
+export interface PgNotifyStatus {
+  readonly state: PgNotifyState;
+  /** When it came into this state. */
+  readonly since: Date;
+  /** Failed attempts and losses since it last listened. */
+  readonly attempts: number;
+  /** The last failure; kept after the recovery. */
+  readonly lastFailure?: PgNotifyFailure;
+  readonly channels: {
+    /** How many channels have at least one consumer. */
+    readonly wanted: number;
+    /** For how many the server has acknowledged LISTEN on the current connection. */
+    readonly acknowledged: number;
+  };
+  /** The listening backend's pid, as the server announced it at connect. */
+  readonly processId?: number;
+}

@@ -1,0 +1,21 @@
+import { Module } from '@nestjs/common';
+import type { DynamicModule, FactoryProvider } from '@nestjs/common';
+import type { PgChannel } from './channel/pg-channel.js';
+import type { PgNotifyService } from './pg-notify.service.js';
+import { getPgChannelToken, getPgNotifyToken } from './pg-notify.tokens.js';
+
+/**
+ * Makes the streams of channels injectable; use it as `PgNotifyModule.forFeature()`. It is a class of its own because
+ * Nest gives every dynamic module of a class what its decorator lists.
+ */
+@Module({})
+export class PgNotifyFeatureModule {
+  static forChannels(channels: readonly (string | PgChannel)[], name?: string): DynamicModule {
+    const providers = channels.map((channel): FactoryProvider => ({
+      provide: getPgChannelToken(channel, name),
+      useFactory: (service: PgNotifyService) => service.listen(channel),
+      inject: [getPgNotifyToken(name)],
+    }));
+    return { module: PgNotifyFeatureModule, providers, exports: providers.map(({ provide }) => provide) };
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * What went wrong:
+ *
+ * - `configuration`: an option, a decorator or the wiring of the modules is wrong; retrying never helps.
+ * - `channel`: a channel name that PostgreSQL would refuse or silently cut.
+ * - `payload`: a payload that cannot be sent, or one that was received and cannot be decoded.
+ * - `connection`: a connection could not be opened, or was lost.
+ * - `publish`: a notification was not, or perhaps not, committed; see {@link PgNotifyError.outcome}.
+ * - `handler`: a decorated method threw or rejected.
+ * - `closed`: the registration has been closed.
+ */
+export type PgNotifyErrorKind =
+  'configuration' | 'channel' | 'payload' | 'connection' | 'publish' | 'handler' | 'closed';
+
+/** The facts that an error carries besides its message. Never a password, a connection string or a payload. */
+export interface PgNotifyErrorDetails {
+  /** The channel that it is about. */
+  readonly channel?: string;
+  /** PostgreSQL's five-character error code, where the server sent one. */
+  readonly sqlState?: string;
+  /** `host:port` of the server, or the directory of its Unix socket. */
+  readonly endpoint?: string;
+  /** For a `connection` error: true when trying again with the same settings cannot help (wrong password, …). */
+  readonly permanent?: boolean;
+  /** For a `publish` error: `not-sent` is safe to send again; `unknown` may have been committed. */
+  readonly outcome?: 'not-sent' | 'unknown';
+  /** For a `channel` or `payload` error: the size that was found, in bytes. */
+  readonly size?: number;
+  /** For a `channel` or `payload` error: the size that PostgreSQL allows, in bytes. */
+  readonly limit?: number;
+  /** The error behind it; left out where it may hold settings of the connection. */
+  readonly cause?: unknown;
+}
+
+/**
+ * Every error that this module throws, rejects with or logs. The message names the thing and the remedy; the
+ * other properties are for programs.
+ */
+export class PgNotifyError extends Error implements PgNotifyErrorDetails {
+  readonly kind: PgNotifyErrorKind;
+  declare readonly channel?: string;
+  declare readonly sqlState?: string;
+  declare readonly endpoint?: string;
+  declare readonly permanent?: boolean;
+  declare readonly outcome?: 'not-sent' | 'unknown';
+  declare readonly size?: number;
+  declare readonly limit?: number;
+
+  constructor(kind: PgNotifyErrorKind, message: string, { cause, ...details }: PgNotifyErrorDetails = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.kind = kind;
+    Object.assign(this, details);
+  }
+
+  override get name(): string {
+    return 'PgNotifyError';
+  }
+}
+
+/** The message of whatever was thrown: a library may throw strings, and code that reports must not fail on them. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,50 @@
+import { Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import type { PgChannel } from './channel/pg-channel.js';
+import { PgNotifyFeatureModule } from './pg-notify-feature.module.js';
+import { ConfigurableModuleClass } from './pg-notify.module-definition.js';
+import type { ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } from './pg-notify.module-definition.js';
+import { registrationProviders } from './pg-notify.providers.js';
+import { PgNotifyService } from './pg-notify.service.js';
+import { DEFAULT_REGISTRATION, getPgNotifyToken } from './pg-notify.tokens.js';
+
+/**
+ * PostgreSQL LISTEN/NOTIFY for an application. Import `forRoot()` or `forRootAsync()` once per database, in the root
+ * module: it is global. Import `forFeature()` wherever a channel's stream is injected.
+ */
+@Module({})
+export class PgNotifyModule extends ConfigurableModuleClass {
+  /**
+   * Registers a database: one dedicated connection that listens, and one that sends.
+   *
+   * The options are checked when the application is created; a mistake is a PgNotifyError of kind `configuration`.
+   */
+  static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
+    return registration(options.name, super.forRoot(options));
+  }
+
+  /** As {@link forRoot}, with options from a factory, a class or an existing provider. `name` stands beside them. */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return registration(options.name, super.forRootAsync(options));
+  }
+
+  /**
+   * Makes the notifications of channels injectable in the importing module: `@InjectPgChannel(channel, name)`.
+   *
+   * @param name The registration that listens.
+   * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
+   */
+  static forFeature(channels: readonly (string | PgChannel)[], name?: string): DynamicModule {
+    return PgNotifyFeatureModule.forChannels(channels, name);
+  }
+}
+
+function registration(name: string = DEFAULT_REGISTRATION, definition: DynamicModule): DynamicModule {
+  return {
+    ...definition,
+    imports: [...(definition.imports ?? []), DiscoveryModule],
+    providers: [...(definition.providers ?? []), ...registrationProviders(name)],
+    exports: name === DEFAULT_REGISTRATION ? [PgNotifyService, getPgNotifyToken(name)] : [getPgNotifyToken(name)],
+  };
+}

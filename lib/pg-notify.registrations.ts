@@ -1,0 +1,28 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { PgNotifyError } from './pg-notify.errors.js';
+import { PG_NOTIFY_REGISTRATION } from './pg-notify.tokens.js';
+
+/** The registrations of this application, read from Nest's container: two applications in one process share nothing. */
+@Injectable()
+export class PgNotifyRegistrations {
+  /** The names of all registrations of the application. */
+  readonly names: readonly string[];
+
+  /** @throws PgNotifyError of kind `configuration` when two registrations have this one's name. */
+  constructor(
+    @Inject(ModulesContainer) modules: ModulesContainer,
+    @Inject(PG_NOTIFY_REGISTRATION) readonly own: string,
+  ) {
+    this.names = [...modules.values()].flatMap(({ providers }) => {
+      const name: unknown = providers.get(PG_NOTIFY_REGISTRATION)?.instance;
+      return typeof name === 'string' ? [name] : [];
+    });
+    if (this.names.filter((name) => name === own).length > 1) {
+      throw new PgNotifyError(
+        'configuration',
+        `Two registrations have the name '${own}'. Import PgNotifyModule.forRoot() once per database, in the root module, and give each further database a name of its own: PgNotifyModule.forRoot({ name: 'analytics', … }).`,
+      );
+    }
+  }
+}

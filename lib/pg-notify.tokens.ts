@@ -1,0 +1,48 @@
+import { Inject } from '@nestjs/common';
+import { channelName } from './channel/pg-channel.js';
+import type { PgChannel } from './channel/pg-channel.js';
+
+/** The name of a registration that was given none. */
+export const DEFAULT_REGISTRATION = 'default';
+
+/** The name of the registration, inside its own module. */
+export const PG_NOTIFY_REGISTRATION = 'the name of a PgNotifyModule registration';
+
+/** The checked options with their defaults, inside the registration's own module. */
+export const PG_NOTIFY_RESOLVED_OPTIONS = 'the resolved options of a PgNotifyModule registration';
+
+/** The logger of the registration, inside its own module. */
+export const PG_NOTIFY_LOGGER = 'the logger of a PgNotifyModule registration';
+
+/**
+ * The injection token of a registration's {@link PgNotifyService}, for `moduleRef.get()` and for overrides in tests.
+ * It is a text because Nest prints it where it cannot be resolved: it says what to write then.
+ */
+export function getPgNotifyToken(name: string = DEFAULT_REGISTRATION): string {
+  const options = name === DEFAULT_REGISTRATION ? '…' : `name: '${name}', …`;
+  return `PgNotifyService of the registration '${name}' (it takes PgNotifyModule.forRoot({ ${options} }) in the root module)`;
+}
+
+/** The injection token of a channel's stream; like {@link getPgNotifyToken} it says what to write. */
+export function getPgChannelToken(channel: string | PgChannel, name: string = DEFAULT_REGISTRATION): string {
+  const args = name === DEFAULT_REGISTRATION ? '' : `, '${name}'`;
+  return `stream of the channel '${channelName(channel)}' (it takes PgNotifyModule.forFeature(['${channelName(channel)}']${args}) in the imports of this module)`;
+}
+
+/**
+ * Injects the {@link PgNotifyService} of a registration by its name. The default registration is injected by its class
+ * alone.
+ */
+export function InjectPgNotify(name?: string): PropertyDecorator & ParameterDecorator {
+  return Inject(getPgNotifyToken(name));
+}
+
+/**
+ * Injects the notifications of a channel as an Observable. The channel must be registered by
+ * `PgNotifyModule.forFeature([channel], name)` in the same module.
+ *
+ * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
+ */
+export function InjectPgChannel(channel: string | PgChannel, name?: string): PropertyDecorator & ParameterDecorator {
+  return Inject(getPgChannelToken(channel, name));
+}

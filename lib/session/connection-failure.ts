@@ -1,0 +1,64 @@
+import { PgNotifyError } from '../pg-notify.errors.js';
+
+/** What is known of an error that `pg`, Node or the server raised, without the settings it may drag along. */
+interface Failure {
+  readonly message: string;
+  readonly code: string | undefined;
+}
+
+/**
+ * Why no retry can help at the start of an application, by SQLSTATE
+ * (https://www.postgresql.org/docs/current/errcodes-appendix.html), and what to do.
+ */
+const PERMANENT_STATES: Readonly<Record<string, string>> = {
+  '28P01': 'Check the user and the password of the connection.',
+  '28000': 'Check the user of the connection, and the server’s pg_hba.conf.',
+  '3D000': 'Create the database, or correct its name in the connection.',
+  '42501': 'Grant CONNECT on the database to the role.',
+};
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  ...PERMANENT_STATES,
+  ECONNREFUSED: 'Is PostgreSQL running there?',
+  ENOTFOUND: 'Check the host name of the connection.',
+  '25006': 'This server is a standby, which cannot LISTEN: connect to the primary.',
+  '53300': 'Raise max_connections, or let something else use fewer connections.',
+};
+
+/** OpenSSL's and Node's codes for a certificate that does not hold: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_OSSL_|HOSTNAME_MISMATCH)/;
+const TLS_MESSAGE = /does not support SSL|establishing an SSL connection/;
+
+/** Something that opening or losing a session raised, as an error of kind `connection` that is safe to log. */
+export function connectionFailure(error: unknown, endpoint: string): PgNotifyError {
+  if (error instanceof PgNotifyError) return error;
+  const { message, code } = describe(error);
+  const sqlState = code !== undefined && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+  const tls = TLS_MESSAGE.test(message) || (code !== undefined && TLS_CODE.test(code));
+  const permanent = tls || message.startsWith('SASL') || (sqlState !== undefined && sqlState in PERMANENT_STATES);
+  const remedy = tls
+    ? 'Check the ssl settings of the connection and the certificate of the server; a connection is never made without what they ask for.'
+    : REMEDIES[code ?? ''];
+  const text = [`${endpoint}: ${message}${sqlState ? ` (SQLSTATE ${sqlState})` : ''}.`, remedy]
+    .filter(Boolean)
+    .join(' ');
+  return new PgNotifyError('connection', text, { endpoint, permanent, ...(sqlState && { sqlState }) });
+}
+
+/** `host:port`, or the socket's folder, of a client's parameters. */
+export function endpointOf({ host, port }: { host: string; port: number }): string {
+  return host.startsWith('/') ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** A message that quotes a URL may quote its password: `scheme://user:password@host` loses what stands before the @. */
+export function withoutCredentials(message: string): string {
+  return message.replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/]*@/gi, '$1***@');
+}
+
+function describe(error: unknown): Failure {
+  // Node tries every address of a host name, and then reports them together, without a message of its own.
+  const cause = error instanceof AggregateError && error.errors.length > 0 ? (error.errors.at(-1) as unknown) : error;
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : undefined;
+  const message = cause instanceof Error ? cause.message : 'an unknown error';
+  return { message: withoutCredentials(message).replace(/\.$/, ''), code };
+}

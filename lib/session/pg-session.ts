@@ -1,0 +1,202 @@
+import { Client, DatabaseError } from 'pg';
+import type { ClientConfig, QueryResult } from 'pg';
+import type { Duplex } from 'node:stream';
+import type { RawPgNotification } from '../channel/pg-notification.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import { checkConnection } from '../pg-notify.options.js';
+import type { PgNotifyConnection } from '../pg-notify.options.js';
+import { connectionFailure, endpointOf, withoutCredentials } from './connection-failure.js';
+import { withDeadline } from './deadline.js';
+
+export interface PgSessionOptions {
+  /** Shown as `application_name` in pg_stat_activity, unless the connection names one. */
+  readonly applicationName: string;
+  /** Bounds settings, TCP, TLS and login together; milliseconds. */
+  readonly connectTimeout: number;
+  /** Aborts the attempt. */
+  readonly signal?: AbortSignal | undefined;
+  /** Runs inside `pg`'s parser, which delivers twice what follows a throw: it must not throw. */
+  readonly onNotification?: (notification: RawPgNotification) => void;
+}
+
+export interface PgStatement {
+  readonly text: string;
+  readonly values?: readonly unknown[];
+  /** The session is given up when the server does not answer in time; milliseconds. */
+  readonly timeout: number;
+  /** Runs with the server's answer, before any later message of the server is looked at: it must not throw. */
+  readonly onReply?: () => void;
+}
+
+/** How long the server may take to notice a polite goodbye before the socket is destroyed, in milliseconds. */
+const GOODBYE_TIMEOUT = 1_000;
+
+/**
+ * One physical connection, from connect to loss. When it is lost, everything in it is dead and it is thrown away
+ * whole; it is never reused. This is the only file that touches `pg`.
+ */
+export class PgSession {
+  /** Resolves once, with the reason, when the connection is gone: lost, given up or closed. Never rejects. */
+  readonly lost: Promise<PgNotifyError>;
+  /** `host:port` of the server. */
+  readonly endpoint: string;
+  private loss: PgNotifyError | undefined;
+  private settleLost: (reason: PgNotifyError) => void = () => undefined;
+  private heardAt = new Date();
+
+  private constructor(
+    private readonly client: Client,
+    onNotification: PgSessionOptions['onNotification'],
+  ) {
+    this.endpoint = endpointOf(client);
+    this.lost = new Promise((resolve) => (this.settleLost = resolve));
+    // One loss emits `error` up to twice and then `end`; without a listener the second would end the process.
+    client.on('error', (error) => this.destroy(error));
+    client.on('end', () => this.destroy(new Error('the connection was closed')));
+    client.on('notification', ({ channel, payload = '', processId }) => {
+      if (this.loss) return;
+      onNotification?.({ channel, raw: payload, processId, receivedAt: new Date() });
+    });
+  }
+
+  /**
+   * Connects. Whatever fails, no socket is left behind.
+   *
+   * @throws PgNotifyError of kind `connection` (or `configuration`, for settings that cannot be read), or the signal's
+   * reason.
+   */
+  static async open(connection: PgNotifyConnection, options: PgSessionOptions): Promise<PgSession> {
+    const started = performance.now();
+    const { connectTimeout, signal } = options;
+    const expired = (where: string) => (): Error =>
+      new PgNotifyError('connection', `${where}: no connection within ${connectTimeout} ms.`, { permanent: false });
+    const config = await withDeadline(readSettings(connection), {
+      timeout: connectTimeout,
+      signal,
+      expired: expired('The function in the option connection'),
+    });
+    const session = new PgSession(createClient(config, options.applicationName), options.onNotification);
+    try {
+      const lost = session.lost.then((error) => Promise.reject(error));
+      await withDeadline(Promise.race([session.client.connect(), lost]), {
+        timeout: Math.max(0, connectTimeout - (performance.now() - started)),
+        signal,
+        expired: expired(session.endpoint),
+      });
+    } catch (error) {
+      const failure = signal?.aborted ? error : connectionFailure(error, session.endpoint);
+      session.destroy(failure);
+      throw failure;
+    }
+    session.socket.on('data', () => (session.heardAt = new Date()));
+    return session;
+  }
+
+  get isLost(): boolean {
+    return this.loss !== undefined;
+  }
+
+  /** The backend's pid as it was announced at connect; a pooler announces one of its own. */
+  get processId(): number | undefined {
+    return (this.client as unknown as { processID: number | null }).processID ?? undefined;
+  }
+
+  /** When the server's last bytes came in. */
+  get lastHeardAt(): Date {
+    return this.heardAt;
+  }
+
+  /**
+   * Runs one statement; callers never have two on their way.
+   *
+   * @throws PgNotifyError of kind `connection` when the server refuses it, when it takes too long (the session is lost
+   * then) or when the session is lost.
+   */
+  async query({ text, values, timeout, onReply }: PgStatement): Promise<readonly Record<string, unknown>[]> {
+    this.throwIfLost();
+    const reply = new Promise<QueryResult>((resolve, reject) => {
+      this.client.query(text, values as unknown[], (error: Error | null, result: QueryResult) => {
+        if (error) return reject(error);
+        if (!this.loss) onReply?.();
+        resolve(result);
+      });
+    });
+    const expired = (): Error =>
+      new PgNotifyError('connection', `${this.endpoint}: no answer to a statement within ${timeout} ms.`);
+    try {
+      const { rows } = await withDeadline(reply, { timeout, expired });
+      return rows as Record<string, unknown>[];
+    } catch (error) {
+      // The statement only hears that the connection ended; why, the session was told before.
+      this.throwIfLost();
+      const failure = connectionFailure(error, this.endpoint);
+      if (!isRefusal(error)) this.destroy(failure);
+      throw failure;
+    }
+  }
+
+  /** Says goodbye, and destroys the socket when that takes too long. Never rejects. */
+  async close(): Promise<void> {
+    if (this.loss) return;
+    this.lose(new PgNotifyError('closed', `${this.endpoint}: the connection was closed by this application.`));
+    const goodbye = new Promise<void>((resolve) => this.client.end(() => resolve()));
+    const expired = (): Error => new Error('no goodbye');
+    await withDeadline(goodbye, { timeout: GOODBYE_TIMEOUT, expired }).catch(() => undefined);
+    this.socket.destroy();
+  }
+
+  /** Gives the session up at once. */
+  destroy(reason: unknown): void {
+    this.lose(connectionFailure(reason, this.endpoint));
+    this.socket.destroy();
+  }
+
+  private throwIfLost(): void {
+    if (this.loss) throw this.loss;
+  }
+
+  private lose(reason: PgNotifyError): void {
+    this.loss ??= reason;
+    this.settleLost(this.loss);
+  }
+
+  /** TLS replaces the socket of the connection by its own. */
+  private get socket(): Duplex {
+    return (this.client as unknown as { connection: { stream: Duplex } }).connection.stream;
+  }
+}
+
+/** Whether the server refused a statement and goes on with the session; after FATAL it ends the session. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof DatabaseError && error.severity === 'ERROR';
+}
+
+async function readSettings(connection: PgNotifyConnection): Promise<ClientConfig> {
+  if (typeof connection === 'string') return { connectionString: connection };
+  if (typeof connection !== 'function') return connection;
+  let settings: ClientConfig;
+  try {
+    settings = await connection();
+  } catch (error) {
+    // Not kept as the cause: an error of a secrets client may hold what must not be logged.
+    const message = error instanceof Error ? withoutCredentials(error.message) : 'it threw something that is no Error';
+    throw new PgNotifyError('connection', `The function in the option connection failed: ${message}`, {
+      permanent: false,
+    });
+  }
+  checkConnection('connection', settings);
+  return settings;
+}
+
+function createClient(config: ClientConfig, applicationName: string): Client {
+  const ours = { keepAlive: true, connectionTimeoutMillis: 0, pipeline: false };
+  try {
+    return new Client({ fallback_application_name: applicationName, ...config, ...ours });
+  } catch (error) {
+    // Not kept as the cause: Node's error for an invalid URL holds the whole URL.
+    const message = error instanceof Error ? withoutCredentials(error.message) : String(error);
+    throw new PgNotifyError('configuration', `The settings in the option connection cannot be used: ${message}.`, {
+      permanent: true,
+    });
+  }
+}
