@@ -57,7 +57,19 @@ export class PgNotifyError extends Error implements PgNotifyErrorDetails {
   }
 }
 
-/** The message of whatever was thrown: a library may throw strings, and code that reports must not fail on them. */
+/**
+ * The message of whatever was thrown. Not by `instanceof`: a library may throw anything, and an Error may come from
+ * another realm (a test runner's, a vm context's).
+ */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
+  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown && typeof thrown.message === 'string') {
+    return thrown.message;
+  }
+  return typeof thrown === 'string' ? thrown : 'something that is no Error was thrown';
+}
+
+/** The stack of whatever was thrown, where it has one. */
+export function stackOf(thrown: unknown): string | undefined {
+  const has = typeof thrown === 'object' && thrown !== null && 'stack' in thrown && typeof thrown.stack === 'string';
+  return has ? (thrown.stack as string) : undefined;
 }

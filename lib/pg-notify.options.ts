@@ -88,13 +88,19 @@ export interface PgNotifyModuleOptions {
   readonly shutdownTimeout?: number;
 }
 
+/**
+ * Where a session asks for its settings, anew for every attempt. Always a function: whatever holds one can be printed
+ * without printing a password.
+ */
+export type ConnectionSettings = () => ClientConfig | Promise<ClientConfig>;
+
 /** The options with every default filled in. */
 export interface ResolvedPgNotifyOptions {
-  readonly connection: PgNotifyConnection;
+  readonly connection: ConnectionSettings;
   readonly startup: Required<PgNotifyStartupOptions>;
   readonly reconnect: Required<PgNotifyReconnectOptions>;
   readonly connectTimeout: number;
-  readonly publisher: Required<PgNotifyPublisherOptions>;
+  readonly publisher: { readonly connection: ConnectionSettings; readonly timeout: number };
   readonly shutdownTimeout: number;
 }
 
@@ -110,7 +116,7 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
     throw new PgNotifyError('configuration', 'PgNotifyModule got no options: it needs at least { connection }.');
   }
   const { startup = {}, reconnect = {}, publisher = {} } = options;
-  const connection = checkConnection('connection', options.connection);
+  const connection = settingsOf('connection', options.connection);
   const resolved: ResolvedPgNotifyOptions = {
     connection,
     startup: {
@@ -124,7 +130,7 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
     },
     connectTimeout: checkMilliseconds('connectTimeout', options.connectTimeout ?? 10_000),
     publisher: {
-      connection: publisher.connection ? checkConnection('publisher.connection', publisher.connection) : connection,
+      connection: publisher.connection ? settingsOf('publisher.connection', publisher.connection) : connection,
       timeout: checkMilliseconds('publisher.timeout', publisher.timeout ?? 10_000),
     },
     shutdownTimeout: checkMilliseconds('shutdownTimeout', options.shutdownTimeout ?? 10_000),
@@ -135,22 +141,30 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
   return resolved;
 }
 
+function settingsOf(option: string, connection: PgNotifyConnection): ConnectionSettings {
+  if (typeof connection === 'function') {
+    return async () => {
+      const settings = await connection();
+      checkSettings(option, settings);
+      return settings;
+    };
+  }
+  const settings = typeof connection === 'string' ? { connectionString: connection } : connection;
+  checkSettings(typeof connection === 'string' ? option : `${option}.connectionString`, settings);
+  return () => settings;
+}
+
 /**
  * An absent connection string would make `pg` connect to its defaults, silently: the usual cause is an environment
  * variable that is not set.
  */
-export function checkConnection(option: string, connection: PgNotifyConnection): PgNotifyConnection {
-  if (typeof connection === 'function') return connection;
-  const isString = typeof connection === 'string';
-  if (!isString && (typeof connection !== 'object' || connection === null)) {
+function checkSettings(option: string, settings: ClientConfig): void {
+  if (typeof settings !== 'object' || settings === null) {
     throw invalid(option, 'must be a connection string, the settings of a pg.Client, or a function that returns them');
   }
-  const named = isString ? option : `${option}.connectionString`;
-  const given = isString || 'connectionString' in connection;
-  if (given && !(isString ? connection : connection.connectionString)) {
-    throw invalid(named, 'is empty or undefined. Is the environment variable that it comes from set?');
+  if ('connectionString' in settings && !settings.connectionString) {
+    throw invalid(option, 'is empty or undefined. Is the environment variable that it comes from set?');
   }
-  return connection;
 }
 
 /** Node's timers count in 32 bits: a longer delay would fire at once. */
@@ -172,5 +186,8 @@ function checkChoice<T extends string>(option: string, value: T, choices: readon
 }
 
 function invalid(option: string, problem: string): PgNotifyError {
-  return new PgNotifyError('configuration', `The option ${option} of PgNotifyModule ${problem}.`);
+  return new PgNotifyError(
+    'configuration',
+    `The option ${option} of PgNotifyModule ${problem.replace(/[^?]$/, '$&.')}`,
+  );
 }

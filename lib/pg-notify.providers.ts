@@ -3,7 +3,7 @@ import type { Provider } from '@nestjs/common';
 import { PgDelivery } from './delivery/pg-delivery.js';
 import { PgNotifyExplorer } from './handlers/pg-notify.explorer.js';
 import { PgListener } from './listener/pg-listener.js';
-import { messageOf, PgNotifyError } from './pg-notify.errors.js';
+import { messageOf, PgNotifyError, stackOf } from './pg-notify.errors.js';
 import { MODULE_OPTIONS_TOKEN } from './pg-notify.module-definition.js';
 import { resolveOptions } from './pg-notify.options.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.options.js';
@@ -80,5 +80,5 @@ function createDelivery(listener: PgListener, logger: Logger): PgDelivery {
 }
 
 function reportError(logger: Logger, error: unknown): void {
-  logger.error(messageOf(error), error instanceof Error ? error.stack : undefined);
+  logger.error(messageOf(error), stackOf(error));
 }

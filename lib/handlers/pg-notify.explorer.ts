@@ -5,7 +5,7 @@ import { channelName } from '../channel/pg-channel.js';
 import type { PgNotification } from '../channel/pg-notification.js';
 import { PgDelivery } from '../delivery/pg-delivery.js';
 import { PgListener } from '../listener/pg-listener.js';
-import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import { messageOf, PgNotifyError, stackOf } from '../pg-notify.errors.js';
 import { PgNotifyRegistrations } from '../pg-notify.registrations.js';
 import { PG_NOTIFY_LOGGER } from '../pg-notify.tokens.js';
 import { handlersOf } from './on-pg-notify.decorator.js';
@@ -122,7 +122,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
 
   private report({ label, channel }: Handler, error: unknown): void {
     const message = `Handler ${label} failed for the channel ${JSON.stringify(channelName(channel))}: ${messageOf(error)}`;
-    this.logger.error(message, error instanceof Error ? error.stack : undefined);
+    this.logger.error(message, stackOf(error));
   }
 }
 

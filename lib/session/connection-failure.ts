@@ -1,4 +1,4 @@
-import { PgNotifyError } from '../pg-notify.errors.js';
+import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 
 /** What is known of an error that `pg`, Node or the server raised, without the settings it may drag along. */
 interface Failure {
@@ -56,9 +56,13 @@ export function withoutCredentials(message: string): string {
 }
 
 function describe(error: unknown): Failure {
-  // Node tries every address of a host name, and then reports them together, without a message of its own.
-  const cause = error instanceof AggregateError && error.errors.length > 0 ? (error.errors.at(-1) as unknown) : error;
+  const cause = lastOfSeveral(error);
   const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : undefined;
-  const message = cause instanceof Error ? cause.message : 'an unknown error';
-  return { message: withoutCredentials(message).replace(/\.$/, ''), code };
+  return { message: withoutCredentials(messageOf(cause)).replace(/\.$/, ''), code };
+}
+
+/** Node tries every address of a host name, and reports them together in an AggregateError without a message. */
+function lastOfSeveral(error: unknown): unknown {
+  if (typeof error !== 'object' || error === null || !('errors' in error) || !Array.isArray(error.errors)) return error;
+  return error.errors.at(-1) ?? error;
 }

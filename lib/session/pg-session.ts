@@ -1,10 +1,9 @@
-import { Client, DatabaseError } from 'pg';
+import { Client } from 'pg';
 import type { ClientConfig, QueryResult } from 'pg';
 import type { Duplex } from 'node:stream';
 import type { RawPgNotification } from '../channel/pg-notification.js';
-import { PgNotifyError } from '../pg-notify.errors.js';
-import { checkConnection } from '../pg-notify.options.js';
-import type { PgNotifyConnection } from '../pg-notify.options.js';
+import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import type { ConnectionSettings } from '../pg-notify.options.js';
 import { connectionFailure, endpointOf, withoutCredentials } from './connection-failure.js';
 import { withDeadline } from './deadline.js';
 
@@ -65,7 +64,7 @@ export class PgSession {
    * @throws PgNotifyError of kind `connection` (or `configuration`, for settings that cannot be read), or the signal's
    * reason.
    */
-  static async open(connection: PgNotifyConnection, options: PgSessionOptions): Promise<PgSession> {
+  static async open(connection: ConnectionSettings, options: PgSessionOptions): Promise<PgSession> {
     const started = performance.now();
     const { connectTimeout, signal } = options;
     const expired = (where: string) => (): Error =>
@@ -168,24 +167,20 @@ export class PgSession {
 
 /** Whether the server refused a statement and goes on with the session; after FATAL it ends the session. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof DatabaseError && error.severity === 'ERROR';
+  return typeof error === 'object' && error !== null && 'severity' in error && error.severity === 'ERROR';
 }
 
-async function readSettings(connection: PgNotifyConnection): Promise<ClientConfig> {
-  if (typeof connection === 'string') return { connectionString: connection };
-  if (typeof connection !== 'function') return connection;
-  let settings: ClientConfig;
+async function readSettings(connection: ConnectionSettings): Promise<ClientConfig> {
   try {
-    settings = await connection();
+    return await connection();
   } catch (error) {
+    if (error instanceof PgNotifyError) throw error;
     // Not kept as the cause: an error of a secrets client may hold what must not be logged.
-    const message = error instanceof Error ? withoutCredentials(error.message) : 'it threw something that is no Error';
+    const message = withoutCredentials(messageOf(error));
     throw new PgNotifyError('connection', `The function in the option connection failed: ${message}`, {
       permanent: false,
     });
   }
-  checkConnection('connection', settings);
-  return settings;
 }
 
 function createClient(config: ClientConfig, applicationName: string): Client {
@@ -194,7 +189,7 @@ function createClient(config: ClientConfig, applicationName: string): Client {
     return new Client({ fallback_application_name: applicationName, ...config, ...ours });
   } catch (error) {
     // Not kept as the cause: Node's error for an invalid URL holds the whole URL.
-    const message = error instanceof Error ? withoutCredentials(error.message) : String(error);
+    const message = withoutCredentials(messageOf(error));
     throw new PgNotifyError('configuration', `The settings in the option connection cannot be used: ${message}.`, {
       permanent: true,
     });
