@@ -4,7 +4,7 @@ import type { PgSession } from '../session/pg-session.js';
 /** The part of a session that listening needs; tests bring sessions of their own. */
 export type ListeningSession = Pick<
   PgSession,
-  'lost' | 'endpoint' | 'processId' | 'lastHeardAt' | 'query' | 'close' | 'destroy'
+  'lost' | 'isLost' | 'endpoint' | 'processId' | 'lastHeardAt' | 'query' | 'close' | 'destroy'
 >;
 
 export interface ChannelReconcilerOptions {
@@ -66,7 +66,7 @@ export class ChannelReconciler {
   }
 
   private reconcile(): void {
-    if (this.inFlight) return;
+    if (this.inFlight || this.options.session.isLost) return;
     const [listen, unlisten] = this.difference();
     if (listen.length === 0 && unlisten.length === 0) return this.options.onSettled();
     for (const channel of unlisten) this.acknowledged.delete(channel);

@@ -100,7 +100,7 @@ export class PgListener {
   /** Resolves once the server has acknowledged all channels that are wanted; rejects when stopped. */
   ready(): Promise<void> {
     if (this.isStopping) return Promise.reject(closedError());
-    if (this.link?.listeningSince !== undefined && this.link.reconciler.isSettled) return Promise.resolve();
+    if (this.liveLink?.listeningSince !== undefined && this.liveLink.reconciler.isSettled) return Promise.resolve();
     return new Promise((resolve, reject) => this.readyWaiters.add({ resolve, reject }));
   }
 
@@ -132,12 +132,12 @@ export class PgListener {
    * that the gap announcing it carries as `until`.
    */
   coveredSince(channel: string): Date | undefined {
-    return this.link?.reconciler.acknowledgedAt(channel);
+    return this.liveLink?.reconciler.acknowledgedAt(channel);
   }
 
   /** The channels that are covered now. */
   get coveredChannels(): readonly string[] {
-    return this.link?.reconciler.acknowledgedChannels ?? [];
+    return this.liveLink?.reconciler.acknowledgedChannels ?? [];
   }
 
   get isStopping(): boolean {
@@ -145,7 +145,7 @@ export class PgListener {
   }
 
   get currentStatus(): PgNotifyStatus {
-    const processId = this.link?.session.processId;
+    const processId = this.liveLink?.session.processId;
     return {
       state: this.state,
       since: this.since,
@@ -305,6 +305,11 @@ export class PgListener {
     } catch (error) {
       this.options.onError(error);
     }
+  }
+
+  /** The loop is told of a loss a moment after it: until then the dead session covers nothing any more. */
+  private get liveLink(): Link | undefined {
+    return this.link?.session.isLost ? undefined : this.link;
   }
 
   private get channelCount(): string {

@@ -1,0 +1,273 @@
+import { Controller, Injectable, Scope } from '@nestjs/common';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { definePgChannel, OnPgNotify } from 'nest-pg-notify';
+import type { PgNotification } from 'nest-pg-notify';
+import { createApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { Recorder } from '../support/recorder.js';
+
+interface Change {
+  readonly id: number;
+}
+
+const Changes = definePgChannel<Change>('changes');
+const Texts = definePgChannel<string>('texts', { codec: 'text' });
+const Strict = definePgChannel<Change>('strict', { codec: 'json' });
+
+type Call = readonly [method: string, payload: unknown, notification: PgNotification];
+
+const calls = { current: new Recorder<Call>() };
+const record = (...call: Call): void => calls.current.push(call);
+
+class Parent {
+  @OnPgNotify('inherited')
+  inherited(payload: unknown, notification: PgNotification): void {
+    record('inherited', payload, notification);
+  }
+
+  @OnPgNotify('overridden')
+  overridden(payload: unknown, notification: PgNotification): void {
+    record('Parent.overridden', payload, notification);
+  }
+}
+
+@Injectable()
+class Handlers extends Parent {
+  private readonly own = 'own state';
+
+  @OnPgNotify(Changes)
+  typed(change: Change, notification: PgNotification<Change>): void {
+    record(`typed with ${this.own}`, change, notification);
+  }
+
+  @OnPgNotify('first')
+  @OnPgNotify('second')
+  stacked(payload: unknown, notification: PgNotification): void {
+    record('stacked', payload, notification);
+  }
+
+  @OnPgNotify(Texts)
+  text(payload: string, notification: PgNotification<string>): void {
+    record('text', payload, notification);
+  }
+
+  @OnPgNotify(Strict)
+  strict(payload: Change, notification: PgNotification<Change>): void {
+    record('strict', payload, notification);
+  }
+
+  @OnPgNotify('throws')
+  throws(payload: unknown): never {
+    throw new Error(`cannot take ${String(payload)}`);
+  }
+
+  @OnPgNotify('throws')
+  async rejects(payload: unknown): Promise<never> {
+    await Promise.resolve();
+    throw new TypeError(`will not take ${String(payload)}`);
+  }
+
+  @OnPgNotify('throws')
+  async survives(payload: unknown, notification: PgNotification): Promise<void> {
+    await Promise.resolve();
+    record('survives', payload, notification);
+  }
+
+  override overridden(payload: unknown, notification: PgNotification): void {
+    record('Handlers.overridden', payload, notification);
+  }
+}
+
+@Controller()
+class HandlerController {
+  @OnPgNotify('to_controller')
+  handle(payload: unknown, notification: PgNotification): void {
+    record('controller', payload, notification);
+  }
+}
+
+describe('@OnPgNotify', () => {
+  let database: TestDatabase;
+  let subject: TestApp;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    subject = await createApp(
+      { connection: database.url },
+      {
+        providers: [
+          Handlers,
+          { provide: 'an alias', useExisting: Handlers },
+          { provide: 'made from another', useFactory: (handlers: Handlers) => handlers, inject: [Handlers] },
+          { provide: 'no prototype', useValue: Object.create(null) as object },
+          { provide: 'a value', useValue: 42 },
+        ],
+        controllers: [HandlerController],
+      },
+    );
+    await subject.app.init();
+  });
+
+  afterEach(() => {
+    calls.current = new Recorder();
+    subject.logger.lines.length = 0;
+  });
+
+  afterAll(async () => {
+    await subject.app.close();
+    await database.drop();
+  });
+
+  it('is live as soon as init() has resolved', async () => {
+    await database.query(`SELECT pg_notify('changes', '{"id":7}')`);
+    const [[method, payload, notification]] = (await calls.current.until(1)) as [Call];
+    expect([method, payload]).toEqual(['typed with own state', { id: 7 }]);
+    expect(notification).toEqual({
+      channel: 'changes',
+      raw: '{"id":7}',
+      payload: { id: 7 },
+      processId: expect.any(Number),
+      receivedAt: expect.any(Date),
+    });
+  });
+
+  it('may be stacked on a method, and serves controllers', async () => {
+    await database.query(`SELECT pg_notify('first', '1'), pg_notify('second', '2'), pg_notify('to_controller', '3')`);
+    const received = await calls.current.until(3);
+    expect(received.map(([method, payload]) => [method, payload])).toEqual([
+      ['stacked', 1],
+      ['stacked', 2],
+      ['controller', 3],
+    ]);
+  });
+
+  it('is inherited, and is gone where a method is overridden without it', async () => {
+    await database.query(`SELECT pg_notify('overridden', ''), pg_notify('inherited', '')`);
+    const received = await calls.current.until(1);
+    expect(received.map(([method]) => method)).toEqual(['inherited']);
+  });
+
+  it('decodes JSON, text, numbers that JavaScript would change, and nothing at all', async () => {
+    const raws = [
+      '{"a":[1,null]}',
+      'plain text',
+      '9007199254740993',
+      '1.0',
+      '12',
+      '"quoted"',
+      '',
+      'null',
+      '{"broken":',
+    ];
+    for (const raw of raws) await database.query('SELECT pg_notify($1, $2)', ['first', raw]);
+    const received = await calls.current.until(raws.length);
+    expect(received.map(([, payload]) => payload)).toEqual([
+      { a: [1, null] },
+      'plain text',
+      '9007199254740993',
+      '1.0',
+      12,
+      'quoted',
+      undefined,
+      null,
+      '{"broken":',
+    ]);
+    expect(received.map(([, , { raw }]) => raw)).toEqual(raws);
+  });
+
+  it('leaves the text alone on a channel with the codec "text"', async () => {
+    await database.query(`SELECT pg_notify('texts', '{"a":1}'), pg_notify('texts', '')`);
+    const received = await calls.current.until(2);
+    expect(received.map(([, payload]) => payload)).toEqual(['{"a":1}', '']);
+  });
+
+  it('keeps what is not JSON from the handler of a channel with the codec "json", and goes on', async () => {
+    await database.query(`SELECT pg_notify('strict', 'hunter2'), pg_notify('strict', '{"id":1}')`);
+    const received = await calls.current.until(1);
+    expect(received.map(([, payload]) => payload)).toEqual([{ id: 1 }]);
+    const errors = subject.logger.texts('error');
+    expect(errors).toEqual([expect.stringContaining('A notification of 7 bytes on channel "strict" is not JSON.')]);
+    expect(errors.join()).not.toContain('hunter2');
+  });
+
+  it('logs once what a handler throws or rejects with, and the others run', async () => {
+    await database.query(`SELECT pg_notify('throws', '1'), pg_notify('throws', '2')`);
+    await calls.current.until(2);
+    const errors = subject.logger.texts('error').toSorted();
+    expect(errors).toHaveLength(4);
+    expect(errors[0]).toContain('Handler Handlers.rejects failed for the channel "throws": will not take 1');
+    expect(errors[1]).toContain('Handler Handlers.rejects failed for the channel "throws": will not take 2');
+    expect(errors[2]).toContain('Handler Handlers.throws failed for the channel "throws": cannot take 1');
+    expect(errors[3]).toContain('Handler Handlers.throws failed for the channel "throws": cannot take 2');
+  });
+});
+
+describe('a handler', () => {
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+
+  afterAll(() => database.drop());
+
+  it('runs for one notification at a time, in order, without delaying another', async () => {
+    const log = new Recorder<string>();
+    const release = new Map<number, () => void>();
+
+    @Injectable()
+    class Slow {
+      @OnPgNotify('work')
+      async slow(id: number): Promise<void> {
+        log.push(`slow ${id} begins`);
+        await new Promise<void>((resolve) => release.set(id, resolve));
+        log.push(`slow ${id} ends`);
+      }
+
+      @OnPgNotify('work')
+      quick(id: number): void {
+        log.push(`quick ${id}`);
+      }
+    }
+
+    const { app, service } = await createApp({ connection: database.url }, { providers: [Slow] });
+    await app.init();
+    await service.notify('work', 1);
+    await service.notify('work', 2);
+    await log.until((lines) => lines.includes('quick 2') && lines.includes('slow 1 begins'));
+    expect(log.items).not.toContain('slow 2 begins');
+    release.get(1)?.();
+    await log.until((lines) => lines.includes('slow 2 begins'));
+    release.get(2)?.();
+    await log.until((lines) => lines.includes('slow 2 ends'));
+    expect(log.items.filter((line) => line.startsWith('slow'))).toEqual([
+      'slow 1 begins',
+      'slow 1 ends',
+      'slow 2 begins',
+      'slow 2 ends',
+    ]);
+    await app.close();
+  });
+
+  it.each([
+    ['request-scoped', { scope: Scope.REQUEST }],
+    ['transient', { scope: Scope.TRANSIENT }],
+  ])('in a %s provider fails the bootstrap, with the remedy', async (_scope, options) => {
+    @Injectable(options)
+    class Scoped {
+      @OnPgNotify('work')
+      handle(): void {}
+    }
+    const { app } = await createApp({ connection: database.url }, { providers: [Scoped] });
+    await expect(app.init()).rejects.toThrow(
+      `@OnPgNotify('work') on Scoped.handle belongs to a provider that is not a singleton`,
+    );
+    await app.close();
+  });
+
+  it('cannot be put on a channel that PostgreSQL would cut', () => {
+    expect(() => OnPgNotify('x'.repeat(64))).toThrow('is 64 bytes long; PostgreSQL allows 63');
+  });
+});

@@ -1,0 +1,262 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Injectable, Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import {
+  definePgChannel,
+  getPgNotifyToken,
+  InjectPgChannel,
+  InjectPgNotify,
+  OnPgNotify,
+  PgNotifyModule,
+  PgNotifyService,
+} from 'nest-pg-notify';
+import type { PgNotification, PgNotifyModuleOptions, PgNotifyOptionsFactory } from 'nest-pg-notify';
+import { Observable } from 'rxjs';
+import { createApp, createAppOf } from '../support/app.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { Recorder } from '../support/recorder.js';
+
+let database: TestDatabase;
+let analytics: TestDatabase;
+
+beforeAll(async () => {
+  [database, analytics] = await Promise.all([createTestDatabase(), createTestDatabase()]);
+});
+
+afterAll(async () => {
+  await Promise.all([database.drop(), analytics.drop()]);
+});
+
+@Injectable()
+class Settings {
+  readonly url = database.url;
+}
+
+@Module({ providers: [Settings], exports: [Settings] })
+class SettingsModule {}
+
+@Injectable()
+class OptionsFactory implements PgNotifyOptionsFactory {
+  createPgNotifyOptions(): PgNotifyModuleOptions {
+    return { connection: database.config };
+  }
+}
+
+@Module({ providers: [OptionsFactory], exports: [OptionsFactory] })
+class OptionsModule {}
+
+describe('PgNotifyModule', () => {
+  const forms: [form: string, module: () => DynamicModule][] = [
+    ['forRoot with a connection string', () => PgNotifyModule.forRoot({ connection: database.url })],
+    ['forRoot with settings', () => PgNotifyModule.forRoot({ connection: database.config })],
+    ['forRoot with a function', () => PgNotifyModule.forRoot({ connection: () => database.config })],
+    [
+      'forRoot with an asynchronous function',
+      () => PgNotifyModule.forRoot({ connection: async () => Promise.resolve({ connectionString: database.url }) }),
+    ],
+    [
+      'forRootAsync with a factory',
+      () =>
+        PgNotifyModule.forRootAsync({
+          imports: [SettingsModule],
+          inject: [Settings],
+          useFactory: async (settings: Settings) => Promise.resolve({ connection: settings.url }),
+        }),
+    ],
+    ['forRootAsync with a class', () => PgNotifyModule.forRootAsync({ useClass: OptionsFactory })],
+    [
+      'forRootAsync with an existing provider',
+      () => PgNotifyModule.forRootAsync({ imports: [OptionsModule], useExisting: OptionsFactory }),
+    ],
+  ];
+
+  it.each(forms)('works as %s', async (_form, module) => {
+    const received = new Recorder<unknown>();
+
+    @Injectable()
+    class Handlers {
+      @OnPgNotify('forms')
+      handle(payload: unknown): void {
+        received.push(payload);
+      }
+    }
+
+    @Module({ providers: [Handlers] })
+    class FeatureModule {}
+
+    const { app, service } = await createAppOf({ imports: [module(), FeatureModule] });
+    await app.init();
+    await service.notify('forms', 'delivered');
+    expect(await received.until(1)).toEqual(['delivered']);
+    await app.close();
+  });
+
+  it('keeps two registrations apart, each with its database and its handlers', async () => {
+    const received = new Recorder<string>();
+
+    @Injectable()
+    class Handlers {
+      constructor(
+        readonly own: PgNotifyService,
+        @InjectPgNotify('analytics') readonly other: PgNotifyService,
+      ) {}
+
+      @OnPgNotify('events')
+      byDefault(payload: string): void {
+        received.push(`default got ${payload}`);
+      }
+
+      @OnPgNotify('events', { registration: 'analytics' })
+      byName(payload: string): void {
+        received.push(`analytics got ${payload}`);
+      }
+    }
+
+    const { app } = await createAppOf({
+      imports: [
+        PgNotifyModule.forRoot({ connection: database.url }),
+        PgNotifyModule.forRootAsync({ name: 'analytics', useFactory: () => ({ connection: analytics.url }) }),
+      ],
+      providers: [Handlers],
+    });
+    await app.init();
+    const { own, other } = app.get(Handlers);
+    expect(own).not.toBe(other);
+    expect(app.get(getPgNotifyToken())).toBe(own);
+    expect(app.get(getPgNotifyToken('analytics'))).toBe(other);
+    await own.notify('events', 'from default');
+    await other.notify('events', 'from analytics');
+    expect((await received.until(2)).toSorted()).toEqual(['analytics got from analytics', 'default got from default']);
+    expect(own.status.channels.wanted).toBe(1);
+    expect(other.status.channels.wanted).toBe(1);
+    await app.close();
+  });
+
+  it('makes the streams of channels injectable, by definition and by name, per registration', async () => {
+    const Orders = definePgChannel<{ id: number }>('orders');
+
+    @Injectable()
+    class Consumer {
+      constructor(
+        @InjectPgChannel(Orders) readonly orders$: Observable<PgNotification<{ id: number }>>,
+        @InjectPgChannel('orders', 'analytics') readonly others$: Observable<PgNotification>,
+      ) {}
+    }
+
+    @Module({
+      imports: [PgNotifyModule.forFeature([Orders]), PgNotifyModule.forFeature(['orders'], 'analytics')],
+      providers: [Consumer],
+    })
+    class FeatureModule {}
+
+    const { app, service } = await createAppOf({
+      imports: [
+        PgNotifyModule.forRoot({ connection: database.url }),
+        PgNotifyModule.forRoot({ name: 'analytics', connection: analytics.url }),
+        FeatureModule,
+      ],
+    });
+    const received = new Recorder<unknown>();
+    const { orders$, others$ } = app.get(Consumer);
+    orders$.subscribe(({ payload }) => received.push(payload.id));
+    others$.subscribe(({ payload }) => received.push(payload));
+    await app.init(); // What was subscribed to before the connection is listened to when init() resolves.
+    await service.notify(Orders, { id: 1 });
+    await received.until(1);
+    await app.get<PgNotifyService>(getPgNotifyToken('analytics')).notify('orders', 'other');
+    expect(await received.until(2)).toEqual([1, 'other']);
+    await app.close();
+  });
+
+  it('serves two applications in one process', async () => {
+    const apps = await Promise.all([createApp({ connection: database.url }), createApp({ connection: database.url })]);
+    const received = apps.map(({ service }) => {
+      const recorder = new Recorder<unknown>();
+      service.listen('both').subscribe(({ payload }) => recorder.push(payload));
+      return recorder;
+    });
+    await Promise.all(apps.map(({ app }) => app.init()));
+    await apps[0].service.notify('both', 1);
+    await Promise.all(received.map((recorder) => recorder.until(1)));
+    await apps[0].app.close();
+    await apps[1].service.notify('both', 2);
+    expect(await received[1]!.until(2)).toEqual([1, 2]);
+    expect(received[0]!.items).toEqual([1]);
+    await apps[1].app.close();
+  });
+});
+
+describe('a mistake in the wiring fails the bootstrap and says what to write:', () => {
+  it('two registrations of one name', async () => {
+    const root = (): DynamicModule => PgNotifyModule.forRoot({ connection: database.url });
+    await expect(createAppOf({ imports: [root(), root()] })).rejects.toThrow(
+      /Two registrations have the name 'default'\..*PgNotifyModule\.forRoot\(\{ name: 'analytics', … \}\)/,
+    );
+  });
+
+  it('a decorator that names a registration which does not exist', async () => {
+    @Injectable()
+    class Handlers {
+      @OnPgNotify('events', { registration: 'analytic' })
+      handle(): void {}
+    }
+    const { app, service } = await createApp({ connection: database.url }, { providers: [Handlers] });
+    await expect(app.init()).rejects.toThrow(
+      `@OnPgNotify('events') on Handlers.handle names the registration 'analytic', which does not exist. There is 'default'.`,
+    );
+    expect(service.status.state).toBe('closed');
+    await app.close();
+  });
+
+  it('an injected service of a registration which does not exist', async () => {
+    @Injectable()
+    class Consumer {
+      constructor(@InjectPgNotify('nowhere') readonly service: PgNotifyService) {}
+    }
+    await expect(createApp({ connection: database.url }, { providers: [Consumer] })).rejects.toThrow(
+      `PgNotifyModule.forRoot({ name: 'nowhere', … }) in the root module`,
+    );
+  });
+
+  it('an injected channel that no forFeature registered', async () => {
+    @Injectable()
+    class Consumer {
+      constructor(@InjectPgChannel('orders') readonly orders$: Observable<PgNotification>) {}
+    }
+    await expect(createApp({ connection: database.url }, { providers: [Consumer] })).rejects.toThrow(
+      `PgNotifyModule.forFeature(['orders']) in the imports of this module`,
+    );
+  });
+
+  it('forFeature without forRoot', async () => {
+    await expect(createAppOf({ imports: [PgNotifyModule.forFeature(['orders'])] })).rejects.toThrow(
+      'PgNotifyModule.forRoot({ … }) in the root module',
+    );
+  });
+
+  it.each([
+    [undefined, 'PgNotifyModule got no options'],
+    [{}, 'The option connection of PgNotifyModule must be a connection string'],
+    [{ connection: '' }, 'The option connection of PgNotifyModule is empty or undefined.'],
+    [
+      { connection: { connectionString: undefined } },
+      'The option connection.connectionString of PgNotifyModule is empty or undefined. Is the environment variable that it comes from set?',
+    ],
+    [
+      { connection: {}, connectTimeout: -1 },
+      'The option connectTimeout of PgNotifyModule must be a number of milliseconds',
+    ],
+    [
+      { connection: {}, startup: { mode: 'lazy' } },
+      `startup.mode of PgNotifyModule must be one of 'wait', 'fail', 'background'`,
+    ],
+    [
+      { connection: {}, reconnect: { minDelay: 5, maxDelay: 1 } },
+      'reconnect.minDelay of PgNotifyModule is larger than',
+    ],
+  ])('the options %j', async (options, message) => {
+    const useFactory = (): PgNotifyModuleOptions => options as unknown as PgNotifyModuleOptions;
+    await expect(createAppOf({ imports: [PgNotifyModule.forRootAsync({ useFactory })] })).rejects.toThrow(message);
+  });
+});

@@ -1,0 +1,53 @@
+import { describe, expect, it } from '@jest/globals';
+import { connectionFailure, endpointOf } from '../../lib/session/connection-failure.js';
+
+function failure(properties: object): ReturnType<typeof connectionFailure> {
+  return connectionFailure(Object.assign(new Error('it failed'), properties), 'db:5432');
+}
+
+describe('a failure of a connection', () => {
+  it.each([
+    '28P01',
+    '28000',
+    '3D000',
+    '42501',
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    'CERT_HAS_EXPIRED',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+  ])('with the code %s is permanent, and says what to do', (code) => {
+    expect(failure({ code })).toMatchObject({ kind: 'connection', permanent: true, endpoint: 'db:5432' });
+    expect(failure({ code }).message).toMatch(/^db:5432: it failed.*\. [A-Z].*\.$/);
+  });
+
+  it.each(['57P01', '57P03', '53300', '25006', '08006', 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'ETIMEDOUT'])(
+    'with the code %s is worth another attempt',
+    (code) => {
+      expect(failure({ code })).toMatchObject({ permanent: false });
+    },
+  );
+
+  it('tells of the last address that was tried, where a name has several', () => {
+    const refused = Object.assign(new Error('connect ECONNREFUSED ::1:5432'), { code: 'ECONNREFUSED' });
+    const error = new AggregateError([refused, new Error('connect ECONNREFUSED 127.0.0.1:5432')], '');
+    expect(connectionFailure(error, 'localhost:5432').message).toContain('connect ECONNREFUSED 127.0.0.1:5432');
+  });
+
+  it('takes credentials out of URLs in messages', () => {
+    const { message } = failure({ message: 'bad URL postgres://me:s3cret@host/db and https://t0ken@vault/x' });
+    expect(message).toContain('postgres://***@host/db and https://***@vault/x');
+  });
+
+  it.each([undefined, null, 'text', 42, {}])('is made of whatever was thrown: %p', (thrown) => {
+    expect(connectionFailure(thrown, 'db:5432')).toMatchObject({ kind: 'connection', permanent: false });
+  });
+});
+
+describe('an endpoint', () => {
+  it.each([
+    [{ host: 'db.example', port: 5432 }, 'db.example:5432'],
+    [{ host: '::1', port: 5432 }, '[::1]:5432'],
+    [{ host: '/var/run/postgresql', port: 5432 }, '/var/run/postgresql'],
+  ])('of %p is %s', (parameters, expected) => {
+    expect(endpointOf(parameters)).toBe(expected);
+  });
+});

@@ -1,0 +1,257 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { PgDelivery } from '../../lib/delivery/pg-delivery.js';
+import { PgListener } from '../../lib/listener/pg-listener.js';
+import type { PgListenerOptions } from '../../lib/listener/pg-listener.js';
+import { PgNotifyError } from '../../lib/pg-notify.errors.js';
+import { FakeClock, FakeServer } from '../support/fake-server.js';
+
+const CHANNELS = ['a', 'b', 'c'];
+
+function setUp(options: Partial<PgListenerOptions> = {}) {
+  const server = new FakeServer();
+  const clock = new FakeClock();
+  const errors: unknown[] = [];
+  const lines: string[] = [];
+  const listener = new PgListener({
+    openSession: server.open,
+    startup: { mode: 'background', timeout: 1_000 },
+    reconnect: { minDelay: 100, maxDelay: 1_000, stableAfter: 10_000 },
+    statementTimeout: 1_000,
+    logger: { log: (line) => lines.push(line), warn: (line) => lines.push(line) },
+    onError: (error) => errors.push(error),
+    clock,
+    ...options,
+  });
+  return { server, clock, errors, lines, listener, delivery: new PgDelivery(listener, (error) => errors.push(error)) };
+}
+
+/** Lets everything happen that is only waiting for its turn. */
+async function turn(): Promise<void> {
+  for (let i = 0; i < 20; i += 1) await Promise.resolve();
+}
+
+const transient = (): Error => new PgNotifyError('connection', 'refused', { permanent: false });
+const permanent = (): Error => new PgNotifyError('connection', 'wrong password', { permanent: true });
+
+/** One consumer, what it has seen, and what it must see by the rules of gaps. */
+class Consumer {
+  readonly seen: string[] = [];
+  /** The session that covered it last; 0 before the first. */
+  coveredBy = 0;
+  detach: () => void = () => undefined;
+
+  constructor(
+    readonly channel: string,
+    private readonly sessionNow: () => number,
+  ) {}
+
+  readonly sink = {
+    notification: ({ raw }: { raw: string }): void => {
+      if (this.coveredBy !== this.sessionNow()) throw new Error(`${raw} came without a gap before it`);
+      this.seen.push(raw);
+    },
+    gap: ({ reason }: { reason: string }): void => {
+      const expected = this.coveredBy === 0 ? 'start' : 'reconnect';
+      if (reason !== expected) throw new Error(`${reason} instead of ${expected}`);
+      if (this.coveredBy === this.sessionNow()) throw new Error('two gaps for one session');
+      this.coveredBy = this.sessionNow();
+      this.seen.push(reason);
+    },
+    complete: (): void => {
+      this.seen.push('complete');
+    },
+  };
+}
+
+const command = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('attach' as const), channel: fc.constantFrom(...CHANNELS) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('detach' as const), index: fc.nat(20) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('notify' as const), channel: fc.constantFrom(...CHANNELS) }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constantFrom('accept', 'refuse', 'execute', 'reply', 'lose', 'sleep', 'turn' as const),
+    }),
+  },
+);
+
+describe('PgListener', () => {
+  it('keeps its promises however connects, losses, replies, subscribers and notifications interleave', () =>
+    fc.assert(
+      fc.asyncProperty(fc.array(command, { maxLength: 80 }), fc.boolean(), async (commands, endsEarly) => {
+        const { server, clock, errors, listener, delivery } = setUp();
+        const consumers: Consumer[] = [];
+        const attach = (channel: string): void => {
+          const consumer = new Consumer(channel, () => server.current?.processId ?? -1);
+          consumers.push(consumer);
+          consumer.detach = delivery.attach(channel, consumer.sink);
+        };
+        let sent = 0;
+        const notify = (channel: string): void => {
+          const expecting = consumers.filter((consumer) => consumer.channel === channel && consumer.coveredBy > 0);
+          const covered = expecting.filter(({ coveredBy }) => coveredBy === server.current?.processId);
+          const raw = `message ${(sent += 1)}`;
+          if (!server.current?.notify(channel, raw)) return;
+          for (const { seen } of covered) expect(seen.at(-1)).toBe(raw);
+        };
+        await listener.start();
+        for (const step of commands) {
+          if (step.do === 'attach') attach(step.channel);
+          else if (step.do === 'detach') consumers.splice(step.index, 1)[0]?.detach();
+          else if (step.do === 'notify') notify(step.channel);
+          else if (step.do === 'accept') server.accept();
+          else if (step.do === 'refuse') server.refuse(transient());
+          else if (step.do === 'execute') server.current?.execute();
+          else if (step.do === 'reply') server.current?.reply();
+          else if (step.do === 'lose') server.current?.destroy(transient());
+          else if (step.do === 'sleep') clock.advance(1_000);
+          else await turn();
+          expect(server.live.length).toBeLessThanOrEqual(1);
+        }
+        if (!endsEarly) {
+          await heal(server, clock, listener);
+          const wanted = new Set(consumers.map(({ channel }) => channel));
+          expect(server.current?.listening).toEqual(wanted);
+          for (const consumer of consumers) expect(consumer.coveredBy).toBe(server.current?.processId);
+          for (const channel of wanted) notify(channel);
+        }
+        await listener.stop();
+        const { attempts } = server;
+        clock.advance(1_000_000);
+        await turn();
+        expect(server.attempts).toBe(attempts);
+        expect(server.live).toEqual([]);
+        expect(clock.sleeping).toBe(0);
+        for (const { seen } of consumers) expect(seen.filter((event) => event === 'complete')).toHaveLength(1);
+        for (const { seen } of consumers) expect(seen.at(-1)).toBe('complete');
+        expect(errors).toEqual([]);
+      }),
+      { numRuns: 2_000 },
+    ));
+
+  it('starts the delays over only after a session that listened for a while', async () => {
+    const { server, clock, listener } = setUp({ reconnect: { minDelay: 100, maxDelay: 100_000, stableAfter: 10_000 } });
+    const delays: number[] = [];
+    const sleep = clock.sleep.bind(clock);
+    clock.sleep = (milliseconds, signal) => (delays.push(milliseconds), sleep(milliseconds, signal));
+    await listener.start();
+    const live = async (uptime: number): Promise<void> => {
+      await turn();
+      server.accept();
+      await turn();
+      clock.advance(uptime);
+      server.current?.destroy(transient());
+      await turn();
+      clock.advance(100_000);
+      await turn();
+    };
+    for (let i = 0; i < 12; i += 1) await live(9_999);
+    const flapping = delays.splice(0);
+    await live(10_000);
+    expect(Math.max(...flapping)).toBeGreaterThan(100); // Fails by chance once in some 10^22 runs.
+    expect(delays[0]).toBeLessThanOrEqual(100);
+    await listener.stop();
+  });
+
+  it('keeps the consumers apart: one that throws is reported, the others are served', async () => {
+    const { server, errors, listener } = setUp();
+    const seen: string[] = [];
+    const bad = (): never => {
+      throw new Error('bad consumer');
+    };
+    listener.subscribe('a', { notification: bad, gap: bad, complete: bad });
+    listener.subscribe('a', {
+      notification: ({ raw }) => seen.push(raw),
+      gap: ({ reason }) => seen.push(reason),
+      complete: () => seen.push('complete'),
+    });
+    await listener.start();
+    server.accept();
+    await turn();
+    server.current?.reply();
+    server.current?.notify('a', 'one');
+    await listener.stop();
+    expect(seen).toEqual(['start', 'one', 'complete']);
+    expect(errors).toHaveLength(3);
+  });
+
+  it('tells a consumer that is attached by a gap of its own start once', async () => {
+    const { server, errors, listener, delivery } = setUp();
+    const seen: string[] = [];
+    const log = (who: string) => ({ gap: ({ reason }: { reason: string }) => void seen.push(`${who} ${reason}`) });
+    delivery.attach('b', log('first'));
+    delivery.attach('a', { gap: () => void delivery.attach('b', log('inner')) });
+    await listener.start();
+    server.accept();
+    await turn();
+    server.current?.reply();
+    expect(seen.toSorted()).toEqual(['first start', 'inner start']);
+    server.current?.destroy(transient());
+    await turn();
+    expect(errors).toEqual([]);
+    await listener.stop();
+  });
+});
+
+describe('the startup policy', () => {
+  it('"wait" retries what may pass, and ends at once with what cannot', async () => {
+    const { server, clock, listener } = setUp({ startup: { mode: 'wait', timeout: 10_000 } });
+    const outcome = listener.start().catch((error: Error) => error.message);
+    for (let i = 0; i < 3; i += 1) {
+      await turn();
+      server.refuse(transient());
+      await turn();
+      clock.advance(1_000);
+    }
+    await turn();
+    server.refuse(permanent());
+    expect(await outcome).toBe('wrong password');
+    expect(listener.currentStatus.state).toBe('closed');
+    expect(clock.sleeping).toBe(0);
+  });
+
+  it('"wait" has one deadline for the connection and the first LISTENs together', async () => {
+    const { server, clock, listener } = setUp({ startup: { mode: 'wait', timeout: 10_000 } });
+    const started = listener.start();
+    await turn();
+    clock.advance(6_000);
+    server.accept();
+    await started;
+    listener.subscribe('a', { notification: () => undefined, gap: () => undefined, complete: () => undefined });
+    const outcome = listener.start().catch((error: Error) => error.message);
+    await turn();
+    clock.advance(4_000);
+    expect(await outcome).toMatch(/^Could not listen within the startup timeout of 10000 ms\./);
+  });
+
+  it('"background" never rejects, and retries even what cannot pass', async () => {
+    const { server, clock, lines, listener } = setUp({ startup: { mode: 'background', timeout: 10 } });
+    await listener.start();
+    await turn();
+    server.refuse(permanent());
+    await turn();
+    expect(lines).toEqual(['Not listening yet: wrong password Trying again.']);
+    clock.advance(1_000);
+    await turn();
+    server.accept();
+    await turn();
+    expect(listener.currentStatus.state).toBe('listening');
+    await listener.stop();
+  });
+});
+
+/** Lets every attempt, statement and delay succeed until the listener has what it wants. */
+async function heal(server: FakeServer, clock: FakeClock, listener: PgListener): Promise<void> {
+  let ready = false;
+  const waiting = listener.ready().then(() => (ready = true));
+  for (let i = 0; i < 50 && !ready; i += 1) {
+    await turn();
+    clock.advance(1_000);
+    server.accept();
+    await turn();
+    server.current?.reply();
+    await turn();
+  }
+  await waiting;
+}
