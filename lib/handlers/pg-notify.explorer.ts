@@ -59,8 +59,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     for (const wrapper of discovered) {
       const instance: unknown = wrapper.instance;
       // A factory may hand out what another provider made: it is still one instance.
-      if (typeof instance === 'object' && instance !== null && !instances.has(instance))
-        instances.set(instance, wrapper);
+      if (typeof instance === 'object' && instance !== null) instances.set(instance, wrapper);
     }
     return [...instances.values()].flatMap((wrapper) => this.handlersIn(wrapper));
   }
