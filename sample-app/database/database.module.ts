@@ -1,0 +1,7 @@
+import { Global, Module } from '@nestjs/common';
+import { Database } from './database.js';
+import { DatabaseServer } from './database-server.js';
+
+@Global()
+@Module({ providers: [DatabaseServer, Database], exports: [Database] })
+export class DatabaseModule {}

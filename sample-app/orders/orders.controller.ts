@@ -1,0 +1,45 @@
+import { Body, Controller, Get, Post, Sse } from '@nestjs/common';
+import type { MessageEvent } from '@nestjs/common';
+import { InjectPgChannel, PgNotifyService } from 'nest-pg-notify';
+import type { PgNotification } from 'nest-pg-notify';
+import { filter, map, merge } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { CreateOrderPipe } from './create-order.pipe.js';
+import type { CreateOrder } from './create-order.pipe.js';
+import { OrderEvents } from './order-events.js';
+import type { OrderEvent } from './order-events.js';
+import type { Order } from './order.js';
+import { OrdersService } from './orders.service.js';
+
+@Controller('orders')
+export class OrdersController {
+  constructor(
+    private readonly orders: OrdersService,
+    private readonly pgNotify: PgNotifyService,
+    @InjectPgChannel(OrderEvents) private readonly orderEvents$: Observable<PgNotification<OrderEvent>>,
+  ) {}
+
+  @Post()
+  create(@Body(CreateOrderPipe) order: CreateOrder): Promise<Order> {
+    return this.orders.create(order);
+  }
+
+  @Get()
+  latest(): Promise<Order[]> {
+    return this.orders.latest();
+  }
+
+  /**
+   * Every order event as a message. An event of the type `gap` says that some may have been missed: read the orders
+   * again. A client does that when its stream opens anyway, so the gap that every stream begins with is left out.
+   */
+  @Sse('stream')
+  stream(): Observable<MessageEvent> {
+    const events$ = this.orderEvents$.pipe(map(({ payload }) => ({ data: payload })));
+    const gaps$ = this.pgNotify.gaps(OrderEvents).pipe(
+      filter(({ reason }) => reason !== 'start'),
+      map(({ reason }) => ({ type: 'gap', data: { reason } })),
+    );
+    return merge(events$, gaps$);
+  }
+}

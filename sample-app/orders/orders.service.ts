@@ -1,0 +1,29 @@
+import { Injectable } from '@nestjs/common';
+import { Database } from '../database/database.js';
+import type { CreateOrder } from './create-order.pipe.js';
+import type { Order } from './order.js';
+
+const COLUMNS = 'id, region, amount, status, created_at AS "createdAt"';
+
+@Injectable()
+export class OrdersService {
+  constructor(private readonly database: Database) {}
+
+  /** Stores an order together with the job to pack it: both, or neither. The trigger's event leaves with the commit. */
+  async create({ region, amount }: CreateOrder): Promise<Order> {
+    return this.database.transaction(async (client) => {
+      const { rows } = await client.query<Order>(
+        `INSERT INTO orders (region, amount) VALUES ($1, $2) RETURNING ${COLUMNS}`,
+        [region, amount],
+      );
+      const [order] = rows as [Order];
+      await client.query(`INSERT INTO jobs (kind, order_id) VALUES ('pack', $1)`, [order.id]);
+      return order;
+    });
+  }
+
+  /** The newest orders, the newest first. */
+  async latest(): Promise<Order[]> {
+    return this.database.query<Order>(`SELECT ${COLUMNS} FROM orders ORDER BY id DESC LIMIT 20`);
+  }
+}

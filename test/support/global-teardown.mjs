@@ -1,0 +1,5 @@
+// The global setup has registered the hooks that load TypeScript, and this is the same instance of the module.
+const { endTestRun } = await import('./test-run.ts');
+
+/** Jest's global teardown: stops the PostgreSQL server of the run. */
+export default endTestRun;
