@@ -20,7 +20,7 @@ export interface PgNotifyErrorDetails {
   readonly sqlState?: string;
   /** `host:port` of the server, or the directory of its Unix socket. */
   readonly endpoint?: string;
-  /** For a `connection` error: true when trying again with the same settings cannot help (wrong password, …). */
+  /** For a `connection` or `configuration` error: true when trying again with the same settings cannot help (wrong password, …). */
   readonly permanent?: boolean;
   /** For a `publish` error: `not-sent` is safe to send again; `unknown` may have been committed. */
   readonly outcome?: 'not-sent' | 'unknown';

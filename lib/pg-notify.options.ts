@@ -149,10 +149,16 @@ function settingsOf(option: string, connection: PgNotifyConnection): ConnectionS
       return settings;
     };
   }
-  const settings = typeof connection === 'string' ? { connectionString: connection } : connection;
-  checkSettings(typeof connection === 'string' ? option : `${option}.connectionString`, settings);
-  return () => settings;
+  if (typeof connection === 'string') {
+    const settings = { connectionString: connection };
+    if (connection === '') throw invalid(option, EMPTY);
+    return () => settings;
+  }
+  checkSettings(option, connection);
+  return () => connection;
 }
+
+const EMPTY = 'is empty or undefined. Is the environment variable that it comes from set?';
 
 /**
  * An absent connection string would make `pg` connect to its defaults, silently: the usual cause is an environment
@@ -162,9 +168,7 @@ function checkSettings(option: string, settings: ClientConfig): void {
   if (typeof settings !== 'object' || settings === null) {
     throw invalid(option, 'must be a connection string, the settings of a pg.Client, or a function that returns them');
   }
-  if ('connectionString' in settings && !settings.connectionString) {
-    throw invalid(option, 'is empty or undefined. Is the environment variable that it comes from set?');
-  }
+  if ('connectionString' in settings && !settings.connectionString) throw invalid(`${option}.connectionString`, EMPTY);
 }
 
 /** Node's timers count in 32 bits: a longer delay would fire at once. */
@@ -189,5 +193,6 @@ function invalid(option: string, problem: string): PgNotifyError {
   return new PgNotifyError(
     'configuration',
     `The option ${option} of PgNotifyModule ${problem.replace(/[^?]$/, '$&.')}`,
+    { permanent: true },
   );
 }

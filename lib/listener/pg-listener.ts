@@ -242,7 +242,7 @@ export class PgListener {
       link.listeningSince = this.clock.now();
       const { endpoint, processId } = link.session;
       const again = this.state === 'reconnecting' ? ' again' : '';
-      this.options.logger.log(`Listening${again} on ${endpoint} (backend ${processId}), ${this.channelCount}.`);
+      this.options.logger.log(`Listening${again} on ${endpoint} (backend ${processId}).`);
       this.attempts = 0;
       this.enter('listening');
     } else {
@@ -310,10 +310,6 @@ export class PgListener {
   /** The loop is told of a loss a moment after it: until then the dead session covers nothing any more. */
   private get liveLink(): Link | undefined {
     return this.link?.session.isLost ? undefined : this.link;
-  }
-
-  private get channelCount(): string {
-    return this.wanted.size === 1 ? '1 channel' : `${this.wanted.size} channels`;
   }
 }
 

@@ -137,7 +137,8 @@ describe('recovery', () => {
       () => service.notify('sent', 2).then(() => 'sent', String),
       (outcome) => outcome === 'sent',
     );
-    await notifications.until((items) => items.some(({ payload }) => payload === 2));
+    const delivered = await notifications.until((items) => items.some(({ payload }) => payload === 2));
+    expect(delivered.map(({ payload }) => payload)).toEqual([1, 2]);
     await app.close();
   });
 

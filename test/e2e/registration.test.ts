@@ -243,6 +243,8 @@ describe('a mistake in the wiring fails the bootstrap and says what to write:', 
       { connection: { connectionString: undefined } },
       'The option connection.connectionString of PgNotifyModule is empty or undefined. Is the environment variable that it comes from set?',
     ],
+    [{ connection: () => undefined }, 'The option connection of PgNotifyModule must be a connection string'],
+    [{ connection: () => ({ connectionString: '' }) }, 'connection.connectionString of PgNotifyModule is empty'],
     [
       { connection: {}, connectTimeout: -1 },
       'The option connectTimeout of PgNotifyModule must be a number of milliseconds',
@@ -257,6 +259,10 @@ describe('a mistake in the wiring fails the bootstrap and says what to write:', 
     ],
   ])('the options %j', async (options, message) => {
     const useFactory = (): PgNotifyModuleOptions => options as unknown as PgNotifyModuleOptions;
-    await expect(createAppOf({ imports: [PgNotifyModule.forRootAsync({ useFactory })] })).rejects.toThrow(message);
+    const boot = async (): Promise<void> => {
+      const { app } = await createAppOf({ imports: [PgNotifyModule.forRootAsync({ useFactory })] });
+      await app.init();
+    };
+    await expect(boot()).rejects.toThrow(message);
   });
 });

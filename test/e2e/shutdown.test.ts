@@ -250,6 +250,6 @@ describe('app.close()', () => {
     await service.notify('events', 'hello');
     await chunks.until((texts) => texts.join('').includes('data: hello'));
     await app.close();
-    await ended;
+    await expect(ended).resolves.toBeUndefined();
   });
 });

@@ -41,7 +41,7 @@ function setUp(idleTimeout?: number) {
 const outcomeOf = (promise: Promise<void>): Promise<string> =>
   promise.then(
     () => 'sent',
-    (error: PgNotifyError) => String(error.outcome ?? error.kind),
+    (error: PgNotifyError) => error.outcome ?? error.kind,
   );
 
 describe('PgPublisher', () => {
