@@ -1,0 +1,93 @@
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { run } from './command.mjs';
+
+const FIXTURES = join(import.meta.dirname, 'fixtures');
+
+/** The packages whose versions say what was tested. */
+const TESTED = ['@nestjs/core', 'pg', 'rxjs', 'reflect-metadata', 'typescript', 'jest', 'ts-jest'];
+
+/** Installs the tarball into a new folder, with the consumer's versions of everything else, and checks it there. */
+export async function checkConsumer(consumer, { folder, tarball, report, signal }) {
+  const directory = join(folder, consumer.name.replaceAll(/\W+/g, '-'));
+  const check = (name, action) => report.check(`${consumer.name}: ${name}`, action);
+  if (!(await check('installs', () => install(directory, consumer.dependencies, tarball, signal)))) return;
+  await withDatabase(async (url) => {
+    const execute = (...args) => run(process.execPath, args, { cwd: directory, signal, env: { DATABASE_URL: url } });
+    if (consumer.jest) {
+      await check('is tested by jest', () => testWithJest(directory, consumer.jest, execute));
+      return;
+    }
+    await check('import and require() give the same', () => load(directory, execute));
+    for (const compiler of consumer.compilers) await checkApplication(directory, compiler, { check, execute });
+  });
+  // A folder takes up to 100 MB.
+  await rm(directory, { recursive: true });
+}
+
+async function install(directory, dependencies, tarball, signal) {
+  await mkdir(directory);
+  const manifest = {
+    name: 'consumer',
+    private: true,
+    dependencies: { ...dependencies, 'nest-pg-notify': `file:${tarball}` },
+  };
+  await writeFile(join(directory, 'package.json'), JSON.stringify(manifest));
+  // Without scripts, as npm is about to do by default: neither the package nor its peers may need one.
+  const options = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
+  await run('npm', ['install', ...options], { cwd: directory, signal, timeout: 180_000 });
+  const tested = TESTED.filter((name) => name in dependencies);
+  return (await Promise.all(tested.map(async (name) => `${name} ${await versionOf(directory, name)}`))).join(', ');
+}
+
+async function versionOf(directory, name) {
+  return JSON.parse(await readFile(join(directory, 'node_modules', name, 'package.json'), 'utf8')).version;
+}
+
+async function load(directory, execute) {
+  await cp(join(FIXTURES, 'load.cjs'), join(directory, 'load.cjs'));
+  await execute('load.cjs');
+}
+
+/** Compiles the application, which checks its types too, and runs it. */
+async function checkApplication(directory, { type, tsconfig }, { check, execute }) {
+  const name = `${type === 'module' ? 'ES module' : 'CommonJS'}, ${tsconfig}`;
+  const application = `${type}-${tsconfig.replace('.json', '')}`;
+  await copyApplication(join(directory, application), { type, tsconfig, files: ['app.ts', 'main.ts', 'types.ts'] });
+  await check(`${name}: compiles`, async () => {
+    await execute('node_modules/typescript/bin/tsc', '--project', application);
+  });
+  await check(`${name}: sends, receives and ends`, async () => {
+    await execute(`${application}/dist/main.js`);
+  });
+}
+
+async function testWithJest(directory, { tsconfig }, execute) {
+  const application = join(directory, 'src');
+  await copyApplication(application, { type: 'commonjs', tsconfig, files: ['app.ts', 'app.spec.ts'] });
+  await cp(join(application, 'tsconfig.json'), join(directory, 'tsconfig.json'));
+  await cp(join(FIXTURES, 'jest.config.json'), join(directory, 'jest.config.json'));
+  // Jest looks for a relative import exactly as it is written, and a CommonJS application writes no extension.
+  const spec = join(application, 'app.spec.ts');
+  await writeFile(spec, (await readFile(spec, 'utf8')).replace(`'./app.js'`, `'./app'`));
+  await execute('node_modules/jest/bin/jest.js', '--ci', '--cacheDirectory', join(directory, 'jest-cache'));
+}
+
+async function copyApplication(application, { type, tsconfig, files }) {
+  await mkdir(application);
+  for (const file of files) await cp(join(FIXTURES, file), join(application, file));
+  await cp(join(FIXTURES, tsconfig), join(application, 'tsconfig.json'));
+  await writeFile(join(application, 'package.json'), JSON.stringify({ type }));
+}
+
+/** A database of its own: others use the same channels at the same time. */
+async function withDatabase(action) {
+  // Can be loaded only after the server's start, which teaches Node to load TypeScript.
+  const { createTestDatabase } = await import('../support/postgres.ts');
+  const database = await createTestDatabase();
+  try {
+    await action(database.url);
+  } finally {
+    await database.drop();
+  }
+}
