@@ -12,6 +12,9 @@ const execFileAsync = promisify(execFile);
  * directory, or, while that is root or does not exist, the system user `nobody`. No user is ever created.
  */
 export class ServerAccount {
+  /** Whether a folder on the way is closed to the account, and its programs take along the right to pass. */
+  private needsPassage = false;
+
   private constructor(private readonly other?: { readonly uid: number; readonly gid: number; readonly name: string }) {}
 
   static async of(dataDirectory: string): Promise<ServerAccount> {
@@ -31,10 +34,9 @@ export class ServerAccount {
   async run(file: string, args: readonly string[], cwd = dirname(file)): Promise<string> {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PG'));
     const env = { ...Object.fromEntries(inherited), LC_ALL: 'C' };
-    // "| 0": the id of nobody is -2 on macOS, printed as 4294967294, and spawn takes 32 signed bits.
-    const ids = this.other && { uid: this.other.uid | 0, gid: this.other.gid | 0 };
+    const [command = file, ...rest] = [...this.passage, file, ...args];
     try {
-      const { stdout } = await execFileAsync(file, args, { cwd, env, timeout: 120_000, ...ids });
+      const { stdout } = await execFileAsync(command, rest, { cwd, env, timeout: 120_000, ...this.ids });
       return stdout;
     } catch (error) {
       const { message, code } = error as NodeJS.ErrnoException;
@@ -43,16 +45,42 @@ export class ServerAccount {
     }
   }
 
-  /** Fails, naming the folder, if the account may not pass through one on the way to `path`, or not into `path`. */
+  /**
+   * Makes sure that the account may pass through the folders on the way to `path`, and into `path`. Where one is closed
+   * to it (a checkout below a private folder of root, say), its programs take along the right to pass, which Linux can
+   * give. Fails, naming the folder, where it cannot.
+   */
   async assertReaches(path: string): Promise<void> {
     if (this.other === undefined) return;
-    const script = 'for path; do test -x "$path" || { printf %s "$path"; break; }; done';
-    const closed = await this.run('/bin/sh', ['-c', script, 'sh', ...pathsTo(path)], '/');
+    let closed = await this.closedOnTheWayTo(path);
+    if (closed === '') return;
+    this.needsPassage = true;
+    closed = await this.closedOnTheWayTo(path).catch(() => closed); // No setpriv, or no such right in this container.
     if (closed === '') return;
     throw new Error(
       `The user ${this.other.name} may not enter (or run) ${closed}. PostgreSQL refuses to run as root, so it runs as that user. ` +
         `Run this as an ordinary user, or open the folder ("chmod o+x ${closed}"), or work in a folder outside of it.`,
     );
+  }
+
+  private closedOnTheWayTo(path: string): Promise<string> {
+    const script = 'for path; do test -x "$path" || { printf %s "$path"; break; }; done';
+    return this.run('/bin/sh', ['-c', script, 'sh', ...pathsTo(path)], '/');
+  }
+
+  /** The command that takes the right along; it changes the account by itself. */
+  private get passage(): string[] {
+    if (!this.other || !this.needsPassage) return [];
+    const { uid, gid } = this.other;
+    const right = '+dac_override';
+    const who = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
+    // PostgreSQL asks by access(2), which counts the rights of an ordinary user only with this security bit.
+    return ['setpriv', ...who, '--securebits=+no_setuid_fixup', `--inh-caps=${right}`, `--ambient-caps=${right}`];
+  }
+
+  private get ids(): { uid: number; gid: number } | undefined {
+    // "| 0": the id of nobody is -2 on macOS, printed as 4294967294, and spawn takes 32 signed bits.
+    return this.other && !this.needsPassage ? { uid: this.other.uid | 0, gid: this.other.gid | 0 } : undefined;
   }
 
   /** Gives a file or a folder, with all that is in it, to the account. */

@@ -150,6 +150,15 @@ describe('PostgresCluster in a folder of its own', () => {
     await expect(query(cluster.url(), 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
+  test('runs below a folder that only its owner may enter, also as root', async () => {
+    const closed = join(folder, 'closed');
+    await mkdir(closed, { mode: 0o700 });
+    const cluster = await PostgresCluster.create({ dataDirectory: join(closed, 'data') });
+    await cluster.start();
+    expect(await query(cluster.url(), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    await cluster.remove();
+  });
+
   test('refuses a folder that holds something else, and leaves it as it is', async () => {
     const dataDirectory = join(folder, 'notes');
     await mkdir(dataDirectory);
