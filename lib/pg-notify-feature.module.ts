@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule, FactoryProvider } from '@nestjs/common';
 import type { PgChannel } from './channel/pg-channel.js';
+import { PgNotifyError } from './pg-notify.errors.js';
 import type { PgNotifyService } from './pg-notify.service.js';
 import { getPgChannelToken, getPgNotifyToken } from './pg-notify.tokens.js';
 
@@ -11,6 +12,12 @@ import { getPgChannelToken, getPgNotifyToken } from './pg-notify.tokens.js';
 @Module({})
 export class PgNotifyFeatureModule {
   static forChannels(channels: readonly (string | PgChannel)[], name?: string): DynamicModule {
+    if (!Array.isArray(channels)) {
+      throw new PgNotifyError(
+        'configuration',
+        'PgNotifyModule.forFeature() takes a list of channels: forFeature([channel]).',
+      );
+    }
     const providers = channels.map((channel): FactoryProvider => ({
       provide: getPgChannelToken(channel, name),
       useFactory: (service: PgNotifyService) => service.listen(channel),

@@ -6,11 +6,9 @@
  * - `payload`: a payload that cannot be sent, or one that was received and cannot be decoded.
  * - `connection`: a connection could not be opened, or was lost.
  * - `publish`: a notification was not, or perhaps not, committed; see {@link PgNotifyError.outcome}.
- * - `handler`: a decorated method threw or rejected.
  * - `closed`: the registration has been closed.
  */
-export type PgNotifyErrorKind =
-  'configuration' | 'channel' | 'payload' | 'connection' | 'publish' | 'handler' | 'closed';
+export type PgNotifyErrorKind = 'configuration' | 'channel' | 'payload' | 'connection' | 'publish' | 'closed';
 
 /** The facts that an error carries besides its message. Never a password, a connection string or a payload. */
 export interface PgNotifyErrorDetails {
@@ -33,7 +31,7 @@ export interface PgNotifyErrorDetails {
 }
 
 /**
- * Every error that this module throws, rejects with or logs. The message names the thing and the remedy; the
+ * Every error that this module throws or rejects with. The message names the thing and the remedy; the
  * other properties are for programs.
  */
 export class PgNotifyError extends Error implements PgNotifyErrorDetails {
@@ -58,18 +56,24 @@ export class PgNotifyError extends Error implements PgNotifyErrorDetails {
 }
 
 /**
- * The message of whatever was thrown. Not by `instanceof`: a library may throw anything, and an Error may come from
- * another realm (a test runner's, a vm context's).
+ * The message of whatever was thrown. Not by `instanceof`: a library may throw anything, an Error may come from another
+ * realm (a test runner's, a vm context's), and to look at a Proxy may throw again.
  */
 export function messageOf(thrown: unknown): string {
-  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown && typeof thrown.message === 'string') {
-    return thrown.message;
-  }
-  return typeof thrown === 'string' ? thrown : 'something that is no Error was thrown';
+  if (typeof thrown === 'string') return thrown;
+  return textOf(thrown, 'message') ?? 'something that is no Error was thrown';
 }
 
 /** The stack of whatever was thrown, where it has one. */
 export function stackOf(thrown: unknown): string | undefined {
-  const has = typeof thrown === 'object' && thrown !== null && 'stack' in thrown && typeof thrown.stack === 'string';
-  return has ? (thrown.stack as string) : undefined;
+  return textOf(thrown, 'stack');
+}
+
+function textOf(thrown: unknown, property: 'message' | 'stack'): string | undefined {
+  try {
+    const text: unknown = (thrown as Partial<Error> | null)?.[property];
+    return typeof text === 'string' ? text : undefined;
+  } catch {
+    return undefined;
+  }
 }

@@ -2,12 +2,14 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import type { PgChannel } from './channel/pg-channel.js';
+import { PgNotifyHealthIndicator } from './health/pg-notify-health.indicator.js';
 import { PgNotifyFeatureModule } from './pg-notify-feature.module.js';
 import { ConfigurableModuleClass } from './pg-notify.module-definition.js';
 import type { ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } from './pg-notify.module-definition.js';
+import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import { registrationProviders } from './pg-notify.providers.js';
 import { PgNotifyService } from './pg-notify.service.js';
-import { DEFAULT_REGISTRATION, getPgNotifyToken } from './pg-notify.tokens.js';
+import { DEFAULT_REGISTRATION, getPgNotifyHealthToken, getPgNotifyToken } from './pg-notify.tokens.js';
 
 /**
  * PostgreSQL LISTEN/NOTIFY for an application. Import `forRoot()` or `forRootAsync()` once per database, in the root
@@ -21,12 +23,12 @@ export class PgNotifyModule extends ConfigurableModuleClass {
    * The options are checked when the application is created; a mistake is a PgNotifyError of kind `configuration`.
    */
   static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
-    return registration(options.name, super.forRoot(options));
+    return registration(options?.name, super.forRoot(options ?? NOTHING));
   }
 
   /** As {@link forRoot}, with options from a factory, a class or an existing provider. `name` stands beside them. */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
-    return registration(options.name, super.forRootAsync(options));
+    return registration(options?.name, super.forRootAsync(options ?? { useFactory: () => NOTHING }));
   }
 
   /**
@@ -40,11 +42,18 @@ export class PgNotifyModule extends ConfigurableModuleClass {
   }
 }
 
+/** Stands for options that were not given; what is missing, their check says. */
+const NOTHING = {} as PgNotifyModuleOptions;
+
 function registration(name: string = DEFAULT_REGISTRATION, definition: DynamicModule): DynamicModule {
   return {
     ...definition,
     imports: [...(definition.imports ?? []), DiscoveryModule],
     providers: [...(definition.providers ?? []), ...registrationProviders(name)],
-    exports: name === DEFAULT_REGISTRATION ? [PgNotifyService, getPgNotifyToken(name)] : [getPgNotifyToken(name)],
+    exports: [
+      getPgNotifyToken(name),
+      getPgNotifyHealthToken(name),
+      ...(name === DEFAULT_REGISTRATION ? [PgNotifyService, PgNotifyHealthIndicator] : []),
+    ],
   };
 }

@@ -4,10 +4,9 @@ import { PgNotifyError } from './pg-notify.errors.js';
 /**
  * How to reach PostgreSQL: directly, or through a pooler in session mode.
  *
- * A connection string, the settings of a `pg.Client`, or a function that returns such settings. The function is
- * asked anew for every attempt to connect, so passwords and hosts may change while the application runs.
+ * A connection string, the settings of a `pg.Client`, or a function that returns either. The function is asked anew for every attempt to connect, so passwords and hosts may change while the application runs.
  */
-export type PgNotifyConnection = string | ClientConfig | (() => ClientConfig | Promise<ClientConfig>);
+export type PgNotifyConnection = string | ClientConfig | (() => string | ClientConfig | Promise<string | ClientConfig>);
 
 /** What bootstrap does while PostgreSQL cannot be reached. */
 export type PgNotifyStartupMode = 'wait' | 'fail' | 'background';
@@ -52,6 +51,47 @@ export interface PgNotifyReconnectOptions {
   readonly stableAfter?: number;
 }
 
+export interface PgNotifyHeartbeatOptions {
+  /**
+   * How long the listening connection may be quiet before it is asked whether it is alive, in milliseconds. At least
+   * once a minute it is asked in any case, and compared with what it should be.
+   *
+   * @default 10_000
+   */
+  readonly interval?: number;
+  /**
+   * How long the server may be silent after the question before the connection counts as lost, in milliseconds. Every
+   * received byte is a sign of life.
+   *
+   * @default 5_000
+   */
+  readonly timeout?: number;
+}
+
+export interface PgNotifyDeliveryCheckOptions {
+  /**
+   * How long after a notification has arrived the next one is sent as a check, in milliseconds. Traffic of others
+   * counts: a busy listener is never checked.
+   *
+   * @default 60_000
+   */
+  readonly interval?: number;
+  /**
+   * How long a notification may take from its commit to its arrival, in milliseconds. Three in a row that take longer
+   * make the check fail.
+   *
+   * @default 3_000
+   */
+  readonly timeout?: number;
+  /**
+   * What a check that fails at the start of the application does: reject the bootstrap, or warn. Later failures warn
+   * and set the status.
+   *
+   * @default 'fail'
+   */
+  readonly onStartFailure?: 'fail' | 'warn';
+}
+
 export interface PgNotifyPublisherOptions {
   /**
    * How to reach PostgreSQL for sending, where it differs from the listener's `connection`.
@@ -79,6 +119,12 @@ export interface PgNotifyModuleOptions {
    * @default 10_000
    */
   readonly connectTimeout?: number;
+  readonly heartbeat?: PgNotifyHeartbeatOptions;
+  /**
+   * The proof that notifications arrive: one is sent from a second connection and must come back. `false` turns it off:
+   * then nothing notices a transaction pooler.
+   */
+  readonly deliveryCheck?: false | PgNotifyDeliveryCheckOptions;
   readonly publisher?: PgNotifyPublisherOptions;
   /**
    * How long running handlers may take to finish when the application shuts down, in milliseconds.
@@ -100,6 +146,8 @@ export interface ResolvedPgNotifyOptions {
   readonly startup: Required<PgNotifyStartupOptions>;
   readonly reconnect: Required<PgNotifyReconnectOptions>;
   readonly connectTimeout: number;
+  readonly heartbeat: Required<PgNotifyHeartbeatOptions>;
+  readonly deliveryCheck: false | Required<PgNotifyDeliveryCheckOptions>;
   readonly publisher: { readonly connection: ConnectionSettings; readonly timeout: number };
   readonly shutdownTimeout: number;
 }
@@ -115,7 +163,11 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
   if (typeof options !== 'object' || options === null) {
     throw new PgNotifyError('configuration', 'PgNotifyModule got no options: it needs at least { connection }.');
   }
-  const { startup = {}, reconnect = {}, publisher = {} } = options;
+  const startup = options.startup ?? {};
+  const reconnect = options.reconnect ?? {};
+  const heartbeat = options.heartbeat ?? {};
+  const deliveryCheck = options.deliveryCheck ?? {};
+  const publisher = options.publisher ?? {};
   const connection = settingsOf('connection', options.connection);
   const resolved: ResolvedPgNotifyOptions = {
     connection,
@@ -124,59 +176,70 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
       timeout: checkMilliseconds('startup.timeout', startup.timeout ?? 30_000),
     },
     reconnect: {
-      minDelay: checkMilliseconds('reconnect.minDelay', reconnect.minDelay ?? 100),
-      maxDelay: checkMilliseconds('reconnect.maxDelay', reconnect.maxDelay ?? 30_000),
+      minDelay: checkMilliseconds('reconnect.minDelay', reconnect.minDelay ?? 100, 1),
+      maxDelay: checkMilliseconds('reconnect.maxDelay', reconnect.maxDelay ?? 30_000, 1),
       stableAfter: checkMilliseconds('reconnect.stableAfter', reconnect.stableAfter ?? 10_000),
     },
     connectTimeout: checkMilliseconds('connectTimeout', options.connectTimeout ?? 10_000),
+    heartbeat: {
+      interval: checkMilliseconds('heartbeat.interval', heartbeat.interval ?? 10_000, 1),
+      timeout: checkMilliseconds('heartbeat.timeout', heartbeat.timeout ?? 5_000, 1),
+    },
+    deliveryCheck: deliveryCheck && {
+      interval: checkMilliseconds('deliveryCheck.interval', deliveryCheck.interval ?? 60_000, 1),
+      timeout: checkMilliseconds('deliveryCheck.timeout', deliveryCheck.timeout ?? 3_000, 1),
+      onStartFailure: checkChoice('deliveryCheck.onStartFailure', deliveryCheck.onStartFailure ?? 'fail', [
+        'fail',
+        'warn',
+      ]),
+    },
     publisher: {
-      connection: publisher.connection ? settingsOf('publisher.connection', publisher.connection) : connection,
+      connection:
+        publisher.connection === undefined ? connection : settingsOf('publisher.connection', publisher.connection),
       timeout: checkMilliseconds('publisher.timeout', publisher.timeout ?? 10_000),
     },
     shutdownTimeout: checkMilliseconds('shutdownTimeout', options.shutdownTimeout ?? 10_000),
   };
   if (resolved.reconnect.minDelay > resolved.reconnect.maxDelay) {
-    throw invalid('reconnect.minDelay', `is larger than reconnect.maxDelay (${resolved.reconnect.maxDelay})`);
+    const { minDelay, maxDelay } = resolved.reconnect;
+    throw invalid(
+      'reconnect.minDelay',
+      `(${minDelay} ms) is larger than reconnect.maxDelay (${maxDelay} ms): set both`,
+    );
   }
   return resolved;
 }
 
 function settingsOf(option: string, connection: PgNotifyConnection): ConnectionSettings {
-  if (typeof connection === 'function') {
-    return async () => {
-      const settings = await connection();
-      checkSettings(option, settings);
-      return settings;
-    };
-  }
-  if (typeof connection === 'string') {
-    const settings = { connectionString: connection };
-    if (connection === '') throw invalid(option, EMPTY);
-    return () => settings;
-  }
-  checkSettings(option, connection);
-  return () => connection;
+  if (typeof connection === 'function') return async () => clientConfig(option, await connection());
+  const settings = clientConfig(option, connection);
+  return () => settings;
 }
-
-const EMPTY = 'is empty or undefined. Is the environment variable that it comes from set?';
 
 /**
  * An absent connection string would make `pg` connect to its defaults, silently: the usual cause is an environment
  * variable that is not set.
  */
-function checkSettings(option: string, settings: ClientConfig): void {
-  if (typeof settings !== 'object' || settings === null) {
+function clientConfig(option: string, given: string | ClientConfig): ClientConfig {
+  const empty = 'is empty or undefined. Is the environment variable that it comes from set?';
+  if (given === undefined || given === '') throw invalid(option, empty);
+  if (typeof given === 'string') return { connectionString: given };
+  if (typeof given !== 'object' || given === null) {
     throw invalid(option, 'must be a connection string, the settings of a pg.Client, or a function that returns them');
   }
-  if ('connectionString' in settings && !settings.connectionString) throw invalid(`${option}.connectionString`, EMPTY);
+  if ('connectionString' in given && !given.connectionString) throw invalid(`${option}.connectionString`, empty);
+  return given;
 }
 
 /** Node's timers count in 32 bits: a longer delay would fire at once. */
 const MAX_MILLISECONDS = 2 ** 31 - 1;
 
-function checkMilliseconds(option: string, value: number): number {
-  if (typeof value !== 'number' || !(value >= 0 && value <= MAX_MILLISECONDS)) {
-    throw invalid(option, `must be a number of milliseconds from 0 to ${MAX_MILLISECONDS}, not ${String(value)}`);
+function checkMilliseconds(option: string, value: number, least = 0): number {
+  if (typeof value !== 'number' || !(value >= least && value <= MAX_MILLISECONDS)) {
+    throw invalid(
+      option,
+      `must be a number of milliseconds from ${least} to ${MAX_MILLISECONDS}, not ${JSON.stringify(value)}`,
+    );
   }
   return value;
 }

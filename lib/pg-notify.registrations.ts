@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
+import { PgListener } from './listener/pg-listener.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import { PG_NOTIFY_REGISTRATION } from './pg-notify.tokens.js';
 
@@ -9,11 +10,15 @@ export class PgNotifyRegistrations {
   /** The names of all registrations of the application. */
   readonly names: readonly string[];
 
+  /** Hidden from whoever prints a service: the container holds the options as they were given. */
+  readonly #modules: ModulesContainer;
+
   /** @throws PgNotifyError of kind `configuration` when two registrations have this one's name. */
   constructor(
     @Inject(ModulesContainer) modules: ModulesContainer,
     @Inject(PG_NOTIFY_REGISTRATION) readonly own: string,
   ) {
+    this.#modules = modules;
     this.names = [...modules.values()].flatMap(({ providers }) => {
       const name: unknown = providers.get(PG_NOTIFY_REGISTRATION)?.instance;
       return typeof name === 'string' ? [name] : [];
@@ -24,5 +29,12 @@ export class PgNotifyRegistrations {
         `Two registrations have the name '${own}'. Import PgNotifyModule.forRoot() once per database, in the root module, and give each further database a name of its own: PgNotifyModule.forRoot({ name: 'analytics', … }).`,
       );
     }
+  }
+
+  /** Stops the listeners of all registrations: Nest closes nothing when a bootstrap fails. */
+  async stopListening(): Promise<void> {
+    const instances = [...this.#modules.values()].map(({ providers }): unknown => providers.get(PgListener)?.instance);
+    const listeners = instances.filter((instance) => instance instanceof PgListener);
+    await Promise.all(listeners.map((listener) => listener.stop()));
   }
 }

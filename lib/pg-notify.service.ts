@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { BeforeApplicationShutdown, Logger, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
+import type { BeforeApplicationShutdown, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { encodePayload } from './channel/payload-codec.js';
 import { toPgChannel } from './channel/pg-channel.js';
@@ -8,8 +8,11 @@ import type { PgGap } from './channel/pg-gap.js';
 import type { PgNotification } from './channel/pg-notification.js';
 import { PgDelivery } from './delivery/pg-delivery.js';
 import { PgListener } from './listener/pg-listener.js';
+import type { PgQueueUsage } from './listener/queue-usage.js';
 import type { PgNotifyStatus } from './listener/pg-notify-status.js';
+import type { PgNotifyLogger } from './pg-notify.logger.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.options.js';
+import { PgNotifyRegistrations } from './pg-notify.registrations.js';
 import { PG_NOTIFY_LOGGER, PG_NOTIFY_RESOLVED_OPTIONS } from './pg-notify.tokens.js';
 import { PgPublisher } from './publisher/pg-publisher.js';
 import { withDeadline } from './session/deadline.js';
@@ -26,7 +29,8 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     @Inject(PgPublisher) private readonly publisher: PgPublisher,
     @Inject(PgDelivery) private readonly delivery: PgDelivery,
     @Inject(PG_NOTIFY_RESOLVED_OPTIONS) private readonly options: ResolvedPgNotifyOptions,
-    @Inject(PG_NOTIFY_LOGGER) private readonly logger: Logger,
+    @Inject(PG_NOTIFY_LOGGER) private readonly logger: PgNotifyLogger,
+    @Inject(PgNotifyRegistrations) private readonly registrations: PgNotifyRegistrations,
   ) {}
 
   /**
@@ -71,7 +75,10 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * @throws PgNotifyError of kind `channel` or `payload` before anything is sent; of kind `publish` when it was not
    * sent, or nobody knows (`outcome`); of kind `closed` after the application was shut down.
    */
-  async notify<T = unknown>(channel: string | PgChannel<T>, payload?: NoInfer<T>): Promise<void> {
+  async notify<T = unknown>(
+    channel: string | PgChannel<T>,
+    ...[payload]: undefined extends T ? [payload?: NoInfer<T>] : [payload: NoInfer<T>]
+  ): Promise<void> {
     const { name, codec } = toPgChannel(channel);
     await this.publisher.publish(name, encodePayload(name, codec, payload));
   }
@@ -96,18 +103,31 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     return this.listener.ready();
   }
 
+  /**
+   * How full PostgreSQL's notification queue is: a listener anywhere in the cluster that does not read fills it.
+   *
+   * @throws PgNotifyError of kind `connection` while the registration is not connected.
+   */
+  queueUsage(): Promise<PgQueueUsage> {
+    return this.listener.queueUsage();
+  }
+
   /** @internal Connects, by the startup policy. */
   async onModuleInit(): Promise<void> {
-    await this.listener.start();
+    try {
+      await this.listener.start();
+    } catch (error) {
+      await this.registrations.stopListening();
+      throw error;
+    }
   }
 
   /** @internal Lets handlers finish, completes the streams (an open SSE route would hold up the HTTP server) and stops listening. */
   async beforeApplicationShutdown(): Promise<void> {
-    const { shutdownTimeout } = this.options;
-    const expired = (): Error =>
-      new Error(`Not finished within the shutdownTimeout of ${shutdownTimeout} ms: ${this.delivery.busy.join(', ')}.`);
-    await withDeadline(this.delivery.settled(), { timeout: shutdownTimeout, expired }).catch((error: Error) =>
-      this.logger.error(error.message),
+    const timeout = this.options.shutdownTimeout;
+    const expired = (): Error => new Error(`Not finished within the shutdownTimeout of ${timeout} ms`);
+    await withDeadline(this.delivery.settled(), { timeout, expired }).catch((error: Error) =>
+      this.logger.error(`${error.message}: ${this.delivery.abandon().join(', ')}.`),
     );
     await this.listener.stop();
   }

@@ -23,6 +23,11 @@ export function getPgNotifyToken(name: string = DEFAULT_REGISTRATION): string {
   return `PgNotifyService of the registration '${name}' (it takes PgNotifyModule.forRoot({ ${options} }) in the root module)`;
 }
 
+/** The injection token of a registration's {@link PgNotifyHealthIndicator}; like {@link getPgNotifyToken} it says what to write. */
+export function getPgNotifyHealthToken(name: string = DEFAULT_REGISTRATION): string {
+  return `PgNotifyHealthIndicator, with the ${getPgNotifyToken(name)}`;
+}
+
 /** The injection token of a channel's stream; like {@link getPgNotifyToken} it says what to write. */
 export function getPgChannelToken(channel: string | PgChannel, name: string = DEFAULT_REGISTRATION): string {
   const args = name === DEFAULT_REGISTRATION ? '' : `, '${name}'`;

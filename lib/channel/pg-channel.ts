@@ -4,6 +4,9 @@ import type { PgPayloadCodec } from './payload-codec.js';
 
 declare const payloadType: unique symbol;
 
+/** Marks what definePgChannel() has made and checked; registered, so that two copies of this package agree on it. */
+const DEFINED = Symbol.for('nest-pg-notify:channel');
+
 /** One definition of a channel, made by {@link definePgChannel}: its name, its codec and its payload's type. */
 export interface PgChannel<T = unknown> {
   readonly name: string;
@@ -35,7 +38,15 @@ const CODECS: readonly PgPayloadCodec[] = ['auto', 'json', 'text'];
  * `orderevents`, which is another channel.
  * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
  */
-export function definePgChannel<T = unknown>(name: string, options: PgChannelOptions = {}): PgChannel<T> {
+export function definePgChannel<T extends string = string>(
+  name: string,
+  options: PgChannelOptions & { readonly codec: 'text' },
+): PgChannel<T>;
+export function definePgChannel<T = unknown>(
+  name: string,
+  options?: PgChannelOptions & { readonly codec?: 'auto' | 'json' },
+): PgChannel<T>;
+export function definePgChannel(name: string, options: PgChannelOptions = {}): PgChannel {
   checkChannelName(name);
   const codec = options.codec ?? 'auto';
   if (!CODECS.includes(codec)) {
@@ -45,7 +56,7 @@ export function definePgChannel<T = unknown>(name: string, options: PgChannelOpt
       { channel: name },
     );
   }
-  return Object.freeze({ name, codec });
+  return Object.freeze(Object.defineProperty({ name, codec }, DEFINED, { value: true }));
 }
 
 /** The name of a channel that was given by its name or by its definition. */
@@ -59,9 +70,7 @@ export function channelName(channel: string | PgChannel): string {
  * @throws PgNotifyError of kind `channel` for anything that is neither a definition nor a name PostgreSQL can carry.
  */
 export function toPgChannel<T>(channel: string | PgChannel<T>): PgChannel<T> {
-  return isPgChannel(channel) ? channel : definePgChannel<T>(channel);
-}
-
-function isPgChannel<T>(channel: string | PgChannel<T>): channel is PgChannel<T> {
-  return typeof channel === 'object' && channel !== null && typeof channel.name === 'string' && 'codec' in channel;
+  if (typeof channel === 'string' || channel === undefined || channel === null) return definePgChannel<T>(channel);
+  if (typeof channel === 'object' && DEFINED in channel) return channel;
+  throw new PgNotifyError('channel', 'A channel must be a name, or what definePgChannel() has returned.');
 }

@@ -3,8 +3,10 @@
  *
  * - `start`: this consumer begins to listen now; what was sent before is not known to it.
  * - `reconnect`: the listening connection was lost and is back.
+ * - `relisten`: the server had stopped to listen to the channel on a live connection, and listens again.
+ * - `undelivered`: the delivery check had failed, and notifications arrive again.
  */
-export type PgGapReason = 'start' | 'reconnect';
+export type PgGapReason = 'start' | 'reconnect' | 'relisten' | 'undelivered';
 
 /**
  * A stretch in which notifications of a channel may have been lost. It is announced after the server has
@@ -14,8 +16,8 @@ export type PgGapReason = 'start' | 'reconnect';
 export interface PgGap {
   readonly channel: string;
   readonly reason: PgGapReason;
-  /** The last moment at which the lost connection was known to be alive; absent when there was none before. */
+  /** The last moment at which all was known to be well; absent when there was none before. */
   readonly since?: Date;
-  /** When the server acknowledged that it listens (again). */
+  /** When the server acknowledged that it listens (again), or when notifications arrived again. */
   readonly until: Date;
 }

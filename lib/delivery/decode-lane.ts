@@ -2,7 +2,8 @@ import { decodePayload } from '../channel/payload-codec.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification, RawPgNotification } from '../channel/pg-notification.js';
-import type { ChannelConsumer, PgListener } from '../listener/pg-listener.js';
+import type { ChannelConsumer } from '../listener/channel-registry.js';
+import type { PgListener } from '../listener/pg-listener.js';
 
 /** What takes the decoded notifications and the gaps of one channel. A part that is left out is not of interest. */
 export interface DeliverySink<T = unknown> {

@@ -10,7 +10,7 @@ import { SerialQueue } from './serial-queue.js';
 export class PgDelivery {
   /** By definition; a plain name stands for the default definition of its channel. */
   private readonly lanes = new Map<string | PgChannel, DecodeLane>();
-  private readonly queues = new Set<Pick<SerialQueue<unknown>, 'label' | 'isIdle' | 'settled'>>();
+  private readonly queues = new Set<Pick<SerialQueue<unknown>, 'label' | 'isIdle' | 'settled' | 'stop'>>();
 
   constructor(
     private readonly listener: PgListener,
@@ -60,9 +60,13 @@ export class PgDelivery {
     await Promise.all([...this.queues].map((queue) => queue.settled()));
   }
 
-  /** The owners of the queues that are not empty. */
-  get busy(): readonly string[] {
-    return [...this.queues].filter((queue) => !queue.isIdle).map(({ label }) => label);
+  /** Drops what waits in the queues; returns what was not finished, for a message: the owner, and how many waited. */
+  abandon(): readonly string[] {
+    const busy = [...this.queues].filter((queue) => !queue.isIdle);
+    return busy.map((queue) => {
+      const waiting = queue.stop();
+      return waiting === 0 ? queue.label : `${queue.label} (and ${waiting} that waited)`;
+    });
   }
 
   private openLane(channel: string | PgChannel): DecodeLane {

@@ -5,6 +5,9 @@
 export class SerialQueue<T> {
   private waiting: T[] = [];
   private running: Promise<void> | undefined;
+  /** How many have not begun. */
+  private left = 0;
+  private stopped = false;
 
   /**
    * @param label Names the queue's owner where it has to be reported.
@@ -16,8 +19,18 @@ export class SerialQueue<T> {
   ) {}
 
   push(item: T): void {
+    if (this.stopped) return;
+    this.left += 1;
     this.waiting.push(item);
     this.running ??= this.runAll();
+  }
+
+  /** Drops what waits, and takes nothing more. Returns how many were dropped. */
+  stop(): number {
+    const dropped = this.left;
+    this.stopped = true;
+    this.waiting = [];
+    return dropped;
   }
 
   /** Whether nothing is running or waiting. */
@@ -36,6 +49,8 @@ export class SerialQueue<T> {
       const batch = this.waiting;
       this.waiting = [];
       for (const item of batch) {
+        if (this.stopped) break;
+        this.left -= 1;
         const run = this.run(item);
         if (run) await run;
       }

@@ -1,7 +1,8 @@
 import 'reflect-metadata';
-import { toPgChannel } from '../channel/pg-channel.js';
+import { channelName, toPgChannel } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import type { PgNotification } from '../channel/pg-notification.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
 import { DEFAULT_REGISTRATION } from '../pg-notify.tokens.js';
 
 export interface OnPgNotifyOptions {
@@ -46,8 +47,14 @@ export function OnPgNotify<T>(channel: PgChannel<T>, options?: OnPgNotifyOptions
 export function OnPgNotify(channel: string | PgChannel, options: OnPgNotifyOptions = {}): MethodDecorator {
   toPgChannel(channel);
   const { registration = DEFAULT_REGISTRATION } = options;
-  return (_target, _method, descriptor) => {
-    const method = descriptor.value as object;
+  return (target, name, descriptor) => {
+    const method: unknown = descriptor.value;
+    if (typeof target === 'function' || typeof method !== 'function') {
+      throw new PgNotifyError(
+        'configuration',
+        `@OnPgNotify('${channelName(channel)}') stands on ${String(name)}, which is not a method of instances: move it to one.`,
+      );
+    }
     const others = handlersOf(method);
     Reflect.defineMetadata(HANDLERS, [{ channel, registration }, ...others], method);
   };

@@ -1,11 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Logger, OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
+import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgNotification } from '../channel/pg-notification.js';
 import { PgDelivery } from '../delivery/pg-delivery.js';
 import { PgListener } from '../listener/pg-listener.js';
-import { messageOf, PgNotifyError, stackOf } from '../pg-notify.errors.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import type { PgNotifyLogger } from '../pg-notify.logger.js';
 import { PgNotifyRegistrations } from '../pg-notify.registrations.js';
 import { PG_NOTIFY_LOGGER } from '../pg-notify.tokens.js';
 import { handlersOf } from './on-pg-notify.decorator.js';
@@ -33,7 +34,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     @Inject(PgNotifyRegistrations) private readonly registrations: PgNotifyRegistrations,
     @Inject(PgDelivery) private readonly delivery: PgDelivery,
     @Inject(PgListener) private readonly listener: PgListener,
-    @Inject(PG_NOTIFY_LOGGER) private readonly logger: Logger,
+    @Inject(PG_NOTIFY_LOGGER) private readonly logger: PgNotifyLogger,
   ) {}
 
   /** Connects the handlers, and waits until the server has acknowledged their channels. */
@@ -41,11 +42,11 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     try {
       const own = this.explore().filter(({ registration }) => registration === this.registrations.own);
       this.intake = own.map((handler) => this.connect(handler));
+      await this.listener.start();
     } catch (error) {
-      await this.listener.stop(); // Nest closes nothing when a bootstrap fails.
+      await this.registrations.stopListening();
       throw error;
     }
-    await this.listener.start();
   }
 
   /** Takes nothing more; what is queued still runs. */
@@ -120,8 +121,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
   }
 
   private report({ label, channel }: Handler, error: unknown): void {
-    const message = `Handler ${label} failed for the channel ${JSON.stringify(channelName(channel))}: ${messageOf(error)}`;
-    this.logger.error(message, stackOf(error));
+    this.logger.error(error, `Handler ${label} failed for the channel ${JSON.stringify(channelName(channel))}: `);
   }
 }
 

@@ -1,20 +1,23 @@
 import { quoteChannel } from '../channel/channel-name.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgSession } from '../session/pg-session.js';
 
 /** The part of a session that listening needs; tests bring sessions of their own. */
 export type ListeningSession = Pick<
   PgSession,
-  'lost' | 'isLost' | 'endpoint' | 'processId' | 'lastHeardAt' | 'query' | 'close' | 'destroy'
+  'lost' | 'isLost' | 'endpoint' | 'processId' | 'facts' | 'lastHeard' | 'query' | 'applySettings' | 'close' | 'destroy'
 >;
 
 export interface ChannelReconcilerOptions {
   readonly session: ListeningSession;
   /** The desired channels; owned by the listener, which outlives sessions. */
   readonly wanted: ReadonlyMap<string, unknown>;
-  /** How long the server may take to answer, in milliseconds. */
+  /** How long the server may be silent before it answers, in milliseconds. */
   readonly timeout: number;
   /** The server listens to these channels from here on. Called synchronously, before any notification of theirs. */
   readonly onAcknowledged: (channels: readonly string[], at: Date) => void;
+  /** The server refuses to listen to this channel, for what its name is; it goes on with the others. */
+  readonly onRefused: (channel: string, error: unknown) => void;
   /** All that is wanted is acknowledged, and nothing else is listened to. */
   readonly onSettled: () => void;
 }
@@ -22,13 +25,21 @@ export interface ChannelReconcilerOptions {
 /**
  * Brings the channels of one session in line with the desired ones: sends the difference as one statement, and when
  * the server has acknowledged it, looks again. First connect, a late subscriber, the last unsubscribe and a reconnect
- * are all this one path.
+ * are all this one path. It owns the session's only statement that may be on its way: whoever else has something to
+ * ask takes its turn here.
  */
 export class ChannelReconciler {
   /** What the server has acknowledged, and when: the channels of one statement share one Date. */
   private readonly acknowledged = new Map<string, Date>();
+  /** What the server listens to without having been asked to. */
+  private readonly surplus = new Set<string>();
   /** The channels of the LISTENs that are on their way; undefined when no statement is. */
   private inFlight: ReadonlySet<string> | undefined;
+  /** Channels of a statement that was refused for one of them: they are asked for one by one. */
+  private readonly suspects = new Set<string>();
+  /** Channels that the server cannot listen to. */
+  private readonly refused = new Set<string>();
+  private readonly turns: (() => void)[] = [];
   private scheduled = false;
 
   constructor(private readonly options: ChannelReconcilerOptions) {}
@@ -43,6 +54,11 @@ export class ChannelReconciler {
     });
   }
 
+  /** Whether the server has acknowledged the channel, or refused it for good. */
+  isDecided(channel: string): boolean {
+    return this.acknowledged.has(channel) || this.refused.has(channel);
+  }
+
   acknowledgedAt(channel: string): Date | undefined {
     return this.acknowledged.get(channel);
   }
@@ -51,9 +67,14 @@ export class ChannelReconciler {
     return [...this.acknowledged.keys()];
   }
 
+  /** Whether none of our statements is on its way. */
+  get isQuiet(): boolean {
+    return this.inFlight === undefined;
+  }
+
   /** Whether nothing is left to send or to wait for. */
   get isSettled(): boolean {
-    return !this.scheduled && !this.inFlight && this.difference().every((channels) => channels.length === 0);
+    return !this.scheduled && this.isQuiet && this.difference().every((channels) => channels.length === 0);
   }
 
   /**
@@ -65,23 +86,67 @@ export class ChannelReconciler {
     return this.acknowledged.has(channel);
   }
 
+  /** Runs `work` when none of our statements is on its way, and holds back others until it is done. */
+  async whileQuiet<T>(work: () => Promise<T>): Promise<T> {
+    while (this.inFlight) await new Promise<void>((resolve) => this.turns.push(resolve));
+    this.inFlight = new Set();
+    try {
+      return await work();
+    } finally {
+      this.release();
+    }
+  }
+
+  /** Takes note of what the server really listens to; what differs is mended by the next statement. */
+  correct({ missing, surplus }: { missing: readonly string[]; surplus: readonly string[] }): void {
+    for (const channel of missing) this.acknowledged.delete(channel);
+    for (const channel of surplus) this.surplus.add(channel);
+  }
+
+  /** Takes note that channels are covered anew from `at` on. */
+  renew(channels: readonly string[], at: Date): void {
+    for (const channel of channels) this.acknowledged.set(channel, at);
+  }
+
   private reconcile(): void {
     if (this.inFlight || this.options.session.isLost) return;
     const [listen, unlisten] = this.difference();
     if (listen.length === 0 && unlisten.length === 0) return this.options.onSettled();
     for (const channel of unlisten) this.acknowledged.delete(channel);
+    this.surplus.clear();
     const text = [
       ...unlisten.map((channel) => `UNLISTEN ${quoteChannel(channel)}`),
       ...listen.map((channel) => `LISTEN ${quoteChannel(channel)}`),
     ].join('; ');
     this.inFlight = new Set(listen);
+    const { session, timeout } = this.options;
     const onReply = (): void => {
       this.acknowledge();
-      this.inFlight = undefined;
-      this.reconcile();
+      this.release();
     };
-    const { session, timeout } = this.options;
-    session.query({ text, timeout, onReply }).catch((error: unknown) => session.destroy(error));
+    session.query({ text, timeout, onReply }).catch((error: unknown) => {
+      if (isRefusedForData(error)) this.suspect(listen, error);
+      else session.destroy(error);
+      this.release();
+    });
+  }
+
+  /** A name that the encoding of the database lacks must not take the others down with it. */
+  private suspect(channels: readonly string[], error: unknown): void {
+    const [only, ...others] = channels;
+    if (only === undefined || others.length > 0) {
+      for (const channel of channels) this.suspects.add(channel);
+      return;
+    }
+    this.suspects.delete(only);
+    this.refused.add(only);
+    this.options.onRefused(only, error);
+  }
+
+  private release(): void {
+    this.inFlight = undefined;
+    this.reconcile();
+    this.turns.shift()?.();
   }
 
   private acknowledge(): void {
@@ -89,14 +154,26 @@ export class ChannelReconciler {
     if (channels.length === 0) return;
     this.inFlight = new Set();
     const at = new Date();
-    for (const channel of channels) this.acknowledged.set(channel, at);
+    for (const channel of channels) {
+      this.acknowledged.set(channel, at);
+      this.suspects.delete(channel);
+    }
     this.options.onAcknowledged(channels, at);
   }
 
   private difference(): readonly [listen: string[], unlisten: string[]] {
     const { wanted } = this.options;
-    const listen = [...wanted.keys()].filter((channel) => !this.acknowledged.has(channel));
-    const unlisten = [...this.acknowledged.keys()].filter((channel) => !wanted.has(channel));
+    const lacking = [...wanted.keys()].filter(
+      (channel) => !this.acknowledged.has(channel) && !this.refused.has(channel),
+    );
+    const suspect = lacking.find((channel) => this.suspects.has(channel));
+    const listen = suspect === undefined ? lacking : [suspect];
+    const unlisten = [...this.acknowledged.keys(), ...this.surplus].filter((channel) => !wanted.has(channel));
     return [listen, unlisten];
   }
+}
+
+/** SQLSTATE class 22 (data), e.g. 22P05: the database's encoding has no such character. */
+function isRefusedForData(error: unknown): boolean {
+  return error instanceof PgNotifyError && error.sqlState?.startsWith('22') === true;
 }

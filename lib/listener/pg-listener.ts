@@ -1,28 +1,27 @@
 import { BehaviorSubject } from 'rxjs';
 import type { Observable } from 'rxjs';
-import type { PgGap } from '../channel/pg-gap.js';
 import type { RawPgNotification } from '../channel/pg-notification.js';
-import { PgNotifyError } from '../pg-notify.errors.js';
-import type { PgNotifyReconnectOptions, PgNotifyStartupOptions } from '../pg-notify.options.js';
+import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import type {
+  PgNotifyHeartbeatOptions,
+  PgNotifyReconnectOptions,
+  PgNotifyStartupOptions,
+} from '../pg-notify.options.js';
+import { systemClock } from '../session/clock.js';
+import type { Clock } from '../session/clock.js';
 import { connectionFailure } from '../session/connection-failure.js';
 import { Backoff } from './backoff.js';
-import { ChannelReconciler } from './channel-reconciler.js';
 import type { ListeningSession } from './channel-reconciler.js';
-import { systemClock } from './clock.js';
-import type { Clock } from './clock.js';
+import { ChannelRegistry } from './channel-registry.js';
+import type { ChannelConsumer, GapObserver } from './channel-registry.js';
+import { DeliveryCheck } from './delivery-check.js';
+import type { DeliverySender } from './delivery-check.js';
+import type { PgDeliveryVerdict } from './delivery-verdict.js';
+import { ListeningLink } from './listening-link.js';
 import type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from './pg-notify-status.js';
+import { askQueueUsage } from './queue-usage.js';
+import type { PgQueueUsage } from './queue-usage.js';
 import { StartupPolicy } from './startup-policy.js';
-
-/** What takes the notifications and gaps of one channel, in the order in which they came. */
-export interface ChannelConsumer {
-  notification(notification: RawPgNotification): void;
-  gap(gap: PgGap): void;
-  /** Nothing comes any more: the listener was stopped. */
-  complete(): void;
-}
-
-/** What takes the gaps of all channels. */
-export type GapObserver = Pick<ChannelConsumer, 'gap' | 'complete'>;
 
 export type OpenListeningSession = (
   signal: AbortSignal,
@@ -33,7 +32,16 @@ export interface PgListenerOptions {
   readonly openSession: OpenListeningSession;
   readonly startup: Required<PgNotifyStartupOptions>;
   readonly reconnect: Required<PgNotifyReconnectOptions>;
-  /** How long the server may take to acknowledge a LISTEN, in milliseconds. */
+  readonly heartbeat: Required<PgNotifyHeartbeatOptions>;
+  readonly deliveryCheck:
+    | false
+    | {
+        readonly openSender: (signal: AbortSignal) => Promise<DeliverySender>;
+        readonly interval: number;
+        readonly timeout: number;
+        readonly onStartFailure: 'fail' | 'warn';
+      };
+  /** How long the server may be silent before it answers a LISTEN, in milliseconds. */
   readonly statementTimeout: number;
   readonly logger: { log(message: string): void; warn(message: string): void };
   /** Where the error of a consumer that threw goes: it must not reach `pg`. */
@@ -41,12 +49,10 @@ export interface PgListenerOptions {
   readonly clock?: Clock;
 }
 
-/** A session that is listening or about to, with what it has acknowledged. */
-interface Link {
-  readonly session: ListeningSession;
-  readonly reconciler: ChannelReconciler;
-  /** When all that was wanted had been acknowledged for the first time; in milliseconds of the clock. */
-  listeningSince?: number;
+interface ReadyWaiter {
+  readonly channels: ReadonlySet<string>;
+  readonly resolve: () => void;
+  readonly reject: (error: PgNotifyError) => void;
 }
 
 /**
@@ -57,32 +63,42 @@ export class PgListener {
   private readonly clock: Clock;
   private readonly startup: StartupPolicy;
   private readonly backoff: Backoff;
+  private readonly registry: ChannelRegistry;
+  private readonly check: DeliveryCheck | undefined;
   private readonly stopping = new AbortController();
   private readonly status: BehaviorSubject<PgNotifyStatus>;
-  /** The desired channels, with their consumers: lists are replaced, never changed, so that one can be walked. */
-  private readonly wanted = new Map<string, readonly ChannelConsumer[]>();
-  /** For a channel that a lost session covered: when that session was last known to be alive. */
-  private readonly coveredUntil = new Map<string, Date>();
-  private readonly gapObservers = new Set<GapObserver>();
-  private readonly readyWaiters = new Set<{ resolve: () => void; reject: (error: PgNotifyError) => void }>();
+  private readonly readyWaiters = new Set<ReadyWaiter>();
+  private readonly firstVerdict: Promise<void>;
+  private settleFirstVerdict: () => void = () => undefined;
   private state: PgNotifyState = 'closed';
   private since = new Date();
   private attempts = 0;
   private lastFailure: PgNotifyFailure | undefined;
-  private link: Link | undefined;
+  /** Once a session could write, a server that cannot is not the primary any more. */
+  private hasBeenWritable = false;
+  /** What the last warning told of: the next one is for another cause. */
+  private loggedCause: string | undefined;
+  private link: ListeningLink | undefined;
   private running: Promise<void> | undefined;
   private stopped: Promise<void> | undefined;
 
   constructor(private readonly options: PgListenerOptions) {
+    const { startup, reconnect, deliveryCheck, onError } = options;
     this.clock = options.clock ?? systemClock;
-    this.startup = new StartupPolicy(options.startup, this.clock);
-    this.backoff = new Backoff(options.reconnect);
+    this.startup = new StartupPolicy(startup, this.clock);
+    this.backoff = new Backoff(reconnect);
+    if (deliveryCheck) {
+      const onVerdict = (now: PgDeliveryVerdict, before: PgDeliveryVerdict): void => this.judged(now, before);
+      this.check = new DeliveryCheck({ ...deliveryCheck, clock: this.clock, onVerdict });
+    }
+    this.firstVerdict = new Promise((resolve) => (this.settleFirstVerdict = resolve));
+    this.registry = new ChannelRegistry(onError, this.check?.channel);
     this.status = new BehaviorSubject(this.currentStatus);
   }
 
   /**
-   * Starts the loop, unless it runs, and waits until what is wanted now is acknowledged, as long as the startup policy
-   * allows. When it does not, the listener is stopped before this rejects.
+   * Starts the loop, unless it runs, and waits until what is wanted now is acknowledged and the delivery was checked
+   * once, as long as the startup policy allows. When it does not, the listener is stopped before this rejects.
    */
   async start(): Promise<void> {
     if (!this.running && !this.isStopping) {
@@ -91,17 +107,19 @@ export class PgListener {
     }
     try {
       await this.startup.wait(this.ready());
+      if (this.check) await this.startup.wait(this.firstVerdict);
     } catch (error) {
       await this.stop();
       throw error;
     }
   }
 
-  /** Resolves once the server has acknowledged all channels that are wanted; rejects when stopped. */
+  /** Resolves once the server has acknowledged all channels that are wanted now; rejects when stopped. */
   ready(): Promise<void> {
     if (this.isStopping) return Promise.reject(closedError());
-    if (this.liveLink?.listeningSince !== undefined && this.liveLink.reconciler.isSettled) return Promise.resolve();
-    return new Promise((resolve, reject) => this.readyWaiters.add({ resolve, reject }));
+    const channels = new Set(this.registry.wanted.keys());
+    if (this.isReady(channels)) return Promise.resolve();
+    return new Promise((resolve, reject) => this.readyWaiters.add({ channels, resolve, reject }));
   }
 
   /** Ends the session and all consumers, from any state. Repeated calls return the same promise. */
@@ -115,16 +133,18 @@ export class PgListener {
       consumer.complete();
       return () => undefined;
     }
-    this.wanted.set(channel, [...(this.wanted.get(channel) ?? []), consumer]);
+    this.registry.add(channel, consumer);
     this.link?.reconciler.schedule();
-    return () => this.unsubscribe(channel, consumer);
+    return () => {
+      if (this.registry.remove(channel, consumer)) this.link?.reconciler.schedule();
+    };
   }
 
   /** Sees every gap of every channel, after the channel's own consumers; returns the function that removes it. */
   observeGaps(observer: GapObserver): () => void {
-    if (this.isStopping) observer.complete();
-    else this.gapObservers.add(observer);
-    return () => void this.gapObservers.delete(observer);
+    if (!this.isStopping) return this.registry.observe(observer);
+    observer.complete();
+    return () => undefined;
   }
 
   /**
@@ -137,7 +157,15 @@ export class PgListener {
 
   /** The channels that are covered now. */
   get coveredChannels(): readonly string[] {
-    return this.liveLink?.reconciler.acknowledgedChannels ?? [];
+    return this.registry.withoutOwn(this.liveLink?.reconciler.acknowledgedChannels ?? []);
+  }
+
+  /** Asks the server how full its notification queue is. Rejects while there is no session to ask on. */
+  async queueUsage(): Promise<PgQueueUsage> {
+    const { liveLink } = this;
+    if (!liveLink) throw new PgNotifyError('connection', 'There is no listening connection to ask on.');
+    const { session, reconciler } = liveLink;
+    return reconciler.whileQuiet(() => askQueueUsage(session, this.options.statementTimeout));
   }
 
   get isStopping(): boolean {
@@ -145,31 +173,22 @@ export class PgListener {
   }
 
   get currentStatus(): PgNotifyStatus {
-    const processId = this.liveLink?.session.processId;
+    const facts = this.liveLink?.session.facts;
     return {
       state: this.state,
       since: this.since,
       attempts: this.attempts,
-      channels: { wanted: this.wanted.size, acknowledged: this.coveredChannels.length },
+      gaps: this.registry.gapCount,
+      channels: { wanted: this.registry.size, acknowledged: this.coveredChannels.length },
+      ...(this.check && { delivery: this.check.verdict }),
       ...(this.lastFailure && { lastFailure: this.lastFailure }),
-      ...(processId !== undefined && { processId }),
+      ...(facts && { processId: facts.backendPid, serverVersion: facts.serverVersion }),
     };
   }
 
-  /** The status now, and whenever the state, the failures or the acknowledged channels change. */
+  /** The status now, and whenever the state, the failures, the verdict or the acknowledged channels change. */
   get status$(): Observable<PgNotifyStatus> {
     return this.status.asObservable();
-  }
-
-  private unsubscribe(channel: string, consumer: ChannelConsumer): void {
-    const others = this.wanted.get(channel)?.filter((other) => other !== consumer) ?? [];
-    if (others.length > 0) {
-      this.wanted.set(channel, others);
-      return;
-    }
-    this.wanted.delete(channel);
-    this.coveredUntil.delete(channel);
-    this.link?.reconciler.schedule();
   }
 
   private async run(): Promise<void> {
@@ -191,90 +210,127 @@ export class PgListener {
     } catch (error) {
       return connectionFailure(error, 'the database');
     }
-    if (signal.aborted) {
+    const refusal = signal.aborted ? closedError() : this.refusalOf(session);
+    if (refusal) {
       await session.close();
-      return closedError();
+      return refusal;
     }
-    const link = this.listenOn(session);
-    const failure = await session.lost;
-    if (this.link === link) this.unlink(link);
-    return failure;
+    this.hasBeenWritable ||= !session.facts.readOnly;
+    return this.listenOn(session);
   }
 
-  private listenOn(session: ListeningSession): Link {
-    const link: Link = {
+  private async listenOn(session: ListeningSession): Promise<PgNotifyError> {
+    const { heartbeat, statementTimeout, reconnect } = this.options;
+    const { registry, check, clock } = this;
+    const link = new ListeningLink({
       session,
-      reconciler: new ChannelReconciler({
-        session,
-        wanted: this.wanted,
-        timeout: this.options.statementTimeout,
-        onAcknowledged: (channels, at) => this.link === link && this.cover(channels, at),
-        onSettled: () => this.link === link && this.settled(link),
-      }),
-    };
+      registry,
+      heartbeat,
+      check,
+      statementTimeout,
+      clock,
+      onListening: () => this.listening(link),
+      onRefused: (channel, error) => this.refused(channel, error),
+    });
     this.link = link;
-    link.reconciler.schedule();
-    return link;
+    const failure = await link.run();
+    this.link = undefined;
+    const upFor = link.listeningSince === undefined ? undefined : clock.now() - link.listeningSince;
+    if (upFor !== undefined && upFor >= reconnect.stableAfter) this.backoff.reset();
+    return connectionFailure(failure, session.endpoint);
   }
 
-  /** Announces a gap to every consumer of channels that the server listens to from here on. */
-  private cover(channels: readonly string[], until: Date): void {
-    for (const channel of channels) {
-      const consumers = this.wanted.get(channel);
-      if (!consumers) continue;
-      const since = this.coveredUntil.get(channel);
-      this.coveredUntil.delete(channel);
-      const gap: PgGap = since ? { channel, reason: 'reconnect', since, until } : { channel, reason: 'start', until };
-      for (const consumer of consumers) this.guarded(() => consumer.gap(gap));
-      for (const observer of this.gapObservers) this.guarded(() => observer.gap(gap));
+  /** Why a session is of no use, although it could be opened. */
+  private refusalOf({ facts, endpoint }: ListeningSession): PgNotifyError | undefined {
+    if (facts.standby) {
+      const message = `${endpoint}: this server is a standby, which cannot LISTEN. Connect to the primary.`;
+      return new PgNotifyError('connection', message, { sqlState: '25006', endpoint, permanent: false });
     }
+    if (facts.readOnly && this.hasBeenWritable) {
+      const message = `${endpoint}: this server is read-only now, and was not before. Connect to the primary.`;
+      return new PgNotifyError('connection', message, { endpoint, permanent: false });
+    }
+    return undefined;
   }
 
   private dispatch(notification: RawPgNotification): void {
-    if (!this.link?.reconciler.admits(notification.channel)) return;
-    for (const consumer of this.wanted.get(notification.channel) ?? []) {
-      this.guarded(() => consumer.notification(notification));
-    }
+    const { link } = this;
+    if (!link?.reconciler.admits(notification.channel)) return;
+    this.check?.observe(notification, link);
+    // While delivery fails, a stray one would follow a loss without a gap: the gap that heals it covers it too.
+    if (!this.check?.hasFailed) this.registry.dispatch(notification);
   }
 
-  private settled(link: Link): void {
-    if (link.listeningSince === undefined) {
-      link.listeningSince = this.clock.now();
-      const { endpoint, processId } = link.session;
+  private listening(link: ListeningLink): void {
+    if (this.state !== 'listening') {
       const again = this.state === 'reconnecting' ? ' again' : '';
-      this.options.logger.log(`Listening${again} on ${endpoint} (backend ${processId}).`);
+      const { endpoint, facts } = link.session;
+      this.options.logger.log(`Listening${again} on ${endpoint} (backend ${facts.backendPid}).`);
       this.attempts = 0;
       this.enter('listening');
     } else {
-      this.status.next(this.currentStatus);
+      const [before, now] = [this.status.value.channels, this.currentStatus.channels];
+      const isNews = before.wanted !== now.wanted || before.acknowledged !== now.acknowledged;
+      if (isNews) this.status.next(this.currentStatus); // A heartbeat settles as well.
     }
-    for (const { resolve } of this.readyWaiters) resolve();
-    this.readyWaiters.clear();
+    for (const waiter of this.readyWaiters) {
+      if (!this.isReady(waiter.channels)) continue;
+      this.readyWaiters.delete(waiter);
+      waiter.resolve();
+    }
   }
 
-  /** Remembers what a lost session had covered, so that the next one can announce the gap. */
-  private unlink({ session, reconciler, listeningSince }: Link): void {
-    for (const channel of reconciler.acknowledgedChannels) {
-      if (this.wanted.has(channel)) this.coveredUntil.set(channel, session.lastHeardAt);
+  /** Whether each of these channels is acknowledged, or refused, or not wanted any more. */
+  private isReady(channels: Iterable<string>): boolean {
+    const { liveLink, registry } = this;
+    if (liveLink?.listeningSince === undefined) return false;
+    return [...channels].every((channel) => liveLink.reconciler.isDecided(channel) || !registry.wanted.has(channel));
+  }
+
+  /** Tells which channel it is: its consumers get nothing, and all others are served. */
+  private refused(channel: string, error: unknown): void {
+    const message = `The server refuses to LISTEN to the channel ${JSON.stringify(channel)}: ${messageOf(error)}`;
+    this.options.onError(new PgNotifyError('channel', message, { channel }));
+  }
+
+  private judged(now: PgDeliveryVerdict, before: PgDeliveryVerdict): void {
+    const { deliveryCheck, logger } = this.options;
+    if (now.verdict === 'verified') {
+      if (this.check?.hasFailed) {
+        logger.log('Notifications arrive again.');
+        this.link?.announceUndelivered(this.check.lastVerifiedAt);
+      }
+      if (this.link && !this.link.isDirect) this.link.applySettings();
+    } else if (now.message !== undefined && now.cause !== before.cause) {
+      const error = new PgNotifyError('configuration', now.message, { permanent: true });
+      const endsStart =
+        now.verdict === 'failing' &&
+        deliveryCheck &&
+        deliveryCheck.onStartFailure === 'fail' &&
+        this.startup.failed(error);
+      if (!endsStart) logger.warn(now.message);
     }
-    this.link = undefined;
-    const upFor = listeningSince === undefined ? undefined : this.clock.now() - listeningSince;
-    if (upFor !== undefined && upFor >= this.options.reconnect.stableAfter) this.backoff.reset();
+    this.settleFirstVerdict();
+    this.status.next(this.currentStatus);
   }
 
   private failed(error: PgNotifyError): void {
     this.attempts += 1;
-    const { message, sqlState, endpoint } = error;
-    this.lastFailure = { message, at: new Date(), ...(sqlState && { sqlState }), ...(endpoint && { endpoint }) };
+    const { kind, message, sqlState, endpoint } = error;
+    this.lastFailure = { kind, message, at: new Date(), ...(sqlState && { sqlState }), ...(endpoint && { endpoint }) };
     const endsStart = this.startup.failed(error);
     if (this.state === 'listening') {
       this.options.logger.warn(
         `Not listening any more: ${message} Reconnecting; what is missed is announced as a gap.`,
       );
+      this.loggedCause = sqlState ?? message;
       this.enter('reconnecting');
       return;
     }
-    if (this.attempts === 1 && !endsStart) this.options.logger.warn(`Not listening yet: ${message} Trying again.`);
+    const cause = sqlState ?? message;
+    const still = this.state === 'connecting' ? 'Not listening yet' : 'Still not listening';
+    if (cause !== this.loggedCause && !endsStart) this.options.logger.warn(`${still}: ${message} Trying again.`);
+    this.loggedCause = cause;
     this.status.next(this.currentStatus);
   }
 
@@ -282,10 +338,7 @@ export class PgListener {
     this.stopping.abort(closedError());
     for (const { reject } of this.readyWaiters) reject(closedError());
     this.readyWaiters.clear();
-    const consumers = [...[...this.wanted.values()].flat(), ...this.gapObservers];
-    this.wanted.clear();
-    this.gapObservers.clear();
-    for (const consumer of consumers) this.guarded(() => consumer.complete());
+    this.registry.complete();
     await this.link?.session.close();
     await this.running;
     this.enter('closed');
@@ -298,17 +351,8 @@ export class PgListener {
     this.status.next(this.currentStatus);
   }
 
-  /** An exception that passed through `pg` would make its parser deliver again what it has delivered. */
-  private guarded(call: () => void): void {
-    try {
-      call();
-    } catch (error) {
-      this.options.onError(error);
-    }
-  }
-
   /** The loop is told of a loss a moment after it: until then the dead session covers nothing any more. */
-  private get liveLink(): Link | undefined {
+  private get liveLink(): ListeningLink | undefined {
     return this.link?.session.isLost ? undefined : this.link;
   }
 }

@@ -1,3 +1,6 @@
+import type { PgNotifyErrorKind } from '../pg-notify.errors.js';
+import type { PgDeliveryVerdict } from './delivery-verdict.js';
+
 /**
  * - `connecting`: started, and not listening yet.
  * - `listening`: the server acknowledged what was wanted when the connection was made.
@@ -8,6 +11,7 @@ export type PgNotifyState = 'connecting' | 'listening' | 'reconnecting' | 'close
 
 /** A failure as the status shows it: never a secret. */
 export interface PgNotifyFailure {
+  readonly kind: PgNotifyErrorKind;
   readonly message: string;
   readonly at: Date;
   /** PostgreSQL's error code, where the server sent one. */
@@ -25,12 +29,17 @@ export interface PgNotifyStatus {
   readonly attempts: number;
   /** The last failure; kept after the recovery. */
   readonly lastFailure?: PgNotifyFailure;
+  /** Gaps announced so far, one for each channel. */
+  readonly gaps: number;
+  /** Whether notifications arrive; absent with `deliveryCheck: false`. */
+  readonly delivery?: PgDeliveryVerdict;
   readonly channels: {
     /** How many channels have at least one consumer. */
     readonly wanted: number;
     /** For how many the server has acknowledged LISTEN on the current connection. */
     readonly acknowledged: number;
   };
-  /** The listening backend's pid, as the server announced it at connect. */
+  /** The pid of the listening backend. */
   readonly processId?: number;
+  readonly serverVersion?: string;
 }

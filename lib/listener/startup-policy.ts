@@ -1,21 +1,25 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgNotifyStartupOptions } from '../pg-notify.options.js';
-import type { Clock } from './clock.js';
+import type { Clock } from '../session/clock.js';
 
 /**
- * Decides how long the start of an application waits for PostgreSQL, and which failures end it. One deadline covers
+ * Decides how long the start of an application waits for PostgreSQL, and which failures end it. One time-out covers
  * every wait of the start.
  */
 export class StartupPolicy {
   private readonly verdict: Promise<never>;
   private reject: (error: PgNotifyError) => void = () => undefined;
-  private deadline: number | undefined;
+  /** How long the start may still wait: what other modules do in between does not count. */
+  private remaining: number;
+  /** How many waits are under way: none before the start, and none after it. */
+  private waits = 0;
   private lastFailure: PgNotifyError | undefined;
 
   constructor(
     private readonly options: Required<PgNotifyStartupOptions>,
     private readonly clock: Clock,
   ) {
+    this.remaining = options.timeout;
     this.verdict = new Promise((_, reject) => (this.reject = reject));
     this.verdict.catch(() => undefined); // After the start nobody waits for the verdict any more.
   }
@@ -26,7 +30,7 @@ export class StartupPolicy {
     const { mode } = this.options;
     const final = mode === 'fail' || (mode === 'wait' && error.permanent === true);
     if (final) this.reject(error);
-    return final;
+    return final && this.waits > 0;
   }
 
   /**
@@ -39,16 +43,18 @@ export class StartupPolicy {
       listening.catch(() => undefined); // Rejects when the application is closed first.
       return;
     }
-    const { timeout } = this.options;
-    this.deadline ??= this.clock.now() + timeout;
+    const begun = this.clock.now();
+    this.waits += 1;
     const over = new AbortController();
     const expired = this.clock
-      .sleep(Math.max(0, this.deadline - this.clock.now()), over.signal)
+      .sleep(Math.max(0, this.remaining), over.signal)
       .then(() => Promise.reject(this.timedOut()));
     try {
       await Promise.race([listening, this.verdict, expired]);
     } finally {
       over.abort();
+      this.waits -= 1;
+      this.remaining -= this.clock.now() - begun;
     }
   }
 

@@ -3,7 +3,7 @@ import { withDeadline } from '../session/deadline.js';
 import type { PgSession } from '../session/pg-session.js';
 
 /** The part of a session that publishing needs; tests bring sessions of their own. */
-export type PublishingSession = Pick<PgSession, 'isLost' | 'query' | 'close' | 'destroy'>;
+export type PublishingSession = Pick<PgSession, 'isLost' | 'facts' | 'query' | 'close' | 'destroy'>;
 
 export interface PgPublisherOptions {
   readonly openSession: (signal: AbortSignal) => Promise<PublishingSession>;
@@ -20,7 +20,8 @@ interface Message {
   readonly reject: (error: PgNotifyError) => void;
 }
 
-const NOTIFY = 'SELECT pg_catalog.pg_notify($1, $2)';
+export const NOTIFY = `SELECT pg_catalog.pg_notify($1, $2),
+  pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
 
 /**
  * Sends notifications, one statement at a time and in the order of the calls, on a session of its own that is opened
@@ -71,7 +72,8 @@ export class PgPublisher {
     if (!this.closed) this.idleTimer = setTimeout(() => this.dropSession(), this.options.idleTimeout ?? 10_000);
   }
 
-  private async send({ channel, raw, resolve, reject }: Message): Promise<void> {
+  private async send(message: Message): Promise<void> {
+    const { channel, raw, resolve, reject } = message;
     let session: PublishingSession;
     try {
       session = await this.openSession();
@@ -81,13 +83,18 @@ export class PgPublisher {
       return;
     }
     try {
-      await session.query({ text: NOTIFY, values: [channel, raw], timeout: this.options.timeout });
-      resolve();
+      const [row] = await session.query({ text: NOTIFY, values: [channel, raw], timeout: this.options.timeout });
+      if (row?.['read_only'] !== true || session.facts.readOnly) return resolve();
     } catch (error) {
       // A server that refuses a statement keeps the session; without an answer nobody knows.
       reject(publishError(channel, error, session.isLost ? 'unknown' : 'not-sent'));
       if (session.isLost) this.rejectWaiting(error);
+      return;
     }
+    // A primary that was demoted by making it read-only still takes NOTIFY, and its listeners have left: once more,
+    // on a session to wherever the settings lead now.
+    session.destroy(new PgNotifyError('connection', 'The server has become read-only.'));
+    await this.send(message);
   }
 
   private async openSession(): Promise<PublishingSession> {

@@ -14,14 +14,14 @@ const PERMANENT_STATES: Readonly<Record<string, string>> = {
   '28P01': 'Check the user and the password of the connection.',
   '28000': 'Check the user of the connection, and the server’s pg_hba.conf.',
   '3D000': 'Create the database, or correct its name in the connection.',
-  '42501': 'Grant CONNECT on the database to the role.',
+  '42501': 'Grant the role what the message names: CONNECT on the database, or EXECUTE on pg_notify.',
 };
 
 const REMEDIES: Readonly<Record<string, string>> = {
   ...PERMANENT_STATES,
   ECONNREFUSED: 'Is PostgreSQL running there?',
   ENOTFOUND: 'Check the host name of the connection.',
-  '25006': 'This server is a standby, which cannot LISTEN: connect to the primary.',
+  '25006': 'This server is a standby, where neither LISTEN nor NOTIFY works: connect to the primary.',
   '53300': 'Raise max_connections, or let something else use fewer connections.',
 };
 
@@ -52,7 +52,7 @@ export function endpointOf({ host, port }: { host: string; port: number }): stri
 
 /** A message that quotes a URL may quote its password: `scheme://user:password@host` loses what stands before the @. */
 export function withoutCredentials(message: string): string {
-  return message.replace(/\b([a-z][a-z0-9+.-]*:\/\/)[^\s/]*@/gi, '$1***@');
+  return message.replace(/\b([a-z][a-z0-9+.-]*:\/\/)\S*@/gi, '$1***@');
 }
 
 function describe(error: unknown): Failure {

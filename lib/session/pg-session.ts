@@ -6,6 +6,10 @@ import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { ConnectionSettings } from '../pg-notify.options.js';
 import { connectionFailure, endpointOf, withoutCredentials } from './connection-failure.js';
 import { withDeadline } from './deadline.js';
+import { FACT_COLUMNS, readFacts } from './session-facts.js';
+import type { SessionFacts } from './session-facts.js';
+import { APPLY_SETTINGS, SETTINGS_PARAMETER } from './session-settings.js';
+import { watchSilence } from './silence.js';
 
 export interface PgSessionOptions {
   /** Shown as `application_name` in pg_stat_activity, unless the connection names one. */
@@ -21,7 +25,7 @@ export interface PgSessionOptions {
 export interface PgStatement {
   readonly text: string;
   readonly values?: readonly unknown[];
-  /** The session is given up when the server does not answer in time; milliseconds. */
+  /** The session is given up when, before the answer, nothing at all is received for this long; milliseconds. */
   readonly timeout: number;
   /** Runs with the server's answer, before any later message of the server is looked at: it must not throw. */
   readonly onReply?: () => void;
@@ -41,7 +45,8 @@ export class PgSession {
   readonly endpoint: string;
   private loss: PgNotifyError | undefined;
   private settleLost: (reason: PgNotifyError) => void = () => undefined;
-  private heardAt = new Date();
+  private heardAt = performance.now();
+  private known: SessionFacts = readFacts(undefined);
 
   private constructor(
     private readonly client: Client,
@@ -77,7 +82,7 @@ export class PgSession {
     const session = new PgSession(createClient(config, options.applicationName), options.onNotification);
     try {
       const lost = session.lost.then((error) => Promise.reject(error));
-      await withDeadline(Promise.race([session.client.connect(), lost]), {
+      await withDeadline(Promise.race([session.connect(connectTimeout), lost]), {
         timeout: Math.max(0, connectTimeout - (performance.now() - started)),
         signal,
         expired: expired(session.endpoint),
@@ -87,8 +92,14 @@ export class PgSession {
       session.destroy(failure);
       throw failure;
     }
-    session.socket.on('data', () => (session.heardAt = new Date()));
     return session;
+  }
+
+  private async connect(timeout: number): Promise<void> {
+    await this.client.connect();
+    this.socket.on('data', () => (this.heardAt = performance.now()));
+    const [row] = await this.query({ text: `SELECT ${FACT_COLUMNS}`, timeout });
+    this.known = readFacts(row);
   }
 
   get isLost(): boolean {
@@ -100,16 +111,26 @@ export class PgSession {
     return (this.client as unknown as { processID: number | null }).processID ?? undefined;
   }
 
-  /** When the server's last bytes came in. */
-  get lastHeardAt(): Date {
+  /** What the server said of itself at connect. */
+  get facts(): SessionFacts {
+    return this.known;
+  }
+
+  /** When the server's last bytes came in, in milliseconds of `performance.now()`. */
+  get lastHeard(): number {
     return this.heardAt;
+  }
+
+  /** Sets what a listening session needs, as far as the server knows it. */
+  async applySettings(timeout: number): Promise<void> {
+    await this.query({ text: APPLY_SETTINGS, values: [SETTINGS_PARAMETER], timeout });
   }
 
   /**
    * Runs one statement; callers never have two on their way.
    *
-   * @throws PgNotifyError of kind `connection` when the server refuses it, when it takes too long (the session is lost
-   * then) or when the session is lost.
+   * @throws PgNotifyError of kind `connection` when the server refuses it, when it is silent for too long (the session
+   * is lost then) or when the session is lost.
    */
   async query({ text, values, timeout, onReply }: PgStatement): Promise<readonly Record<string, unknown>[]> {
     this.throwIfLost();
@@ -120,17 +141,24 @@ export class PgSession {
         resolve(result);
       });
     });
-    const expired = (): Error =>
-      new PgNotifyError('connection', `${this.endpoint}: no answer to a statement within ${timeout} ms.`);
+    const onSilence = (): void =>
+      this.destroy(
+        new PgNotifyError('connection', `${this.endpoint}: nothing was received for ${timeout} ms after a question.`, {
+          endpoint: this.endpoint,
+        }),
+      );
+    const endWatch = watchSilence({ timeout, lastHeard: () => this.heardAt, onSilence });
     try {
-      const { rows } = await withDeadline(reply, { timeout, expired });
+      const { rows } = await reply;
       return rows as Record<string, unknown>[];
     } catch (error) {
       // The statement only hears that the connection ended; why, the session was told before.
       this.throwIfLost();
       const failure = connectionFailure(error, this.endpoint);
-      if (!isRefusal(error)) this.destroy(failure);
+      if (!isRefusal(failure)) this.destroy(failure);
       throw failure;
+    } finally {
+      endWatch();
     }
   }
 
@@ -165,9 +193,12 @@ export class PgSession {
   }
 }
 
-/** Whether the server refused a statement and goes on with the session; after FATAL it ends the session. */
-function isRefusal(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'severity' in error && error.severity === 'ERROR';
+/** The SQLSTATEs with which a server ends a session. Its severity says so too, but in the language of the server. */
+const ENDS_SESSION = /^(57P|08|25P03|25P04|XX)/;
+
+/** Whether the server refused a statement and goes on with the session. */
+function isRefusal({ sqlState }: PgNotifyError): boolean {
+  return sqlState !== undefined && !ENDS_SESSION.test(sqlState);
 }
 
 async function readSettings(connection: ConnectionSettings): Promise<ClientConfig> {

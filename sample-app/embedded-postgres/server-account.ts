@@ -72,7 +72,7 @@ export class ServerAccount {
   private get passage(): string[] {
     if (!this.other || !this.needsPassage) return [];
     const { uid, gid } = this.other;
-    const right = '+dac_override';
+    const right = '+dac_read_search';
     const who = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups'];
     // PostgreSQL asks by access(2), which counts the rights of an ordinary user only with this security bit.
     return ['setpriv', ...who, '--securebits=+no_setuid_fixup', `--inh-caps=${right}`, `--ambient-caps=${right}`];

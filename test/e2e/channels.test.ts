@@ -125,7 +125,7 @@ describe('channels', () => {
     const statements: string[] = [];
     const query = session.query.bind(session);
     session.query = (statement) => {
-      statements.push(statement.text);
+      if (statement.text.includes('LISTEN')) statements.push(statement.text);
       return query(statement);
     };
     const names = Array.from({ length: 1_000 }, (_, index) => `channel ${String(index).padStart(3, '0')}`);
@@ -142,13 +142,13 @@ describe('channels', () => {
     await service.notify('sent');
     await service.notify('sent', 'text');
     await service.notify('sent', { nested: [1, 'zwei', null] });
-    await service.notify(definePgChannel<string>('sent', { codec: 'text' }), 'not "quoted"');
+    await service.notify(definePgChannel('sent', { codec: 'text' }), 'not "quoted"');
     const notifications = await received.until(4);
     expect(notifications.map(({ raw }) => raw)).toEqual(['', '"text"', '{"nested":[1,"zwei",null]}', 'not "quoted"']);
   });
 
   it('refuse a payload that PostgreSQL would refuse, and take the largest that it takes', async () => {
-    const text = definePgChannel<string>('limit', { codec: 'text' });
+    const text = definePgChannel('limit', { codec: 'text' });
     const received = subscribe('limit');
     await service.ready();
     await expect(service.notify(text, 'x'.repeat(8_000))).rejects.toMatchObject({
@@ -163,5 +163,40 @@ describe('channels', () => {
     await expect(service.notify('limit', () => 1)).rejects.toThrow('is a function, which JSON has no form for');
     await service.notify(text, 'é'.repeat(3_999) + 'x');
     expect((await received.until(1))[0]?.raw).toHaveLength(4_000);
+  });
+
+  it('must be names, or what definePgChannel() made', () => {
+    const forged = { name: 'x'.repeat(70), codec: 'auto' as const };
+    expect(() => service.listen(forged)).toThrow('A channel must be a name, or what definePgChannel() has returned.');
+  });
+});
+
+describe('a database whose encoding lacks a character', () => {
+  it('refuses one channel or message, and the others go on', async () => {
+    const admin = await createTestDatabase();
+    const name = `latin1_${admin.name}`;
+    await admin.query(`CREATE DATABASE ${name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`);
+    const { app, service, logger } = await createApp({ connection: { ...admin.config, database: name } });
+    await app.init();
+    const received = new Recorder<unknown>();
+    service.listen('good').subscribe(({ payload }) => received.push(payload));
+    service.listen('room:🐘').subscribe();
+    service.listen('also good').subscribe(({ payload }) => received.push(payload));
+    await service.ready();
+    const text = definePgChannel('good', { codec: 'text' });
+    const outcomes = await Promise.all([
+      service.notify('good', 1),
+      service.notify(text, '🐘').catch((error: PgNotifyError) => error.outcome),
+      service.notify('also good', 2),
+    ]);
+    expect(outcomes).toEqual([undefined, 'not-sent', undefined]);
+    expect(await received.until(2)).toEqual([1, 2]);
+    expect(service.status).toMatchObject({ state: 'listening', channels: { wanted: 3, acknowledged: 2 } });
+    expect(logger.texts('error')).toEqual([
+      expect.stringContaining('The server refuses to LISTEN to the channel "room:🐘"'),
+    ]);
+    await app.close();
+    await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
+    await admin.drop();
   });
 });

@@ -47,7 +47,11 @@ describe('a gap comes before the first notification that follows it', () => {
       onQuery: (query, connection) =>
         query.text.startsWith('LISTEN') ? connection.write(...messages) : connection.replyByDefault(query),
     });
-    const { app, service } = await createApp({ connection: stub.url, reconnect: { minDelay: 1 } });
+    const { app, service } = await createApp({
+      connection: stub.url,
+      deliveryCheck: false,
+      reconnect: { minDelay: 1 },
+    });
     const seen = { a: consume(service, 'a'), b: consume(service, 'b') };
     const order = new Recorder<string>();
     service.gaps().subscribe(({ channel }) => order.push(`gap ${channel}`));
@@ -74,7 +78,7 @@ describe('a gap comes before the first notification that follows it', () => {
             )
           : connection.replyByDefault(query),
     });
-    const { app, service } = await createApp({ connection: stub.url });
+    const { app, service } = await createApp({ connection: stub.url, deliveryCheck: false });
     const seen = consume(service, 'a');
     await app.init();
     expect(await seen.until(2)).toEqual(['start', 'one']);
@@ -88,7 +92,7 @@ describe('a gap comes before the first notification that follows it', () => {
         connection.replyByDefault(query);
       },
     });
-    const { app, service } = await createApp({ connection: stub.url });
+    const { app, service } = await createApp({ connection: stub.url, deliveryCheck: false });
     await app.init();
     const first = service.listen('a').subscribe();
     await service.ready();

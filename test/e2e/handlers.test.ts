@@ -1,4 +1,4 @@
-import { Controller, Injectable, Scope } from '@nestjs/common';
+import { Controller, Injectable, Logger, Scope } from '@nestjs/common';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { definePgChannel, OnPgNotify } from 'nest-pg-notify';
 import type { PgNotification } from 'nest-pg-notify';
@@ -13,7 +13,7 @@ interface Change {
 }
 
 const Changes = definePgChannel<Change>('changes');
-const Texts = definePgChannel<string>('texts', { codec: 'text' });
+const Texts = definePgChannel('texts', { codec: 'text' });
 const Strict = definePgChannel<Change>('strict', { codec: 'json' });
 
 type Call = readonly [method: string, payload: unknown, notification: PgNotification];
@@ -269,5 +269,46 @@ describe('a handler', () => {
 
   it('cannot be put on a channel that PostgreSQL would cut', () => {
     expect(() => OnPgNotify('x'.repeat(64))).toThrow('is 64 bytes long; PostgreSQL allows 63');
+  });
+
+  it('stands on methods of instances only', () => {
+    const decorate = OnPgNotify('work');
+    const getter = { get: () => undefined };
+    expect(() => decorate({}, 'computed', getter)).toThrow(
+      `@OnPgNotify('work') stands on computed, which is not a method`,
+    );
+    expect(() => decorate(Handlers, 'shared', { value: () => undefined })).toThrow('stands on shared');
+  });
+
+  it('is neither duplicated nor silenced by a logger that throws', async () => {
+    const seen = new Recorder<unknown>();
+
+    @Injectable()
+    class Fragile {
+      @OnPgNotify('other')
+      other(payload: unknown): void {
+        seen.push(payload);
+      }
+
+      @OnPgNotify('other')
+      throws(): never {
+        throw new Error('a handler');
+      }
+
+      @OnPgNotify(definePgChannel('strictly', { codec: 'json' }))
+      strictly(): void {}
+    }
+    const { app } = await createApp({ connection: database.url }, { providers: [Fragile] });
+    await app.init();
+    const broken = (): never => {
+      throw new Error('a logger');
+    };
+    Logger.overrideLogger({ log: broken, warn: broken, error: broken });
+    await database.query(
+      `SELECT pg_notify('other', '1'), pg_notify('strictly', 'no JSON'), pg_notify('other', '2'), pg_notify('other', '3')`,
+    );
+    expect(await seen.until(3)).toEqual([1, 2, 3]);
+    await app.close();
+    Logger.overrideLogger(false);
   });
 });

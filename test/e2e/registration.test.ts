@@ -13,9 +13,10 @@ import {
 import type { PgNotification, PgNotifyModuleOptions, PgNotifyOptionsFactory } from 'nest-pg-notify';
 import { Observable } from 'rxjs';
 import { createApp, createAppOf } from '../support/app.js';
+import { listeningBackends } from '../support/backends.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
-import { Recorder } from '../support/recorder.js';
+import { eventually, Recorder } from '../support/recorder.js';
 
 let database: TestDatabase;
 let analytics: TestDatabase;
@@ -169,6 +170,55 @@ describe('PgNotifyModule', () => {
     await app.close();
   });
 
+  it('gives the service by its class for the default registration only', async () => {
+    const named = (name: string): DynamicModule => PgNotifyModule.forRoot({ name, connection: analytics.url });
+    const own = PgNotifyModule.forRoot({ connection: database.url });
+    const { app } = await createAppOf({ imports: [named('first'), own, named('last')] });
+    expect(app.get(PgNotifyService)).toBe(app.get(getPgNotifyToken()));
+    await app.close();
+
+    @Injectable()
+    class Consumer {
+      constructor(readonly service: PgNotifyService) {}
+    }
+    const alone = createAppOf({ imports: [named('only')], providers: [Consumer] });
+    await expect(alone).rejects.toThrow("can't resolve dependencies of the Consumer");
+  });
+
+  it('listens to nothing any more when one of its registrations cannot start', async () => {
+    const { app } = await createAppOf({
+      imports: [
+        PgNotifyModule.forRoot({ connection: database.url }),
+        PgNotifyModule.forRoot({ name: 'broken', connection: { ...database.config, password: 'wrong' } }),
+      ],
+    });
+    await expect(app.init()).rejects.toMatchObject({ sqlState: '28P01' });
+    expect(
+      await eventually(
+        () => listeningBackends(database),
+        (pids) => pids.length === 0,
+      ),
+    ).toEqual([]);
+  });
+
+  it('sends where publisher.connection says', async () => {
+    const options = {
+      connection: database.url,
+      publisher: { connection: analytics.url },
+      deliveryCheck: false as const,
+    };
+    const [{ app, service }, elsewhere] = await Promise.all([
+      createApp(options),
+      createApp({ connection: analytics.url }),
+    ]);
+    const received = new Recorder<unknown>();
+    elsewhere.service.listen('elsewhere').subscribe(({ payload }) => received.push(payload));
+    await Promise.all([app.init(), elsewhere.app.init()]);
+    await service.notify('elsewhere', 1);
+    expect(await received.until(1)).toEqual([1]);
+    await Promise.all([app.close(), elsewhere.app.close()]);
+  });
+
   it('serves two applications in one process', async () => {
     const apps = await Promise.all([createApp({ connection: database.url }), createApp({ connection: database.url })]);
     const received = apps.map(({ service }) => {
@@ -237,13 +287,15 @@ describe('a mistake in the wiring fails the bootstrap and says what to write:', 
 
   it.each([
     [undefined, 'PgNotifyModule got no options'],
-    [{}, 'The option connection of PgNotifyModule must be a connection string'],
+    [{}, 'The option connection of PgNotifyModule is empty or undefined. Is the environment variable'],
+    [{ connection: 5 }, 'The option connection of PgNotifyModule must be a connection string'],
     [{ connection: '' }, 'The option connection of PgNotifyModule is empty or undefined.'],
     [
       { connection: { connectionString: undefined } },
       'The option connection.connectionString of PgNotifyModule is empty or undefined. Is the environment variable that it comes from set?',
     ],
-    [{ connection: () => undefined }, 'The option connection of PgNotifyModule must be a connection string'],
+    [{ connection: () => undefined }, 'The option connection of PgNotifyModule is empty or undefined.'],
+    [{ connection: {}, publisher: { connection: '' } }, 'The option publisher.connection of PgNotifyModule is empty'],
     [{ connection: () => ({ connectionString: '' }) }, 'connection.connectionString of PgNotifyModule is empty'],
     [
       { connection: {}, connectTimeout: -1 },
@@ -255,7 +307,7 @@ describe('a mistake in the wiring fails the bootstrap and says what to write:', 
     ],
     [
       { connection: {}, reconnect: { minDelay: 5, maxDelay: 1 } },
-      'reconnect.minDelay of PgNotifyModule is larger than',
+      'reconnect.minDelay of PgNotifyModule (5 ms) is larger than',
     ],
   ])('the options %j', async (options, message) => {
     const useFactory = (): PgNotifyModuleOptions => options as unknown as PgNotifyModuleOptions;

@@ -58,7 +58,7 @@ describe('app.close()', () => {
     leavingNothingOpen(async () => {
       const arrived = new Recorder<number>();
       const stub = await StubServer.start({ onStartup: ({ processId }) => arrived.push(processId) });
-      const { app } = await createApp({ connection: stub.url });
+      const { app } = await createApp({ connection: stub.url, deliveryCheck: false });
       const started = app.init().then(
         () => 'started',
         (error: { kind: string }) => error.kind,
@@ -103,8 +103,11 @@ describe('app.close()', () => {
   it('while LISTEN is not answered, and the server says nothing to a goodbye, ends within its bound', () =>
     leavingNothingOpen(async () => {
       const asked = new Recorder<string>();
-      const stub = await StubServer.start({ onQuery: ({ text }) => asked.push(text) });
-      const { app, service } = await createApp({ connection: stub.url });
+      const stub = await StubServer.start({
+        onQuery: (query, connection) =>
+          query.text.startsWith('LISTEN') ? asked.push(query.text) : connection.replyByDefault(query),
+      });
+      const { app, service } = await createApp({ connection: stub.url, deliveryCheck: false });
       service.listen('unanswered').subscribe();
       const started = app.init().catch((error: { kind: string }) => error.kind);
       await asked.until(1);
@@ -120,7 +123,7 @@ describe('app.close()', () => {
         onQuery: (query, connection) =>
           query.text.includes('pg_notify') ? asked.push(query.text) : connection.replyByDefault(query),
       });
-      const { app, service } = await createApp({ connection: stub.url, shutdownTimeout: 100 });
+      const { app, service } = await createApp({ connection: stub.url, deliveryCheck: false, shutdownTimeout: 100 });
       await app.init();
       const outcomes = Promise.all(
         ['first', 'second'].map((channel) =>
@@ -196,13 +199,15 @@ describe('app.close()', () => {
 
   it('does not wait longer than shutdownTimeout for a handler, and names it', async () => {
     const begun = new Recorder<string>();
+    let finish: () => void = () => undefined;
+    const finished = new Promise<void>((resolve) => (finish = resolve));
 
     @Injectable()
     class Handlers {
       @OnPgNotify('work')
       async forEver(): Promise<void> {
         begun.push('begun');
-        await new Promise(() => undefined);
+        await finished;
       }
     }
     const options = { connection: database.url, shutdownTimeout: 50 };
@@ -210,10 +215,20 @@ describe('app.close()', () => {
     await app.init();
     await service.notify('work');
     await begun.until(1);
+    await service.notify('work');
+    const later = new Recorder<unknown>();
+    service.listen('later').subscribe(later.push);
+    await service.ready();
+    await service.notify('later');
+    await later.until(1); // So the second piece of work is queued.
     await app.close();
+    finish();
     const errors = logger.texts('error');
     expect(errors).toHaveLength(1);
-    expect(errors[0]).toContain('Not finished within the shutdownTimeout of 50 ms: Handlers.forEver.');
+    expect(errors[0]).toContain(
+      'Not finished within the shutdownTimeout of 50 ms: Handlers.forEver (and 1 that waited).',
+    );
+    expect(begun.items).toHaveLength(1);
     expect(
       await eventually(
         () => listeningBackends(database),

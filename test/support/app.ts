@@ -42,5 +42,6 @@ export async function channelsOnServer({ app }: TestApp): Promise<string[]> {
   const session = app.get(PgListener, { strict: false })['link']?.session;
   if (!session) throw new Error('There is no listening session.');
   const rows = await session.query({ text: 'SELECT pg_listening_channels() AS channel', timeout: 5_000 });
-  return rows.map(({ channel }) => String(channel)).toSorted();
+  const channels = rows.map(({ channel }) => String(channel));
+  return channels.filter((channel) => !channel.startsWith('nest_pg_notify_check:')).toSorted();
 }

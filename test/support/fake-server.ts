@@ -1,8 +1,11 @@
 import type { RawPgNotification } from '../../lib/channel/pg-notification.js';
-import type { Clock } from '../../lib/listener/clock.js';
+import type { Clock } from '../../lib/session/clock.js';
 import type { ListeningSession } from '../../lib/listener/channel-reconciler.js';
+import { fingerprint } from '../../lib/listener/heartbeat.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import type { PgStatement } from '../../lib/session/pg-session.js';
+import { readFacts } from '../../lib/session/session-facts.js';
+import type { SessionFacts } from '../../lib/session/session-facts.js';
 
 interface Pending {
   readonly statement: PgStatement;
@@ -14,18 +17,27 @@ interface Pending {
 /** A session whose server does nothing but what the test tells it to. */
 export class FakeSession implements ListeningSession {
   readonly endpoint = 'fake:5432';
-  readonly lastHeardAt = new Date();
+  readonly facts: SessionFacts;
+  lastHeard: number;
+  /** What the server has dropped without being asked. */
+  readonly forgotten = new Set<string>();
   readonly lost: Promise<PgNotifyError>;
   /** What this backend listens to: LISTEN takes effect here before its reply is read. */
   readonly listening = new Set<string>();
   isLost = false;
+  isStandby = false;
+  isReadOnly = false;
   private pending: Pending | undefined;
   private settleLost: (error: PgNotifyError) => void = () => undefined;
 
   constructor(
     readonly processId: number,
     private readonly onNotification: (notification: RawPgNotification) => void,
+    private readonly clock: Clock,
+    facts: Partial<SessionFacts> = {},
   ) {
+    this.lastHeard = clock.now();
+    this.facts = { ...readFacts({ backend_pid: processId, server_version: '18' }), ...facts };
     this.lost = new Promise((resolve) => (this.settleLost = resolve));
   }
 
@@ -35,6 +47,15 @@ export class FakeSession implements ListeningSession {
     return new Promise((resolve, reject) => {
       this.pending = { statement, resolve, reject, executed: false };
     });
+  }
+
+  applySettings(timeout: number): Promise<void> {
+    return this.query({ text: 'SETTINGS', timeout }).then(() => undefined);
+  }
+
+  /** The server stops to listen to a channel, and tells nobody. */
+  forget(channel: string): void {
+    if (this.listening.delete(channel)) this.forgotten.add(channel);
   }
 
   /** The server commits the statement; nothing is told yet. */
@@ -52,13 +73,26 @@ export class FakeSession implements ListeningSession {
     this.execute();
     const pending = this.pending;
     this.pending = undefined;
-    pending?.statement.onReply?.();
-    pending?.resolve([]);
+    if (!pending) return;
+    this.lastHeard = this.clock.now();
+    pending.statement.onReply?.();
+    pending.resolve(this.answer(pending.statement));
   }
 
-  notify(channel: string, raw: string): boolean {
+  private answer({ text, values }: PgStatement): readonly Record<string, unknown>[] {
+    if (text.startsWith('SELECT pg_catalog.pg_listening_channels()')) {
+      return [...this.listening].map((channel) => ({ channel }));
+    }
+    if (!text.includes('AS same')) return [];
+    return [
+      { same: fingerprint([...this.listening]) === values?.[1], standby: this.isStandby, read_only: this.isReadOnly },
+    ];
+  }
+
+  notify(channel: string, raw: string, senderPid = 999): boolean {
     if (this.isLost || !this.listening.has(channel)) return false;
-    this.onNotification({ channel, raw, processId: this.processId, receivedAt: new Date() });
+    this.lastHeard = this.clock.now();
+    this.onNotification({ channel, raw, processId: senderPid, receivedAt: new Date() });
     return true;
   }
 
@@ -80,7 +114,11 @@ export class FakeSession implements ListeningSession {
 export class FakeServer {
   readonly sessions: FakeSession[] = [];
   attempts = 0;
+  /** What the next sessions say of themselves. */
+  facts: Partial<SessionFacts> = {};
   private attempt: { accept: () => void; refuse: (error: Error) => void } | undefined;
+
+  constructor(private readonly clock: Clock) {}
 
   readonly open = (signal: AbortSignal, onNotification: (n: RawPgNotification) => void): Promise<ListeningSession> => {
     if (this.live.length > 0) throw new Error('A second session is opened beside a live one.');
@@ -88,7 +126,7 @@ export class FakeServer {
     return abortable(signal, (resolve, reject) => {
       this.attempt = {
         accept: () => {
-          const session = new FakeSession(this.sessions.length + 1, onNotification);
+          const session = new FakeSession(this.sessions.length + 1, onNotification, this.clock, this.facts);
           this.sessions.push(session);
           resolve(session);
         },

@@ -9,14 +9,16 @@ import { FakeClock, FakeServer } from '../support/fake-server.js';
 const CHANNELS = ['a', 'b', 'c'];
 
 function setUp(options: Partial<PgListenerOptions> = {}) {
-  const server = new FakeServer();
   const clock = new FakeClock();
+  const server = new FakeServer(clock);
   const errors: unknown[] = [];
   const lines: string[] = [];
   const listener = new PgListener({
     openSession: server.open,
     startup: { mode: 'background', timeout: 1_000 },
     reconnect: { minDelay: 100, maxDelay: 1_000, stableAfter: 10_000 },
+    heartbeat: { interval: 10_000, timeout: 5_000 },
+    deliveryCheck: false,
     statementTimeout: 1_000,
     logger: { log: (line) => lines.push(line), warn: (line) => lines.push(line) },
     onError: (error) => errors.push(error),
@@ -44,6 +46,7 @@ class Consumer {
   constructor(
     readonly channel: string,
     private readonly sessionNow: () => number,
+    private readonly wasForgotten: () => boolean,
   ) {}
 
   readonly sink = {
@@ -52,9 +55,10 @@ class Consumer {
       this.seen.push(raw);
     },
     gap: ({ reason }: { reason: string }): void => {
-      const expected = this.coveredBy === 0 ? 'start' : 'reconnect';
+      const again = this.coveredBy === this.sessionNow();
+      const expected = this.coveredBy === 0 ? 'start' : again ? 'relisten' : 'reconnect';
       if (reason !== expected) throw new Error(`${reason} instead of ${expected}`);
-      if (this.coveredBy === this.sessionNow()) throw new Error('two gaps for one session');
+      if (again && !this.wasForgotten()) throw new Error('two gaps for one session');
       this.coveredBy = this.sessionNow();
       this.seen.push(reason);
     },
@@ -68,10 +72,11 @@ const command = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('attach' as const), channel: fc.constantFrom(...CHANNELS) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('detach' as const), index: fc.nat(20) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('notify' as const), channel: fc.constantFrom(...CHANNELS) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('forget' as const), channel: fc.constantFrom(...CHANNELS) }) },
   {
     weight: 12,
     arbitrary: fc.record({
-      do: fc.constantFrom('accept', 'refuse', 'execute', 'reply', 'lose', 'sleep', 'turn' as const),
+      do: fc.constantFrom('accept', 'refuse', 'execute', 'reply', 'lose', 'sleep', 'beat', 'turn' as const),
     }),
   },
 );
@@ -83,7 +88,11 @@ describe('PgListener', () => {
         const { server, clock, errors, listener, delivery } = setUp();
         const consumers: Consumer[] = [];
         const attach = (channel: string): void => {
-          const consumer = new Consumer(channel, () => server.current?.processId ?? -1);
+          const consumer = new Consumer(
+            channel,
+            () => server.current?.processId ?? -1,
+            () => server.current?.forgotten.has(channel) ?? false,
+          );
           consumers.push(consumer);
           consumer.detach = delivery.attach(channel, consumer.sink);
         };
@@ -100,6 +109,8 @@ describe('PgListener', () => {
           if (step.do === 'attach') attach(step.channel);
           else if (step.do === 'detach') consumers.splice(step.index, 1)[0]?.detach();
           else if (step.do === 'notify') notify(step.channel);
+          else if (step.do === 'forget') server.current?.forget(step.channel);
+          else if (step.do === 'beat') clock.advance(10_000);
           else if (step.do === 'accept') server.accept();
           else if (step.do === 'refuse') server.refuse(transient());
           else if (step.do === 'execute') server.current?.execute();
@@ -134,12 +145,16 @@ describe('PgListener', () => {
     const { server, clock, listener } = setUp({ reconnect: { minDelay: 100, maxDelay: 100_000, stableAfter: 10_000 } });
     const delays: number[] = [];
     const sleep = clock.sleep.bind(clock);
-    clock.sleep = (milliseconds, signal) => (delays.push(milliseconds), sleep(milliseconds, signal));
+    clock.sleep = (milliseconds, signal) => {
+      if (signal === listener['stopping'].signal) delays.push(milliseconds); // The others are the heartbeat's.
+      return sleep(milliseconds, signal);
+    };
     await listener.start();
     const live = async (uptime: number): Promise<void> => {
       await turn();
       server.accept();
       await turn();
+      await replyAll(server);
       clock.advance(uptime);
       server.current?.destroy(transient());
       await turn();
@@ -169,7 +184,7 @@ describe('PgListener', () => {
     await listener.start();
     server.accept();
     await turn();
-    server.current?.reply();
+    await replyAll(server);
     server.current?.notify('a', 'one');
     await listener.stop();
     expect(seen).toEqual(['start', 'one', 'complete']);
@@ -190,7 +205,7 @@ describe('PgListener', () => {
     await listener.start();
     server.accept();
     await turn();
-    server.current?.reply();
+    await replyAll(server);
     expect(seen.toSorted()).toEqual(['first start', 'inner start']);
     expect(errors).toEqual([]);
     await listener.stop();
@@ -220,6 +235,8 @@ describe('the startup policy', () => {
     await turn();
     clock.advance(6_000);
     server.accept();
+    await turn();
+    await replyAll(server);
     await started;
     listener.subscribe('a', { notification: () => undefined, gap: () => undefined, complete: () => undefined });
     const outcome = listener.start().catch((error: Error) => error.message);
@@ -239,22 +256,35 @@ describe('the startup policy', () => {
     await turn();
     server.accept();
     await turn();
+    await replyAll(server);
     expect(listener.currentStatus.state).toBe('listening');
     await listener.stop();
   });
 });
 
+/** Answers what is asked, and what is asked then. */
+async function replyAll(server: FakeServer): Promise<void> {
+  for (let i = 0; i < 5; i += 1) {
+    server.current?.reply();
+    await turn();
+  }
+}
+
 /** Lets every attempt, statement and delay succeed until the listener has what it wants. */
 async function heal(server: FakeServer, clock: FakeClock, listener: PgListener): Promise<void> {
   let ready = false;
   const waiting = listener.ready().then(() => (ready = true));
-  for (let i = 0; i < 50 && !ready; i += 1) {
+  for (let i = 0; i < 50 && !ready; i += 1) await advance(1_000);
+  await waiting;
+  for (let i = 0; i < 10; i += 1) await advance(60_000); // The heartbeat finds what the server has dropped.
+  await listener.ready();
+
+  async function advance(milliseconds: number): Promise<void> {
     await turn();
-    clock.advance(1_000);
+    clock.advance(milliseconds);
     server.accept();
     await turn();
     server.current?.reply();
     await turn();
   }
-  await waiting;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { PgPublisher } from '../../lib/publisher/pg-publisher.js';
+import { readFacts } from '../../lib/session/session-facts.js';
 import type { PublishingSession } from '../../lib/publisher/pg-publisher.js';
 import { Recorder } from '../support/recorder.js';
 
@@ -17,6 +18,7 @@ function setUp(idleTimeout?: number) {
   const openSession = (): Promise<PublishingSession> => {
     const session = {
       isLost: false,
+      facts: readFacts(),
       isClosed: false,
       query: ({ values }: { values?: readonly unknown[] }) =>
         new Promise<[]>((resolve, reject) => {

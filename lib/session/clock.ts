@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 
 /** Time as the listener needs it; injected, so that a test can run it by hand. */
 export interface Clock {
@@ -12,3 +12,12 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   sleep: (milliseconds, signal) => delay(milliseconds, undefined, { signal }),
 };
+
+/**
+ * Lets the event loop read what has arrived. After a pause of the whole process, timers that are overdue fire before
+ * the bytes that came in meanwhile are read.
+ */
+export async function readArrived(): Promise<void> {
+  await turn();
+  await turn();
+}

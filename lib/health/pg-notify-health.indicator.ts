@@ -1,0 +1,79 @@
+import type { PgNotifyState, PgNotifyStatus } from '../listener/pg-notify-status.js';
+import type { PgNotifyService } from '../pg-notify.service.js';
+
+export interface PgNotifyHealthOptions {
+  /**
+   * From which usage of PostgreSQL's notification queue on the registration counts as down, from 0 to 1.
+   *
+   * @default 0.5
+   */
+  readonly maxQueueUsage?: number;
+}
+
+/** What the indicator reports under its key. It names no host and holds no secret. */
+export interface PgNotifyHealth {
+  readonly status: 'up' | 'down';
+  /** Why it is down. */
+  readonly reason?: string;
+  readonly state: PgNotifyState;
+  /** When it came into this state, in ISO 8601. */
+  readonly since: string;
+  readonly delivery?: 'verified' | 'failing' | 'unknown';
+  readonly channels: PgNotifyStatus['channels'];
+  /** From 0 to 1. */
+  readonly queueUsage?: number;
+  /** The pid of the backend that most likely holds the queue back, when the usage is high. */
+  readonly queueHeldBackBy?: number;
+}
+
+/**
+ * The health of a registration, in the form that `@nestjs/terminus` takes; it does not depend on it.
+ *
+ * ```ts
+ * this.health.check([() => this.pgNotify.isHealthy('pg_notify')]);
+ * ```
+ */
+export class PgNotifyHealthIndicator {
+  constructor(private readonly service: PgNotifyService) {}
+
+  /**
+   * Up only while the registration listens, delivery is not failing, and the notification queue has room. Never
+   * rejects.
+   */
+  async isHealthy<Key extends string = 'pg_notify'>(
+    key: Key = 'pg_notify' as Key,
+    { maxQueueUsage = 0.5 }: PgNotifyHealthOptions = {},
+  ): Promise<Record<Key, PgNotifyHealth>> {
+    const { state, since, delivery, channels } = this.service.status;
+    const problems: string[] = [];
+    if (state !== 'listening') problems.push(`the registration is ${state}`);
+    if (delivery?.verdict === 'failing') problems.push(`notifications do not arrive (${delivery.cause})`);
+    const queue = state === 'listening' ? await this.queue(problems, maxQueueUsage) : {};
+    const health: PgNotifyHealth = {
+      status: problems.length > 0 ? 'down' : 'up',
+      ...(problems.length > 0 && { reason: problems.join('; ') }),
+      state,
+      since: since.toISOString(),
+      ...(delivery && { delivery: delivery.verdict }),
+      channels,
+      ...queue,
+    };
+    return { [key]: health } as Record<Key, PgNotifyHealth>;
+  }
+
+  private async queue(
+    problems: string[],
+    maxQueueUsage: number,
+  ): Promise<Pick<PgNotifyHealth, 'queueUsage' | 'queueHeldBackBy'>> {
+    try {
+      const { usage, heldBackBy } = await this.service.queueUsage();
+      const culprit = heldBackBy === undefined ? '' : `, most likely held back by the backend ${heldBackBy}`;
+      if (usage >= maxQueueUsage)
+        problems.push(`the notification queue is ${Math.round(usage * 100)} % full${culprit}`);
+      return { queueUsage: usage, ...(heldBackBy !== undefined && { queueHeldBackBy: heldBackBy }) };
+    } catch {
+      problems.push('the server does not answer'); // Why, the status says: it may name hosts.
+      return {};
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
+import type { RawPgNotification } from '../channel/pg-notification.js';
+
+/** What takes the notifications and gaps of one channel, in the order in which they came. */
+export interface ChannelConsumer {
+  notification(notification: RawPgNotification): void;
+  gap(gap: PgGap): void;
+  /** Nothing comes any more: the listener was stopped. */
+  complete(): void;
+}
+
+/** What takes the gaps of all channels. */
+export type GapObserver = Pick<ChannelConsumer, 'gap' | 'complete'>;
+
+/** Why a channel is not covered now, and when it last was. */
+interface Interruption {
+  readonly reason: PgGapReason;
+  readonly since?: Date;
+}
+
+/** The desired channels with their consumers, and what each consumer is told: notifications, gaps, the end. */
+export class ChannelRegistry {
+  /** Lists are replaced, never changed, so that one can be walked while consumers come and go. */
+  private readonly consumers = new Map<string, readonly ChannelConsumer[]>();
+  private readonly interruptions = new Map<string, Interruption>();
+  private readonly observers = new Set<GapObserver>();
+  private announced = 0;
+
+  /**
+   * @param onError Takes the error of a consumer that threw: it must not reach `pg`, whose parser would deliver again
+   * what it has delivered.
+   * @param ownChannel A channel that is always wanted and has no consumers.
+   */
+  constructor(
+    private readonly onError: (error: unknown) => void,
+    private readonly ownChannel?: string,
+  ) {
+    if (ownChannel !== undefined) this.consumers.set(ownChannel, []);
+  }
+
+  /** The desired channels. */
+  get wanted(): ReadonlyMap<string, unknown> {
+    return this.consumers;
+  }
+
+  /** How many channels have a consumer. */
+  get size(): number {
+    return this.withoutOwn([...this.consumers.keys()]).length;
+  }
+
+  /** How many gaps have been announced. */
+  get gapCount(): number {
+    return this.announced;
+  }
+
+  withoutOwn(channels: readonly string[]): readonly string[] {
+    return channels.filter((channel) => channel !== this.ownChannel);
+  }
+
+  add(channel: string, consumer: ChannelConsumer): void {
+    this.consumers.set(channel, [...(this.consumers.get(channel) ?? []), consumer]);
+  }
+
+  /** Returns whether the channel is not wanted any more. */
+  remove(channel: string, consumer: ChannelConsumer): boolean {
+    const others = this.consumers.get(channel)?.filter((other) => other !== consumer) ?? [];
+    if (others.length > 0) {
+      this.consumers.set(channel, others);
+      return false;
+    }
+    this.interruptions.delete(channel);
+    return this.consumers.delete(channel);
+  }
+
+  /** Adds an observer of all gaps, which is told after the consumers of a gap's channel. */
+  observe(observer: GapObserver): () => void {
+    this.observers.add(observer);
+    return () => void this.observers.delete(observer);
+  }
+
+  /** Takes note that channels were covered until `since`, and are not now. */
+  interrupt(channels: readonly string[], interruption: Interruption): void {
+    for (const channel of channels) {
+      if (this.consumers.has(channel)) this.interruptions.set(channel, interruption);
+    }
+  }
+
+  /** Announces a gap for channels that are covered from `until` on: for what interrupted them, else their start. */
+  cover(channels: readonly string[], until: Date): void {
+    for (const channel of this.withoutOwn(channels)) {
+      const interruption = this.interruptions.get(channel);
+      this.interruptions.delete(channel);
+      this.announce(interruption ? { channel, ...interruption, until } : { channel, reason: 'start', until });
+    }
+  }
+
+  dispatch(notification: RawPgNotification): void {
+    for (const consumer of this.consumers.get(notification.channel) ?? []) {
+      this.guarded(() => consumer.notification(notification));
+    }
+  }
+
+  /** Ends all consumers and observers, and forgets them. */
+  complete(): void {
+    const all = [...[...this.consumers.values()].flat(), ...this.observers];
+    this.consumers.clear();
+    this.observers.clear();
+    for (const consumer of all) this.guarded(() => consumer.complete());
+  }
+
+  private announce(gap: PgGap): void {
+    const consumers = this.consumers.get(gap.channel);
+    if (!consumers) return;
+    this.announced += 1;
+    for (const consumer of consumers) this.guarded(() => consumer.gap(gap));
+    for (const observer of this.observers) this.guarded(() => observer.gap(gap));
+  }
+
+  private guarded(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.onError(error);
+    }
+  }
+}

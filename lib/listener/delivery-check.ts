@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto';
+import type { RawPgNotification } from '../channel/pg-notification.js';
+import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import type { Clock } from '../session/clock.js';
+import { readArrived } from '../session/clock.js';
+import { withDeadline } from '../session/deadline.js';
+import type { SessionFacts } from '../session/session-facts.js';
+import type { ChannelReconciler, ListeningSession } from './channel-reconciler.js';
+import { explainFailure, explainUnknown } from './delivery-verdict.js';
+import type { DeliveryEnd, PgDeliveryVerdict } from './delivery-verdict.js';
+
+/** The second connection of a check. */
+export interface DeliverySender extends Omit<DeliveryEnd, 'facts'> {
+  /** Sends, and resolves with where it was sent from when it is committed. */
+  notify(channel: string, payload: string): Promise<SessionFacts>;
+  close(): Promise<void>;
+}
+
+export interface DeliveryCheckOptions {
+  readonly openSender: (signal: AbortSignal) => Promise<DeliverySender>;
+  /** How long after a proof the next one is asked for, in milliseconds. */
+  readonly interval: number;
+  /** How long a notification may take from its commit to its arrival, in milliseconds. */
+  readonly timeout: number;
+  readonly clock: Clock;
+  /** Called with every verdict, before the notification that brought it is delivered. */
+  readonly onVerdict: (now: PgDeliveryVerdict, before: PgDeliveryVerdict) => void;
+}
+
+interface ListeningEnd {
+  readonly session: ListeningSession;
+  readonly reconciler: ChannelReconciler;
+}
+
+type Attempt = { readonly arrived: true } | { readonly missed: DeliveryEnd } | { readonly unknown: PgNotifyError };
+
+const MISSES_TO_FAIL = 3;
+
+/**
+ * Proves that notifications arrive: sends one from a second connection and waits for it on the first, while none of our
+ * statements is on its way there. On one connection, or while it is busy, a transaction pooler answers as if all were
+ * well. A notification that another backend sent, and that arrives meanwhile, is as good a proof.
+ */
+export class DeliveryCheck {
+  /** The channel of the checks of this registration; nobody else listens to it. */
+  readonly channel = `nest_pg_notify_check:${randomUUID().slice(0, 13)}`;
+  private current: PgDeliveryVerdict = { verdict: 'unknown', at: new Date() };
+  private provenAt = -Infinity;
+  private verifiedAt: Date | undefined;
+  private failed = false;
+  private expected: { readonly raw: string; readonly arrive: () => void } | undefined;
+
+  constructor(private readonly options: DeliveryCheckOptions) {}
+
+  get verdict(): PgDeliveryVerdict {
+    return this.current;
+  }
+
+  /** Whether it has failed since a notification last arrived, or since the session began. */
+  get hasFailed(): boolean {
+    return this.failed;
+  }
+
+  /** When a notification last arrived as it should; undefined before the first. */
+  get lastVerifiedAt(): Date | undefined {
+    return this.verifiedAt;
+  }
+
+  /** Checks now, and whenever there was no proof for a while, until the signal is aborted. Never rejects. */
+  async run(end: ListeningEnd, signal: AbortSignal): Promise<void> {
+    const { clock, interval } = this.options;
+    this.current = { verdict: 'unknown', at: new Date() }; // Of this session nothing is known yet.
+    this.failed = false;
+    while (!signal.aborted) {
+      await this.check(end, signal);
+      do {
+        const quietFor = clock.now() - this.provenAt;
+        const pause = quietFor < interval ? interval - quietFor : interval;
+        await clock.sleep(pause, signal).catch(() => undefined); // Rejects at the end.
+      } while (!signal.aborted && clock.now() - this.provenAt < interval);
+    }
+  }
+
+  /** Sees every notification of the session, before it is delivered. */
+  observe({ channel, raw, processId }: RawPgNotification, { session, reconciler }: ListeningEnd): void {
+    if (channel === this.channel) {
+      if (this.expected?.raw !== raw) return;
+      this.expected.arrive();
+      this.prove();
+    } else if (processId !== session.facts.backendPid && reconciler.isQuiet) {
+      this.prove();
+    }
+  }
+
+  private prove(): void {
+    const at = new Date();
+    if (this.current.verdict === 'verified') this.current = { verdict: 'verified', at };
+    else this.decide({ verdict: 'verified', at });
+    this.provenAt = this.options.clock.now();
+    this.verifiedAt = at;
+    this.failed = false;
+  }
+
+  private async check(end: ListeningEnd, signal: AbortSignal): Promise<void> {
+    for (let misses = 0; !signal.aborted;) {
+      const attempt = await this.attempt(end, signal);
+      if (signal.aborted || 'arrived' in attempt) return;
+      if ('unknown' in attempt) {
+        return this.decide({ verdict: 'unknown', at: new Date(), ...explainUnknown(attempt.unknown) });
+      }
+      misses += 1;
+      if (misses < MISSES_TO_FAIL) continue;
+      const { endpoint, processId: announcedPid, facts } = end.session;
+      const explained = explainFailure({ endpoint, announcedPid, facts }, attempt.missed, this.options.timeout);
+      this.failed = true;
+      return this.decide({ verdict: 'failing', at: new Date(), ...explained });
+    }
+  }
+
+  private async attempt({ reconciler }: ListeningEnd, signal: AbortSignal): Promise<Attempt> {
+    let sender: DeliverySender | undefined;
+    try {
+      sender = await this.options.openSender(signal);
+      const ready = sender;
+      return await reconciler.whileQuiet(() => this.send(ready, signal));
+    } catch (error) {
+      const known = error instanceof PgNotifyError ? error : new PgNotifyError('connection', messageOf(error));
+      return { unknown: known };
+    } finally {
+      await sender?.close();
+    }
+  }
+
+  private async send(sender: DeliverySender, signal: AbortSignal): Promise<Attempt> {
+    const { timeout, clock } = this.options;
+    const raw = randomUUID();
+    let hasArrived = false;
+    const arrival = new Promise<void>((resolve) => {
+      this.expected = { raw, arrive: () => ((hasArrived = true), resolve()) };
+    });
+    const over = new AbortController();
+    try {
+      const expired = (): Error =>
+        new PgNotifyError('connection', `${sender.endpoint}: no answer within ${timeout} ms.`);
+      const facts = await withDeadline(sender.notify(this.channel, raw), { timeout, expired, signal });
+      const patience = clock.sleep(timeout, AbortSignal.any([signal, over.signal])).catch(() => undefined);
+      await Promise.race([arrival, patience]);
+      if (!hasArrived) await readArrived();
+      const { endpoint, announcedPid } = sender;
+      return hasArrived ? { arrived: true } : { missed: { endpoint, announcedPid, facts } };
+    } finally {
+      over.abort();
+      this.expected = undefined;
+    }
+  }
+
+  private decide(verdict: PgDeliveryVerdict): void {
+    const before = this.current;
+    this.current = verdict;
+    this.options.onVerdict(verdict, before);
+  }
+}

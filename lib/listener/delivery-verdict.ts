@@ -1,0 +1,80 @@
+import type { SessionFacts } from '../session/session-facts.js';
+
+/** Why notifications do not arrive, as far as the evidence tells. */
+export type PgDeliveryCause =
+  'transaction-pooler' | 'different-server' | 'standby' | 'silent-drop' | 'no-second-connection';
+
+/**
+ * Whether notifications arrive:
+ *
+ * - `verified`: one that was sent from another connection has arrived while none of our statements was on its way.
+ * - `failing`: three in a row did not arrive.
+ * - `unknown`: not checked yet, or the second connection cannot be had.
+ */
+export interface PgDeliveryVerdict {
+  readonly verdict: 'verified' | 'failing' | 'unknown';
+  /** When it became so; while it is verified, when the last proof arrived. */
+  readonly at: Date;
+  readonly cause?: PgDeliveryCause;
+  /** What is wrong, the evidence, and what to do. */
+  readonly message?: string;
+}
+
+/** One end of a delivery check: where it is connected to, and what the server there says. */
+export interface DeliveryEnd {
+  readonly endpoint: string;
+  /** The pid that was announced at connect. */
+  readonly announcedPid: number | undefined;
+  readonly facts: SessionFacts;
+}
+
+/** Names the cause of notifications that do not arrive. The evidence explains the verdict, it does not decide it. */
+export function explainFailure(
+  listener: DeliveryEnd,
+  sender: DeliveryEnd,
+  timeout: number,
+): { readonly cause: PgDeliveryCause; readonly message: string } {
+  const found = `Notifications do not arrive: three in a row, sent from a second connection, did not come back within ${timeout} ms.`;
+  const [here, there] = [listener.facts, sender.facts];
+  if (here.server !== there.server || here.database !== there.database) {
+    return {
+      cause: 'different-server',
+      message:
+        `${found} Listening and sending go to different databases: ${placeOf(listener)}, and ${placeOf(sender)}. ` +
+        `Point the options connection and publisher.connection to the same database of the same server.`,
+    };
+  }
+  if (here.backendPid !== listener.announcedPid) {
+    return {
+      cause: 'transaction-pooler',
+      message:
+        `${found} ${listener.endpoint} is a pooler in transaction or statement mode, where LISTEN has no lasting effect ` +
+        `(it announced the backend ${listener.announcedPid}, the statements run in ${here.backendPid}). ` +
+        `Point the option connection directly to PostgreSQL, or to the pooler in session mode (PgBouncer: pool_mode=session).`,
+    };
+  }
+  return {
+    cause: 'silent-drop',
+    message:
+      `${found} ${listener.endpoint} acknowledges LISTEN, is the same server and database that the notifications were ` +
+      `sent to, and stays silent. Look for a proxy between this application and PostgreSQL, and connect without it.`,
+  };
+}
+
+/** What a failure of the second connection means for the verdict: that nobody knows. */
+export function explainUnknown(error: { readonly message: string; readonly sqlState?: string }): {
+  readonly cause: PgDeliveryCause;
+  readonly message: string;
+} {
+  const standby = error.sqlState === '25006';
+  return {
+    cause: standby ? 'standby' : 'no-second-connection',
+    message:
+      `Whether notifications arrive is unknown: the connection that sends failed. ${error.message}` +
+      (standby ? ' Point the option publisher.connection to the primary.' : ''),
+  };
+}
+
+function placeOf({ endpoint, facts }: DeliveryEnd): string {
+  return `database "${facts.database}" at ${endpoint} (server started ${facts.server} UTC)`;
+}

@@ -1,0 +1,109 @@
+import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
+import type { Clock } from '../session/clock.js';
+import { ChannelReconciler } from './channel-reconciler.js';
+import type { ListeningSession } from './channel-reconciler.js';
+import type { ChannelRegistry } from './channel-registry.js';
+import type { DeliveryCheck } from './delivery-check.js';
+import { Heartbeat } from './heartbeat.js';
+
+export interface ListeningLinkOptions {
+  readonly session: ListeningSession;
+  readonly registry: ChannelRegistry;
+  readonly heartbeat: Required<PgNotifyHeartbeatOptions>;
+  readonly check: DeliveryCheck | undefined;
+  /** How long the server may be silent before it answers a statement, in milliseconds. */
+  readonly statementTimeout: number;
+  readonly clock: Clock;
+  /** More of what is wanted is acknowledged, or all of it. */
+  readonly onListening: () => void;
+  readonly onRefused: (channel: string, error: unknown) => void;
+}
+
+/** A session that listens, with all that belongs to it: when it is lost, the link ends as a whole. */
+export class ListeningLink {
+  readonly session: ListeningSession;
+  readonly reconciler: ChannelReconciler;
+  /** When the first channels were acknowledged, or none were wanted; in milliseconds of the clock. */
+  listeningSince: number | undefined;
+  private readonly ended = new AbortController();
+  private watching: Promise<unknown> | undefined;
+
+  constructor(private readonly options: ListeningLinkOptions) {
+    const { session, registry, statementTimeout, onRefused } = options;
+    this.session = session;
+    this.reconciler = new ChannelReconciler({
+      session,
+      wanted: registry.wanted,
+      timeout: statementTimeout,
+      onAcknowledged: (channels, at) => {
+        registry.cover(channels, at);
+        this.listening();
+      },
+      onRefused,
+      onSettled: () => this.listening(),
+    });
+  }
+
+  /** Whether the server runs our statements in the backend that it announced at connect: no pooler is in between. */
+  get isDirect(): boolean {
+    return this.session.facts.backendPid === this.session.processId;
+  }
+
+  /** Sets the session up and asks for the desired channels. Resolves with what ended it, when nothing of it runs any more. */
+  async run(): Promise<Error> {
+    // Behind a transaction pooler, what is set here would be set for whoever gets that backend next.
+    if (this.isDirect) this.applySettings();
+    this.reconciler.schedule();
+    const { session, registry } = this.options;
+    const failure = await session.lost;
+    this.ended.abort();
+    const since = this.lastWell;
+    registry.interrupt(this.reconciler.acknowledgedChannels, { reason: 'reconnect', ...(since && { since }) });
+    await this.watching;
+    return failure;
+  }
+
+  /** The last moment at which notifications are known to have arrived, or could have. */
+  private get lastWell(): Date | undefined {
+    const { session, check, clock } = this.options;
+    if (check?.hasFailed) return check.lastVerifiedAt;
+    return new Date(Date.now() - (clock.now() - session.lastHeard));
+  }
+
+  /** Sets what a listening session needs; behind a pooler only when it has proved to be in session mode. */
+  applySettings(): void {
+    const { session, statementTimeout } = this.options;
+    this.reconciler
+      .whileQuiet(() => session.applySettings(statementTimeout))
+      .catch((error: unknown) => session.destroy(error));
+  }
+
+  /** Announces to all channels that notifications were not delivered since `since`, and are again. */
+  announceUndelivered(since: Date | undefined): void {
+    const { registry } = this.options;
+    const channels = this.reconciler.acknowledgedChannels;
+    const until = new Date();
+    this.reconciler.renew(channels, until);
+    registry.interrupt(channels, { reason: 'undelivered', ...(since && { since }) });
+    registry.cover(channels, until);
+  }
+
+  private listening(): void {
+    const { onListening, clock } = this.options;
+    if (this.listeningSince === undefined) {
+      this.listeningSince = clock.now();
+      this.watch();
+    }
+    onListening();
+  }
+
+  private watch(): void {
+    const { session, registry, heartbeat, check, clock } = this.options;
+    const { reconciler } = this;
+    const { signal } = this.ended;
+    const onMissing = (channels: readonly string[], since: Date): void =>
+      registry.interrupt(channels, { reason: 'relisten', since });
+    const beating = new Heartbeat({ ...heartbeat, session, reconciler, clock, onMissing }).run(signal);
+    this.watching = Promise.all([beating, check?.run({ session, reconciler }, signal)]);
+  }
+}

@@ -1,0 +1,28 @@
+import type { ListeningSession } from './channel-reconciler.js';
+
+/** How full PostgreSQL's notification queue is, and who keeps it from being emptied. */
+export interface PgQueueUsage {
+  /** From 0 to 1. A full queue fails every transaction that notifies (SQLSTATE 54000). */
+  readonly usage: number;
+  /**
+   * The backend that most likely holds the queue back: the one with the oldest open transaction, or one whose client
+   * does not read. The server does not tell which it is; other roles' backends are seen with pg_read_all_stats only.
+   */
+  readonly heldBackBy?: number;
+}
+
+const QUEUE_USAGE = `SELECT pg_catalog.pg_notification_queue_usage() AS usage,
+  (SELECT pid FROM pg_catalog.pg_stat_activity
+    WHERE pid <> pg_catalog.pg_backend_pid() AND backend_type = 'client backend'
+      AND (xact_start IS NOT NULL OR wait_event = 'ClientWrite')
+    ORDER BY wait_event = 'ClientWrite' DESC, xact_start LIMIT 1) AS pid`;
+
+/** Above this, who holds the queue back is worth knowing. */
+const WORRYING_USAGE = 0.1;
+
+export async function askQueueUsage(session: ListeningSession, timeout: number): Promise<PgQueueUsage> {
+  const [row] = await session.query({ text: QUEUE_USAGE, timeout });
+  const usage = Number(row?.['usage']);
+  const pid = row?.['pid'];
+  return { usage, ...(usage >= WORRYING_USAGE && typeof pid === 'number' && { heldBackBy: pid }) };
+}

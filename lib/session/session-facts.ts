@@ -1,0 +1,34 @@
+/** What a server says of itself and of a session on it. */
+export interface SessionFacts {
+  /** The pid of the backend that ran the statement: behind a pooler another than the one announced at connect. */
+  readonly backendPid: number;
+  readonly serverVersion: string;
+  /** Tells one running server from another: when it was started, in UTC. */
+  readonly server: string;
+  readonly database: string;
+  /** Whether the server is a standby. */
+  readonly standby: boolean;
+  /** Whether transactions of the session are read-only: a standby, or a primary that was told to be. */
+  readonly readOnly: boolean;
+}
+
+/** The columns of {@link SessionFacts}, for a SELECT. */
+export const FACT_COLUMNS = `pg_catalog.pg_backend_pid() AS backend_pid,
+  pg_catalog.current_setting('server_version') AS server_version,
+  pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS server,
+  pg_catalog.current_database()::text AS database,
+  pg_catalog.pg_is_in_recovery() AS standby,
+  pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
+
+/** Reads them from a row; what is absent is unknown. */
+export function readFacts(row: Record<string, unknown> = {}): SessionFacts {
+  const text = (column: string): string => (typeof row[column] === 'string' ? row[column] : 'unknown');
+  return {
+    backendPid: Number(row['backend_pid']),
+    serverVersion: text('server_version'),
+    server: text('server'),
+    database: text('database'),
+    standby: row['standby'] === true,
+    readOnly: row['read_only'] === true,
+  };
+}

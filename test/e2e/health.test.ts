@@ -1,0 +1,120 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import { getPgNotifyHealthToken, PgNotifyHealthIndicator, PgNotifyModule } from 'nest-pg-notify';
+import { Client } from 'pg';
+import { filter, firstValueFrom } from 'rxjs';
+import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import { createApp, createAppOf } from '../support/app.js';
+import { createTestCluster } from '../support/postgres.js';
+
+describe('PgNotifyHealthIndicator', () => {
+  let cluster: PostgresCluster;
+  const clients: Client[] = [];
+
+  beforeAll(async () => {
+    // The smallest notification queue that PostgreSQL 17 and later take: 64 pages of 8 kB.
+    cluster = await createTestCluster({ max_notify_queue_pages: '64' });
+  });
+
+  afterEach(async () => {
+    for (const client of clients.splice(0)) await client.end();
+  });
+
+  afterAll(() => cluster.remove());
+
+  async function connect(): Promise<Client> {
+    const client = new Client(cluster.url());
+    await client.connect();
+    clients.push(client);
+    return client;
+  }
+
+  it('is up while the registration listens, in the form that @nestjs/terminus takes', async () => {
+    const { app, service } = await createApp({ connection: cluster.url() }, { imports: [TerminusModule] });
+    service.listen('a').subscribe();
+    await app.init();
+    const health = app.get(PgNotifyHealthIndicator);
+    const terminus = app.get(HealthCheckService);
+    const result = await terminus.check([() => health.isHealthy('notifications')]);
+    expect(result.status).toBe('ok');
+    expect(result.details).toEqual({
+      notifications: {
+        status: 'up',
+        state: 'listening',
+        since: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+        delivery: 'verified',
+        channels: { wanted: 1, acknowledged: 1 },
+        queueUsage: expect.any(Number),
+      },
+    });
+    await app.close();
+    expect((await health.isHealthy()).pg_notify).toMatchObject({
+      status: 'down',
+      reason: 'the registration is closed',
+    });
+  });
+
+  it('is down while the connection is lost, and @nestjs/terminus says so', async () => {
+    const options = { connection: cluster.url(), reconnect: { minDelay: 3_600_000, maxDelay: 3_600_000 } };
+    const { app, service } = await createApp(options, { imports: [TerminusModule] });
+    await app.init();
+    const lost = firstValueFrom(service.status$.pipe(filter(({ state }) => state === 'reconnecting')));
+    await (await connect()).query('SELECT pg_terminate_backend($1)', [service.status.processId]);
+    await lost;
+    const health = app.get(PgNotifyHealthIndicator);
+    const failure: unknown = await app
+      .get(HealthCheckService)
+      .check([() => health.isHealthy()])
+      .catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      response: {
+        status: 'error',
+        error: { pg_notify: { status: 'down', reason: 'the registration is reconnecting', state: 'reconnecting' } },
+      },
+    });
+    await app.close();
+  });
+
+  it('is down when the notification queue fills up, and names the backend that holds it back', async () => {
+    const { app } = await createApp({ connection: cluster.url() });
+    await app.init();
+    const health = app.get(PgNotifyHealthIndicator);
+    expect((await health.isHealthy()).pg_notify.status).toBe('up');
+    const blocker = await connect();
+    await blocker.query('LISTEN anything');
+    await blocker.query('BEGIN');
+    await blocker.query('SELECT txid_current()');
+    const writer = await connect();
+    const { rows } = await blocker.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const fill = `SELECT pg_notify('anything', repeat('x', 7000) || i) FROM generate_series(1, 40) AS i`;
+    await writer.query(fill);
+    const { pg_notify: down } = await health.isHealthy();
+    expect(down.queueUsage).toBeGreaterThan(0.5);
+    expect(down).toMatchObject({
+      status: 'down',
+      reason: expect.stringMatching(
+        new RegExp(`^the notification queue is \\d\\d % full, most likely held back by the backend ${rows[0]?.pid}$`),
+      ),
+      queueHeldBackBy: rows[0]?.pid,
+    });
+    expect((await health.isHealthy('pg_notify', { maxQueueUsage: 1 })).pg_notify.status).toBe('up');
+    await blocker.query('ROLLBACK');
+    await app.close();
+  });
+
+  it('is injectable for each registration by name', async () => {
+    const { app } = await createAppOf({
+      imports: [
+        PgNotifyModule.forRoot({ connection: cluster.url() }),
+        PgNotifyModule.forRoot({ name: 'other', connection: cluster.url() }),
+      ],
+    });
+    await app.init();
+    const [own, other] = [undefined, 'other'].map((name) =>
+      app.get<PgNotifyHealthIndicator>(getPgNotifyHealthToken(name)),
+    );
+    expect(own).not.toBe(other);
+    expect((await other!.isHealthy('other')).other.status).toBe('up');
+    await app.close();
+  });
+});

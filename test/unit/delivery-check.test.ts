@@ -1,0 +1,182 @@
+import { describe, expect, it } from '@jest/globals';
+import { ChannelReconciler } from '../../lib/listener/channel-reconciler.js';
+import { DeliveryCheck } from '../../lib/listener/delivery-check.js';
+import type { PgDeliveryVerdict } from '../../lib/listener/delivery-verdict.js';
+import { PgNotifyError } from '../../lib/pg-notify.errors.js';
+import { readFacts } from '../../lib/session/session-facts.js';
+import type { SessionFacts } from '../../lib/session/session-facts.js';
+import { FakeClock, FakeSession } from '../support/fake-server.js';
+import { eventually } from '../support/recorder.js';
+
+const SERVER = { server_version: '18', server: 'started at noon', database: 'shop' };
+
+/** A check of one session, whose second connection does what the test says. */
+function setUp({ backendPid = 7, sender = SERVER }: { backendPid?: number; sender?: object } = {}) {
+  const clock = new FakeClock();
+  const facts: SessionFacts = readFacts({ ...SERVER, backend_pid: backendPid });
+  const session = new FakeSession(7, (notification) => check.observe(notification, end), clock, facts);
+  const reconciler = new ChannelReconciler({
+    session,
+    wanted: new Map(),
+    timeout: 1_000,
+    onAcknowledged: () => undefined,
+    onRefused: () => undefined,
+    onSettled: () => undefined,
+  });
+  const end = { session, reconciler };
+  const verdicts: PgDeliveryVerdict[] = [];
+  const sent: { channel: string; payload: string }[] = [];
+  const state = { opened: 0, delivers: true, fails: undefined as Error | undefined };
+  const check: DeliveryCheck = new DeliveryCheck({
+    interval: 60_000,
+    timeout: 3_000,
+    clock,
+    onVerdict: (verdict) => verdicts.push(verdict),
+    openSender: () => {
+      state.opened += 1;
+      if (state.fails) return Promise.reject(state.fails);
+      return Promise.resolve({
+        endpoint: 'sender:5432',
+        announcedPid: 8,
+        notify: (channel: string, payload: string) => {
+          sent.push({ channel, payload });
+          session.listening.add(channel);
+          if (state.delivers) session.notify(channel, payload, 8);
+          return Promise.resolve(readFacts({ ...sender, backend_pid: 8 }));
+        },
+        close: () => Promise.resolve(),
+      });
+    },
+  });
+  const ended = new AbortController();
+  const running = check.run(end, ended.signal);
+  const stop = async (): Promise<void> => {
+    ended.abort();
+    await running;
+  };
+  return { check, clock, session, reconciler, verdicts, sent, state, stop };
+}
+
+/** Lets the check go on until it waits for time to pass. */
+const pause = (clock: FakeClock): Promise<number> =>
+  eventually(
+    () => clock.sleeping,
+    (count) => count > 0,
+  );
+
+describe('the delivery check', () => {
+  it('is verified by a notification that comes back, and asks again when nothing proved it for a while', async () => {
+    const { check, clock, sent, state, stop } = setUp();
+    await pause(clock);
+    expect(check.verdict).toMatchObject({ verdict: 'verified' });
+    expect(state.opened).toBe(1);
+    clock.advance(59_999);
+    await pause(clock);
+    expect(state.opened).toBe(1);
+    clock.advance(1);
+    await eventually(
+      () => sent.length,
+      (count) => count === 2,
+    );
+    expect(new Set(sent.map(({ payload }) => payload)).size).toBe(2);
+    await stop();
+  });
+
+  it('takes traffic of other backends for a proof, its own and what comes during a statement not', async () => {
+    const { clock, session, reconciler, state, stop } = setUp();
+    await pause(clock);
+    session.listening.add('busy');
+    clock.advance(50_000);
+    session.notify('busy', 'from another backend', 9);
+    clock.advance(50_000);
+    await pause(clock);
+    expect(state.opened).toBe(1);
+    const statement = reconciler.whileQuiet(() => session.query({ text: 'anything', timeout: 1_000 }));
+    session.notify('busy', 'while a statement is on its way', 9);
+    session.reply();
+    await statement;
+    session.notify('busy', 'from the own backend', 7);
+    clock.advance(10_000);
+    await eventually(
+      () => state.opened,
+      (count) => count === 2,
+    );
+    await stop();
+  });
+
+  it('fails after three misses in a row, not after two', async () => {
+    const { check, clock, sent, state, verdicts, stop } = setUp();
+    state.delivers = false;
+    for (const misses of [1, 2]) {
+      await eventually(
+        () => sent.length,
+        (count) => count === misses,
+      );
+      await pause(clock);
+      clock.advance(3_000);
+    }
+    state.delivers = true;
+    await eventually(
+      () => check.verdict.verdict,
+      (verdict) => verdict === 'verified',
+    );
+    expect(verdicts.map(({ verdict }) => verdict)).toEqual(['verified']);
+    await stop();
+  });
+
+  it.each([
+    [
+      { backendPid: 99 },
+      'transaction-pooler',
+      /fake:5432 is a pooler in transaction or statement mode.*announced the backend 7, the statements run in 99/,
+    ],
+    [
+      { sender: { ...SERVER, database: 'other' } },
+      'different-server',
+      /database "shop" at fake:5432.*database "other" at sender:5432/,
+    ],
+    [{ sender: { ...SERVER, server: 'started at one' } }, 'different-server', /started at noon.*started at one/],
+    [{}, 'silent-drop', /acknowledges LISTEN, is the same server and database/],
+  ] as const)('names the cause: %j', async (situation, cause, message) => {
+    const { check, clock, sent, state, stop } = setUp(situation);
+    state.delivers = false;
+    for (const misses of [1, 2, 3]) {
+      await eventually(
+        () => sent.length,
+        (count) => count === misses,
+      );
+      await pause(clock);
+      clock.advance(3_000);
+    }
+    await eventually(
+      () => check.verdict.verdict,
+      (verdict) => verdict === 'failing',
+    );
+    expect(check.verdict).toMatchObject({ cause, message: expect.stringMatching(message) });
+    await stop();
+  });
+
+  it.each([
+    [undefined, 'no-second-connection', 'too many connections'],
+    ['25006', 'standby', 'Point the option publisher.connection to the primary.'],
+  ])('does not know, when the second connection fails with %s', async (sqlState, cause, message) => {
+    const { check, clock, state, stop } = setUp();
+    await pause(clock);
+    state.fails = new PgNotifyError('connection', 'too many connections', { ...(sqlState && { sqlState }) });
+    clock.advance(60_000);
+    await eventually(
+      () => check.verdict.verdict,
+      (verdict) => verdict === 'unknown',
+    );
+    expect(check.verdict).toMatchObject({ cause, message: expect.stringContaining(message) });
+    await stop();
+  });
+
+  it('ends with its session, wherever it is', async () => {
+    const { clock, state, stop } = setUp();
+    state.delivers = false;
+    await pause(clock);
+    await stop();
+    expect(clock.sleeping).toBe(0);
+  });
+});
