@@ -1,0 +1,226 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
+import { inspect } from 'node:util';
+import type pg from 'pg';
+import { filter, firstValueFrom } from 'rxjs';
+import { createApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
+import { listeningBackends } from '../support/backends.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { eventually, Recorder } from '../support/recorder.js';
+
+const ROLE = 'rotating_listener';
+const OLD = 'canary-öld';
+const NEW = 'canary-néw';
+
+let admin: TestDatabase;
+let database: TestDatabase;
+const apps: TestApp[] = [];
+
+beforeAll(async () => {
+  [admin, database] = [await createTestDatabase(), await createTestDatabase()];
+  await createRole();
+});
+
+afterEach(async () => {
+  for (const { app } of apps.splice(0)) await app.close();
+});
+
+afterAll(async () => {
+  await database.drop();
+  await admin.query(`DROP ROLE IF EXISTS ${ROLE}`);
+  await admin.drop();
+});
+
+const createRole = (): Promise<unknown> => admin.query(`CREATE ROLE ${ROLE} LOGIN PASSWORD '${OLD}'`);
+
+interface Subject extends TestApp {
+  readonly gaps: Recorder<PgGap>;
+}
+
+async function create(
+  connection: PgNotifyModuleOptions['connection'],
+  options: Partial<PgNotifyModuleOptions> = {},
+): Promise<Subject> {
+  const subject = await createApp({ connection, reconnect: { minDelay: 20, maxDelay: 100 }, ...options });
+  apps.push(subject);
+  const gaps = new Recorder<PgGap>();
+  subject.service.gaps('orders').subscribe(gaps.push);
+  return { ...subject, gaps };
+}
+
+const settings = (more: pg.ClientConfig = {}): pg.ClientConfig => ({
+  ...database.config,
+  user: ROLE,
+  password: OLD,
+  ...more,
+});
+
+const untilStatus = ({ service }: TestApp, holds: (status: PgNotifyStatus) => boolean): Promise<PgNotifyStatus> =>
+  firstValueFrom(service.status$.pipe(filter(holds)));
+
+/** Ends the listening backend, as the loss that is followed by what the test has changed. */
+async function interrupt(subject: Subject): Promise<void> {
+  const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
+  await admin.query('SELECT pg_terminate_backend($1)', [subject.service.status.processId]);
+  await lost;
+}
+
+/** It goes on trying for this reason, says so in its status and in one line of its log, and gives no secret away. */
+async function expectRetries(subject: Subject, sqlState: string): Promise<void> {
+  const { service, logger } = subject;
+  const refused = await untilStatus(
+    subject,
+    ({ attempts, lastFailure }) => attempts >= 5 && lastFailure?.sqlState === sqlState,
+  );
+  expect(refused).toMatchObject({ state: 'reconnecting', channels: { wanted: 1, acknowledged: 0 } });
+  expect(refused.lastFailure).toMatchObject({ kind: 'connection', endpoint: new URL(database.url).host });
+  expect(logger.texts('warn').filter((line) => line.includes('Not listening'))).toHaveLength(1);
+  const printed = [inspect(service.status, { depth: 20, showHidden: true }), ...logger.texts()].join('\n');
+  for (const secret of [OLD, NEW]) expect(printed).not.toContain(secret);
+}
+
+/** It listens again, with one backend, and has announced the loss. */
+async function expectRecovered(subject: Subject): Promise<void> {
+  const { service, gaps } = subject;
+  await service.ready();
+  const pids = await eventually(
+    () => listeningBackends(database),
+    ({ length }) => length === 1,
+  );
+  expect(pids).toEqual([service.status.processId]);
+  expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
+}
+
+describe('credentials', () => {
+  it('are asked for at every attempt, so that a rotated password is picked up', async () => {
+    const current = { password: OLD, asked: 0 };
+    const password = (): Promise<string> => {
+      current.asked += 1;
+      return Promise.resolve(current.password);
+    };
+    const subject = await create(settings({ password }), { deliveryCheck: false });
+    await subject.app.init();
+    await subject.service.ready();
+    expect(current.asked).toBe(1);
+    await admin.query(`ALTER ROLE ${ROLE} PASSWORD '${NEW}'`);
+    await interrupt(subject);
+    await expectRetries(subject, '28P01');
+    expect(current.asked).toBeGreaterThanOrEqual(5);
+    current.password = NEW;
+    await expectRecovered(subject);
+    await admin.query(`ALTER ROLE ${ROLE} PASSWORD '${OLD}'`);
+  });
+
+  it('are tried for ever after the start, while their role is gone', async () => {
+    const subject = await create(settings());
+    await subject.app.init();
+    await subject.service.ready();
+    await admin.query(`DROP ROLE ${ROLE}`);
+    await interrupt(subject);
+    await expectRetries(subject, '28P01'); // The server does not tell a role that is absent from a wrong password.
+    await createRole();
+    await expectRecovered(subject);
+    expect(subject.service.status).toMatchObject({ state: 'listening', attempts: 0 });
+  });
+
+  it('end the start at once where the role may not log in, and are tried again after it', async () => {
+    await admin.query(`ALTER ROLE ${ROLE} NOLOGIN`);
+    const refused = await create(settings(), { startup: { timeout: 3_600_000 } });
+    await expect(refused.app.init()).rejects.toMatchObject({ kind: 'connection', permanent: true, sqlState: '28000' });
+    await admin.query(`ALTER ROLE ${ROLE} LOGIN`);
+    const subject = await create(settings());
+    await subject.app.init();
+    await subject.service.ready();
+    await admin.query(`ALTER ROLE ${ROLE} NOLOGIN`);
+    await interrupt(subject);
+    await expectRetries(subject, '28000');
+    await admin.query(`ALTER ROLE ${ROLE} LOGIN`);
+    await expectRecovered(subject);
+  });
+});
+
+describe('a server that has no room', () => {
+  it('is waited for at the start, until the timeout says why', async () => {
+    await admin.query(`ALTER ROLE ${ROLE} CONNECTION LIMIT 0`);
+    const refused = await create(settings(), { startup: { timeout: 300 } });
+    await expect(refused.app.init()).rejects.toThrow(
+      `too many connections for role "${ROLE}" (SQLSTATE 53300). Raise max_connections, or let something else use fewer connections.`,
+    );
+    const subject = await create(settings());
+    const started = subject.app.init();
+    started.catch(() => undefined); // Where the test fails before it waits for this.
+    await untilStatus(subject, ({ attempts, lastFailure }) => attempts >= 3 && lastFailure?.sqlState === '53300');
+    await admin.query(`ALTER ROLE ${ROLE} CONNECTION LIMIT -1`);
+    await started;
+    expect(subject.service.status).toMatchObject({ state: 'listening', delivery: { verdict: 'verified' } });
+  });
+
+  it('is tried for ever after the start', async () => {
+    const subject = await create(settings());
+    await subject.app.init();
+    await subject.service.ready();
+    await admin.query(`ALTER ROLE ${ROLE} CONNECTION LIMIT 0`);
+    await interrupt(subject);
+    await expectRetries(subject, '53300');
+    await admin.query(`ALTER ROLE ${ROLE} CONNECTION LIMIT -1`);
+    await expectRecovered(subject);
+    expect(subject.service.status).toMatchObject({ state: 'listening', attempts: 0 });
+  });
+
+  it('does not make the delivery fail where it is the connection of the check that it has no room for', async () => {
+    await admin.query(`ALTER ROLE ${ROLE} CONNECTION LIMIT 1`);
+    const subject = await create(settings());
+    await subject.app.init();
+    expect(subject.service.status).toMatchObject({
+      state: 'listening',
+      delivery: { verdict: 'unknown', cause: 'no-second-connection' },
+    });
+    await admin.query(`ALTER ROLE ${ROLE} CONNECTION LIMIT -1`);
+  });
+});
+
+describe('a database that is dropped', () => {
+  it('is tried for ever after the start, and listened to when there is one of its name again', async () => {
+    const subject = await create(settings());
+    await subject.app.init();
+    await subject.service.ready();
+    const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
+    await admin.query(`DROP DATABASE ${database.name} WITH (FORCE)`);
+    await lost;
+    await expectRetries(subject, '3D000');
+    await admin.query(`CREATE DATABASE ${database.name} TEMPLATE template0`);
+    await expectRecovered(subject);
+    expect(subject.service.status).toMatchObject({ state: 'listening', attempts: 0 });
+  });
+});
+
+describe('the address of the server', () => {
+  it('is asked for at every attempt, also after a name that cannot be resolved', async () => {
+    const hosts = ['a..b', '127.0.0.1'];
+    const asked: string[] = [];
+    const current = { host: hosts[0]! };
+    const connection = (): pg.ClientConfig => {
+      asked.push(current.host);
+      return settings({ host: current.host });
+    };
+    const subject = await create(connection, { deliveryCheck: false });
+    const started = subject.app.init();
+    started.catch(() => undefined); // Where the test fails before it waits for this.
+    const { lastFailure, state } = await untilStatus(subject, ({ attempts }) => attempts >= 3);
+    expect(state).toBe('connecting');
+    expect(lastFailure?.message).toMatch(
+      /^a\.\.b:\d+: getaddrinfo ENOTFOUND a\.\.b\. Check the host name of the connection\.$/,
+    );
+    current.host = '127.0.0.1';
+    await started;
+    await subject.service.ready();
+    current.host = 'localhost';
+    await interrupt(subject);
+    await expectRecovered(subject);
+    expect(asked.slice(0, 3)).toEqual(['a..b', 'a..b', 'a..b']);
+    expect(asked.slice(-2)).toEqual(['127.0.0.1', 'localhost']);
+    expect(subject.logger.texts('warn').filter((line) => line.includes('Not listening yet'))).toHaveLength(1);
+  });
+});

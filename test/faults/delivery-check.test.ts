@@ -1,0 +1,417 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { PgDeliveryVerdict, PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
+import pg from 'pg';
+import { filter, firstValueFrom } from 'rxjs';
+import { PgListener } from '../../lib/listener/pg-listener.js';
+import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import { createApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
+import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
+import { createTestCluster, createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { eventually, Recorder } from '../support/recorder.js';
+
+const CHECKING = 'nest-pg-notify delivery check';
+
+let database: TestDatabase;
+let writer: pg.Client;
+const apps: TestApp[] = [];
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  writer = new pg.Client(database.url);
+  writer.on('error', () => undefined);
+  await writer.connect();
+});
+
+afterEach(async () => {
+  for (const { app } of apps.splice(0)) await app.close();
+});
+
+afterAll(async () => {
+  await writer.end();
+  await database.drop();
+});
+
+/** An app with a handler-less listener of two channels; heartbeats are too far apart to mend anything. */
+async function create(
+  options: Partial<PgNotifyModuleOptions>,
+): Promise<TestApp & { readonly events: Recorder<Event> }> {
+  const subject = await createApp({
+    connection: database.url,
+    heartbeat: { interval: 60_000 },
+    reconnect: { minDelay: 20, maxDelay: 100 },
+    ...options,
+  });
+  apps.push(subject);
+  const events = new Recorder<Event>();
+  for (const channel of ['numbers', 'letters']) {
+    subject.service.gaps(channel).subscribe((gap) => events.push({ channel, gap }));
+    subject.service.listen(channel).subscribe(({ payload }) => events.push({ channel, payload }));
+  }
+  return { ...subject, events };
+}
+
+interface Event {
+  readonly channel: string;
+  readonly gap?: PgGap;
+  readonly payload?: unknown;
+}
+
+const gapsIn = (events: readonly Event[]): string[] =>
+  events.flatMap(({ channel, gap }) => (gap ? [`${channel} ${gap.reason}`] : []));
+
+function untilVerdict({ service }: TestApp, verdict: PgDeliveryVerdict['verdict']): Promise<PgNotifyStatus> {
+  return firstValueFrom(service.status$.pipe(filter(({ delivery }) => delivery?.verdict === verdict)));
+}
+
+/** Asks the listening session itself, as nobody else can. */
+async function onListener({ app }: TestApp, text: string): Promise<void> {
+  const session = app.get(PgListener, { strict: false })['link']?.session;
+  if (!session) throw new Error('There is no listening session.');
+  await session.query({ text, timeout: 5_000 });
+}
+
+/** The channel of the checks, which is listened to as any other. */
+function checkChannelOf({ app }: TestApp): string {
+  return app.get(PgListener, { strict: false })['check']!.channel;
+}
+
+async function listenAgain(subject: TestApp): Promise<void> {
+  const channels = ['numbers', 'letters', checkChannelOf(subject)];
+  await onListener(subject, channels.map((channel) => `LISTEN "${channel}"`).join('; '));
+}
+
+/** Settings that count how often a connection is made for sending; what a check sends is all that is sent with them. */
+function countedConnection(settings: () => object = () => database.config): {
+  count: number;
+  connection: () => object;
+} {
+  const counted = {
+    count: 0,
+    connection: () => {
+      counted.count += 1;
+      return settings();
+    },
+  };
+  return counted;
+}
+
+const notifyNumber = (number: number): Promise<unknown> =>
+  writer.query(`SELECT pg_notify('numbers', $1)`, [String(number)]);
+
+describe('the delivery check of two connections that go to different places', () => {
+  let other: TestDatabase;
+  let cluster: PostgresCluster;
+
+  beforeAll(async () => {
+    other = await createTestDatabase();
+    cluster = await createTestCluster();
+  });
+
+  afterAll(async () => {
+    await cluster.remove();
+    await other.drop();
+  });
+
+  it.each([
+    ['databases', (): string => other.url],
+    ['servers', (): string => cluster.url()],
+    ['servers, with databases of one name', (): string => cluster.url(database.name)],
+  ])('refuses to start with two %s, and names both', async (what, urlOf) => {
+    if (what.endsWith('one name')) {
+      const client = new pg.Client(cluster.url());
+      await client.connect();
+      await client.query(`CREATE DATABASE ${database.name}`);
+      await client.end();
+    }
+    const elsewhere = new URL(urlOf());
+    const { app, service, logger } = await create({
+      publisher: { connection: elsewhere.href },
+      deliveryCheck: { timeout: 100 },
+    });
+    const thrown: unknown = await app.init().catch((error: unknown) => error);
+    expect(thrown).toMatchObject({ kind: 'configuration', permanent: true });
+    const { message } = thrown as Error;
+    const place = /database "(\w+)" at ([\d.:]+) \(server started [^)]+\)/g;
+    expect(message.replaceAll(place, 'PLACE')).toBe(
+      'Notifications do not arrive: three in a row, sent from a second connection, did not come back within 100 ms. ' +
+        'Listening and sending go to different databases: PLACE, and PLACE. ' +
+        'Point the options connection and publisher.connection to the same database of the same server.',
+    );
+    expect([...message.matchAll(place)].map(([, name, endpoint]) => [name, endpoint])).toEqual([
+      [database.name, new URL(database.url).host],
+      [elsewhere.pathname.slice(1), elsewhere.host],
+    ]);
+    expect(service.status.delivery).toMatchObject({ verdict: 'failing', cause: 'different-server', message });
+    expect(logger.texts('warn')).toEqual([]);
+  });
+});
+
+describe('the delivery check without a second connection', () => {
+  it('does not stop the start, warns once, and says what is unknown', async () => {
+    const cluster = await createTestCluster();
+    const url = cluster.url();
+    await cluster.remove(); // Nothing listens on that port any more.
+    const subject = await create({ publisher: { connection: url }, deliveryCheck: { timeout: 100, interval: 20 } });
+    const { app, service, logger, events } = subject;
+    await app.init();
+    const { state, delivery } = service.status;
+    expect({ state, ...delivery }).toMatchObject({
+      state: 'listening',
+      verdict: 'unknown',
+      cause: 'no-second-connection',
+    });
+    expect(delivery?.message).toMatch(
+      /^Whether notifications arrive is unknown: the connection that sends failed\. 127\.0\.0\.1:\d+: connect ECONNREFUSED 127\.0\.0\.1:\d+\. Is PostgreSQL running there\?$/,
+    );
+    const isLater = (status: PgNotifyStatus): boolean => status.delivery!.at > delivery!.at;
+    await firstValueFrom(service.status$.pipe(filter(isLater)));
+    expect(logger.texts('warn')).toEqual([expect.stringContaining(delivery!.message!)]);
+    await service.ready();
+    await notifyNumber(1);
+    await events.until((items) => items.some(({ payload }) => payload === 1));
+    expect(service.status.delivery?.verdict).toBe('verified'); // Another backend's notification is proof enough.
+  });
+});
+
+describe('a delivery that fails later', () => {
+  it('warns once, sets the status, and heals with a gap that begins at the last proof', async () => {
+    const subject = await create({ deliveryCheck: { timeout: 100, interval: 100 } });
+    const { app, service, logger, events } = subject;
+    await app.init();
+    await service.ready();
+    const failing = untilVerdict(subject, 'failing');
+    const proven = service.status.delivery!.at;
+    await onListener(subject, 'UNLISTEN *');
+    const silentSince = new Date();
+    const { delivery, state } = await failing;
+    expect({ state, ...delivery }).toMatchObject({ state: 'listening', verdict: 'failing', cause: 'silent-drop' });
+    expect(delivery?.message).toBe(
+      'Notifications do not arrive: three in a row, sent from a second connection, did not come back within 100 ms. ' +
+        `${new URL(database.url).host} acknowledges LISTEN, is the same server and database that the notifications were sent to, and stays silent. ` +
+        'Look for a proxy between this application and PostgreSQL, and connect without it.',
+    );
+    await notifyNumber(1); // Lost.
+    await firstValueFrom(service.status$.pipe(filter((status) => status.delivery!.at > delivery!.at)));
+    expect(logger.texts('warn')).toEqual([expect.stringContaining(delivery!.message!)]);
+    expect(gapsIn(events.items)).toEqual(['numbers start', 'letters start']);
+
+    const healed = untilVerdict(subject, 'verified');
+    await listenAgain(subject);
+    await notifyNumber(2);
+    await healed;
+    await events.until((items) => items.some(({ payload }) => payload === 2));
+    expect(events.items.map(({ channel, gap, payload }) => [channel, gap?.reason ?? payload])).toEqual([
+      ['numbers', 'start'],
+      ['letters', 'start'],
+      ['numbers', 'undelivered'],
+      ['letters', 'undelivered'],
+      ['numbers', 2],
+    ]);
+    for (const { gap } of events.items.filter(({ gap: found }) => found?.reason === 'undelivered')) {
+      expect(gap!.since!.getTime()).toBeGreaterThanOrEqual(proven.getTime());
+      expect(gap!.since!.getTime()).toBeLessThanOrEqual(silentSince.getTime());
+      expect(gap!.until.getTime()).toBeGreaterThanOrEqual(delivery!.at.getTime());
+    }
+    expect(logger.texts('log').filter((line) => line.includes('Notifications arrive again.'))).toHaveLength(1);
+    expect(service.status.gaps).toBe(4);
+  });
+
+  it('gives a session that is lost while it fails a gap that begins at the last proof', async () => {
+    const subject = await create({ deliveryCheck: { timeout: 100, interval: 100 } });
+    const { app, service, events } = subject;
+    await app.init();
+    await service.ready();
+    const failing = untilVerdict(subject, 'failing');
+    await onListener(subject, 'UNLISTEN *');
+    const silentSince = new Date();
+    await failing;
+    await database.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
+    await events.until(4);
+    const [, , { gap }] = events.items as [Event, Event, Event];
+    expect(gap!.reason).toBe('reconnect');
+    expect(gap!.since!.getTime()).toBeLessThanOrEqual(silentSince.getTime());
+    await untilVerdict(subject, 'verified');
+    expect(gapsIn(events.items)).toEqual(['numbers start', 'letters start', 'numbers reconnect', 'letters reconnect']);
+  });
+
+  it('announces the gap also when nothing was known in between', async () => {
+    const reachable = { current: true };
+    const { connection } = countedConnection(() => {
+      if (!reachable.current) throw new Error('no settings now');
+      return database.config;
+    });
+    const subject = await create({ publisher: { connection }, deliveryCheck: { timeout: 100, interval: 50 } });
+    const { app, service, events } = subject;
+    await app.init();
+    await service.ready();
+    const failing = untilVerdict(subject, 'failing');
+    await onListener(subject, 'UNLISTEN *');
+    const silentSince = new Date();
+    await failing;
+    reachable.current = false;
+    await untilVerdict(subject, 'unknown');
+    await listenAgain(subject);
+    reachable.current = true;
+    await untilVerdict(subject, 'verified');
+    expect(gapsIn(events.items.slice(2))).toEqual(['numbers undelivered', 'letters undelivered']);
+    expect(events.items[2]?.gap?.since?.getTime()).toBeLessThanOrEqual(silentSince.getTime());
+  });
+
+  it('names the cause also where the two connections differ in their time zone', async () => {
+    const connection = { ...database.config, options: '-c TimeZone=Asia/Tokyo' };
+    const subject = await create({ publisher: { connection }, deliveryCheck: { timeout: 100, interval: 100 } });
+    await subject.app.init();
+    await subject.service.ready();
+    await onListener(subject, 'UNLISTEN *');
+    const { delivery } = await untilVerdict(subject, 'failing');
+    expect(delivery?.cause).toBe('silent-drop');
+  });
+});
+
+describeWithPgBouncer('a pooler that changes from session to transaction mode', () => {
+  it('is noticed; what arrives again is announced by a gap before anything else', async () => {
+    const bouncer = await PgBouncer.start(database.url, 'session');
+    const subject = await create({
+      connection: bouncer.url,
+      publisher: { connection: database.url },
+      deliveryCheck: { timeout: 100, interval: 100 },
+      heartbeat: { interval: 50 },
+    });
+    const { app, service, events, logger } = subject;
+    await app.init();
+    await service.ready();
+    await untilVerdict(subject, 'verified');
+    const failing = untilVerdict(subject, 'failing');
+    await bouncer.reload('transaction');
+    const { delivery } = await failing;
+    expect(delivery?.cause).toBe('transaction-pooler');
+    expect(logger.texts('warn')).toHaveLength(1);
+    await bouncer.reload('session');
+    await untilVerdict(subject, 'verified');
+    await notifyNumber(1);
+    await events.until((items) => items.some(({ payload }) => payload === 1));
+    expect(gapsIn(events.items)).toEqual([
+      'numbers start',
+      'letters start',
+      'numbers undelivered',
+      'letters undelivered',
+    ]);
+    expect(events.items.at(-1)?.payload).toBe(1);
+    await app.close();
+    await bouncer.close();
+  });
+
+  it('delivers nothing after a loss without a gap before it, under traffic', async () => {
+    const bouncer = await PgBouncer.start(database.url, 'session');
+    const subject = await create({
+      connection: bouncer.url,
+      publisher: { connection: database.url },
+      deliveryCheck: { timeout: 100, interval: 100 },
+      heartbeat: { interval: 50 },
+    });
+    const { app, service, events } = subject;
+    await app.init();
+    await service.ready();
+    let sent = 0;
+    let writing = true;
+    subject.service.listen('numbers').subscribe({ complete: () => (writing = false) }); // A test that fails ends it too.
+    const traffic = (async () => {
+      while (writing) await notifyNumber((sent += 1));
+    })();
+    const received = (): number => events.items.filter(({ payload }) => payload !== undefined).length;
+    await eventually(received, (count) => count > 10);
+    const failing = untilVerdict(subject, 'failing');
+    await bouncer.reload('transaction');
+    const failedAt = (await failing, sent);
+    await eventually(
+      () => sent,
+      (count) => count > failedAt + 500,
+    );
+    await bouncer.reload('session');
+    await untilVerdict(subject, 'verified');
+    const target = sent + 10;
+    await events.until((items) => items.some(({ payload }) => Number(payload) >= target));
+    writing = false;
+    await traffic;
+
+    // What was lost before the check had failed is announced later; after it, every jump stands behind a gap.
+    const numbers = events.items.filter(({ channel }) => channel === 'numbers');
+    const unannounced = numbers.filter(({ payload }, index) => {
+      const before = numbers[index - 1];
+      return (
+        Number(payload) > failedAt && before?.payload !== undefined && Number(payload) !== Number(before.payload) + 1
+      );
+    });
+    expect(unannounced).toEqual([]);
+    expect(gapsIn(events.items)).toContain('numbers undelivered');
+    await app.close();
+    await bouncer.close();
+  });
+});
+
+describe('the connections of the delivery check', () => {
+  const checkers = (): Promise<number> =>
+    database
+      .query<{ count: number }>('SELECT count(*)::int FROM pg_stat_activity WHERE application_name = $1', [CHECKING])
+      .then(({ rows }) => rows[0]!.count);
+
+  it('are not made while notifications of others arrive, which are proof as well', async () => {
+    const checks = countedConnection();
+    const subject = await create({
+      publisher: { connection: checks.connection },
+      deliveryCheck: { interval: 1_000 },
+    });
+    const { app, service, events } = subject;
+    await app.init();
+    await service.ready();
+    expect(checks.count).toBe(1);
+    const started = performance.now();
+    const seen = new Set<number>();
+    const first = service.status.delivery!.at;
+    for (let number = 1; performance.now() < started + 3_500; number += 1) {
+      await notifyNumber(number);
+      await events.until((items) => items.at(-1)?.payload === number);
+      seen.add(await checkers());
+    }
+    expect(checks.count).toBe(1);
+    expect([...seen]).toEqual([0]);
+    expect(service.status.delivery?.verdict).toBe('verified');
+    expect(service.status.delivery!.at.getTime()).toBeGreaterThan(first.getTime() + 2_000);
+    await eventually(
+      () => checks.count,
+      (count) => count === 2, // It is quiet now.
+    );
+  });
+
+  it('are made after every reconnect, and closed', async () => {
+    const checks = countedConnection();
+    const subject = await create({ publisher: { connection: checks.connection } });
+    const { app, service } = subject;
+    await app.init();
+    for (const round of [2, 3]) {
+      const lost = firstValueFrom(service.status$.pipe(filter(({ state }) => state === 'reconnecting')));
+      await database.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
+      await lost;
+      await service.ready();
+      await untilVerdict(subject, 'verified');
+      expect(checks.count).toBe(round);
+      await eventually(checkers, (count) => count === 0);
+    }
+  });
+
+  it('are never made with deliveryCheck: false', async () => {
+    const checks = countedConnection();
+    const subject = await create({ publisher: { connection: checks.connection }, deliveryCheck: false });
+    const { app, service, events } = subject;
+    await app.init();
+    await service.ready();
+    await database.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
+    await events.until((items) => gapsIn(items).filter((gap) => gap.endsWith('reconnect')).length === 2);
+    await notifyNumber(1);
+    await events.until((items) => items.at(-1)?.payload === 1);
+    expect(checks.count).toBe(0);
+    expect(service.status).not.toHaveProperty('delivery');
+  });
+});

@@ -1,0 +1,177 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
+import { filter, firstValueFrom } from 'rxjs';
+import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import { createApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
+import { listeningBackends } from '../support/backends.js';
+import { createTestCluster } from '../support/postgres.js';
+import { eventually, Recorder } from '../support/recorder.js';
+import { createStandby, queryOnce } from '../support/standby.js';
+
+const MAX_DELAY = 200;
+
+/** In the order of the tests: what is a standby in the first ones is the primary in the last. */
+describe('a primary with a standby', () => {
+  let first: PostgresCluster;
+  let second: PostgresCluster;
+  const apps: TestApp[] = [];
+
+  beforeAll(async () => {
+    first = await createTestCluster();
+    second = await createStandby(first);
+  });
+
+  afterEach(async () => {
+    for (const { app } of apps.splice(0)) await app.close();
+  });
+
+  afterAll(async () => {
+    await second.remove();
+    await first.remove();
+  });
+
+  async function create(
+    connection: PgNotifyModuleOptions['connection'],
+    options: Partial<PgNotifyModuleOptions> = {},
+  ): Promise<TestApp & { readonly gaps: Recorder<PgGap>; readonly payloads: Recorder<unknown> }> {
+    const subject = await createApp({
+      connection,
+      reconnect: { minDelay: 20, maxDelay: MAX_DELAY },
+      heartbeat: { interval: 50 },
+      ...options,
+    });
+    apps.push(subject);
+    const gaps = new Recorder<PgGap>();
+    const payloads = new Recorder<unknown>();
+    subject.service.gaps('orders').subscribe(gaps.push);
+    subject.service.listen('orders').subscribe(({ payload }) => payloads.push(payload));
+    return { ...subject, gaps, payloads };
+  }
+
+  const untilStatus = ({ service }: TestApp, holds: (status: PgNotifyStatus) => boolean): Promise<PgNotifyStatus> =>
+    firstValueFrom(service.status$.pipe(filter(holds)));
+
+  const standbyMessage = (): string =>
+    `127.0.0.1:${second.port}: this server is a standby, which cannot LISTEN. Connect to the primary.`;
+
+  it('is waited for at the start while it is a standby, with one line, and then says what to do', async () => {
+    const subject = await create(second.url(), { startup: { timeout: 600 } });
+    const { app, service, logger } = subject;
+    const attempts: number[] = [];
+    service.status$.subscribe((status) => attempts.push(status.attempts));
+    await expect(app.init()).rejects.toThrow(
+      `Could not listen within the startup timeout of 600 ms. The last failure: ${standbyMessage()} ` +
+        `Raise startup.timeout, or set startup.mode to 'background' to boot without PostgreSQL.`,
+    );
+    expect(Math.max(...attempts)).toBeGreaterThan(2);
+    expect(service.status.lastFailure).toMatchObject({ kind: 'connection', sqlState: '25006' });
+    expect(logger.texts('warn')).toEqual([
+      expect.stringContaining(`Not listening yet: ${standbyMessage()} Trying again.`),
+    ]);
+    expect(await listeningBackends({ url: second.url() })).toEqual([]);
+  });
+
+  it('cannot be sent to while it is a standby: the delivery is unknown, and the start goes on', async () => {
+    const subject = await create(first.url(), { publisher: { connection: second.url() } });
+    await subject.app.init();
+    const { delivery } = subject.service.status;
+    expect(delivery).toMatchObject({ verdict: 'unknown', cause: 'standby' });
+    expect(delivery?.message).toContain('Whether notifications arrive is unknown: the connection that sends failed.');
+    expect(delivery?.message).toContain('(SQLSTATE 25006)');
+    expect(delivery?.message).toMatch(/Point the option publisher\.connection to the primary\.$/);
+    expect(subject.logger.texts('warn')).toEqual([expect.stringContaining(delivery!.message!)]);
+  });
+
+  it('is picked up when it is promoted, within a step of the backoff, with a gap; nothing stays on the old one', async () => {
+    const current = { url: first.url() };
+    const subject = await create(() => ({ connectionString: current.url }));
+    const { app, service, logger, gaps, payloads } = subject;
+    await app.init();
+    await service.ready();
+    const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
+    await first.stop('fast');
+    await lost;
+    current.url = second.url();
+    await untilStatus(subject, ({ lastFailure }) => lastFailure?.message === standbyMessage());
+    const statuses = new Recorder<PgNotifyStatus>();
+    await queryOnce(second.url(), 'SELECT pg_promote()');
+    const failedBefore = service.status.attempts;
+    const promotedAt = performance.now();
+    service.status$.subscribe(statuses.push);
+    await service.ready();
+    const took = performance.now() - promotedAt;
+    // One attempt may have been on its way, and seen the standby.
+    expect(Math.max(...statuses.items.map(({ attempts }) => attempts))).toBeLessThanOrEqual(failedBefore + 1);
+    expect(took).toBeLessThan(MAX_DELAY * 2 + 2_000);
+    await service.notify('orders', 'on the new primary');
+    expect(await payloads.until(1)).toEqual(['on the new primary']);
+    expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
+    expect(logger.texts('warn').filter((line) => line.includes('Not listening'))).toHaveLength(1);
+    await first.start();
+    expect(await listeningBackends({ url: first.url() })).toEqual([]);
+    expect(await listeningBackends({ url: second.url() })).toEqual([service.status.processId]);
+  });
+
+  it('is left when it becomes read-only, and is not accepted again before it is writable, or another one is', async () => {
+    const current = { url: first.url() };
+    const subject = await create(() => ({ connectionString: current.url }));
+    const { app, service, logger, gaps, payloads } = subject;
+    await app.init();
+    await service.ready();
+    const setReadOnly = async (value: string): Promise<void> => {
+      await queryOnce(first.url(), `ALTER SYSTEM SET default_transaction_read_only = ${value}`);
+      await queryOnce(first.url(), 'SELECT pg_reload_conf()');
+    };
+
+    const refused = `127.0.0.1:${first.port}: this server is read-only now, and was not before. Connect to the primary.`;
+    await setReadOnly('on');
+    const lost = await untilStatus(subject, ({ state }) => state === 'reconnecting');
+    expect(lost.lastFailure?.message).toBe(`127.0.0.1:${first.port}: the server has become read-only.`);
+    const held = await untilStatus(subject, ({ attempts }) => attempts >= 4);
+    expect(held.lastFailure?.message).toBe(refused);
+    expect(held).toMatchObject({ state: 'reconnecting', channels: { wanted: 1, acknowledged: 0 } });
+    await setReadOnly('off');
+    await service.ready();
+    await service.notify('orders', 'writable again');
+    await payloads.until(1);
+
+    const lostAgain = untilStatus(subject, ({ state }) => state === 'reconnecting');
+    await setReadOnly('on');
+    await lostAgain;
+    current.url = second.url();
+    await service.ready();
+    await queryOnce(second.url(), `SELECT pg_notify('orders', '"elsewhere"')`);
+    expect(await payloads.until(2)).toEqual(['writable again', 'elsewhere']);
+    expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect', 'reconnect']);
+    expect(logger.texts('warn').filter((line) => line.includes('Not listening any more'))).toHaveLength(2);
+    expect(
+      await eventually(
+        () => listeningBackends({ url: first.url() }),
+        (pids) => pids.length === 0,
+      ),
+    ).toEqual([]);
+    expect(await listeningBackends({ url: second.url() })).toEqual([service.status.processId]);
+    await setReadOnly('off');
+  });
+
+  // The publisher keeps its session to the old primary, which takes a NOTIFY also while it is read-only.
+  it('sends to where the listener listens, after both have left the old primary', async () => {
+    const current = { url: first.url() };
+    const subject = await create(() => ({ connectionString: current.url }));
+    const { app, service, payloads } = subject;
+    await app.init();
+    await service.ready();
+    await service.notify('orders', 'here');
+    await payloads.until(1);
+    const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
+    await queryOnce(first.url(), 'ALTER SYSTEM SET default_transaction_read_only = on');
+    await queryOnce(first.url(), 'SELECT pg_reload_conf()');
+    await lost;
+    current.url = second.url();
+    await service.ready();
+    await service.notify('orders', 'elsewhere');
+    await queryOnce(second.url(), `SELECT pg_notify('orders', '"last"')`);
+    expect(await payloads.until((items) => items.at(-1) === 'last')).toEqual(['here', 'elsewhere', 'last']);
+  });
+});

@@ -1,0 +1,142 @@
+import { describe, expect, it } from '@jest/globals';
+import { randomInt } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
+import { PgListener } from '../../lib/listener/pg-listener.js';
+import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import { createApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
+import { listeningBackends } from '../support/backends.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { LedgerReader, LedgerWriter, readLedger } from '../support/ledger.js';
+import { createTestCluster } from '../support/postgres.js';
+import { eventually } from '../support/recorder.js';
+import { SeededRandom } from '../support/seeded-random.js';
+
+const SECONDS = Number(process.env['NEMESIS_SECONDS'] ?? 30);
+const SEED = Number(process.env['NEMESIS_SEED'] ?? randomInt(2 ** 31));
+
+interface Scene {
+  readonly cluster: PostgresCluster;
+  readonly proxy: FaultProxy;
+  readonly subject: TestApp;
+  readonly random: SeededRandom;
+}
+
+/** What the nemesis does. Each fault is over, or heals by itself, when its promise resolves. */
+const FAULTS: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
+  'fast restart': ({ cluster }) => cluster.restart('fast'),
+  'immediate restart': ({ cluster }) => cluster.restart('immediate'),
+  'terminated listener': async ({ cluster }) => {
+    await onServer(cluster, async (client) => {
+      await client.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nest-pg-notify listener'`,
+      );
+    });
+  },
+  'forgotten registration': async ({ subject }) => {
+    const session = subject.app.get(PgListener)['link']?.session;
+    const reconciler = subject.app.get(PgListener)['link']?.reconciler;
+    const forget = (): Promise<unknown> => session!.query({ text: 'UNLISTEN *', timeout: 1_000 });
+    await reconciler?.whileQuiet(forget).catch(() => undefined); // Another fault may have ended the session.
+  },
+  'reset connections': async ({ proxy }) => proxy.reset(),
+  'half-closed connections': async ({ proxy }) => proxy.halfClose(),
+  'black hole': async ({ proxy, random }) => {
+    proxy.blackhole();
+    await delay(random.between(100, 2_500));
+    proxy.heal();
+  },
+  'stalled answers': async ({ proxy, random }) => {
+    proxy.stall('down');
+    await delay(random.between(50, 1_500));
+    proxy.heal();
+  },
+  'refused connections': async ({ proxy, random }) => {
+    proxy.refuse();
+    proxy.reset();
+    await delay(random.between(50, 1_000));
+    await proxy.accept();
+  },
+  'a busy event loop': async ({ random }) => {
+    const until = performance.now() + random.between(100, 1_500);
+    while (performance.now() < until);
+  },
+};
+
+describe('the nemesis', () => {
+  it(
+    `finds no broken promise in ${SECONDS} s of random faults (NEMESIS_SEED=${SEED} replays them)`,
+    async () => {
+      const cluster = await createTestCluster();
+      const proxy = await FaultProxy.start({ host: '127.0.0.1', port: cluster.port });
+      await LedgerWriter.prepare(cluster.url());
+      const subject = await createApp({
+        connection: proxy.url(cluster.url()),
+        reconnect: { minDelay: 20, maxDelay: 500, stableAfter: 1_000 },
+        connectTimeout: 1_000,
+        heartbeat: { interval: 500, timeout: 500 },
+        deliveryCheck: { interval: 1_000, timeout: 1_000 },
+      });
+      const reader = new LedgerReader(subject.service, cluster.url());
+      await subject.app.init();
+      const writers = [new LedgerWriter(cluster.url()), new LedgerWriter(cluster.url())];
+      for (const writer of writers) writer.start();
+
+      const random = new SeededRandom(SEED);
+      const done: Record<string, number> = {};
+      const end = performance.now() + SECONDS * 1_000;
+      while (performance.now() < end) {
+        await delay(random.between(0, 1_000)); // The nemesis sleeps; nobody waits for anything here.
+        const name = random.pick(Object.keys(FAULTS));
+        done[name] = (done[name] ?? 0) + 1;
+        await FAULTS[name]?.({ cluster, proxy, subject, random });
+      }
+      proxy.heal();
+      await Promise.all(writers.map((writer) => writer.stop()));
+      const committed = await readLedger(cluster.url());
+      process.stdout.write(
+        `Nemesis, seed ${SEED}: ${committed.length} rows, ${reader.gaps} gaps, faults ${JSON.stringify(done)}\n`,
+      );
+
+      // Every committed row is seen soon after healing: by its notification, or by the read that a gap asked for.
+      await subject.service.ready();
+      await eventually(
+        async () => (await reader.settled(), committed.filter((position) => !reader.seen.has(position))),
+        (missing) => missing.length === 0,
+      );
+      // Order, no duplicate, and no loss without a gap.
+      expect(reader.violations).toEqual([]);
+      // One listening backend, as soon as the server has noticed the dead ones.
+      const backends = await eventually(
+        () => listeningBackends({ url: cluster.url() }),
+        (pids) => pids.length === 1,
+      );
+      expect(backends).toEqual([subject.service.status.processId]);
+      await subject.app.close();
+      expect(
+        await eventually(
+          () => listeningBackends({ url: cluster.url() }),
+          (pids) => pids.length === 0,
+        ),
+      ).toEqual([]);
+      // No secret in any line of the log.
+      const password = decodeURIComponent(new URL(cluster.url()).password);
+      expect(subject.logger.texts().join('\n')).not.toContain(password);
+      await proxy.close();
+      await cluster.remove();
+    },
+    (SECONDS + 90) * 1_000,
+  );
+});
+
+async function onServer(cluster: PostgresCluster, work: (client: Client) => Promise<void>): Promise<void> {
+  const client = new Client(cluster.url());
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await work(client);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,153 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import pg from 'pg';
+import type { PgGap } from 'nest-pg-notify';
+import { MAX_CHANNEL_BYTES } from '../../lib/channel/channel-name.js';
+import { channelsOnServer } from '../support/app.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { Recorder } from '../support/recorder.js';
+import { createFaultApp, expectDelivery, recordStatements } from './fault-app.js';
+
+// FAULTS 30.
+describe('a database without an encoding (SQL_ASCII)', () => {
+  let server: TestDatabase;
+  let ascii: TestDatabase;
+
+  beforeAll(async () => {
+    server = await createTestDatabase();
+    const name = `${server.name}_ascii`;
+    await server.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'`);
+    const url = new URL(server.url);
+    url.pathname = `/${name}`;
+    ascii = { ...server, name, url: url.href };
+  });
+
+  afterAll(async () => {
+    await server.query(`DROP DATABASE ${ascii.name} WITH (FORCE)`);
+    await server.drop();
+  });
+
+  it.failing('delivers bytes that are no UTF-8 as replacement characters, on the session that it has', async () => {
+    const subject = await createFaultApp({ connection: ascii.url });
+    await subject.app.init();
+    await subject.service.ready();
+    const { processId } = subject.service.status;
+    await sendBytes(ascii.url, `E'before \\xff after'`);
+    await subject.seen.until(2);
+    await expectDelivery(subject, 'next');
+    expect(subject.seen.items).toEqual(['start', 'before \uFFFD after', 'next']);
+    expect(subject.service.status.processId).toBe(processId);
+  });
+
+  it('is listened to again after bytes that are no UTF-8, and the loss is announced', async () => {
+    const subject = await createFaultApp({ connection: ascii.url });
+    await subject.app.init();
+    await subject.service.ready();
+    await sendBytes(ascii.url, `E'before \\xff after'`);
+    await subject.seen.until(2);
+    await subject.service.ready();
+    await expectDelivery(subject, 'next');
+    // Either what could be read of it, or the gap in its place; nothing is lost in silence.
+    expect(['before \uFFFD after', 'reconnect']).toContain(subject.seen.items[1]);
+    expect(subject.seen.items.at(-1)).toBe('next');
+    await subject.app.close();
+  });
+
+  it('compares channels with names outside ASCII as they are', async () => {
+    const subject = await createFaultApp({ connection: ascii.url, heartbeat: { interval: 30, timeout: 5_000 } });
+    await subject.app.init();
+    subject.service.listen('日本語 🐘').subscribe();
+    await subject.service.ready();
+    const statements = recordStatements(subject);
+    await statements.until((texts) => texts.filter((text) => text.includes('AS same')).length >= 3);
+    expect(statements.items.every((text) => text.includes('AS same'))).toBe(true);
+    expect(await channelsOnServer(subject)).toEqual(['watched', '日本語 🐘']);
+    await subject.app.close();
+  });
+});
+
+describe('a database in another encoding (LATIN1)', () => {
+  it('delivers what it can store, and compares channels as they are', async () => {
+    const server = await createTestDatabase();
+    const name = `${server.name}_latin1`;
+    await server.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'`);
+    const url = new URL(server.url);
+    url.pathname = `/${name}`;
+    const subject = await createFaultApp({ connection: url.href, heartbeat: { interval: 30, timeout: 5_000 } });
+    await subject.app.init();
+    const received = new Recorder<unknown>();
+    subject.service.listen('straße').subscribe(({ payload }) => received.push(payload));
+    await subject.service.ready();
+    await subject.service.notify('straße', 'größer');
+    expect(await received.until(1)).toEqual(['größer']);
+    const statements = recordStatements(subject);
+    await statements.until((texts) => texts.filter((text) => text.includes('AS same')).length >= 3);
+    expect(statements.items.every((text) => text.includes('AS same'))).toBe(true);
+    await subject.app.close();
+    await server.query(`DROP DATABASE ${name} WITH (FORCE)`);
+    await server.drop();
+  });
+});
+
+// FAULTS 31.
+describe('channel names', () => {
+  let database: TestDatabase;
+  const open: { close(): Promise<void> }[] = [];
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+
+  afterEach(async () => {
+    for (const app of open.splice(0)) await app.close();
+  });
+
+  afterAll(() => database.drop());
+
+  it('of 10,000 random texts, quotes and SQL among them, are on the server as they were written', async () => {
+    const subject = await createFaultApp({
+      connection: database.url,
+      heartbeat: { interval: 100, timeout: 20_000 },
+    });
+    open.push(subject.app);
+    await subject.app.init();
+    const piece = fc.oneof(
+      { weight: 3, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }) },
+      { weight: 1, arbitrary: fc.constantFrom('"', '""', "'", '; DROP TABLE x; --', '\\', '\u202e', '$1', 'LISTEN') },
+    );
+    const name = fc
+      .array(piece, { minLength: 1, maxLength: 4 })
+      .map((pieces) => pieces.join('').replaceAll('\0', '0'))
+      .filter((text) => text !== '' && text.isWellFormed() && Buffer.byteLength(text) <= MAX_CHANNEL_BYTES);
+    const names = [...new Set(fc.sample(name, { numRuns: 12_000, seed: 31 }))].slice(0, 10_000);
+    expect(names).toHaveLength(10_000);
+    const gaps = new Recorder<PgGap>();
+    subject.service.gaps().subscribe(gaps.push);
+    for (const text of names) subject.service.listen(text).subscribe();
+    await subject.service.ready();
+    const onServer = new Set(await channelsOnServer(subject));
+    expect([...names, 'watched'].filter((text) => !onServer.has(text))).toEqual([]);
+    expect(onServer.size).toBe(10_001);
+
+    // A heartbeat finds them to be the same, and a notification finds the one it was sent to.
+    const statements = recordStatements(subject);
+    await statements.until((texts) => texts.some((text) => text.includes('AS same')));
+    await subject.service.ready();
+    expect(statements.items.filter((text) => !text.includes('AS same'))).toEqual([]);
+    expect(gaps.items.every(({ reason }) => reason === 'start')).toBe(true);
+    const received = new Recorder<string>();
+    const some = names.filter((_, index) => index % 500 === 0);
+    for (const text of some) subject.service.listen(text).subscribe(({ channel }) => received.push(channel));
+    for (const text of some) await subject.service.notify(text);
+    expect(await received.until(some.length)).toEqual(some);
+  });
+});
+
+/** Sends a payload as the server reads this literal: `pg` would make valid UTF-8 of it. */
+async function sendBytes(url: string, literal: string): Promise<void> {
+  const client = new pg.Client(url);
+  await client.connect();
+  await client.query(`SELECT pg_notify('watched', ${literal})`);
+  await client.end();
+}

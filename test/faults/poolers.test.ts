@@ -1,0 +1,280 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
+import pg from 'pg';
+import { filter, firstValueFrom } from 'rxjs';
+import { PgListener } from '../../lib/listener/pg-listener.js';
+import { createApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
+import { listeningBackends } from '../support/backends.js';
+import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
+import type { PgBouncerSettings, PoolMode } from '../support/pgbouncer.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { eventually, Recorder } from '../support/recorder.js';
+
+/** A check that fails is over soon; one that is expected to succeed keeps the default. */
+const IMPATIENT = { timeout: 100 };
+
+let database: TestDatabase;
+const bouncers = new Set<PgBouncer>();
+const clients = new Set<pg.Client>();
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await database.query(`ALTER DATABASE ${database.name} SET statement_timeout = '7s'`);
+  await database.query(`ALTER DATABASE ${database.name} SET idle_session_timeout = '9min'`);
+});
+
+afterEach(async () => {
+  for (const client of clients) await client.end().catch(() => undefined);
+  clients.clear();
+  for (const bouncer of bouncers) await bouncer.close();
+  bouncers.clear();
+});
+
+afterAll(() => database.drop());
+
+async function startBouncer(mode: PoolMode, settings: PgBouncerSettings = {}): Promise<PgBouncer> {
+  const bouncer = await PgBouncer.start(database.url, mode, settings);
+  bouncers.add(bouncer);
+  return bouncer;
+}
+
+/** Another client of the pool. */
+async function connect({ url }: { url: string }): Promise<pg.Client> {
+  const client = new pg.Client(url);
+  client.on('error', () => undefined);
+  clients.add(client);
+  await client.connect();
+  return client;
+}
+
+/** Keeps clients of the pool busy; returns what ends them. */
+function makeBusy(members: readonly pg.Client[]): () => Promise<void> {
+  let busy = true;
+  const work = Promise.all(
+    members.map(async (client) => {
+      while (busy) await client.query('SELECT pg_sleep(0.002)');
+    }),
+  );
+  return async () => {
+    busy = false;
+    await work;
+  };
+}
+
+function untilStatus({ service }: TestApp, holds: (status: PgNotifyStatus) => boolean): Promise<PgNotifyStatus> {
+  return firstValueFrom(service.status$.pipe(filter(holds)));
+}
+
+/** What a setting is on the listening session, asked when the listener has nothing to ask. */
+async function settingOfListener({ app }: TestApp, name: string): Promise<unknown> {
+  const link = app.get(PgListener, { strict: false })['link'];
+  const rows = await link?.reconciler.whileQuiet(() => link.session.query({ text: `SHOW ${name}`, timeout: 5_000 }));
+  return rows?.[0]?.[name];
+}
+
+/** The verdict behind a pooler that does not keep sessions. */
+function poolerMessage({ endpoint }: PgBouncer): RegExp {
+  const text =
+    'Notifications do not arrive: three in a row, sent from a second connection, did not come back within 100 ms. ' +
+    `${endpoint} is a pooler in transaction or statement mode, where LISTEN has no lasting effect ` +
+    '(it announced the backend ANNOUNCED, the statements run in BACKEND). ' +
+    'Point the option connection directly to PostgreSQL, or to the pooler in session mode (PgBouncer: pool_mode=session).';
+  const escaped = text.replaceAll(/[.()]/g, '\\$&');
+  return new RegExp(`^${escaped.replace('ANNOUNCED', '-?\\d+').replace('BACKEND', '(\\d+)')}$`);
+}
+
+describeWithPgBouncer('behind PgBouncer', () => {
+  describe.each(['transaction', 'statement'] as const)('in %s mode', (mode) => {
+    it.each(['idle', 'busy'] as const)('refuses to start while the pool is %s, and says what to do', async (pool) => {
+      const bouncer = await startBouncer(mode, { default_pool_size: '3' });
+      const others = await Promise.all([1, 2, 3, 4].map(() => connect(bouncer)));
+      const end = pool === 'busy' ? makeBusy(others) : (): Promise<void> => Promise.resolve();
+      const { app, service, logger } = await createApp({ connection: bouncer.url, deliveryCheck: IMPATIENT });
+      service.listen('orders').subscribe();
+      const thrown: unknown = await app.init().catch((error: unknown) => error);
+      const [{ rows: servers }] = await Promise.all([
+        database.query<{ pid: number }>('SELECT pid FROM pg_stat_activity WHERE datname = current_database()'),
+        end(),
+      ]);
+
+      expect(thrown).toMatchObject({ kind: 'configuration', permanent: true });
+      const { message } = thrown as Error;
+      expect(message).toMatch(poolerMessage(bouncer));
+      const [, backend] = poolerMessage(bouncer).exec(message) ?? [];
+      expect(servers.map(({ pid }) => pid)).toContain(Number(backend));
+      expect(service.status).toMatchObject({
+        state: 'closed',
+        delivery: { verdict: 'failing', cause: 'transaction-pooler', message },
+      });
+      expect(logger.texts('warn')).toEqual([]); // The bootstrap says it.
+      await app.close();
+      await eventually(
+        async () => (await bouncer.command('SHOW CLIENTS')).filter(({ database: name }) => name === database.name),
+        (left) => left.length === others.length,
+      );
+    });
+
+    it('boots with onStartFailure "warn", warns once, and leaves nothing set on the connections of the pool', async () => {
+      const bouncer = await startBouncer(mode, { default_pool_size: '1' });
+      const other = await connect(bouncer);
+      const deliveryCheck = { ...IMPATIENT, interval: 50, onStartFailure: 'warn' as const };
+      const subject = await createApp({
+        connection: bouncer.url,
+        deliveryCheck,
+        heartbeat: { interval: 50 },
+      });
+      const { app, service, logger } = subject;
+      await app.init();
+      const { delivery, state } = service.status;
+      expect({ state, ...delivery }).toMatchObject({
+        state: 'listening',
+        verdict: 'failing',
+        cause: 'transaction-pooler',
+      });
+      expect(delivery?.message).toMatch(poolerMessage(bouncer));
+      const later = await untilStatus(subject, ({ delivery: now }) => now !== undefined && now.at > delivery!.at);
+      await untilStatus(subject, ({ delivery: now }) => now !== undefined && now.at > later.delivery!.at);
+      expect(logger.texts('warn')).toEqual([expect.stringContaining(delivery!.message!)]);
+      const shared = await other.query<Record<string, string>>(
+        `SELECT pg_backend_pid() AS pid, current_setting('statement_timeout') AS statement,
+           current_setting('idle_session_timeout') AS idle`,
+      );
+      expect(shared.rows).toEqual([{ pid: service.status.processId, statement: '7s', idle: '9min' }]);
+      await app.close();
+    });
+  });
+
+  describe('in session mode', () => {
+    const options = (bouncer: PgBouncer, more: Partial<PgNotifyModuleOptions> = {}): PgNotifyModuleOptions => ({
+      connection: bouncer.url,
+      heartbeat: { interval: 100 },
+      connectTimeout: 300,
+      reconnect: { minDelay: 20, maxDelay: 100 },
+      ...more,
+    });
+
+    async function startListening(
+      bouncer: PgBouncer,
+      more: Partial<PgNotifyModuleOptions> = {},
+    ): Promise<TestApp & { readonly payloads: Recorder<unknown>; readonly gaps: Recorder<PgGap> }> {
+      const subject = await createApp(options(bouncer, more));
+      const payloads = new Recorder<unknown>();
+      const gaps = new Recorder<PgGap>();
+      subject.service.gaps('orders').subscribe(gaps.push);
+      subject.service.listen('orders').subscribe(({ payload }) => payloads.push(payload));
+      await subject.app.init();
+      return { ...subject, payloads, gaps };
+    }
+
+    /** It listens on one backend, hears others, and the check is content. */
+    async function expectListening(subject: Awaited<ReturnType<typeof startListening>>, what: string): Promise<void> {
+      const { service, payloads } = subject;
+      await service.ready();
+      await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'verified');
+      await database.query(`SELECT pg_notify('orders', $1)`, [JSON.stringify(what)]);
+      await payloads.until((items) => items.includes(what));
+      const pids = await eventually(
+        () => listeningBackends(database),
+        ({ length }) => length === 1,
+      );
+      expect(pids).toEqual([service.status.processId]);
+    }
+
+    it('starts, is verified, and then has the settings of a listener', async () => {
+      const bouncer = await startBouncer('session');
+      // A startup parameter that is no setting of PgBouncer would be refused: we must not send any.
+      const careless = new pg.Client({ connectionString: bouncer.url, statement_timeout: 1_000 });
+      careless.on('error', () => undefined);
+      await expect(careless.connect()).rejects.toThrow('unsupported startup parameter');
+
+      const subject = await startListening(bouncer);
+      expect(subject.service.status).toMatchObject({ state: 'listening', delivery: { verdict: 'verified' } });
+      await expectListening(subject, 'first');
+      for (const name of ['statement_timeout', 'idle_session_timeout', 'lock_timeout']) {
+        expect(await settingOfListener(subject, name)).toBe('0');
+      }
+      expect(subject.logger.texts('warn')).toEqual([]);
+      await subject.app.close();
+      const next = await connect(bouncer);
+      expect((await next.query('SHOW statement_timeout')).rows).toEqual([{ statement_timeout: '7s' }]);
+    });
+
+    it('comes back after a restart of the pooler, with a gap', async () => {
+      const bouncer = await startBouncer('session');
+      const subject = await startListening(bouncer);
+      const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
+      await bouncer.restart();
+      await lost;
+      await expectListening(subject, 'after the restart');
+      expect(subject.gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
+      expect(await settingOfListener(subject, 'statement_timeout')).toBe('0');
+      await subject.app.close();
+    });
+
+    it('is not disturbed by PAUSE; one that is lost meanwhile is back after RESUME', async () => {
+      const bouncer = await startBouncer('session');
+      const subject = await startListening(bouncer);
+      const { service, gaps, logger, app } = subject;
+      const paused = bouncer.command(`PAUSE ${database.name}`); // Is over when the last server connection is.
+      await eventually(
+        async () => (await bouncer.command('SHOW DATABASES')).find(({ name }) => name === database.name)?.['paused'],
+        (answer) => Number(answer) === 1,
+      );
+      await database.query(`SELECT pg_notify('orders', '"while paused"')`);
+      await subject.payloads.until((items) => items.includes('while paused'));
+      expect(gaps.items).toHaveLength(1);
+
+      await database.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
+      const held = await untilStatus(subject, ({ attempts }) => attempts >= 4);
+      expect(held).toMatchObject({ state: 'reconnecting', channels: { wanted: 1, acknowledged: 0 } });
+      await paused;
+      await bouncer.command(`RESUME ${database.name}`);
+      await expectListening(subject, 'after the pause');
+      expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
+      expect(logger.texts('warn').filter((line) => line.includes('Not listening'))).toHaveLength(1);
+      await app.close();
+    });
+
+    it('keeps its connection through RECONNECT and RELOAD, and comes back from KILL', async () => {
+      const bouncer = await startBouncer('session');
+      const subject = await startListening(bouncer);
+      const { service, gaps, app } = subject;
+      const { processId } = service.status;
+      await bouncer.command('RECONNECT');
+      await bouncer.reload('session');
+      await expectListening(subject, 'after RECONNECT');
+      expect(service.status.processId).toBe(processId);
+      expect(gaps.items.map(({ reason }) => reason)).toEqual(['start']);
+
+      const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
+      await bouncer.command(`KILL ${database.name}`);
+      await lost;
+      await bouncer.command(`RESUME ${database.name}`);
+      await expectListening(subject, 'after KILL');
+      expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
+      await app.close();
+    });
+
+    it('is not ended for being idle, neither by the pooler nor by the server behind it', async () => {
+      await database.query(`ALTER DATABASE ${database.name} SET idle_session_timeout = '1s'`);
+      // PgBouncer ends idle clients that hold no server connection, PostgreSQL ends those that hold one.
+      const bouncer = await startBouncer('session', { client_idle_timeout: '1' });
+      const subject = await startListening(bouncer, { heartbeat: { interval: 400 } });
+      const quiet = await startListening(bouncer, { heartbeat: { interval: 60_000 } });
+      const [without, holding] = [await connect(bouncer), await connect(bouncer)];
+      await holding.query('SELECT 1');
+      await Promise.all([without, holding].map((idle) => new Promise((resolve) => idle.once('end', resolve))));
+      for (const { service, gaps, payloads, app } of [subject, quiet]) {
+        const { processId } = service.status;
+        await service.notify('orders', 'still here');
+        await payloads.until(1);
+        expect(service.status.processId).toBe(processId);
+        expect(gaps.items.map(({ reason }) => reason)).toEqual(['start']);
+        await app.close();
+      }
+      await database.query(`ALTER DATABASE ${database.name} SET idle_session_timeout = '9min'`);
+    });
+  });
+});

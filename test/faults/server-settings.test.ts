@@ -1,0 +1,213 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { ADMIN_URL_VARIABLE } from '../support/test-run.js';
+import { backend } from '../support/backend-messages.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { Recorder } from '../support/recorder.js';
+import { askListeningSession, createFaultApp, expectDelivery, untilStatus } from './fault-app.js';
+import { PlayedServer } from './played-server.js';
+
+/** What the server of this run knows: settings came with 14 (idle_session_timeout) and 17 (transaction_timeout). */
+async function knownSettings(): Promise<Set<string>> {
+  const client = new pg.Client(process.env[ADMIN_URL_VARIABLE]);
+  await client.connect();
+  const { rows } = await client.query<{ name: string }>('SELECT name FROM pg_settings');
+  await client.end();
+  return new Set(rows.map(({ name }) => name));
+}
+
+const known = await knownSettings();
+
+/** A test that needs a setting, which it says in its name where it can only be skipped. */
+const nameWith = (setting: string, name: string): string =>
+  known.has(setting) ? name : `${name} (skipped: the server of this run has no ${setting})`;
+const itWith = (setting: string): typeof it | typeof it.skip => (known.has(setting) ? it : it.skip);
+
+const ROLE = 'limited_by_its_settings';
+
+describe('a role with', () => {
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    await database.query(`CREATE ROLE ${ROLE} LOGIN PASSWORD 'limited'`);
+  });
+
+  afterEach(async () => {
+    await database.query(`ALTER ROLE ${ROLE} RESET ALL`);
+  });
+
+  afterAll(async () => {
+    await database.query(`DROP ROLE ${ROLE}`);
+    await database.drop();
+  });
+
+  function roleUrl(): string {
+    const url = new URL(database.url);
+    url.username = ROLE;
+    url.password = 'limited';
+    return url.href;
+  }
+
+  /** Lets a session of the role do the same without the module, until the server ends it. */
+  async function untilAnotherIsEnded(statement: string): Promise<void> {
+    const client = new pg.Client(roleUrl());
+    client.on('error', () => undefined);
+    await client.connect();
+    const ended = new Promise((resolve) => client.once('end', resolve));
+    await client.query(statement).catch(() => undefined); // It may be ended before it answers.
+    await ended;
+  }
+
+  // FAULTS 13.
+  itWith('idle_session_timeout')(
+    nameWith('idle_session_timeout', 'an idle_session_timeout keeps its quiet listener'),
+    async () => {
+      await database.query(`ALTER ROLE ${ROLE} SET idle_session_timeout = '300ms'`);
+      // No heartbeat and no check comes to its help.
+      const subject = await createFaultApp({ connection: roleUrl(), heartbeat: { interval: 60_000 } });
+      await subject.app.init();
+      await subject.service.ready();
+      const { processId } = subject.service.status;
+      await untilAnotherIsEnded('LISTEN watched');
+      await expectDelivery(subject, 'still there');
+      expect(subject.service.status.processId).toBe(processId);
+      expect(subject.seen.items).toEqual(['start', 'still there']);
+      await subject.app.close();
+    },
+  );
+
+  // FAULTS 15.
+  itWith('transaction_timeout')(
+    nameWith('transaction_timeout', 'a transaction_timeout keeps its listener'),
+    async () => {
+      await database.query(`ALTER ROLE ${ROLE} SET transaction_timeout = '300ms'`);
+      const subject = await createFaultApp({ connection: roleUrl() });
+      await subject.app.init();
+      const { processId } = subject.service.status;
+      await untilAnotherIsEnded('SELECT pg_sleep(10)');
+      await askListeningSession(subject, 'SELECT pg_sleep(0.5)');
+      await expectDelivery(subject, 'still there');
+      expect(subject.service.status.processId).toBe(processId);
+      expect(subject.seen.items).toEqual(['start', 'still there']);
+      await subject.app.close();
+    },
+  );
+
+  // FAULTS 14.
+  /** What a consumer has seen on a session that its role gives 1 ms for something. */
+  async function seenWith(setting: string): Promise<readonly unknown[]> {
+    await database.query(`ALTER ROLE ${ROLE} SET ${setting} = '1ms'`);
+    const subject = await createFaultApp({
+      connection: roleUrl(),
+      publisher: { connection: database.url },
+      startup: { timeout: 2_000 },
+    });
+    await subject.app.init();
+    await subject.service.ready();
+    // The session lives without it: a statement that takes longer is not cancelled.
+    await askListeningSession(subject, 'SELECT pg_sleep(0.05)');
+    await expectDelivery(subject, 'delivered');
+    await subject.app.close();
+    return [...subject.seen.items, ...subject.states.items.map(({ state }) => state)];
+  }
+
+  const undisturbed = ['start', 'delivered', 'closed', 'connecting', 'listening', 'closed'];
+
+  it('a lock_timeout of 1 ms listens all the same', async () => {
+    expect(await seenWith('lock_timeout')).toEqual(undisturbed);
+  });
+
+  it.failing('a statement_timeout of 1 ms listens all the same', async () => {
+    expect(await seenWith('statement_timeout')).toEqual(undisturbed);
+  });
+});
+
+// FAULTS 14 and 43: what a server refuses is as bad as what it does not answer.
+describe('a server that refuses', () => {
+  it('a heartbeat (57014) has lost the session: it is replaced, and the loss announced', async () => {
+    let refusals = 1;
+    const server = await PlayedServer.start({
+      onQuery: (query, connection) => {
+        if (!query.text.includes('AS same') || refusals === 0) return false;
+        refusals -= 1;
+        connection.reply(query, backend.errorResponse('57014', 'canceling statement due to user request'));
+        return true;
+      },
+    });
+    const subject = await createFaultApp({ connection: server.url, heartbeat: { interval: 30, timeout: 5_000 } });
+    await subject.app.init();
+    const { lastFailure } = await untilStatus(subject, ({ state }) => state === 'reconnecting');
+    expect(lastFailure?.sqlState).toBe('57014');
+    await subject.service.ready();
+    await subject.seen.until(2);
+    expect(subject.seen.items).toEqual(['start', 'reconnect']);
+    await subject.app.close();
+    await server.close();
+  });
+
+  it('LISTEN (58P01, of old minor versions) is asked again with growing delays, and the status tells', async () => {
+    let refusals = 4;
+    const attempts = new Recorder<number>();
+    const server = await PlayedServer.start({
+      onQuery: (query, connection) => {
+        if (!query.text.includes('LISTEN "') || refusals === 0) return false;
+        refusals -= 1;
+        attempts.push(connection.processId);
+        const text = 'could not access status of transaction 1234567';
+        connection.reply(query, backend.errorResponse('58P01', text));
+        return true;
+      },
+    });
+    const subject = await createFaultApp({ connection: server.url });
+    const failures = new Recorder<string | undefined>();
+    subject.service.status$.subscribe(({ lastFailure }) => failures.push(lastFailure?.sqlState));
+    await subject.app.init();
+    expect(attempts.items).toEqual([...new Set(attempts.items)]); // A session each.
+    expect(attempts.items).toHaveLength(4);
+    expect(failures.items).toContain('58P01');
+    expect(subject.service.status.lastFailure?.message).toContain('could not access status of transaction');
+    expect(subject.seen.items).toEqual(['start']);
+    expect(subject.logger.texts('warn').filter((line) => line.includes('Not listening yet'))).toHaveLength(1);
+    await subject.app.close();
+    await server.close();
+  });
+
+  it.failing('LISTEN (58P01) is told to be updated', async () => {
+    const server = await PlayedServer.start({
+      onQuery: (query, connection) => {
+        if (!query.text.includes('LISTEN "')) return false;
+        connection.reply(query, backend.errorResponse('58P01', 'could not access status of transaction 1234567'));
+        return true;
+      },
+    });
+    const subject = await createFaultApp({ connection: server.url, startup: { mode: 'background' } });
+    await subject.app.init();
+    const { lastFailure } = await untilStatus(subject, ({ attempts }) => attempts > 0);
+    await subject.app.close();
+    await server.close();
+    expect(lastFailure?.message).toMatch(/minor (version|release)/);
+  });
+
+  it('the settings of a session is asked again, and no session is left behind', async () => {
+    let refusals = 2;
+    const server = await PlayedServer.start({
+      onQuery: (query, connection) => {
+        if (!query.text.includes('set_config') || refusals === 0) return false;
+        refusals -= 1;
+        connection.reply(query, backend.errorResponse('57014', 'canceling statement due to statement timeout'));
+        return true;
+      },
+    });
+    const subject = await createFaultApp({ connection: server.url });
+    await subject.app.init();
+    await subject.service.ready();
+    const sessions = server.connections.filter(
+      ({ parameters }) => parameters.get('application_name') === 'nest-pg-notify listener',
+    );
+    expect(sessions).toHaveLength(1);
+    await subject.app.close();
+    await server.close();
+  });
+});
