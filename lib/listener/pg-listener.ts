@@ -91,7 +91,11 @@ export class PgListener {
       const onVerdict = (now: PgDeliveryVerdict, before: PgDeliveryVerdict): void => this.judged(now, before);
       this.check = new DeliveryCheck({ ...deliveryCheck, clock: this.clock, onVerdict });
     }
-    this.firstVerdict = new Promise((resolve) => (this.settleFirstVerdict = resolve));
+    this.firstVerdict = new Promise((resolve, reject) => {
+      this.settleFirstVerdict = resolve;
+      this.stopping.signal.addEventListener('abort', () => reject(closedError()), { once: true });
+    });
+    this.firstVerdict.catch(() => undefined); // Nobody waits for it, unless the application is starting.
     this.registry = new ChannelRegistry(onError, this.check?.channel);
     this.status = new BehaviorSubject(this.currentStatus);
   }

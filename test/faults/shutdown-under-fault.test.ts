@@ -98,9 +98,9 @@ async function closesAt({ isReached, options, outcome }: Stage): Promise<void> {
 describe('app.close() while', () => {
   it.each(STAGES)('$stage ends everything within its bound', closesAt);
 
-  it.failing.each(CHECK_STAGES)('$stage ends everything within its bound', closesAt);
+  it.each(CHECK_STAGES)('$stage ends everything within its bound', closesAt);
 
-  it.failing('the notification of a delivery check is awaited ends everything within its bound', () =>
+  it('the notification of a delivery check is awaited ends everything within its bound', () =>
     leavingNothingOpen(async () => {
       const sent = new Recorder<string>();
       const server = await PlayedServer.start({
@@ -116,10 +116,9 @@ describe('app.close() while', () => {
       await close(subject);
       await server.close();
       expect(await withDeadline(started, BOUND, 'The end of init()')).toBe('closed');
-    }),
-  );
+    }));
 
-  it.failing('the connection of a delivery check is being made ends everything within its bound', () =>
+  it('the connection of a delivery check is being made ends everything within its bound', () =>
     leavingNothingOpen(async () => {
       const reached = new Recorder<StubConnection>();
       const server = await PlayedServer.start({
@@ -134,8 +133,7 @@ describe('app.close() while', () => {
       await close(subject);
       await server.close();
       expect(await withDeadline(started, BOUND, 'The end of init()')).toBe('closed');
-    }),
-  );
+    }));
 
   it('TLS is being agreed on ends everything within its bound', () =>
     leavingNothingOpen(async () => {
