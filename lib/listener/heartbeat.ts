@@ -8,6 +8,8 @@ export interface HeartbeatOptions extends Required<PgNotifyHeartbeatOptions> {
   readonly session: ListeningSession;
   readonly reconciler: ChannelReconciler;
   readonly clock: Clock;
+  /** Sets again what was set on the session: whatever drops registrations (DISCARD ALL) drops that too. */
+  readonly restoreSettings: () => Promise<void>;
   /** Channels that the server had acknowledged and does not listen to any more, and when it last did. */
   readonly onMissing: (channels: readonly string[], lastSeen: Date) => void;
 }
@@ -54,7 +56,7 @@ export class Heartbeat {
   }
 
   private async compare(lastSame: Date): Promise<void> {
-    const { session, reconciler, timeout, onMissing } = this.options;
+    const { session, reconciler, timeout, onMissing, restoreSettings } = this.options;
     await reconciler.whileQuiet(async () => {
       const known = reconciler.acknowledgedChannels;
       const [row] = await session.query({ text: COMPARE, values: [known.length, fingerprint(known)], timeout });
@@ -66,6 +68,7 @@ export class Heartbeat {
       const surplus = [...actual].filter((channel) => !known.includes(channel));
       reconciler.correct({ missing, surplus });
       onMissing(missing, lastSame);
+      await restoreSettings();
     });
   }
 

@@ -27,6 +27,7 @@ export class ListeningLink {
   listeningSince: number | undefined;
   private readonly ended = new AbortController();
   private watching: Promise<unknown> | undefined;
+  private hasSettings = false;
 
   constructor(private readonly options: ListeningLinkOptions) {
     const { session, registry, statementTimeout, onRefused } = options;
@@ -72,10 +73,14 @@ export class ListeningLink {
 
   /** Sets what a listening session needs; behind a pooler only when it has proved to be in session mode. */
   applySettings(): void {
+    const { session } = this.options;
+    this.hasSettings = true;
+    this.reconciler.whileQuiet(() => this.setAll()).catch((error: unknown) => session.destroy(error));
+  }
+
+  private async setAll(): Promise<void> {
     const { session, statementTimeout } = this.options;
-    this.reconciler
-      .whileQuiet(() => session.applySettings(statementTimeout))
-      .catch((error: unknown) => session.destroy(error));
+    if (this.hasSettings) await session.applySettings(statementTimeout);
   }
 
   /** Announces to all channels that notifications were not delivered since `since`, and are again. */
@@ -103,7 +108,14 @@ export class ListeningLink {
     const { signal } = this.ended;
     const onMissing = (channels: readonly string[], since: Date): void =>
       registry.interrupt(channels, { reason: 'relisten', since });
-    const beating = new Heartbeat({ ...heartbeat, session, reconciler, clock, onMissing }).run(signal);
+    const beating = new Heartbeat({
+      ...heartbeat,
+      session,
+      reconciler,
+      clock,
+      onMissing,
+      restoreSettings: () => this.setAll(),
+    }).run(signal);
     this.watching = Promise.all([beating, check?.run({ session, reconciler }, signal)]);
   }
 }

@@ -22,6 +22,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'Is PostgreSQL running there?',
   ENOTFOUND: 'Check the host name of the connection.',
   '25006': 'This server is a standby, where neither LISTEN nor NOTIFY works: connect to the primary.',
+  '58P01':
+    'Old releases of PostgreSQL fail so after a wraparound of the notification queue: update to the newest minor version.',
   '53300': 'Raise max_connections, or let something else use fewer connections.',
 };
 

@@ -57,7 +57,7 @@ describe('a registration that the server has dropped on a live session', () => {
     },
   );
 
-  it.failing('(DISCARD ALL) is restored with the settings that the session had', async () => {
+  it('(DISCARD ALL) is restored with the settings that the session had', async () => {
     const settings = `SELECT current_setting('tcp_user_timeout') AS value`;
     const [before] = await askListeningSession(subject, settings);
     await execute('DISCARD ALL');
