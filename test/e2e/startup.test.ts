@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
-import type { OnModuleInit } from '@nestjs/common';
 import { OnPgNotify, PgNotifyError } from 'nest-pg-notify';
 import { inspect } from 'node:util';
 import { filter, firstValueFrom } from 'rxjs';
 import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
 import { createApp } from '../support/app.js';
 import { listeningBackends } from '../support/backends.js';
-import { FaultProxy } from '../support/fault-proxy.js';
 import { createTestCluster, createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
@@ -63,26 +61,6 @@ describe('the start of an application', () => {
     );
     expect(service.status.state).toBe('closed');
     await app.close();
-  });
-
-  it('counts only the time that it waits itself: another module may take as long as it likes', async () => {
-    await cluster.start();
-
-    @Injectable()
-    class Slow implements OnModuleInit {
-      async onModuleInit(): Promise<void> {
-        await new Promise((resolve) => setTimeout(resolve, 600)); // Longer than the time-out: a migration, say.
-      }
-    }
-    const proxy = await FaultProxy.startFor({ url });
-    proxy.delay(20);
-    const options = { connection: proxy.url(url), startup: { timeout: 500 }, deliveryCheck: false as const };
-    const { app, service } = await createApp(options, { providers: [Slow, Handlers] });
-    await app.init();
-    expect(service.status.state).toBe('listening');
-    await app.close();
-    await proxy.close();
-    await cluster.stop();
   });
 
   it('fails at once in the mode "fail"', async () => {

@@ -1,6 +1,6 @@
 /**
  * Module hooks for `module.register()` that let plain Node load this repository's TypeScript: they find `x.ts` where an
- * import says `./x.js`, and compile it.
+ * import says `./x.js` and the library where one names the package, and compile them, Nest's decorators included.
  *
  * Jest loads its global setup and teardown with Node's own loader, where neither its transform of ES modules nor its
  * `moduleNameMapper` works.
@@ -9,7 +9,10 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { transform } from '@swc/core';
 
+const LIBRARY = new URL('../../lib/index.ts', import.meta.url).href;
+
 export async function resolve(specifier, context, nextResolve) {
+  if (specifier === 'nest-pg-notify') return { url: LIBRARY, format: 'module', shortCircuit: true };
   try {
     return await nextResolve(specifier, context);
   } catch (error) {
@@ -26,7 +29,11 @@ export async function load(url, context, nextLoad) {
     swcrc: false,
     sourceMaps: 'inline',
     module: { type: 'es6' },
-    jsc: { target: 'es2022', parser: { syntax: 'typescript', decorators: true } },
+    jsc: {
+      target: 'es2022',
+      parser: { syntax: 'typescript', decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: true },
+    },
   });
   return { format: 'module', source: code, shortCircuit: true };
 }

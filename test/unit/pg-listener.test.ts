@@ -245,6 +245,27 @@ describe('the startup policy', () => {
     expect(await outcome).toMatch(/^Could not listen within the startup timeout of 10000 ms\./);
   });
 
+  it('"wait" counts only the time that it waits itself: another module may take as long as it likes', async () => {
+    const { server, clock, listener } = setUp({ startup: { mode: 'wait', timeout: 10_000 } });
+    const started = listener.start();
+    await turn();
+    server.accept();
+    await turn();
+    await replyAll(server);
+    await started;
+    clock.advance(50_000); // A migration of another module, say.
+    listener.subscribe('a', { notification: () => undefined, gap: () => undefined, complete: () => undefined });
+    const outcome = listener.start().then(
+      () => 'started',
+      (error: Error) => error.message,
+    );
+    await turn();
+    clock.advance(9_999);
+    await replyAll(server);
+    expect(await outcome).toBe('started');
+    await listener.stop();
+  });
+
   it('"background" never rejects, and retries even what cannot pass', async () => {
     const { server, clock, lines, listener } = setUp({ startup: { mode: 'background', timeout: 10 } });
     await listener.start();
