@@ -261,6 +261,7 @@ describe('the startup policy', () => {
     );
     await turn();
     clock.advance(9_999);
+    await turn();
     await replyAll(server);
     expect(await outcome).toBe('started');
     await listener.stop();
