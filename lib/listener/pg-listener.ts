@@ -1,4 +1,3 @@
-import { BehaviorSubject } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { RawPgNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
@@ -18,10 +17,13 @@ import { DeliveryCheck } from './delivery-check.js';
 import type { DeliverySender } from './delivery-check.js';
 import type { PgDeliveryVerdict } from './delivery-verdict.js';
 import { ListeningLink } from './listening-link.js';
-import type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from './pg-notify-status.js';
+import type { PgNotifyStatus } from './pg-notify-status.js';
 import { askQueueUsage } from './queue-usage.js';
 import type { PgQueueUsage } from './queue-usage.js';
+import { Readiness } from './readiness.js';
 import { StartupPolicy } from './startup-policy.js';
+import { StatusReporter } from './status-reporter.js';
+import type { ListenerFacts, ListenerLogger } from './status-reporter.js';
 
 export type OpenListeningSession = (
   signal: AbortSignal,
@@ -43,16 +45,10 @@ export interface PgListenerOptions {
       };
   /** How long the server may be silent before it answers a LISTEN, in milliseconds. */
   readonly statementTimeout: number;
-  readonly logger: { log(message: string): void; warn(message: string): void };
+  readonly logger: ListenerLogger;
   /** Where the error of a consumer that threw goes: it must not reach `pg`. */
   readonly onError: (error: unknown) => void;
   readonly clock?: Clock;
-}
-
-interface ReadyWaiter {
-  readonly channels: ReadonlySet<string>;
-  readonly resolve: () => void;
-  readonly reject: (error: PgNotifyError) => void;
 }
 
 /**
@@ -66,24 +62,18 @@ export class PgListener {
   private readonly registry: ChannelRegistry;
   private readonly check: DeliveryCheck | undefined;
   private readonly stopping = new AbortController();
-  private readonly status: BehaviorSubject<PgNotifyStatus>;
-  private readonly readyWaiters = new Set<ReadyWaiter>();
+  private readonly reporter: StatusReporter;
+  private readonly readiness = new Readiness((channels) => this.isReady(channels));
   private readonly firstVerdict: Promise<void>;
   private settleFirstVerdict: () => void = () => undefined;
-  private state: PgNotifyState = 'closed';
-  private since = new Date();
-  private attempts = 0;
-  private lastFailure: PgNotifyFailure | undefined;
   /** Once a session could write, a server that cannot is not the primary any more. */
   private hasBeenWritable = false;
-  /** What the last warning told of: the next one is for another cause. */
-  private loggedCause: string | undefined;
   private link: ListeningLink | undefined;
   private running: Promise<void> | undefined;
   private stopped: Promise<void> | undefined;
 
   constructor(private readonly options: PgListenerOptions) {
-    const { startup, reconnect, deliveryCheck, onError } = options;
+    const { startup, reconnect, deliveryCheck, onError, logger } = options;
     this.clock = options.clock ?? systemClock;
     this.startup = new StartupPolicy(startup, this.clock);
     this.backoff = new Backoff(reconnect);
@@ -97,7 +87,7 @@ export class PgListener {
     });
     this.firstVerdict.catch(() => undefined); // Nobody waits for it, unless the application is starting.
     this.registry = new ChannelRegistry(onError, this.check?.channel);
-    this.status = new BehaviorSubject(this.currentStatus);
+    this.reporter = new StatusReporter(logger, () => this.facts);
   }
 
   /**
@@ -106,7 +96,7 @@ export class PgListener {
    */
   async start(): Promise<void> {
     if (!this.running && !this.isStopping) {
-      this.enter('connecting');
+      this.reporter.connecting();
       this.running = this.run();
     }
     try {
@@ -121,9 +111,7 @@ export class PgListener {
   /** Resolves once the server has acknowledged all channels that are wanted now; rejects when stopped. */
   ready(): Promise<void> {
     if (this.isStopping) return Promise.reject(closedError());
-    const channels = new Set(this.registry.wanted.keys());
-    if (this.isReady(channels)) return Promise.resolve();
-    return new Promise((resolve, reject) => this.readyWaiters.add({ channels, resolve, reject }));
+    return this.readiness.wait([...this.registry.wanted.keys()]);
   }
 
   /** Ends the session and all consumers, from any state. Repeated calls return the same promise. */
@@ -177,22 +165,22 @@ export class PgListener {
   }
 
   get currentStatus(): PgNotifyStatus {
-    const facts = this.liveLink?.session.facts;
-    return {
-      state: this.state,
-      since: this.since,
-      attempts: this.attempts,
-      gaps: this.registry.gapCount,
-      channels: { wanted: this.registry.size, acknowledged: this.coveredChannels.length },
-      ...(this.check && { delivery: this.check.verdict }),
-      ...(this.lastFailure && { lastFailure: this.lastFailure }),
-      ...(facts && { processId: facts.backendPid, serverVersion: facts.serverVersion }),
-    };
+    return this.reporter.current;
   }
 
   /** The status now, and whenever the state, the failures, the verdict or the acknowledged channels change. */
   get status$(): Observable<PgNotifyStatus> {
-    return this.status.asObservable();
+    return this.reporter.changes;
+  }
+
+  private get facts(): ListenerFacts {
+    const facts = this.liveLink?.session.facts;
+    return {
+      gaps: this.registry.gapCount,
+      channels: { wanted: this.registry.size, acknowledged: this.coveredChannels.length },
+      ...(this.check && { delivery: this.check.verdict }),
+      ...(facts && { processId: facts.backendPid, serverVersion: facts.serverVersion }),
+    };
   }
 
   private async run(): Promise<void> {
@@ -200,7 +188,7 @@ export class PgListener {
     for (;;) {
       const failure = await this.listenUntilLost(signal);
       if (signal.aborted) return;
-      this.failed(failure);
+      this.reporter.failed(failure, this.startup.failed(failure));
       await this.clock.sleep(this.backoff.next(), signal).catch(() => undefined); // Rejects when stopped.
       if (signal.aborted) return;
     }
@@ -266,29 +254,15 @@ export class PgListener {
   }
 
   private listening(link: ListeningLink): void {
-    if (this.state !== 'listening') {
-      const again = this.state === 'reconnecting' ? ' again' : '';
-      const { endpoint, facts } = link.session;
-      this.options.logger.log(`Listening${again} on ${endpoint} (backend ${facts.backendPid}).`);
-      this.attempts = 0;
-      this.enter('listening');
-    } else {
-      const [before, now] = [this.status.value.channels, this.currentStatus.channels];
-      const isNews = before.wanted !== now.wanted || before.acknowledged !== now.acknowledged;
-      if (isNews) this.status.next(this.currentStatus); // A heartbeat settles as well.
-    }
-    for (const waiter of this.readyWaiters) {
-      if (!this.isReady(waiter.channels)) continue;
-      this.readyWaiters.delete(waiter);
-      waiter.resolve();
-    }
+    this.reporter.listening(link.session);
+    this.readiness.update();
   }
 
   /** Whether each of these channels is acknowledged, or refused, or not wanted any more. */
-  private isReady(channels: Iterable<string>): boolean {
+  private isReady(channels: readonly string[]): boolean {
     const { liveLink, registry } = this;
     if (liveLink?.listeningSince === undefined) return false;
-    return [...channels].every((channel) => liveLink.reconciler.isDecided(channel) || !registry.wanted.has(channel));
+    return channels.every((channel) => liveLink.reconciler.isDecided(channel) || !registry.wanted.has(channel));
   }
 
   /** Tells which channel it is: its consumers get nothing, and all others are served. */
@@ -315,44 +289,16 @@ export class PgListener {
       if (!endsStart) logger.warn(now.message);
     }
     this.settleFirstVerdict();
-    this.status.next(this.currentStatus);
-  }
-
-  private failed(error: PgNotifyError): void {
-    this.attempts += 1;
-    const { kind, message, sqlState, endpoint } = error;
-    this.lastFailure = { kind, message, at: new Date(), ...(sqlState && { sqlState }), ...(endpoint && { endpoint }) };
-    const endsStart = this.startup.failed(error);
-    if (this.state === 'listening') {
-      this.options.logger.warn(
-        `Not listening any more: ${message} Reconnecting; what is missed is announced as a gap.`,
-      );
-      this.loggedCause = sqlState ?? message;
-      this.enter('reconnecting');
-      return;
-    }
-    const cause = sqlState ?? message;
-    const still = this.state === 'connecting' ? 'Not listening yet' : 'Still not listening';
-    if (cause !== this.loggedCause && !endsStart) this.options.logger.warn(`${still}: ${message} Trying again.`);
-    this.loggedCause = cause;
-    this.status.next(this.currentStatus);
+    this.reporter.update();
   }
 
   private async shutDown(): Promise<void> {
     this.stopping.abort(closedError());
-    for (const { reject } of this.readyWaiters) reject(closedError());
-    this.readyWaiters.clear();
+    this.readiness.end(closedError());
     this.registry.complete();
     await this.link?.session.close();
     await this.running;
-    this.enter('closed');
-    this.status.complete();
-  }
-
-  private enter(state: PgNotifyState): void {
-    this.state = state;
-    this.since = new Date();
-    this.status.next(this.currentStatus);
+    this.reporter.closed();
   }
 
   /** The loop is told of a loss a moment after it: until then the dead session covers nothing any more. */

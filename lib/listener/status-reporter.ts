@@ -1,0 +1,92 @@
+import { BehaviorSubject } from 'rxjs';
+import type { Observable } from 'rxjs';
+import type { PgNotifyError } from '../pg-notify.errors.js';
+import type { ListeningSession } from './channel-reconciler.js';
+import type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from './pg-notify-status.js';
+
+export interface ListenerLogger {
+  log(message: string): void;
+  warn(message: string): void;
+}
+
+/** The part of the status that the listener reads where it is. */
+export type ListenerFacts = Omit<PgNotifyStatus, 'state' | 'since' | 'attempts' | 'lastFailure'>;
+
+/** Tells how a listener is doing: as a status to whoever asks, and in one line of the log for each change. */
+export class StatusReporter {
+  private readonly status: BehaviorSubject<PgNotifyStatus>;
+  private state: PgNotifyState = 'closed';
+  private since = new Date();
+  private attempts = 0;
+  private lastFailure: PgNotifyFailure | undefined;
+  /** What the last warning told of: the next one is for another cause. */
+  private loggedCause: string | undefined;
+
+  constructor(
+    private readonly logger: ListenerLogger,
+    private readonly facts: () => ListenerFacts,
+  ) {
+    this.status = new BehaviorSubject(this.current);
+  }
+
+  get current(): PgNotifyStatus {
+    const { state, since, attempts, lastFailure } = this;
+    return { state, since, attempts, ...this.facts(), ...(lastFailure && { lastFailure }) };
+  }
+
+  /** The status now and whenever it is reported; completes when closed. */
+  get changes(): Observable<PgNotifyStatus> {
+    return this.status.asObservable();
+  }
+
+  /** Reports what has changed outside the state. */
+  update(): void {
+    this.status.next(this.current);
+  }
+
+  connecting(): void {
+    this.enter('connecting');
+  }
+
+  /** More of what is wanted is acknowledged, or all of it: the first time for a session, and whenever it settles. */
+  listening({ endpoint, facts }: ListeningSession): void {
+    if (this.state !== 'listening') {
+      const again = this.state === 'reconnecting' ? ' again' : '';
+      this.logger.log(`Listening${again} on ${endpoint} (backend ${facts.backendPid}).`);
+      this.attempts = 0;
+      this.enter('listening');
+      return;
+    }
+    const [before, now] = [this.status.value.channels, this.current.channels];
+    if (before.wanted !== now.wanted || before.acknowledged !== now.acknowledged) this.update();
+  }
+
+  /** An attempt failed, or the session was lost. @param isThrown Whether the start rejects with it: that tells it. */
+  failed(error: PgNotifyError, isThrown: boolean): void {
+    this.attempts += 1;
+    const { kind, message, sqlState, endpoint } = error;
+    this.lastFailure = { kind, message, at: new Date(), ...(sqlState && { sqlState }), ...(endpoint && { endpoint }) };
+    const cause = sqlState ?? message;
+    const isNews = cause !== this.loggedCause;
+    this.loggedCause = cause;
+    if (this.state === 'listening') {
+      this.logger.warn(`Not listening any more: ${message} Reconnecting; what is missed is announced as a gap.`);
+      this.enter('reconnecting');
+      return;
+    }
+    const still = this.state === 'connecting' ? 'Not listening yet' : 'Still not listening';
+    if (isNews && !isThrown) this.logger.warn(`${still}: ${message} Trying again.`);
+    this.update();
+  }
+
+  closed(): void {
+    this.enter('closed');
+    this.status.complete();
+  }
+
+  private enter(state: PgNotifyState): void {
+    this.state = state;
+    this.since = new Date();
+    this.update();
+  }
+}
