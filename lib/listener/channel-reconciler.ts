@@ -40,6 +40,8 @@ export class ChannelReconciler {
   /** Channels that the server cannot listen to. */
   private readonly refused = new Set<string>();
   private readonly turns: (() => void)[] = [];
+  /** Asks whoever has the turn to end it early, where it can. */
+  private hurry = new AbortController();
   private scheduled = false;
 
   constructor(private readonly options: ChannelReconcilerOptions) {}
@@ -86,14 +88,23 @@ export class ChannelReconciler {
     return this.acknowledged.has(channel);
   }
 
-  /** Runs `work` when none of our statements is on its way, and holds back others until it is done. */
-  async whileQuiet<T>(work: () => Promise<T>): Promise<T> {
-    while (this.inFlight) await new Promise<void>((resolve) => this.turns.push(resolve));
+  /**
+   * Runs `work` when none of our statements is on its way, and holds back others until it is done. The signal is aborted
+   * when something `urgent` waits for its turn: work that can be repeated ends early then.
+   */
+  async whileQuiet<T>(work: (hurry: AbortSignal) => Promise<T>, { urgent = false } = {}): Promise<T> {
+    if (this.inFlight) {
+      if (urgent) this.hurry.abort();
+      await new Promise<void>((resolve) => this.turns.push(resolve));
+    }
     this.inFlight = new Set();
+    this.hurry = new AbortController();
     try {
-      return await work();
+      return await work(this.hurry.signal);
     } finally {
-      this.release();
+      this.inFlight = undefined;
+      this.reconcile();
+      this.passOn();
     }
   }
 
@@ -122,12 +133,12 @@ export class ChannelReconciler {
     const { session, timeout } = this.options;
     const onReply = (): void => {
       this.acknowledge();
-      this.release();
+      this.answered();
     };
     session.query({ text, timeout, onReply }).catch((error: unknown) => {
       if (isRefusedForData(error)) this.suspect(listen, error);
       else session.destroy(error);
-      this.release();
+      this.answered();
     });
   }
 
@@ -143,10 +154,18 @@ export class ChannelReconciler {
     this.options.onRefused(only, error);
   }
 
-  private release(): void {
+  /** Statements and turns take turns: neither keeps the other from the session for long. */
+  private answered(): void {
     this.inFlight = undefined;
+    this.passOn();
     this.reconcile();
-    this.turns.shift()?.();
+  }
+
+  private passOn(): void {
+    const next = this.inFlight ? undefined : this.turns.shift();
+    if (!next) return;
+    this.inFlight = new Set(); // Nobody comes in between.
+    next();
   }
 
   private acknowledge(): void {

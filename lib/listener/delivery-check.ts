@@ -32,9 +32,20 @@ interface ListeningEnd {
   readonly reconciler: ChannelReconciler;
 }
 
-type Attempt = { readonly arrived: true } | { readonly missed: DeliveryEnd } | { readonly unknown: PgNotifyError };
+type Attempt =
+  | { readonly arrived: true }
+  | { readonly missed: DeliveryEnd }
+  /** Something urgent needed the session first. */
+  | { readonly interrupted: true }
+  | { readonly unknown: PgNotifyError };
 
 const MISSES_TO_FAIL = 3;
+
+/** What is left of the timeout, in milliseconds: for the commit, and from there on for the arrival. */
+interface Patience {
+  commit: number;
+  arrival: number;
+}
 
 /**
  * Proves that notifications arrive: sends one from a second connection and waits for it on the first, while none of our
@@ -102,27 +113,32 @@ export class DeliveryCheck {
   }
 
   private async check(end: ListeningEnd, signal: AbortSignal): Promise<void> {
-    for (let misses = 0; !signal.aborted;) {
-      const attempt = await this.attempt(end, signal);
+    const { timeout } = this.options;
+    let misses = 0;
+    let patience: Patience = { commit: timeout, arrival: timeout };
+    while (!signal.aborted) {
+      const attempt = await this.attempt(end, patience, signal);
       if (signal.aborted || 'arrived' in attempt) return;
       if ('unknown' in attempt) {
         return this.decide({ verdict: 'unknown', at: new Date(), ...explainUnknown(attempt.unknown) });
       }
+      if ('interrupted' in attempt) continue; // With the patience that is left: it must come to an end.
+      patience = { commit: timeout, arrival: timeout };
       misses += 1;
       if (misses < MISSES_TO_FAIL) continue;
       const { endpoint, processId: announcedPid, facts } = end.session;
-      const explained = explainFailure({ endpoint, announcedPid, facts }, attempt.missed, this.options.timeout);
+      const explained = explainFailure({ endpoint, announcedPid, facts }, attempt.missed, timeout);
       this.failed = true;
       return this.decide({ verdict: 'failing', at: new Date(), ...explained });
     }
   }
 
-  private async attempt({ reconciler }: ListeningEnd, signal: AbortSignal): Promise<Attempt> {
+  private async attempt({ reconciler }: ListeningEnd, patience: Patience, signal: AbortSignal): Promise<Attempt> {
     let sender: DeliverySender | undefined;
     try {
       sender = await this.options.openSender(signal);
       const ready = sender;
-      return await reconciler.whileQuiet(() => this.send(ready, signal));
+      return await reconciler.whileQuiet((hurry) => this.send(ready, patience, AbortSignal.any([signal, hurry])));
     } catch (error) {
       const known = error instanceof PgNotifyError ? error : new PgNotifyError('connection', messageOf(error));
       return { unknown: known };
@@ -131,7 +147,8 @@ export class DeliveryCheck {
     }
   }
 
-  private async send(sender: DeliverySender, signal: AbortSignal): Promise<Attempt> {
+  /** Sends once, and waits as long as there is patience; the signal ends both early. */
+  private async send(sender: DeliverySender, patience: Patience, signal: AbortSignal): Promise<Attempt> {
     const { timeout, clock } = this.options;
     const raw = randomUUID();
     let hasArrived = false;
@@ -139,16 +156,26 @@ export class DeliveryCheck {
       this.expected = { raw, arrive: () => ((hasArrived = true), resolve()) };
     });
     const over = new AbortController();
+    let phase: keyof Patience = 'commit';
+    let begun = clock.now();
     try {
       const expired = (): Error =>
         new PgNotifyError('connection', `${sender.endpoint}: no answer within ${timeout} ms.`);
-      const facts = await withDeadline(sender.notify(this.channel, raw), { timeout, expired, signal });
-      const patience = clock.sleep(timeout, AbortSignal.any([signal, over.signal])).catch(() => undefined);
-      await Promise.race([arrival, patience]);
+      const sent = sender.notify(this.channel, raw);
+      const facts = await withDeadline(sent, { timeout: Math.max(0, patience.commit), expired, signal });
+      [phase, begun] = ['arrival', clock.now()];
+      const wait = clock.sleep(patience.arrival, AbortSignal.any([signal, over.signal])).catch(() => undefined);
+      await Promise.race([arrival, wait]);
       if (!hasArrived) await readArrived();
+      if (hasArrived) return { arrived: true };
+      if (signal.aborted && clock.now() - begun < patience.arrival) return { interrupted: true };
       const { endpoint, announcedPid } = sender;
-      return hasArrived ? { arrived: true } : { missed: { endpoint, announcedPid, facts } };
+      return { missed: { endpoint, announcedPid, facts } };
+    } catch (error) {
+      if (signal.aborted) return { interrupted: true };
+      throw error;
     } finally {
+      patience[phase] -= clock.now() - begun;
       over.abort();
       this.expected = undefined;
     }

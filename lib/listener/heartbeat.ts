@@ -57,7 +57,7 @@ export class Heartbeat {
 
   private async compare(lastSame: Date): Promise<void> {
     const { session, reconciler, timeout, onMissing, restoreSettings } = this.options;
-    await reconciler.whileQuiet(async () => {
+    const ask = async (): Promise<void> => {
       const known = reconciler.acknowledgedChannels;
       const [row] = await session.query({ text: COMPARE, values: [known.length, fingerprint(known)], timeout });
       this.checkRole(row ?? {});
@@ -69,7 +69,8 @@ export class Heartbeat {
       reconciler.correct({ missing, surplus });
       onMissing(missing, lastSame);
       await restoreSettings();
-    });
+    };
+    await reconciler.whileQuiet(ask, { urgent: true });
   }
 
   /** An old primary keeps its sessions when it is demoted by making it read-only: nothing is sent there any more. */

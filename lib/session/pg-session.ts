@@ -6,9 +6,9 @@ import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { ConnectionSettings } from '../pg-notify.options.js';
 import { connectionFailure, endpointOf, withoutCredentials } from './connection-failure.js';
 import { withDeadline } from './deadline.js';
-import { FACT_COLUMNS, readFacts } from './session-facts.js';
+import { ASK_FACTS, readFacts } from './session-facts.js';
 import type { SessionFacts } from './session-facts.js';
-import { APPLY_SETTINGS, SETTINGS_PARAMETER } from './session-settings.js';
+import { APPLY_SETTINGS, LIFT_STATEMENT_TIMEOUT, SETTINGS_PARAMETER } from './session-settings.js';
 import { watchSilence } from './silence.js';
 
 export interface PgSessionOptions {
@@ -98,7 +98,7 @@ export class PgSession {
   private async connect(timeout: number): Promise<void> {
     await this.client.connect();
     this.socket.on('data', () => (this.heardAt = performance.now()));
-    const [row] = await this.query({ text: `SELECT ${FACT_COLUMNS}`, timeout });
+    const [row] = await this.query({ text: ASK_FACTS, timeout });
     this.known = readFacts(row);
   }
 
@@ -123,22 +123,24 @@ export class PgSession {
 
   /** Sets what a listening session needs, as far as the server knows it. */
   async applySettings(timeout: number): Promise<void> {
+    await this.query({ text: LIFT_STATEMENT_TIMEOUT, timeout });
     await this.query({ text: APPLY_SETTINGS, values: [SETTINGS_PARAMETER], timeout });
   }
 
   /**
-   * Runs one statement; callers never have two on their way.
+   * Runs one statement, or several without values, whose rows are those of the last; callers never have two on their
+   * way.
    *
    * @throws PgNotifyError of kind `connection` when the server refuses it, when it is silent for too long (the session
    * is lost then) or when the session is lost.
    */
   async query({ text, values, timeout, onReply }: PgStatement): Promise<readonly Record<string, unknown>[]> {
     this.throwIfLost();
-    const reply = new Promise<QueryResult>((resolve, reject) => {
-      this.client.query(text, values as unknown[], (error: Error | null, result: QueryResult) => {
+    const reply = new Promise<QueryResult | undefined>((resolve, reject) => {
+      this.client.query(text, values as unknown[], (error: Error | null, result: QueryResult | QueryResult[]) => {
         if (error) return reject(error);
         if (!this.loss) onReply?.();
-        resolve(result);
+        resolve(Array.isArray(result) ? result.at(-1) : result);
       });
     });
     const onSilence = (): void =>
@@ -149,8 +151,8 @@ export class PgSession {
       );
     const endWatch = watchSilence({ timeout, lastHeard: () => this.heardAt, onSilence });
     try {
-      const { rows } = await reply;
-      return rows as Record<string, unknown>[];
+      const result = await reply;
+      return (result?.rows ?? []) as Record<string, unknown>[];
     } catch (error) {
       // The statement only hears that the connection ended; why, the session was told before.
       this.throwIfLost();

@@ -12,8 +12,12 @@ export interface SessionFacts {
   readonly readOnly: boolean;
 }
 
-/** The columns of {@link SessionFacts}, for a SELECT. */
-export const FACT_COLUMNS = `pg_catalog.pg_backend_pid() AS backend_pid,
+/**
+ * Asks for {@link SessionFacts}, whatever statement_timeout the role has: it holds for each of the two statements, and
+ * the first takes no time. Both are one implicit transaction, which leaves nothing behind in a pooler's backend.
+ */
+export const ASK_FACTS = `SET LOCAL statement_timeout = 0;
+SELECT pg_catalog.pg_backend_pid() AS backend_pid,
   pg_catalog.current_setting('server_version') AS server_version,
   pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS server,
   pg_catalog.current_database()::text AS database,

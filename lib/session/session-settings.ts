@@ -21,9 +21,18 @@ const SETTINGS: Readonly<Record<string, string>> = {
   tcp_user_timeout: '10s',
 };
 
-/** Sets what this server knows; older versions lack some. */
+/** Comes first, on its own: a role's timeout may be shorter than the statement that sets all takes. */
+export const LIFT_STATEMENT_TIMEOUT = 'SET statement_timeout = 0';
+
+/**
+ * Sets what this server knows; older versions lack some. A database without an encoding takes and keeps any bytes, and
+ * ends a session that asked for UTF-8 with the first notification that is none: there, bytes are sent as they are.
+ */
 export const APPLY_SETTINGS = `SELECT pg_catalog.count(pg_catalog.set_config(known.name, wanted.value, false))
-  FROM pg_catalog.jsonb_each_text($1::jsonb) AS wanted(name, value)
+  FROM (SELECT * FROM pg_catalog.jsonb_each_text($1::jsonb)
+    UNION ALL
+    SELECT 'client_encoding', 'SQL_ASCII' WHERE pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.=) 'SQL_ASCII'
+  ) AS wanted(name, value)
   JOIN pg_catalog.pg_settings AS known ON known.name OPERATOR(pg_catalog.=) wanted.name`;
 
 export const SETTINGS_PARAMETER = JSON.stringify(SETTINGS);

@@ -69,7 +69,7 @@ describe('a connection that is open on one side only', () => {
     expectNoSecret(subject, database.url);
   });
 
-  it.failing('is noticed in time while a delivery check is under way', async () => {
+  it('is noticed in time while a delivery check is under way', async () => {
     // The check's own connection does not go through the proxy, and holds the turn to ask for up to its timeout.
     const subject = await createFaultApp({
       connection: proxy.url(database.url),

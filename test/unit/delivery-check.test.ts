@@ -124,6 +124,46 @@ describe('the delivery check', () => {
     await stop();
   });
 
+  it('lets an urgent question go first and sends again, with the patience that is left', async () => {
+    const { check, clock, sent, state, reconciler, stop } = setUp();
+    state.delivers = false;
+    const waits = [1_000, 1_999, 1, 3_000, 2_999, 1];
+    const interrupted = [true, true, false, false, true, false];
+    for (const [index, wait] of waits.entries()) {
+      await eventually(
+        () => sent.length,
+        (count) => count === index + 1,
+      );
+      await pause(clock);
+      clock.advance(wait);
+      if (interrupted[index]) await reconciler.whileQuiet(() => Promise.resolve(), { urgent: true });
+      expect(check.verdict.verdict).toBe('unknown');
+    }
+    // Three times 3,000 ms without an arrival, however often it was interrupted.
+    await eventually(
+      () => check.verdict.verdict,
+      (verdict) => verdict === 'failing',
+    );
+    expect(sent).toHaveLength(waits.length);
+    await stop();
+  });
+
+  it('is verified by what it sends after an interruption', async () => {
+    const { check, clock, sent, state, reconciler, verdicts, stop } = setUp();
+    state.delivers = false;
+    await pause(clock);
+    clock.advance(2_000);
+    state.delivers = true;
+    await reconciler.whileQuiet(() => Promise.resolve(), { urgent: true });
+    await eventually(
+      () => check.verdict.verdict,
+      (verdict) => verdict === 'verified',
+    );
+    expect(verdicts.map(({ verdict }) => verdict)).toEqual(['verified']);
+    expect(sent).toHaveLength(2);
+    await stop();
+  });
+
   it.each([
     [
       { backendPid: 99 },
