@@ -64,6 +64,25 @@ const FAULTS: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
   },
 };
 
+/** Notices a listening backend that waits for its client to read: it holds back the notifications of the whole cluster. */
+class ClientWriteWatch {
+  readonly stuck: string[] = [];
+  private readonly waitingSince = new Map<number, number>();
+
+  constructor(private readonly url: string) {}
+
+  /** Looks once; to be called again and again. While the server is away there is nothing to see. */
+  async look(): Promise<void> {
+    const backends = await listeningBackends({ url: this.url }, `wait_event = 'ClientWrite'`).catch((): number[] => []);
+    for (const pid of this.waitingSince.keys()) if (!backends.includes(pid)) this.waitingSince.delete(pid);
+    for (const pid of backends) {
+      const since = this.waitingSince.get(pid) ?? performance.now();
+      this.waitingSince.set(pid, since);
+      if (performance.now() - since > 1_000) this.stuck.push(`backend ${pid}`);
+    }
+  }
+}
+
 describe('the nemesis', () => {
   it(
     `finds no broken promise in ${SECONDS} s of random faults (NEMESIS_SEED=${SEED} replays them)`,
@@ -83,6 +102,7 @@ describe('the nemesis', () => {
       const writers = [new LedgerWriter(cluster.url()), new LedgerWriter(cluster.url())];
       for (const writer of writers) writer.start();
 
+      const watch = new ClientWriteWatch(cluster.url());
       const random = new SeededRandom(SEED);
       const done: Record<string, number> = {};
       const end = performance.now() + SECONDS * 1_000;
@@ -91,6 +111,7 @@ describe('the nemesis', () => {
         const name = random.pick(Object.keys(FAULTS));
         done[name] = (done[name] ?? 0) + 1;
         await FAULTS[name]?.({ cluster, proxy, subject, random });
+        await watch.look();
       }
       proxy.heal();
       await Promise.all(writers.map((writer) => writer.stop()));
@@ -107,6 +128,7 @@ describe('the nemesis', () => {
       );
       // Order, no duplicate, and no loss without a gap.
       expect(reader.violations).toEqual([]);
+      expect(watch.stuck).toEqual([]);
       // One listening backend, as soon as the server has noticed the dead ones.
       const backends = await eventually(
         () => listeningBackends({ url: cluster.url() }),
