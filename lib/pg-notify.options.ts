@@ -22,7 +22,8 @@ export interface PgNotifyStartupOptions {
    */
   readonly mode?: PgNotifyStartupMode;
   /**
-   * How long bootstrap may wait for the connection and for the first LISTENs together, in milliseconds.
+   * How long bootstrap may wait for the connection, the first LISTENs and the first delivery check together, in
+   * milliseconds. When the check is not over then, and nothing that it sent is missing, the application starts.
    *
    * @default 30_000
    */

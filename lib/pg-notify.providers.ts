@@ -76,7 +76,7 @@ function createListener(options: ResolvedPgNotifyOptions, logger: PgNotifyLogger
       ...deliveryCheck,
       openSender: (signal) => PgDeliverySender.open({ ...publisher, connectTimeout, signal }),
     },
-    statementTimeout: connectTimeout,
+    statementTimeout: Math.min(connectTimeout, heartbeat.timeout),
     logger,
     onError: (error) => logger.error(error),
   });

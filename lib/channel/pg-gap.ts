@@ -4,7 +4,7 @@
  * - `start`: this consumer begins to listen now; what was sent before is not known to it.
  * - `reconnect`: the listening connection was lost and is back.
  * - `relisten`: the server had stopped to listen to the channel on a live connection, and listens again.
- * - `undelivered`: the delivery check had failed, and notifications arrive again.
+ * - `undelivered`: the delivery check had failed, or one of its notifications was lost, and notifications arrive again.
  */
 export type PgGapReason = 'start' | 'reconnect' | 'relisten' | 'undelivered';
 
@@ -16,7 +16,10 @@ export type PgGapReason = 'start' | 'reconnect' | 'relisten' | 'undelivered';
 export interface PgGap {
   readonly channel: string;
   readonly reason: PgGapReason;
-  /** The last moment at which all was known to be well; absent when there was none before. */
+  /**
+   * For `reconnect` the last sign of life of the lost connection, for `relisten` and `undelivered` when all was last known
+   * to be well; absent when there was none before. Not a bound for a read of what changed: read the full state.
+   */
   readonly since?: Date;
   /** When the server acknowledged that it listens (again), or when notifications arrived again. */
   readonly until: Date;

@@ -69,7 +69,7 @@ export class ChannelReconciler {
     return [...this.acknowledged.keys()];
   }
 
-  /** Whether none of our statements is on its way. */
+  /** Whether none of our statements is on its way, and nobody has the turn for one. */
   get isQuiet(): boolean {
     return this.inFlight === undefined;
   }
@@ -95,7 +95,7 @@ export class ChannelReconciler {
   async whileQuiet<T>(work: (hurry: AbortSignal) => Promise<T>, { urgent = false } = {}): Promise<T> {
     if (this.inFlight) {
       if (urgent) this.hurry.abort();
-      await new Promise<void>((resolve) => this.turns.push(resolve));
+      await new Promise<void>((resolve) => (urgent ? this.turns.unshift(resolve) : this.turns.push(resolve)));
     }
     this.inFlight = new Set();
     this.hurry = new AbortController();

@@ -50,7 +50,8 @@ interface Patience {
 /**
  * Proves that notifications arrive: sends one from a second connection and waits for it on the first, while none of our
  * statements is on its way there. On one connection, or while it is busy, a transaction pooler answers as if all were
- * well. A notification that another backend sent, and that arrives meanwhile, is as good a proof.
+ * well. A notification that another backend sent, and that arrives while nothing at all is asked, is as good a proof, and
+ * puts the next check off.
  */
 export class DeliveryCheck {
   /** The channel of the checks of this registration; nobody else listens to it. */
@@ -59,7 +60,9 @@ export class DeliveryCheck {
   private provenAt = -Infinity;
   private verifiedAt: Date | undefined;
   private failed = false;
-  private expected: { readonly raw: string; readonly arrive: () => void } | undefined;
+  private expected: { readonly raw: string; readonly arrive: () => void; isCommitted: boolean } | undefined;
+  /** What was committed and waited for in vain. When a later one arrives first, these are lost: PostgreSQL keeps the order. */
+  private readonly missing = new Set<string>();
 
   constructor(private readonly options: DeliveryCheckOptions) {}
 
@@ -72,6 +75,16 @@ export class DeliveryCheck {
     return this.failed;
   }
 
+  /** Whether something that was sent to it is missing: it was waited for, and has not arrived since. */
+  get hasMissed(): boolean {
+    return this.failed || this.missing.size > 0;
+  }
+
+  /** Whether something was sent that has not arrived, be it late or not yet. */
+  get hasUnanswered(): boolean {
+    return this.hasMissed || this.expected?.isCommitted === true;
+  }
+
   /** When a notification last arrived as it should; undefined before the first. */
   get lastVerifiedAt(): Date | undefined {
     return this.verifiedAt;
@@ -82,6 +95,7 @@ export class DeliveryCheck {
     const { clock, interval } = this.options;
     this.current = { verdict: 'unknown', at: new Date() }; // Of this session nothing is known yet.
     this.failed = false;
+    this.missing.clear();
     while (!signal.aborted) {
       await this.check(end, signal);
       do {
@@ -95,21 +109,23 @@ export class DeliveryCheck {
   /** Sees every notification of the session, before it is delivered. */
   observe({ channel, raw, processId }: RawPgNotification, { session, reconciler }: ListeningEnd): void {
     if (channel === this.channel) {
+      this.missing.delete(raw); // Late, not lost.
       if (this.expected?.raw !== raw) return;
       this.expected.arrive();
       this.prove();
-    } else if (processId !== session.facts.backendPid && reconciler.isQuiet) {
+    } else if (processId !== session.facts.backendPid && reconciler.isQuiet && (this.failed || !this.hasMissed)) {
       this.prove();
     }
   }
 
   private prove(): void {
     const at = new Date();
-    if (this.current.verdict === 'verified') this.current = { verdict: 'verified', at };
+    if (this.current.verdict === 'verified' && !this.hasMissed) this.current = { verdict: 'verified', at };
     else this.decide({ verdict: 'verified', at });
     this.provenAt = this.options.clock.now();
     this.verifiedAt = at;
     this.failed = false;
+    this.missing.clear();
   }
 
   private async check(end: ListeningEnd, signal: AbortSignal): Promise<void> {
@@ -120,6 +136,7 @@ export class DeliveryCheck {
       const attempt = await this.attempt(end, patience, signal);
       if (signal.aborted || 'arrived' in attempt) return;
       if ('unknown' in attempt) {
+        if (this.failed) return; // A second connection that fails as well mends nothing.
         return this.decide({ verdict: 'unknown', at: new Date(), ...explainUnknown(attempt.unknown) });
       }
       if ('interrupted' in attempt) continue; // With the patience that is left: it must come to an end.
@@ -153,7 +170,7 @@ export class DeliveryCheck {
     const raw = randomUUID();
     let hasArrived = false;
     const arrival = new Promise<void>((resolve) => {
-      this.expected = { raw, arrive: () => ((hasArrived = true), resolve()) };
+      this.expected = { raw, arrive: () => ((hasArrived = true), resolve()), isCommitted: false };
     });
     const over = new AbortController();
     let phase: keyof Patience = 'commit';
@@ -164,10 +181,12 @@ export class DeliveryCheck {
       const sent = sender.notify(this.channel, raw);
       const facts = await withDeadline(sent, { timeout: Math.max(0, patience.commit), expired, signal });
       [phase, begun] = ['arrival', clock.now()];
+      if (this.expected) this.expected.isCommitted = true;
       const wait = clock.sleep(patience.arrival, AbortSignal.any([signal, over.signal])).catch(() => undefined);
       await Promise.race([arrival, wait]);
       if (!hasArrived) await readArrived();
       if (hasArrived) return { arrived: true };
+      this.missing.add(raw);
       if (signal.aborted && clock.now() - begun < patience.arrival) return { interrupted: true };
       const { endpoint, announcedPid } = sender;
       return { missed: { endpoint, announcedPid, facts } };

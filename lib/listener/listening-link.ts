@@ -67,7 +67,7 @@ export class ListeningLink {
   /** The last moment at which notifications are known to have arrived, or could have. */
   private get lastWell(): Date | undefined {
     const { session, check, clock } = this.options;
-    if (check?.hasFailed) return check.lastVerifiedAt;
+    if (check?.hasMissed) return check.lastVerifiedAt;
     return new Date(Date.now() - (clock.now() - session.lastHeard));
   }
 

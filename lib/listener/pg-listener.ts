@@ -83,6 +83,7 @@ export class PgListener {
     }
     this.firstVerdict = new Promise((resolve, reject) => {
       this.settleFirstVerdict = resolve;
+      if (!deliveryCheck) resolve();
       this.stopping.signal.addEventListener('abort', () => reject(closedError()), { once: true });
     });
     this.firstVerdict.catch(() => undefined); // Nobody waits for it, unless the application is starting.
@@ -100,8 +101,7 @@ export class PgListener {
       this.running = this.run();
     }
     try {
-      await this.startup.wait(this.ready());
-      if (this.check) await this.startup.wait(this.firstVerdict);
+      await this.startup.wait(this.ready(), this.firstVerdict, () => this.isDoubtful);
     } catch (error) {
       await this.stop();
       throw error;
@@ -157,7 +157,7 @@ export class PgListener {
     const { liveLink } = this;
     if (!liveLink) throw new PgNotifyError('connection', 'There is no listening connection to ask on.');
     const { session, reconciler } = liveLink;
-    return reconciler.whileQuiet(() => askQueueUsage(session, this.options.statementTimeout));
+    return reconciler.whileQuiet(() => askQueueUsage(session, this.options.statementTimeout), { urgent: true });
   }
 
   get isStopping(): boolean {
@@ -171,6 +171,12 @@ export class PgListener {
   /** The status now, and whenever the state, the failures, the verdict or the acknowledged channels change. */
   get status$(): Observable<PgNotifyStatus> {
     return this.reporter.changes;
+  }
+
+  /** Whether the start must not go on without a verdict: something was sent, and has not arrived. */
+  private get isDoubtful(): boolean {
+    const { deliveryCheck } = this.options;
+    return deliveryCheck !== false && deliveryCheck.onStartFailure === 'fail' && this.check?.hasUnanswered === true;
   }
 
   private get facts(): ListenerFacts {
@@ -274,10 +280,8 @@ export class PgListener {
   private judged(now: PgDeliveryVerdict, before: PgDeliveryVerdict): void {
     const { deliveryCheck, logger } = this.options;
     if (now.verdict === 'verified') {
-      if (this.check?.hasFailed) {
-        logger.log('Notifications arrive again.');
-        this.link?.announceUndelivered(this.check.lastVerifiedAt);
-      }
+      if (before.message !== undefined) logger.log('Notifications arrive again.');
+      if (this.check?.hasMissed) this.link?.announceUndelivered(this.check.lastVerifiedAt);
       if (this.link && !this.link.isDirect) this.link.applySettings();
     } else if (now.message !== undefined && now.cause !== before.cause) {
       const error = new PgNotifyError('configuration', now.message, { permanent: true });

@@ -15,7 +15,7 @@ const QUEUE_USAGE = `SELECT pg_catalog.pg_notification_queue_usage() AS usage,
   (SELECT pid FROM pg_catalog.pg_stat_activity
     WHERE pid <> pg_catalog.pg_backend_pid() AND backend_type = 'client backend'
       AND (xact_start IS NOT NULL OR wait_event = 'ClientWrite')
-    ORDER BY wait_event = 'ClientWrite' DESC, xact_start LIMIT 1) AS pid`;
+    ORDER BY wait_event IS NOT DISTINCT FROM 'ClientWrite' DESC, xact_start LIMIT 1) AS pid`;
 
 /** Above this, who holds the queue back is worth knowing. */
 const WORRYING_USAGE = 0.1;

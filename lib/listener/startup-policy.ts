@@ -28,17 +28,18 @@ export class StartupPolicy {
   failed(error: PgNotifyError): boolean {
     this.lastFailure = error;
     const { mode } = this.options;
-    const final = mode === 'fail' || (mode === 'wait' && error.permanent === true);
+    const final = this.waits > 0 && (mode === 'fail' || (mode === 'wait' && error.permanent === true));
     if (final) this.reject(error);
-    return final && this.waits > 0;
+    return final;
   }
 
   /**
-   * Waits for `listening`, as long as the policy allows.
+   * Waits for `listening`, and then for `verified`, as long as the policy allows.
    *
+   * @param isDoubtful Whether a time-out of `verified` ends the start; without a reason to doubt it goes on.
    * @throws PgNotifyError that says why the application cannot start, and what to do.
    */
-  async wait(listening: Promise<void>): Promise<void> {
+  async wait(listening: Promise<void>, verified: Promise<void>, isDoubtful: () => boolean): Promise<void> {
     if (this.options.mode === 'background') {
       listening.catch(() => undefined); // Rejects when the application is closed first.
       return;
@@ -46,16 +47,34 @@ export class StartupPolicy {
     const begun = this.clock.now();
     this.waits += 1;
     const over = new AbortController();
-    const expired = this.clock
-      .sleep(Math.max(0, this.remaining), over.signal)
-      .then(() => Promise.reject(this.timedOut()));
+    let isListening = false;
+    const all = async (): Promise<void> => {
+      await listening;
+      isListening = true;
+      await verified;
+    };
+    const expired = async (): Promise<void> => {
+      await this.clock.sleep(Math.max(0, this.remaining), over.signal);
+      if (!isListening) throw this.timedOut();
+      if (isDoubtful()) throw this.unverified();
+    };
     try {
-      await Promise.race([listening, this.verdict, expired]);
+      await Promise.race([all(), this.verdict, expired()]);
     } finally {
       over.abort();
       this.waits -= 1;
       this.remaining -= this.clock.now() - begun;
     }
+  }
+
+  private unverified(): PgNotifyError {
+    const { timeout } = this.options;
+    return new PgNotifyError(
+      'connection',
+      `Listening, but no notification has arrived within the startup timeout of ${timeout} ms, and the delivery check was not over: ` +
+        `is there a pooler in transaction mode? Raise startup.timeout to be told the cause, or set ` +
+        `deliveryCheck.onStartFailure to 'warn' to boot all the same.`,
+    );
   }
 
   private timedOut(): PgNotifyError {

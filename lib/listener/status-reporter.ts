@@ -12,6 +12,9 @@ export interface ListenerLogger {
 /** The part of the status that the listener reads where it is. */
 export type ListenerFacts = Omit<PgNotifyStatus, 'state' | 'since' | 'attempts' | 'lastFailure'>;
 
+/** Causes may be without number, where their texts differ at each attempt. */
+const MAX_CAUSES = 10;
+
 /** Tells how a listener is doing: as a status to whoever asks, and in one line of the log for each change. */
 export class StatusReporter {
   private readonly status: BehaviorSubject<PgNotifyStatus>;
@@ -19,8 +22,8 @@ export class StatusReporter {
   private since = new Date();
   private attempts = 0;
   private lastFailure: PgNotifyFailure | undefined;
-  /** What the last warning told of: the next one is for another cause. */
-  private loggedCause: string | undefined;
+  /** What the log has told of since it last listened: each cause is told once, also where several take turns. */
+  private readonly loggedCauses = new Set<string>();
 
   constructor(
     private readonly logger: ListenerLogger,
@@ -54,6 +57,7 @@ export class StatusReporter {
       const again = this.state === 'reconnecting' ? ' again' : '';
       this.logger.log(`Listening${again} on ${endpoint} (backend ${facts.backendPid}).`);
       this.attempts = 0;
+      this.loggedCauses.clear();
       this.enter('listening');
       return;
     }
@@ -67,8 +71,8 @@ export class StatusReporter {
     const { kind, message, sqlState, endpoint } = error;
     this.lastFailure = { kind, message, at: new Date(), ...(sqlState && { sqlState }), ...(endpoint && { endpoint }) };
     const cause = sqlState ?? message;
-    const isNews = cause !== this.loggedCause;
-    this.loggedCause = cause;
+    const isNews = !this.loggedCauses.has(cause) && this.loggedCauses.size < MAX_CAUSES;
+    if (isNews) this.loggedCauses.add(cause);
     if (this.state === 'listening') {
       this.logger.warn(`Not listening any more: ${message} Reconnecting; what is missed is announced as a gap.`);
       this.enter('reconnecting');

@@ -20,6 +20,9 @@ interface Message {
   readonly reject: (error: PgNotifyError) => void;
 }
 
+/** SQLSTATE of what a standby cannot do: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const READ_ONLY = '25006';
+
 export const NOTIFY = `SELECT pg_catalog.pg_notify($1, $2),
   pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
 
@@ -72,7 +75,7 @@ export class PgPublisher {
     if (!this.closed) this.idleTimer = setTimeout(() => this.dropSession(), this.options.idleTimeout ?? 10_000);
   }
 
-  private async send(message: Message): Promise<void> {
+  private async send(message: Message, isRepeat = false): Promise<void> {
     const { channel, raw, resolve, reject } = message;
     let session: PublishingSession;
     try {
@@ -84,17 +87,19 @@ export class PgPublisher {
     }
     try {
       const [row] = await session.query({ text: NOTIFY, values: [channel, raw], timeout: this.options.timeout });
-      if (row?.['read_only'] !== true || session.facts.readOnly) return resolve();
+      if (row?.['read_only'] !== true || session.facts.readOnly || isRepeat) return resolve();
     } catch (error) {
       // A server that refuses a statement keeps the session; without an answer nobody knows.
       reject(publishError(channel, error, session.isLost ? 'unknown' : 'not-sent'));
       if (session.isLost) this.rejectWaiting(error);
+      // A standby refuses all: by the next call the settings may lead to the primary.
+      if (error instanceof PgNotifyError && error.sqlState === READ_ONLY) session.destroy(error);
       return;
     }
     // A primary that was demoted by making it read-only still takes NOTIFY, and its listeners have left: once more,
     // on a session to wherever the settings lead now.
     session.destroy(new PgNotifyError('connection', 'The server has become read-only.'));
-    await this.send(message);
+    await this.send(message, true);
   }
 
   private async openSession(): Promise<PublishingSession> {

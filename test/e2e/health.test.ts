@@ -6,6 +6,7 @@ import { filter, firstValueFrom } from 'rxjs';
 import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
 import { createApp, createAppOf } from '../support/app.js';
 import { createTestCluster } from '../support/postgres.js';
+import { eventually } from '../support/recorder.js';
 
 describe('PgNotifyHealthIndicator', () => {
   let cluster: PostgresCluster;
@@ -88,6 +89,14 @@ describe('PgNotifyHealthIndicator', () => {
     const { rows } = await blocker.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     const fill = `SELECT pg_notify('anything', repeat('x', 7000) || i) FROM generate_series(1, 40) AS i`;
     await writer.query(fill);
+    // Whoever computes (its wait_event is null) has nothing to do with it.
+    const busy = await connect();
+    const { rows: computing } = await busy.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const computed = busy.query('SELECT count(*) FROM generate_series(1, 1000000000000)').catch(() => undefined);
+    await eventually(
+      () => writer.query(`SELECT FROM pg_stat_activity WHERE state = 'active' AND pid = $1`, [computing[0]?.pid]),
+      ({ rowCount }) => rowCount === 1,
+    );
     const { pg_notify: down } = await health.isHealthy();
     expect(down.queueUsage).toBeGreaterThan(0.5);
     expect(down).toMatchObject({
@@ -99,6 +108,8 @@ describe('PgNotifyHealthIndicator', () => {
     });
     expect((await health.isHealthy('pg_notify', { maxQueueUsage: 1 })).pg_notify.status).toBe('up');
     await blocker.query('ROLLBACK');
+    await writer.query('SELECT pg_cancel_backend($1)', [computing[0]?.pid]);
+    await computed;
     await app.close();
   });
 

@@ -236,13 +236,16 @@ describe('a delivery that fails later', () => {
     expect(gapsIn(events.items)).toEqual(['numbers start', 'letters start', 'numbers reconnect', 'letters reconnect']);
   });
 
-  it('announces the gap also when nothing was known in between', async () => {
+  it('stays failing while the second connection fails as well, and announces the gap after that', async () => {
     const reachable = { current: true };
-    const { connection } = countedConnection(() => {
+    const counted = countedConnection(() => {
       if (!reachable.current) throw new Error('no settings now');
       return database.config;
     });
-    const subject = await create({ publisher: { connection }, deliveryCheck: { timeout: 100, interval: 50 } });
+    const subject = await create({
+      publisher: { connection: counted.connection },
+      deliveryCheck: { timeout: 100, interval: 50 },
+    });
     const { app, service, events } = subject;
     await app.init();
     await service.ready();
@@ -251,7 +254,12 @@ describe('a delivery that fails later', () => {
     const silentSince = new Date();
     await failing;
     reachable.current = false;
-    await untilVerdict(subject, 'unknown');
+    const { count } = counted;
+    await eventually(
+      () => counted.count,
+      (now) => now >= count + 2,
+    );
+    expect(service.status.delivery?.verdict).toBe('failing');
     await listenAgain(subject);
     reachable.current = true;
     await untilVerdict(subject, 'verified');

@@ -69,6 +69,40 @@ describe('a connection that is open on one side only', () => {
     expectNoSecret(subject, database.url);
   });
 
+  it('does not stop a start, when it is the way of the second connection', async () => {
+    proxy.blackhole();
+    const subject = await createFaultApp({
+      connection: database.url,
+      publisher: { connection: proxy.url(database.url) },
+      startup: { timeout: 1_000 },
+    });
+    await subject.app.init();
+    expect(subject.service.status).toMatchObject({ state: 'listening', delivery: { verdict: 'unknown' } });
+    await subject.app.close();
+  });
+
+  it.each(['a LISTEN', 'a question of the application'])(
+    'is noticed in time while %s waits for its answer',
+    async (what) => {
+      const subject = await createFaultApp({
+        connection: proxy.url(database.url),
+        publisher: { connection: database.url },
+        heartbeat: HEARTBEAT,
+      });
+      await subject.app.init();
+      await expectDelivery(subject, 'before');
+      const lost = untilLost(subject);
+      const broken = Date.now();
+      proxy.blackhole();
+      if (what === 'a LISTEN') subject.service.listen('late').subscribe();
+      else subject.service.queueUsage().catch(() => undefined); // Fails with the session.
+      const { since: noticed } = await lost;
+      proxy.heal();
+      expect(noticed.getTime() - broken).toBeLessThanOrEqual(HEARTBEAT.interval + HEARTBEAT.timeout + 500);
+      await subject.app.close();
+    },
+  );
+
   it('is noticed in time while a delivery check is under way', async () => {
     // The check's own connection does not go through the proxy, and holds the turn to ask for up to its timeout.
     const subject = await createFaultApp({

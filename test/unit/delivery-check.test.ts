@@ -25,13 +25,17 @@ function setUp({ backendPid = 7, sender = SERVER }: { backendPid?: number; sende
   });
   const end = { session, reconciler };
   const verdicts: PgDeliveryVerdict[] = [];
+  const missedAtVerdict: { missed: boolean; since: Date | undefined }[] = [];
   const sent: { channel: string; payload: string }[] = [];
   const state = { opened: 0, delivers: true, fails: undefined as Error | undefined };
   const check: DeliveryCheck = new DeliveryCheck({
     interval: 60_000,
     timeout: 3_000,
     clock,
-    onVerdict: (verdict) => verdicts.push(verdict),
+    onVerdict: (verdict) => {
+      verdicts.push(verdict);
+      missedAtVerdict.push({ missed: check.hasMissed, since: check.lastVerifiedAt });
+    },
     openSender: () => {
       state.opened += 1;
       if (state.fails) return Promise.reject(state.fails);
@@ -54,7 +58,7 @@ function setUp({ backendPid = 7, sender = SERVER }: { backendPid?: number; sende
     ended.abort();
     await running;
   };
-  return { check, clock, session, reconciler, verdicts, sent, state, stop };
+  return { check, clock, session, reconciler, verdicts, missedAtVerdict, sent, state, stop };
 }
 
 /** Lets the check go on until it waits for time to pass. */
@@ -145,6 +149,61 @@ describe('the delivery check', () => {
       (verdict) => verdict === 'failing',
     );
     expect(sent).toHaveLength(waits.length);
+    await stop();
+  });
+
+  it('has missed something when a later one arrives and an earlier one never did', async () => {
+    const { check, clock, sent, state, verdicts, missedAtVerdict, stop } = setUp();
+    await pause(clock);
+    const { lastVerifiedAt } = check;
+    state.delivers = false;
+    clock.advance(60_000);
+    await eventually(
+      () => sent.length,
+      (count) => count === 2,
+    );
+    await pause(clock);
+    state.delivers = true;
+    expect(check.hasMissed).toBe(false);
+    clock.advance(3_000);
+    await eventually(
+      () => verdicts.length,
+      (count) => count === 2,
+    );
+    // What the verdict is told with: since when, and that it was missed. Nothing of it is left after that.
+    expect(missedAtVerdict).toEqual([
+      { missed: false, since: undefined },
+      { missed: true, since: lastVerifiedAt },
+    ]);
+    expect(check.hasMissed).toBe(false);
+    await stop();
+  });
+
+  it('stays failing while the second connection fails as well', async () => {
+    const { check, clock, sent, state, stop } = setUp();
+    state.delivers = false;
+    for (const misses of [1, 2, 3]) {
+      await eventually(
+        () => sent.length,
+        (count) => count === misses,
+      );
+      await pause(clock);
+      clock.advance(3_000);
+    }
+    await eventually(
+      () => check.verdict.verdict,
+      (verdict) => verdict === 'failing',
+    );
+    await pause(clock);
+    state.fails = new PgNotifyError('connection', 'too many connections');
+    const { opened } = state;
+    clock.advance(60_000);
+    await eventually(
+      () => state.opened,
+      (count) => count > opened,
+    );
+    await pause(clock);
+    expect(check.verdict.verdict).toBe('failing');
     await stop();
   });
 

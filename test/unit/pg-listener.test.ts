@@ -4,7 +4,9 @@ import { PgDelivery } from '../../lib/delivery/pg-delivery.js';
 import { PgListener } from '../../lib/listener/pg-listener.js';
 import type { PgListenerOptions } from '../../lib/listener/pg-listener.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
+import { readFacts } from '../../lib/session/session-facts.js';
 import { FakeClock, FakeServer } from '../support/fake-server.js';
+import { eventually } from '../support/recorder.js';
 
 const CHANNELS = ['a', 'b', 'c'];
 
@@ -282,6 +284,49 @@ describe('the startup policy', () => {
     expect(listener.currentStatus.state).toBe('listening');
     await listener.stop();
   });
+});
+
+it('announces what a check has shown to be lost, although the next one arrived', async () => {
+  const delivers = { current: true, sent: 0 };
+  const { server, clock, listener, delivery } = setUp({
+    heartbeat: { interval: 1_000_000, timeout: 5_000 },
+    deliveryCheck: {
+      interval: 60_000,
+      timeout: 3_000,
+      onStartFailure: 'warn',
+      openSender: () =>
+        Promise.resolve({
+          endpoint: 'sender:5432',
+          announcedPid: 8,
+          notify: (channel: string, payload: string) => {
+            delivers.sent += 1;
+            if (delivers.current) server.current?.notify(channel, payload, 8);
+            return Promise.resolve(readFacts({ backend_pid: 8 }));
+          },
+          close: () => Promise.resolve(),
+        }),
+    },
+  });
+  const seen: unknown[] = [];
+  delivery.attach('a', { notification: ({ payload }) => seen.push(payload), gap: ({ reason }) => seen.push(reason) });
+  await listener.start();
+  server.accept();
+  const until = async (holds: () => boolean): Promise<void> => {
+    await eventually(async () => (await replyAll(server), holds()), Boolean);
+  };
+  await until(() => listener.currentStatus.delivery?.verdict === 'verified');
+  delivers.current = false;
+  await until(() => clock.sleeping > 1);
+  clock.advance(60_000);
+  await until(() => delivers.sent === 2);
+  delivers.current = true;
+  await until(() => clock.sleeping > 1);
+  clock.advance(3_000);
+  await until(() => delivers.sent === 3);
+  server.current?.notify('a', 'after');
+  expect(seen).toEqual(['start', 'undelivered', 'after']);
+  expect(listener.currentStatus.delivery?.verdict).toBe('verified');
+  await listener.stop();
 });
 
 /** Answers what is asked, and what is asked then. */

@@ -28,7 +28,9 @@ function setUp(idleTimeout?: number) {
         session.isClosed = true;
         return Promise.resolve();
       },
-      destroy: () => undefined,
+      destroy: () => {
+        session.isLost = true;
+      },
     };
     sessions.push(session);
     return Promise.resolve(session);
@@ -47,6 +49,20 @@ const outcomeOf = (promise: Promise<void>): Promise<string> =>
   );
 
 describe('PgPublisher', () => {
+  it('leaves a standby as soon as it has refused: the settings may lead to the primary by now', async () => {
+    const { publisher, sent, sessions } = setUp();
+    const refused = outcomeOf(publisher.publish('c', '1'));
+    await sent.until(1);
+    sent.items[0]?.fail(new PgNotifyError('connection', 'read-only', { sqlState: '25006' }));
+    expect(await refused).toBe('not-sent');
+    const next = outcomeOf(publisher.publish('c', '2'));
+    await sent.until(2);
+    sent.items[1]?.succeed();
+    expect(await next).toBe('sent');
+    expect(sessions).toHaveLength(2);
+    await publisher.close(0);
+  });
+
   it('has one statement on its way at a time, in the order of the calls', async () => {
     const { publisher, sent } = setUp();
     const outcomes = Promise.all(['1', '2', '3'].map((raw) => publisher.publish('c', raw)));
