@@ -64,7 +64,15 @@ export class DeliveryCheck {
   /** What was committed and waited for in vain. When a later one arrives first, these are lost: PostgreSQL keeps the order. */
   private readonly missing = new Set<string>();
 
+  /** The end of the last second connection: nobody else waits for its server to notice. */
+  private goodbye: Promise<void> = Promise.resolve();
+
   constructor(private readonly options: DeliveryCheckOptions) {}
+
+  /** Resolves when no second connection is open; for after the end of the last run. */
+  closed(): Promise<void> {
+    return this.goodbye;
+  }
 
   get verdict(): PgDeliveryVerdict {
     return this.current;
@@ -153,6 +161,7 @@ export class DeliveryCheck {
   private async attempt({ reconciler }: ListeningEnd, patience: Patience, signal: AbortSignal): Promise<Attempt> {
     let sender: DeliverySender | undefined;
     try {
+      await this.goodbye;
       sender = await this.options.openSender(signal);
       const ready = sender;
       return await reconciler.whileQuiet((hurry) => this.send(ready, patience, AbortSignal.any([signal, hurry])));
@@ -160,7 +169,7 @@ export class DeliveryCheck {
       const known = error instanceof PgNotifyError ? error : new PgNotifyError('connection', messageOf(error));
       return { unknown: known };
     } finally {
-      await sender?.close();
+      if (sender) this.goodbye = sender.close();
     }
   }
 

@@ -66,6 +66,8 @@ export class PgListener {
   private readonly readiness = new Readiness((channels) => this.isReady(channels));
   private readonly firstVerdict: Promise<void>;
   private settleFirstVerdict: () => void = () => undefined;
+  /** Told once, not at each session. */
+  private readonly refusedChannels = new Set<string>();
   /** Once a session could write, a server that cannot is not the primary any more. */
   private hasBeenWritable = false;
   private link: ListeningLink | undefined;
@@ -273,6 +275,8 @@ export class PgListener {
 
   /** Tells which channel it is: its consumers get nothing, and all others are served. */
   private refused(channel: string, error: unknown): void {
+    if (this.refusedChannels.has(channel)) return;
+    this.refusedChannels.add(channel);
     const message = `The server refuses to LISTEN to the channel ${JSON.stringify(channel)}: ${messageOf(error)}`;
     this.options.onError(new PgNotifyError('channel', message, { channel }));
   }
@@ -302,6 +306,7 @@ export class PgListener {
     this.registry.complete();
     await this.link?.session.close();
     await this.running;
+    await this.check?.closed();
     this.reporter.closed();
   }
 

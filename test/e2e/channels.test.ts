@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { definePgChannel, PgNotifyError } from 'nest-pg-notify';
 import type { PgGap, PgNotification, PgNotifyService } from 'nest-pg-notify';
+import { filter, firstValueFrom } from 'rxjs';
 import type { Subscription } from 'rxjs';
 import { PgListener } from '../../lib/listener/pg-listener.js';
 import { channelsOnServer, createApp } from '../support/app.js';
@@ -192,6 +193,12 @@ describe('a database whose encoding lacks a character', () => {
     expect(outcomes).toEqual([undefined, 'not-sent', undefined]);
     expect(await received.until(2)).toEqual([1, 2]);
     expect(service.status).toMatchObject({ state: 'listening', channels: { wanted: 3, acknowledged: 2 } });
+    // The next session is refused the channel as well: that is told once.
+    const again = firstValueFrom(service.gaps('good').pipe(filter(({ reason }) => reason === 'reconnect')));
+    await admin.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
+    await again;
+    await service.ready();
+    expect(service.status.channels).toEqual({ wanted: 3, acknowledged: 2 });
     expect(logger.texts('error')).toEqual([
       expect.stringContaining('The server refuses to LISTEN to the channel "room:🐘"'),
     ]);

@@ -27,7 +27,7 @@ function setUp({ backendPid = 7, sender = SERVER }: { backendPid?: number; sende
   const verdicts: PgDeliveryVerdict[] = [];
   const missedAtVerdict: { missed: boolean; since: Date | undefined }[] = [];
   const sent: { channel: string; payload: string }[] = [];
-  const state = { opened: 0, delivers: true, fails: undefined as Error | undefined };
+  const state = { opened: 0, delivers: true, fails: undefined as Error | undefined, goodbye: Promise.resolve() };
   const check: DeliveryCheck = new DeliveryCheck({
     interval: 60_000,
     timeout: 3_000,
@@ -48,7 +48,7 @@ function setUp({ backendPid = 7, sender = SERVER }: { backendPid?: number; sende
           if (state.delivers) session.notify(channel, payload, 8);
           return Promise.resolve(readFacts({ ...sender, backend_pid: 8 }));
         },
-        close: () => Promise.resolve(),
+        close: () => state.goodbye,
       });
     },
   });
@@ -269,6 +269,20 @@ describe('the delivery check', () => {
     );
     expect(check.verdict).toMatchObject({ cause, message: expect.stringContaining(message) });
     await stop();
+  });
+
+  it('ends with its session at once, although the second connection takes its time to say goodbye', async () => {
+    const { check, clock, state, stop } = setUp();
+    let closed = (): void => undefined;
+    state.goodbye = new Promise((resolve) => (closed = resolve));
+    state.delivers = false;
+    await pause(clock);
+    await stop(); // Resolves without it.
+    let isClosed = false;
+    const all = check.closed().then(() => (isClosed = true));
+    expect(isClosed).toBe(false);
+    closed();
+    await all;
   });
 
   it('ends with its session, wherever it is', async () => {
