@@ -181,7 +181,7 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
       maxDelay: checkMilliseconds('reconnect.maxDelay', reconnect.maxDelay ?? 30_000, 1),
       stableAfter: checkMilliseconds('reconnect.stableAfter', reconnect.stableAfter ?? 10_000),
     },
-    connectTimeout: checkMilliseconds('connectTimeout', options.connectTimeout ?? 10_000),
+    connectTimeout: checkMilliseconds('connectTimeout', options.connectTimeout ?? 10_000, 1),
     heartbeat: {
       interval: checkMilliseconds('heartbeat.interval', heartbeat.interval ?? 10_000, 1),
       timeout: checkMilliseconds('heartbeat.timeout', heartbeat.timeout ?? 5_000, 1),
@@ -197,7 +197,7 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
     publisher: {
       connection:
         publisher.connection === undefined ? connection : settingsOf('publisher.connection', publisher.connection),
-      timeout: checkMilliseconds('publisher.timeout', publisher.timeout ?? 10_000),
+      timeout: checkMilliseconds('publisher.timeout', publisher.timeout ?? 10_000, 1),
     },
     shutdownTimeout: checkMilliseconds('shutdownTimeout', options.shutdownTimeout ?? 10_000),
   };
@@ -224,12 +224,21 @@ function settingsOf(option: string, connection: PgNotifyConnection): ConnectionS
 function clientConfig(option: string, given: string | ClientConfig): ClientConfig {
   const empty = 'is empty or undefined. Is the environment variable that it comes from set?';
   if (given === undefined || given === '') throw invalid(option, empty);
-  if (typeof given === 'string') return { connectionString: given };
+  if (typeof given === 'string') return { connectionString: checkConnectionString(option, given) };
   if (typeof given !== 'object' || given === null) {
     throw invalid(option, 'must be a connection string, the settings of a pg.Client, or a function that returns them');
   }
-  if ('connectionString' in given && !given.connectionString) throw invalid(`${option}.connectionString`, empty);
+  if ('connectionString' in given) {
+    if (!given.connectionString) throw invalid(`${option}.connectionString`, empty);
+    checkConnectionString(`${option}.connectionString`, given.connectionString);
+  }
   return given;
+}
+
+/** `pg` takes URLs and folders of sockets; anything else it would take for the name of a host called "base". */
+function checkConnectionString(option: string, text: string): string {
+  if (/^([a-z][a-z0-9+.-]*:\/\/|socket:|\/)/i.test(text)) return text;
+  throw invalid(option, 'must be a URL (postgres://user:password@host:5432/database) or the folder of a Unix socket');
 }
 
 /** Node's timers count in 32 bits: a longer delay would fire at once. */

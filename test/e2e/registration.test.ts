@@ -298,6 +298,22 @@ describe('a mistake in the wiring fails the bootstrap and says what to write:', 
     [{ connection: {}, publisher: { connection: '' } }, 'The option publisher.connection of PgNotifyModule is empty'],
     [{ connection: () => ({ connectionString: '' }) }, 'connection.connectionString of PgNotifyModule is empty'],
     [
+      { connection: 'host=db.example password=secret' },
+      'The option connection of PgNotifyModule must be a URL (postgres://user:password@host:5432/database) or the folder of a Unix socket.',
+    ],
+    [
+      { connection: () => ({ connectionString: 'db.example:5432' }) },
+      'The option connection.connectionString of PgNotifyModule must be a URL',
+    ],
+    [
+      { connection: {}, connectTimeout: 0 },
+      'connectTimeout of PgNotifyModule must be a number of milliseconds from 1 to',
+    ],
+    [
+      { connection: {}, publisher: { timeout: 0 } },
+      'publisher.timeout of PgNotifyModule must be a number of milliseconds from 1 to',
+    ],
+    [
       { connection: {}, connectTimeout: -1 },
       'The option connectTimeout of PgNotifyModule must be a number of milliseconds',
     ],
