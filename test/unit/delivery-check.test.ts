@@ -68,6 +68,22 @@ const pause = (clock: FakeClock): Promise<number> =>
     (count) => count > 0,
   );
 
+/** Lets three in a row be missed. */
+async function untilFailing({ check, clock, sent }: Pick<ReturnType<typeof setUp>, 'check' | 'clock' | 'sent'>) {
+  for (const misses of [1, 2, 3]) {
+    await eventually(
+      () => sent.length,
+      (count) => count === misses,
+    );
+    await pause(clock);
+    clock.advance(3_000);
+  }
+  await eventually(
+    () => check.verdict.verdict,
+    (verdict) => verdict === 'failing',
+  );
+}
+
 describe('the delivery check', () => {
   it('is verified by a notification that comes back, and asks again when nothing proved it for a while', async () => {
     const { check, clock, sent, state, stop } = setUp();
@@ -182,18 +198,7 @@ describe('the delivery check', () => {
   it('stays failing while the second connection fails as well', async () => {
     const { check, clock, sent, state, stop } = setUp();
     state.delivers = false;
-    for (const misses of [1, 2, 3]) {
-      await eventually(
-        () => sent.length,
-        (count) => count === misses,
-      );
-      await pause(clock);
-      clock.advance(3_000);
-    }
-    await eventually(
-      () => check.verdict.verdict,
-      (verdict) => verdict === 'failing',
-    );
+    await untilFailing({ check, clock, sent });
     await pause(clock);
     state.fails = new PgNotifyError('connection', 'too many connections');
     const { opened } = state;
@@ -239,18 +244,7 @@ describe('the delivery check', () => {
   ] as const)('names the cause: %j', async (situation, cause, message) => {
     const { check, clock, sent, state, stop } = setUp(situation);
     state.delivers = false;
-    for (const misses of [1, 2, 3]) {
-      await eventually(
-        () => sent.length,
-        (count) => count === misses,
-      );
-      await pause(clock);
-      clock.advance(3_000);
-    }
-    await eventually(
-      () => check.verdict.verdict,
-      (verdict) => verdict === 'failing',
-    );
+    await untilFailing({ check, clock, sent });
     expect(check.verdict).toMatchObject({ cause, message: expect.stringMatching(message) });
     await stop();
   });
