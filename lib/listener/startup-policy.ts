@@ -14,6 +14,8 @@ export class StartupPolicy {
   /** How many waits are under way: none before the start, and none after it. */
   private waits = 0;
   private lastFailure: PgNotifyError | undefined;
+  /** The time was over while only the verdict on delivery was missing: it is not waited for again. */
+  private goesOnUnverified = false;
 
   constructor(
     private readonly options: Required<PgNotifyStartupOptions>,
@@ -47,23 +49,25 @@ export class StartupPolicy {
     const begun = this.clock.now();
     this.waits += 1;
     const over = new AbortController();
-    let isListening = false;
+    let listeningAt: number | undefined;
     const all = async (): Promise<void> => {
       await listening;
-      isListening = true;
-      await verified;
+      listeningAt = this.clock.now();
+      if (!this.goesOnUnverified) await verified;
     };
     const expired = async (): Promise<void> => {
       await this.clock.sleep(Math.max(0, this.remaining), over.signal);
-      if (!isListening) throw this.timedOut();
+      if (listeningAt === undefined) throw this.timedOut();
       if (isDoubtful()) throw this.unverified();
+      this.goesOnUnverified = true;
     };
     try {
       await Promise.race([all(), this.verdict, expired()]);
     } finally {
       over.abort();
       this.waits -= 1;
-      this.remaining -= this.clock.now() - begun;
+      // What a check has used up in vain must not be missing for the LISTENs that follow.
+      this.remaining -= (this.goesOnUnverified ? (listeningAt ?? this.clock.now()) : this.clock.now()) - begun;
     }
   }
 

@@ -21,6 +21,21 @@ describe('the startup time-out', () => {
     expect(await afterTimeout(done, false)).toBeUndefined();
   });
 
+  it('leaves the LISTENs that follow the time that a check has used up in vain, and does not wait for it again', async () => {
+    const clock = new FakeClock();
+    const policy = new StartupPolicy({ mode: 'wait', timeout: 5_000 }, clock);
+    const first = policy.wait(done, never, () => false);
+    await done;
+    clock.advance(5_000);
+    await first;
+    let acknowledged = (): void => undefined;
+    const listens = new Promise<void>((resolve) => (acknowledged = resolve));
+    const second = policy.wait(listens, never, () => true);
+    clock.advance(1_000);
+    acknowledged();
+    await expect(second).resolves.toBeUndefined();
+  });
+
   it('says that the delivery check was not over, where that is what it waited for', async () => {
     expect(await afterTimeout(done, true)).toMatchObject({
       message: expect.stringMatching(
