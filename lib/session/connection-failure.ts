@@ -21,6 +21,13 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ...PERMANENT_STATES,
   ECONNREFUSED: 'Is PostgreSQL running there?',
   ENOTFOUND: 'Check the host name of the connection.',
+  EAI_AGAIN: 'The name service does not answer.',
+  ETIMEDOUT: 'Is the address right, and does a firewall let this application through?',
+  EHOSTUNREACH: 'Is the address right, and is there a route to it?',
+  ENETUNREACH: 'Is the address right, and is there a route to it?',
+  ECONNRESET: 'PostgreSQL, or a proxy or firewall in between, ended the connection: its log may say why.',
+  EPIPE: 'PostgreSQL, or a proxy or firewall in between, ended the connection: its log may say why.',
+  '57P03': 'The server is starting up, shutting down or recovering.',
   '25006': 'This server is a standby, where neither LISTEN nor NOTIFY works: connect to the primary.',
   '58P01':
     'Old releases of PostgreSQL fail so after a wraparound of the notification queue: update to the newest minor version.',

@@ -26,6 +26,13 @@ describe('a failure of a connection', () => {
     },
   );
 
+  it.each(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN', '57P03'])(
+    'with the code %s says what it may be',
+    (code) => {
+      expect(failure({ code }).message).toMatch(/^db:5432: it failed.*\. [A-Z].*[.?]$/);
+    },
+  );
+
   it('tells of the last address that was tried, where a name has several', () => {
     const refused = Object.assign(new Error('connect ECONNREFUSED ::1:5432'), { code: 'ECONNREFUSED' });
     const error = new AggregateError([refused, new Error('connect ECONNREFUSED 127.0.0.1:5432')], '');
