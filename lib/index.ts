@@ -3,13 +3,29 @@ export type { PgChannel, PgChannelOptions } from './channel/pg-channel.js';
 export type { PgGap, PgGapReason } from './channel/pg-gap.js';
 export type { PgNotification, RawPgNotification } from './channel/pg-notification.js';
 export type { PgPayloadCodec } from './channel/payload-codec.js';
+export type { PgHandlerStats } from './delivery/handler-pool.js';
+export type { PgLiveQueryOptions } from './delivery/live-query.js';
+export { OnPgGap } from './handlers/on-pg-gap.decorator.js';
+export type { PgGapHandlerDecorator } from './handlers/on-pg-gap.decorator.js';
 export { OnPgNotify } from './handlers/on-pg-notify.decorator.js';
-export type { OnPgNotifyOptions, PgNotifyHandlerDecorator } from './handlers/on-pg-notify.decorator.js';
+export type { PgBatchHandlerDecorator, PgNotifyHandlerDecorator } from './handlers/on-pg-notify.decorator.js';
+export { OnPgWakeUp } from './handlers/on-pg-wake-up.decorator.js';
+export type { PgWakeReason, PgWakeUp, PgWakeUpHandlerDecorator } from './handlers/on-pg-wake-up.decorator.js';
+export type {
+  OnPgGapOptions,
+  OnPgNotifyOptions,
+  OnPgWakeUpOptions,
+  PgBatchOptions,
+  PgHandlerOptions,
+} from './handlers/handler-options.js';
+export { getPgNotifyContext, isPgNotifyContext } from './handlers/pg-notify.context.js';
+export type { PgNotifyContext } from './handlers/pg-notify.context.js';
 export { PgNotifyHealthIndicator } from './health/pg-notify-health.indicator.js';
 export type { PgNotifyHealth, PgNotifyHealthOptions } from './health/pg-notify-health.indicator.js';
 export type { PgQueueUsage } from './listener/queue-usage.js';
 export type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from './listener/pg-notify-status.js';
 export type { PgDeliveryCause, PgDeliveryVerdict } from './listener/delivery-verdict.js';
+export type { PgNotifyDiagnosticsEvents } from './pg-notify.diagnostics.js';
 export { PgNotifyError } from './pg-notify.errors.js';
 export type { PgNotifyErrorDetails, PgNotifyErrorKind } from './pg-notify.errors.js';
 export { PgNotifyModule } from './pg-notify.module.js';
@@ -17,6 +33,7 @@ export type { PgNotifyModuleExtras, PgNotifyOptionsFactory } from './pg-notify.m
 export type {
   PgNotifyConnection,
   PgNotifyDeliveryCheckOptions,
+  PgNotifyHandlersOptions,
   PgNotifyHeartbeatOptions,
   PgNotifyModuleOptions,
   PgNotifyPublisherOptions,
@@ -25,10 +42,12 @@ export type {
   PgNotifyStartupOptions,
 } from './pg-notify.options.js';
 export { PgNotifyService } from './pg-notify.service.js';
+export type { PgNotifyStats } from './pg-notify.service.js';
 export {
   getPgChannelToken,
   getPgNotifyHealthToken,
   getPgNotifyToken,
+  getPgNotifyTransportToken,
   InjectPgChannel,
   InjectPgNotify,
 } from './pg-notify.tokens.js';

@@ -1,19 +1,30 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+
 /**
  * What went wrong:
  *
  * - `configuration`: an option, a decorator or the wiring of the modules is wrong; retrying never helps.
  * - `channel`: a channel name that PostgreSQL would refuse or silently cut.
- * - `payload`: a payload that cannot be sent, or one that was received and cannot be decoded.
+ * - `payload`: a payload that cannot be sent, or one that was received and cannot be decoded or does not match its schema.
+ * - `handler`: a decorated method, or the `load` of a live query, failed; `cause` is what it threw.
  * - `connection`: a connection could not be opened, or was lost.
  * - `publish`: a notification was not, or perhaps not, committed; see {@link PgNotifyError.outcome}.
  * - `closed`: the registration has been closed.
  */
-export type PgNotifyErrorKind = 'configuration' | 'channel' | 'payload' | 'connection' | 'publish' | 'closed';
+export type PgNotifyErrorKind =
+  'configuration' | 'channel' | 'payload' | 'handler' | 'connection' | 'publish' | 'closed';
 
 /** The facts that an error carries besides its message. Never a password, a connection string or a payload. */
 export interface PgNotifyErrorDetails {
   /** The channel that it is about. */
   readonly channel?: string;
+  /** For a `handler` error: which one, as `ProductCache.evict`. */
+  readonly handler?: string;
+  /**
+   * For a `payload` error: what the channel's schema found. Not enumerable on the error, so that it does not get printed
+   * by accident: a schema may quote the payload.
+   */
+  readonly issues?: readonly StandardSchemaV1.Issue[];
   /** PostgreSQL's five-character error code, where the server sent one. */
   readonly sqlState?: string;
   /** `host:port` of the server, or the directory of its Unix socket. */
@@ -37,6 +48,8 @@ export interface PgNotifyErrorDetails {
 export class PgNotifyError extends Error implements PgNotifyErrorDetails {
   readonly kind: PgNotifyErrorKind;
   declare readonly channel?: string;
+  declare readonly handler?: string;
+  declare readonly issues?: readonly StandardSchemaV1.Issue[];
   declare readonly sqlState?: string;
   declare readonly endpoint?: string;
   declare readonly permanent?: boolean;
@@ -44,10 +57,11 @@ export class PgNotifyError extends Error implements PgNotifyErrorDetails {
   declare readonly size?: number;
   declare readonly limit?: number;
 
-  constructor(kind: PgNotifyErrorKind, message: string, { cause, ...details }: PgNotifyErrorDetails = {}) {
+  constructor(kind: PgNotifyErrorKind, message: string, { cause, issues, ...details }: PgNotifyErrorDetails = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.kind = kind;
     Object.assign(this, details);
+    if (issues) Object.defineProperty(this, 'issues', { value: issues });
   }
 
   override get name(): string {

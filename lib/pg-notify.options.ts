@@ -108,6 +108,30 @@ export interface PgNotifyPublisherOptions {
   readonly timeout?: number;
 }
 
+export interface PgNotifyHandlersOptions {
+  /**
+   * How many notifications may wait for a handler; `bufferSize` of a decorator goes before it. What does not fit is
+   * dropped, oldest first, and announced as an `overflow` gap.
+   *
+   * @default 10_000
+   */
+  readonly bufferSize?: number;
+  /**
+   * How long one run of a handler may take, in milliseconds; `timeout` of a decorator goes before it. A run that takes
+   * longer counts as failed, its context's signal is aborted, and the queue goes on.
+   *
+   * @default as long as it likes
+   */
+  readonly timeout?: number;
+  /**
+   * Whether the application's global guards, interceptors, pipes and filters run for handlers too. Most are written for
+   * HTTP.
+   *
+   * @default false
+   */
+  readonly globalEnhancers?: boolean;
+}
+
 /** The options of one registration: `PgNotifyModule.forRoot(options)`. */
 export interface PgNotifyModuleOptions {
   /** How to reach PostgreSQL. Its `connectionTimeoutMillis` and `keepAlive` are set by this module. */
@@ -127,6 +151,14 @@ export interface PgNotifyModuleOptions {
    */
   readonly deliveryCheck?: false | PgNotifyDeliveryCheckOptions;
   readonly publisher?: PgNotifyPublisherOptions;
+  /** How decorated methods are run. `false` leaves them alone: for migration scripts and REPLs. */
+  readonly handlers?: false | PgNotifyHandlersOptions;
+  /**
+   * Whether there is a connection at all. Without one nothing is received, no handler runs, and `notify()` rejects.
+   *
+   * @default true
+   */
+  readonly enabled?: boolean;
   /**
    * How long running handlers may take to finish when the application shuts down, in milliseconds.
    *
@@ -141,19 +173,44 @@ export interface PgNotifyModuleOptions {
  */
 export type ConnectionSettings = () => ClientConfig | Promise<ClientConfig>;
 
-/** The options with every default filled in. */
-export interface ResolvedPgNotifyOptions {
+/** Where to connect to. */
+export interface ResolvedPgNotifyConnections {
   readonly connection: ConnectionSettings;
+  readonly publisherConnection: ConnectionSettings;
+}
+
+/** The options with every default filled in, but for the connections: with a transport for tests there are none. */
+export interface ResolvedPgNotifyOptions {
   readonly startup: Required<PgNotifyStartupOptions>;
   readonly reconnect: Required<PgNotifyReconnectOptions>;
   readonly connectTimeout: number;
   readonly heartbeat: Required<PgNotifyHeartbeatOptions>;
   readonly deliveryCheck: false | Required<PgNotifyDeliveryCheckOptions>;
-  readonly publisher: { readonly connection: ConnectionSettings; readonly timeout: number };
+  readonly publisher: { readonly timeout: number };
+  readonly handlers:
+    false | { readonly bufferSize: number; readonly timeout: number | undefined; readonly globalEnhancers: boolean };
+  readonly enabled: boolean;
   readonly shutdownTimeout: number;
 }
 
 const STARTUP_MODES: readonly PgNotifyStartupMode[] = ['wait', 'fail', 'background'];
+
+/** How many notifications may wait for a handler, unless it is said otherwise. */
+export const DEFAULT_BUFFER_SIZE = 10_000;
+
+/**
+ * Checks where the user wants to connect to.
+ *
+ * @throws PgNotifyError of kind `configuration` that names the option and what it takes.
+ */
+export function resolveConnections({ connection, publisher }: PgNotifyModuleOptions): ResolvedPgNotifyConnections {
+  const settings = settingsOf('connection', connection);
+  const own = publisher?.connection;
+  return {
+    connection: settings,
+    publisherConnection: own === undefined ? settings : settingsOf('publisher.connection', own),
+  };
+}
 
 /**
  * Checks the options where the user wrote them and fills in the defaults.
@@ -169,9 +226,8 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
   const heartbeat = options.heartbeat ?? {};
   const deliveryCheck = options.deliveryCheck ?? {};
   const publisher = options.publisher ?? {};
-  const connection = settingsOf('connection', options.connection);
+  const handlers = options.handlers ?? {};
   const resolved: ResolvedPgNotifyOptions = {
-    connection,
     startup: {
       mode: checkChoice('startup.mode', startup.mode ?? 'wait', STARTUP_MODES),
       timeout: checkMilliseconds('startup.timeout', startup.timeout ?? 30_000),
@@ -195,10 +251,14 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
       ]),
     },
     publisher: {
-      connection:
-        publisher.connection === undefined ? connection : settingsOf('publisher.connection', publisher.connection),
       timeout: checkMilliseconds('publisher.timeout', publisher.timeout ?? 10_000, 1),
     },
+    handlers: handlers && {
+      bufferSize: checkCount('handlers.bufferSize', handlers.bufferSize ?? DEFAULT_BUFFER_SIZE),
+      timeout: handlers.timeout === undefined ? undefined : checkMilliseconds('handlers.timeout', handlers.timeout, 1),
+      globalEnhancers: checkSwitch('handlers.globalEnhancers', handlers.globalEnhancers ?? false),
+    },
+    enabled: checkSwitch('enabled', options.enabled ?? true),
     shutdownTimeout: checkMilliseconds('shutdownTimeout', options.shutdownTimeout ?? 10_000),
   };
   if (resolved.reconnect.minDelay > resolved.reconnect.maxDelay) {
@@ -244,7 +304,8 @@ function checkConnectionString(option: string, text: string): string {
 /** Node's timers count in 32 bits: a longer delay would fire at once. */
 const MAX_MILLISECONDS = 2 ** 31 - 1;
 
-function checkMilliseconds(option: string, value: number, least = 0): number {
+/** @param option What it is called in the message. */
+export function checkMilliseconds(option: string, value: number, least = 0): number {
   if (typeof value !== 'number' || !(value >= least && value <= MAX_MILLISECONDS)) {
     throw invalid(
       option,
@@ -254,7 +315,19 @@ function checkMilliseconds(option: string, value: number, least = 0): number {
   return value;
 }
 
-function checkChoice<T extends string>(option: string, value: T, choices: readonly T[]): T {
+function checkCount(option: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value;
+  throw invalid(option, `must be a whole number from 1 on, not ${JSON.stringify(value)}`);
+}
+
+/** A text such as 'false', from an environment variable, would be true. */
+function checkSwitch(option: string, value: boolean): boolean {
+  if (typeof value === 'boolean') return value;
+  throw invalid(option, `must be true or false, not ${JSON.stringify(value)}`);
+}
+
+/** @param option What it is called in the message. */
+export function checkChoice<T extends string>(option: string, value: T, choices: readonly T[]): T {
   if (!choices.includes(value)) {
     const listed = choices.map((choice) => `'${choice}'`).join(', ');
     throw invalid(option, `must be one of ${listed}, not ${JSON.stringify(value)}`);

@@ -1,26 +1,31 @@
 import type { Provider } from '@nestjs/common';
 import { PgDelivery } from './delivery/pg-delivery.js';
+import { HandlerDiscovery } from './handlers/handler-discovery.js';
 import { PgNotifyExplorer } from './handlers/pg-notify.explorer.js';
 import { PgNotifyHealthIndicator } from './health/pg-notify-health.indicator.js';
 import { PgListener } from './listener/pg-listener.js';
+import { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
+import { PgNotifyErrorRoute } from './pg-notify.error-route.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import { PgNotifyLogger } from './pg-notify.logger.js';
 import { MODULE_OPTIONS_TOKEN } from './pg-notify.module-definition.js';
-import { resolveOptions } from './pg-notify.options.js';
-import type { ResolvedPgNotifyOptions } from './pg-notify.options.js';
+import { DEFAULT_BUFFER_SIZE, resolveConnections, resolveOptions } from './pg-notify.options.js';
+import type { PgNotifyModuleOptions, ResolvedPgNotifyOptions } from './pg-notify.options.js';
 import { PgNotifyRegistrations } from './pg-notify.registrations.js';
 import { PgNotifyService } from './pg-notify.service.js';
 import {
   DEFAULT_REGISTRATION,
   getPgNotifyHealthToken,
   getPgNotifyToken,
+  getPgNotifyTransportToken,
   PG_NOTIFY_LOGGER,
   PG_NOTIFY_REGISTRATION,
   PG_NOTIFY_RESOLVED_OPTIONS,
+  PG_NOTIFY_TRANSPORT,
 } from './pg-notify.tokens.js';
-import { PgDeliverySender } from './publisher/delivery-sender.js';
-import { PgPublisher } from './publisher/pg-publisher.js';
-import { PgSession } from './session/pg-session.js';
+import { DisabledTransport } from './transport/disabled-transport.js';
+import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
+import { PgTransport } from './transport/pg-transport.js';
 
 /** By its class alone, only the default registration can be had: another would answer for it somewhere. */
 const CLASS_TOKENS: readonly Provider[] = [
@@ -44,9 +49,46 @@ export function registrationProviders(name: string): Provider[] {
       useFactory: (registration: string) => new PgNotifyLogger(registration),
       inject: [PG_NOTIFY_REGISTRATION],
     },
-    { provide: PgListener, useFactory: createListener, inject: [PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_LOGGER] },
-    { provide: PgPublisher, useFactory: createPublisher, inject: [PG_NOTIFY_RESOLVED_OPTIONS] },
-    { provide: PgDelivery, useFactory: createDelivery, inject: [PgListener, PG_NOTIFY_LOGGER] },
+    {
+      provide: PgNotifyDiagnostics,
+      useFactory: (registration: string) => new PgNotifyDiagnostics(registration),
+      inject: [PG_NOTIFY_REGISTRATION],
+    },
+    {
+      provide: PgNotifyErrorRoute,
+      useFactory: (logger: PgNotifyLogger, diagnostics: PgNotifyDiagnostics) =>
+        new PgNotifyErrorRoute(logger, diagnostics),
+      inject: [PG_NOTIFY_LOGGER, PgNotifyDiagnostics],
+    },
+    {
+      provide: getPgNotifyTransportToken(name),
+      useFactory: createTransport,
+      inject: [
+        MODULE_OPTIONS_TOKEN,
+        PG_NOTIFY_RESOLVED_OPTIONS,
+        PG_NOTIFY_LOGGER,
+        PgNotifyErrorRoute,
+        PgNotifyDiagnostics,
+      ],
+    },
+    { provide: PG_NOTIFY_TRANSPORT, useExisting: getPgNotifyTransportToken(name) },
+    {
+      provide: PgListener,
+      useFactory: ({ listener }: PgNotifyTransport) => listener,
+      inject: [PG_NOTIFY_TRANSPORT],
+    },
+    {
+      provide: PgDelivery,
+      useFactory: createDelivery,
+      inject: [
+        PG_NOTIFY_TRANSPORT,
+        PG_NOTIFY_RESOLVED_OPTIONS,
+        PG_NOTIFY_LOGGER,
+        PgNotifyErrorRoute,
+        PgNotifyDiagnostics,
+      ],
+    },
+    HandlerDiscovery,
     PgNotifyRegistrations,
     PgNotifyExplorer,
     { provide: getPgNotifyToken(name), useClass: PgNotifyService },
@@ -59,41 +101,32 @@ export function registrationProviders(name: string): Provider[] {
   ];
 }
 
-function createListener(options: ResolvedPgNotifyOptions, logger: PgNotifyLogger): PgListener {
-  const { connection, connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = options;
-  return new PgListener({
-    openSession: (signal, onNotification) =>
-      PgSession.open(connection, {
-        applicationName: 'nest-pg-notify listener',
-        connectTimeout,
-        signal,
-        onNotification,
-      }),
-    startup,
-    reconnect,
-    heartbeat,
-    deliveryCheck: deliveryCheck && {
-      ...deliveryCheck,
-      openSender: (signal) => PgDeliverySender.open({ ...publisher, connectTimeout, signal }),
-    },
-    statementTimeout: Math.min(connectTimeout, heartbeat.timeout),
-    logger,
-    onError: (error) => logger.error(error),
-  });
+function createTransport(
+  given: PgNotifyModuleOptions,
+  options: ResolvedPgNotifyOptions,
+  logger: PgNotifyLogger,
+  errors: PgNotifyErrorRoute,
+  diagnostics: PgNotifyDiagnostics,
+): PgNotifyTransport {
+  if (!options.enabled) return new DisabledTransport();
+  return new PgTransport(options, resolveConnections(given), { logger, errors, diagnostics });
 }
 
-function createPublisher({ publisher, connectTimeout }: ResolvedPgNotifyOptions): PgPublisher {
-  return new PgPublisher({
-    openSession: (signal) =>
-      PgSession.open(publisher.connection, {
-        applicationName: 'nest-pg-notify publisher',
-        connectTimeout,
-        signal,
-      }),
-    timeout: publisher.timeout,
+function createDelivery(
+  transport: PgNotifyTransport,
+  options: ResolvedPgNotifyOptions,
+  logger: PgNotifyLogger,
+  errors: PgNotifyErrorRoute,
+  diagnostics: PgNotifyDiagnostics,
+): PgDelivery {
+  const { bufferSize } = options.handlers || { bufferSize: DEFAULT_BUFFER_SIZE };
+  const delivery = new PgDelivery({
+    listener: transport.listener,
+    bufferSize,
+    diagnostics,
+    onError: (error) => errors.report(error),
+    warn: (message) => logger.warn(message),
   });
-}
-
-function createDelivery(listener: PgListener, logger: PgNotifyLogger): PgDelivery {
-  return new PgDelivery(listener, (error) => logger.error(error));
+  transport.serve?.(delivery);
+  return delivery;
 }

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import { PgListener } from './listener/pg-listener.js';
 import { PgNotifyError } from './pg-notify.errors.js';
-import { PG_NOTIFY_REGISTRATION } from './pg-notify.tokens.js';
+import { PG_NOTIFY_REGISTRATION, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
+import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
 
 /** The registrations of this application, read from Nest's container: two applications in one process share nothing. */
 @Injectable()
@@ -33,8 +33,10 @@ export class PgNotifyRegistrations {
 
   /** Stops the listeners of all registrations: Nest closes nothing when a bootstrap fails. */
   async stopListening(): Promise<void> {
-    const instances = [...this.#modules.values()].map(({ providers }): unknown => providers.get(PgListener)?.instance);
-    const listeners = instances.filter((instance) => instance instanceof PgListener);
-    await Promise.all(listeners.map((listener) => listener.stop()));
+    const transports = [...this.#modules.values()].flatMap(({ providers }) => {
+      const transport = providers.get(PG_NOTIFY_TRANSPORT)?.instance as PgNotifyTransport | undefined;
+      return transport ? [transport] : [];
+    });
+    await Promise.all(transports.map(({ listener }) => listener.stop()));
   }
 }

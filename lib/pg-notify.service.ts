@@ -2,20 +2,46 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { Observable } from 'rxjs';
 import { encodePayload } from './channel/payload-codec.js';
-import { toPgChannel } from './channel/pg-channel.js';
+import { applySchema } from './channel/payload-schema.js';
+import { channelName, toPgChannel } from './channel/pg-channel.js';
 import type { PgChannel } from './channel/pg-channel.js';
 import type { PgGap } from './channel/pg-gap.js';
 import type { PgNotification } from './channel/pg-notification.js';
+import { isThenable } from './channel/thenable.js';
+import type { PgHandlerStats } from './delivery/handler-pool.js';
+import type { PgLiveQueryOptions } from './delivery/live-query.js';
 import { PgDelivery } from './delivery/pg-delivery.js';
-import { PgListener } from './listener/pg-listener.js';
 import type { PgQueueUsage } from './listener/queue-usage.js';
 import type { PgNotifyStatus } from './listener/pg-notify-status.js';
+import { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
+import { PgNotifyErrorRoute } from './pg-notify.error-route.js';
+import { PgNotifyError } from './pg-notify.errors.js';
 import type { PgNotifyLogger } from './pg-notify.logger.js';
+import { checkChoice, checkMilliseconds } from './pg-notify.options.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.options.js';
 import { PgNotifyRegistrations } from './pg-notify.registrations.js';
-import { PG_NOTIFY_LOGGER, PG_NOTIFY_RESOLVED_OPTIONS } from './pg-notify.tokens.js';
-import { PgPublisher } from './publisher/pg-publisher.js';
+import { PG_NOTIFY_LOGGER, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
+import { CallOrder } from './publisher/call-order.js';
 import { withDeadline } from './session/deadline.js';
+import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
+
+/** What a registration has counted since its start. */
+export interface PgNotifyStats {
+  /** Notifications received, of channels that have a consumer. */
+  readonly received: number;
+  /** Those that handlers are done with: one that two handlers took counts twice. Streams are not counted. */
+  readonly delivered: number;
+  /** Those that handlers failed on. */
+  readonly failed: number;
+  /** Those that were dropped because a buffer was full. */
+  readonly dropped: number;
+  /** Gaps announced, one for each channel; the overflows of single handlers not among them. */
+  readonly gaps: number;
+  /** How often it listened again after its connection was lost. */
+  readonly reconnects: number;
+  /** One row for each use of a decorator. */
+  readonly handlers: readonly PgHandlerStats[];
+}
 
 /**
  * Listens and sends for one registration. Inject it by its class, or by `@InjectPgNotify(name)` for a named
@@ -23,14 +49,17 @@ import { withDeadline } from './session/deadline.js';
  */
 @Injectable()
 export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
+  private readonly calls = new CallOrder();
+
   /** @internal Made by PgNotifyModule. */
   constructor(
-    @Inject(PgListener) private readonly listener: PgListener,
-    @Inject(PgPublisher) private readonly publisher: PgPublisher,
+    @Inject(PG_NOTIFY_TRANSPORT) private readonly transport: PgNotifyTransport,
     @Inject(PgDelivery) private readonly delivery: PgDelivery,
     @Inject(PG_NOTIFY_RESOLVED_OPTIONS) private readonly options: ResolvedPgNotifyOptions,
     @Inject(PG_NOTIFY_LOGGER) private readonly logger: PgNotifyLogger,
     @Inject(PgNotifyRegistrations) private readonly registrations: PgNotifyRegistrations,
+    @Inject(PgNotifyErrorRoute) private readonly errors: PgNotifyErrorRoute,
+    @Inject(PgNotifyDiagnostics) private readonly diagnostics: PgNotifyDiagnostics,
   ) {}
 
   /**
@@ -40,14 +69,15 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    *
    * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
    */
-  listen<T = unknown>(channel: string | PgChannel<T>): Observable<PgNotification<T>> {
+  listen<T = unknown>(channel: string | PgChannel<T, unknown>): Observable<PgNotification<T>> {
     toPgChannel(channel);
-    return new Observable((subscriber) =>
-      this.delivery.attach<T>(channel, {
+    return new Observable((subscriber) => {
+      const { detach } = this.delivery.lanes.attach<T>(channel, {
         notification: (notification) => subscriber.next(notification),
         complete: () => subscriber.complete(),
-      }),
-    );
+      });
+      return detach;
+    });
   }
 
   /**
@@ -62,35 +92,104 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     if (channel !== undefined) toPgChannel(channel);
     return new Observable((subscriber) => {
       const sink = { gap: (gap: PgGap) => subscriber.next(gap), complete: () => subscriber.complete() };
-      return channel === undefined ? this.delivery.attachGaps(sink) : this.delivery.attach(channel, sink);
+      const { lanes } = this.delivery;
+      return channel === undefined ? lanes.attachGaps(sink) : lanes.attach(channel, sink).detach;
     });
+  }
+
+  /**
+   * A value that is loaded at the first subscription, and again whenever it may have changed: after notifications of the
+   * channels and after gaps. At most one load is under way; whatever comes meanwhile means one more. Any number of
+   * subscribers share the loads, and a later one gets the last value at once; after the last has left, it is forgotten.
+   * While nobody knows whether notifications arrive, it polls. It completes when the application shuts down.
+   *
+   * ```ts
+   * this.summary$ = pgNotify.liveQuery(OrderEvents, () => this.reports.summary());
+   * ```
+   *
+   * @param load Reads the value; its signal is aborted when nobody waits for it any more.
+   * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry, of kind `configuration` for options
+   * that are none.
+   */
+  liveQuery<T>(
+    channels: string | PgChannel | readonly (string | PgChannel)[],
+    load: (signal: AbortSignal) => T | PromiseLike<T>,
+    { minInterval = 0, fallbackPollInterval = 1_000, onError = 'keep' }: PgLiveQueryOptions = {},
+  ): Observable<T> {
+    const list = Array.isArray(channels)
+      ? (channels as readonly (string | PgChannel)[])
+      : [channels as string | PgChannel];
+    if (list.length === 0) {
+      throw new PgNotifyError(
+        'configuration',
+        'liveQuery() takes at least one channel: it would load once and never again.',
+      );
+    }
+    const label = `live query of ${list.map((channel) => JSON.stringify(channelName(channel))).join(', ')}`;
+    if (typeof load !== 'function') {
+      throw new PgNotifyError('configuration', `The ${label} has no function that loads its value.`);
+    }
+    const options = {
+      minInterval: checkMilliseconds('minInterval of liveQuery()', minInterval),
+      fallbackPollInterval: checkMilliseconds('fallbackPollInterval of liveQuery()', fallbackPollInterval, 1),
+      onError: checkChoice('onError of liveQuery()', onError, ['keep', 'error']),
+    };
+    return this.delivery.liveQuery({ channels: list, label, load, options });
   }
 
   /**
    * Sends a notification in a transaction of its own; resolves when PostgreSQL has committed it. The order of calls is
    * the order of delivery, and two calls deliver two notifications.
    *
-   * @param payload Written by the channel's codec: as JSON, unless the channel was defined otherwise. Without a payload,
-   * receivers get `undefined`.
+   * @param payload Checked by the channel's schema, and written by its codec: as JSON, unless the channel was defined
+   * otherwise. Without a payload, receivers get `undefined`.
    * @throws PgNotifyError of kind `channel` or `payload` before anything is sent; of kind `publish` when it was not
    * sent, or nobody knows (`outcome`); of kind `closed` after the application was shut down.
    */
-  async notify<T = unknown>(
-    channel: string | PgChannel<T>,
-    ...[payload]: undefined extends T ? [payload?: NoInfer<T>] : [payload: NoInfer<T>]
+  async notify<Payload = unknown, Input = Payload>(
+    channel: string | PgChannel<Payload, Input>,
+    ...[payload]: undefined extends Input ? [payload?: NoInfer<Input>] : [payload: NoInfer<Input>]
   ): Promise<void> {
-    const { name, codec } = toPgChannel(channel);
-    await this.publisher.publish(name, encodePayload(name, codec, payload));
+    const definition = toPgChannel(channel);
+    const { name, codec } = definition;
+    const raw = encodePayload(name, codec, payload);
+    const checked = this.withinTimeout(name, applySchema(definition, payload));
+    await this.calls.run(checked, () => this.publish(name, raw));
+  }
+
+  /**
+   * Every failure that has no caller to tell, and those that have: of kind `connection` each failed attempt and each loss,
+   * `payload` what was received and could not be decoded or did not match its schema, `handler` what handlers threw,
+   * `publish` what `notify()` rejected with. It never fails, and completes when the application has been shut down. Each
+   * is logged once whether or not anybody subscribes, but for `publish`: its caller knows.
+   */
+  get errors$(): Observable<PgNotifyError> {
+    return this.errors.errors$;
+  }
+
+  /** What was counted since the start. */
+  stats(): PgNotifyStats {
+    const handlers = this.delivery.handlers.stats;
+    const sum = (count: 'delivered' | 'failed' | 'dropped'): number =>
+      handlers.reduce((total, handler) => total + handler[count], 0);
+    const dropped = sum('dropped') + this.delivery.lanes.dropped;
+    return {
+      ...this.transport.listener.figures,
+      delivered: sum('delivered'),
+      failed: sum('failed'),
+      dropped,
+      handlers,
+    };
   }
 
   /** How the registration is doing now. */
   get status(): PgNotifyStatus {
-    return this.listener.currentStatus;
+    return this.transport.listener.currentStatus;
   }
 
   /** {@link status} now and whenever it changes. Completes when the application shuts down. */
   get status$(): Observable<PgNotifyStatus> {
-    return this.listener.status$;
+    return this.transport.listener.status$;
   }
 
   /**
@@ -100,7 +199,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * @throws PgNotifyError of kind `closed` when the application shuts down first.
    */
   ready(): Promise<void> {
-    return this.listener.ready();
+    return this.transport.listener.ready();
   }
 
   /**
@@ -109,13 +208,13 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * @throws PgNotifyError of kind `connection` while the registration is not connected.
    */
   queueUsage(): Promise<PgQueueUsage> {
-    return this.listener.queueUsage();
+    return this.transport.listener.queueUsage();
   }
 
   /** @internal Connects, by the startup policy. */
   async onModuleInit(): Promise<void> {
     try {
-      await this.listener.start();
+      await this.transport.listener.start();
     } catch (error) {
       await this.registrations.stopListening();
       throw error;
@@ -126,14 +225,40 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   async beforeApplicationShutdown(): Promise<void> {
     const timeout = this.options.shutdownTimeout;
     const expired = (): Error => new Error(`Not finished within the shutdownTimeout of ${timeout} ms`);
-    await withDeadline(this.delivery.settled(), { timeout, expired }).catch((error: Error) =>
-      this.logger.error(`${error.message}: ${this.delivery.abandon().join(', ')}.`),
+    await withDeadline(this.delivery.handlers.settled(), { timeout, expired }).catch((error: Error) =>
+      this.logger.error(`${error.message}: ${this.delivery.handlers.abandon().join(', ')}.`),
     );
-    await this.listener.stop();
+    await this.transport.listener.stop();
   }
 
   /** @internal The HTTP server is closed by now: nobody sends any more. */
   async onApplicationShutdown(): Promise<void> {
-    await this.publisher.close(this.options.shutdownTimeout);
+    await this.transport.publisher.close(this.options.shutdownTimeout);
+    this.errors.close();
+  }
+
+  private async publish(channel: string, raw: string): Promise<void> {
+    const begun = performance.now();
+    try {
+      await this.transport.publisher.publish(channel, raw);
+    } catch (error) {
+      if (error instanceof PgNotifyError && error.kind === 'publish') this.errors.tell(error);
+      throw error;
+    }
+    const duration = performance.now() - begun;
+    this.diagnostics.publish('nest-pg-notify.published', { channel, size: raw.length, duration });
+  }
+
+  /** A schema that never answers must not keep the calls after it waiting. */
+  private withinTimeout(channel: string, checked: unknown): unknown {
+    if (!isThenable(checked)) return checked;
+    const { timeout } = this.options.publisher;
+    const expired = (): PgNotifyError =>
+      new PgNotifyError(
+        'payload',
+        `The schema of channel ${JSON.stringify(channel)} did not answer within ${timeout} ms: nothing was sent.`,
+        { channel },
+      );
+    return withDeadline(Promise.resolve(checked), { timeout, expired });
   }
 }

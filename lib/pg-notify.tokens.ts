@@ -11,6 +11,9 @@ export const PG_NOTIFY_REGISTRATION = 'the name of a PgNotifyModule registration
 /** The checked options with their defaults, inside the registration's own module. */
 export const PG_NOTIFY_RESOLVED_OPTIONS = 'the resolved options of a PgNotifyModule registration';
 
+/** The transport of the registration, inside its own module. */
+export const PG_NOTIFY_TRANSPORT = 'the transport of a PgNotifyModule registration';
+
 /** The logger of the registration, inside its own module. */
 export const PG_NOTIFY_LOGGER = 'the logger of a PgNotifyModule registration';
 
@@ -21,6 +24,14 @@ export const PG_NOTIFY_LOGGER = 'the logger of a PgNotifyModule registration';
 export function getPgNotifyToken(name: string = DEFAULT_REGISTRATION): string {
   const options = name === DEFAULT_REGISTRATION ? '…' : `name: '${name}', …`;
   return `PgNotifyService of the registration '${name}' (it takes PgNotifyModule.forRoot({ ${options} }) in the root module)`;
+}
+
+/**
+ * The injection token of what a registration listens and sends with, for tests:
+ * `.overrideProvider(getPgNotifyTransportToken()).useValue(new PgNotifyTestBus())`.
+ */
+export function getPgNotifyTransportToken(name: string = DEFAULT_REGISTRATION): string {
+  return `transport of the PgNotifyModule registration '${name}'`;
 }
 
 /** The injection token of a registration's {@link PgNotifyHealthIndicator}; like {@link getPgNotifyToken} it says what to write. */

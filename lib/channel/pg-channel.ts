@@ -1,3 +1,4 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { checkChannelName } from './channel-name.js';
 import type { PgPayloadCodec } from './payload-codec.js';
@@ -7,15 +8,25 @@ declare const payloadType: unique symbol;
 /** Marks what definePgChannel() has made and checked; registered, so that two copies of this package agree on it. */
 const DEFINED = Symbol.for('nest-pg-notify:channel');
 
-/** One definition of a channel, made by {@link definePgChannel}: its name, its codec and its payload's type. */
-export interface PgChannel<T = unknown> {
+/**
+ * One definition of a channel, made by {@link definePgChannel}: its name, its codec, its schema and its payload's type:
+ * what handlers get, and what `notify()` takes. They differ where a schema transforms.
+ */
+export interface PgChannel<Payload = unknown, Input = Payload> {
   readonly name: string;
   readonly codec: PgPayloadCodec;
-  /** Only for the compiler: carries the payload's type. */
-  readonly [payloadType]?: T;
+  readonly schema?: StandardSchemaV1;
+  /** Only for the compiler: carries the payload's types. */
+  readonly [payloadType]?: { readonly payload: Payload; readonly input: Input };
 }
 
 export interface PgChannelOptions {
+  /**
+   * Checks each payload, when it is sent and when it is received: any Standard Schema (zod, valibot, arktype, …:
+   * https://standardschema.dev), synchronous or not. `notify()` sends its input as it was given; handlers get its output.
+   * What does not match is an error of kind `payload`, and reaches no handler.
+   */
+  readonly schema?: StandardSchemaV1;
   /**
    * How payloads are written and read.
    *
@@ -27,28 +38,35 @@ export interface PgChannelOptions {
 const CODECS: readonly PgPayloadCodec[] = ['auto', 'json', 'text'];
 
 /**
- * Defines a channel once, for handlers, streams and `notify()` alike. The type parameter is the payload's type; it
- * is a statement of yours about the senders, not a check.
+ * Defines a channel once, for handlers, streams and `notify()` alike. With a schema the payload's types are inferred from
+ * it and every payload is checked; without one, the type parameter is a statement of yours about the senders, not a
+ * check.
  *
  * ```ts
  * export const OrderEvents = definePgChannel<OrderEvent>('order_events');
+ * export const ProductChanges = definePgChannel('product_changes', { schema: z.object({ id: z.number() }) });
  * ```
  *
  * @param name 1 to 63 bytes, used exactly as written: in SQL, `NOTIFY orderEvents` without quotes is sent to
  * `orderevents`, which is another channel.
- * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
+ * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry, and of kind `configuration` for
+ * options that are none.
  */
+export function definePgChannel<Schema extends StandardSchemaV1>(
+  name: string,
+  options: PgChannelOptions & { readonly schema: Schema },
+): PgChannel<StandardSchemaV1.InferOutput<Schema>, StandardSchemaV1.InferInput<Schema>>;
 export function definePgChannel<T extends string = string>(
   name: string,
-  options: PgChannelOptions & { readonly codec: 'text' },
+  options: PgChannelOptions & { readonly codec: 'text'; readonly schema?: never },
 ): PgChannel<T>;
 export function definePgChannel<T = unknown>(
   name: string,
-  options?: PgChannelOptions & { readonly codec?: 'auto' | 'json' },
+  options?: PgChannelOptions & { readonly codec?: 'auto' | 'json'; readonly schema?: never },
 ): PgChannel<T>;
 export function definePgChannel(name: string, options: PgChannelOptions = {}): PgChannel {
   checkChannelName(name);
-  const codec = options.codec ?? 'auto';
+  const { codec = 'auto', schema } = options;
   if (!CODECS.includes(codec)) {
     throw new PgNotifyError(
       'configuration',
@@ -56,7 +74,15 @@ export function definePgChannel(name: string, options: PgChannelOptions = {}): P
       { channel: name },
     );
   }
-  return Object.freeze(Object.defineProperty({ name, codec }, DEFINED, { value: true }));
+  if (schema !== undefined && typeof (schema as Partial<StandardSchemaV1>)?.['~standard']?.validate !== 'function') {
+    throw new PgNotifyError(
+      'configuration',
+      `The schema of channel ${JSON.stringify(name)} is no Standard Schema (https://standardschema.dev): use one of zod 3.24, valibot 1.0, arktype 2.0 or later, or another library that implements it.`,
+      { channel: name },
+    );
+  }
+  const definition = { name, codec, ...(schema && { schema }) };
+  return Object.freeze(Object.defineProperty(definition, DEFINED, { value: true }));
 }
 
 /** The name of a channel that was given by its name or by its definition. */
@@ -65,12 +91,14 @@ export function channelName(channel: string | PgChannel): string {
 }
 
 /**
- * The definition behind what a user wrote: a plain name means the default codec.
+ * The definition behind what a user wrote: a plain name means the default codec and no schema.
  *
  * @throws PgNotifyError of kind `channel` for anything that is neither a definition nor a name PostgreSQL can carry.
  */
-export function toPgChannel<T>(channel: string | PgChannel<T>): PgChannel<T> {
-  if (typeof channel === 'string' || channel === undefined || channel === null) return definePgChannel<T>(channel);
+export function toPgChannel<Payload, Input>(channel: string | PgChannel<Payload, Input>): PgChannel<Payload, Input> {
+  if (typeof channel === 'string' || channel === undefined || channel === null) {
+    return definePgChannel(channel) as PgChannel<Payload, Input>;
+  }
   if (typeof channel === 'object' && DEFINED in channel) return channel;
   throw new PgNotifyError('channel', 'A channel must be a name, or what definePgChannel() has returned.');
 }

@@ -5,8 +5,11 @@
  * - `reconnect`: the listening connection was lost and is back.
  * - `relisten`: the server had stopped to listen to the channel on a live connection, and listens again.
  * - `undelivered`: the delivery check had failed, or one of its notifications was lost, and notifications arrive again.
+ * - `overflow`: more arrived than a handler, or an asynchronous schema, could take; the oldest that waited were dropped.
  */
-export type PgGapReason = 'start' | 'reconnect' | 'relisten' | 'undelivered';
+export type PgGapReason = 'start' | 'reconnect' | 'relisten' | 'undelivered' | 'overflow';
+
+export const GAP_REASONS: readonly PgGapReason[] = ['start', 'reconnect', 'relisten', 'undelivered', 'overflow'];
 
 /**
  * A stretch in which notifications of a channel may have been lost. It is announced after the server has
@@ -18,9 +21,27 @@ export interface PgGap {
   readonly reason: PgGapReason;
   /**
    * For `reconnect` the last sign of life of the lost connection, for `relisten` and `undelivered` when all was last known
-   * to be well; absent when there was none before. Not a bound for a read of what changed: read the full state.
+   * to be well; absent when there was none before. For `overflow`
+   * when the first that was dropped had been received. Not a bound for a read of what changed: read the full state.
    */
   readonly since?: Date;
-  /** When the server acknowledged that it listens (again), or when notifications arrived again. */
+  /**
+   * When the server acknowledged that it listens (again), or when notifications arrived again; for `overflow` when the
+   * last that was dropped had been received.
+   */
   readonly until: Date;
+  /** How many notifications were dropped since the gap before, exactly; absent where nobody can know. */
+  readonly dropped?: number;
+}
+
+/**
+ * One gap for two that the same consumer was not told of yet: the stretch of both. It keeps the reason that asks for
+ * more: `start` says that nothing at all is known, and an overflow loses less than a connection.
+ */
+export function mergeGaps(older: PgGap, newer: PgGap): PgGap {
+  const { channel } = newer;
+  const reason = older.reason === 'start' || newer.reason === 'overflow' ? older.reason : newer.reason;
+  const since = reason === 'start' ? undefined : (older.since ?? newer.since);
+  const dropped = (older.dropped ?? 0) + (newer.dropped ?? 0);
+  return { channel, reason, ...(since && { since }), until: newer.until, ...(dropped > 0 && { dropped }) };
 }

@@ -1,89 +1,242 @@
 import { decodePayload } from '../channel/payload-codec.js';
+import { applySchema } from '../channel/payload-schema.js';
 import type { PgChannel } from '../channel/pg-channel.js';
+import { mergeGaps } from '../channel/pg-gap.js';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification, RawPgNotification } from '../channel/pg-notification.js';
+import { isThenable } from '../channel/thenable.js';
 import type { ChannelConsumer } from '../listener/channel-registry.js';
-import type { PgListener } from '../listener/pg-listener.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import { withDeadline } from '../session/deadline.js';
+import type { ListeningTransport } from '../transport/pg-notify-transport.js';
+import { Fifo } from './waiting-list.js';
 
 /** What takes the decoded notifications and the gaps of one channel. A part that is left out is not of interest. */
 export interface DeliverySink<T = unknown> {
   readonly notification?: (notification: PgNotification<T>) => void;
   readonly gap?: (gap: PgGap) => void;
-  /** Nothing comes any more: the registration was closed. */
+  /** Nothing comes any more: the registration was closed, or the sink was detached and has got all that was received before. */
   readonly complete?: () => void;
+}
+
+export interface DecodeLaneOptions {
+  readonly channel: PgChannel;
+  readonly listener: ListeningTransport;
+  /** How many notifications may wait for an asynchronous schema. */
+  readonly bufferSize: number;
+  readonly onError: (error: unknown) => void;
+  /** Told at the first of several drops, not at each. */
+  readonly onOverflow: () => void;
 }
 
 interface Attachment {
   readonly sink: DeliverySink;
   /** The acknowledgement up to which this sink has been told of gaps; the same Date as in the gap's `until`. */
   coveredSince: Date | undefined;
+  isEnded: boolean;
 }
+
+/** What waits while an asynchronous schema has not answered, and for whom it was received. */
+type Waiting =
+  | { readonly raw: RawPgNotification; readonly to: readonly Attachment[] }
+  | { gap: PgGap; readonly to: readonly Attachment[] }
+  | { readonly end: Attachment };
+
+/** How a consumer leaves a lane. */
+export interface Detachment {
+  /** At once. */
+  readonly detach: () => void;
+  /** As soon as it was given what has been received; its sink is completed then. */
+  readonly end: () => void;
+}
+
+/** How long a schema may take for one payload, in milliseconds: the lane must not wait for ever. */
+const SCHEMA_TIMEOUT = 30_000;
 
 /**
  * All consumers of one definition of a channel. Each notification is decoded once for all of them, and each of them
- * begins with a `start` gap of its own.
+ * begins with a `start` gap of its own. As long as the schema answers at once, nothing waits; once it has returned a
+ * promise, whatever comes later waits its turn behind it, gaps too.
  */
 export class DecodeLane implements ChannelConsumer {
   /** Replaced, never changed, so that it can be walked while sinks come and go. */
   private attachments: readonly Attachment[] = [];
+  /** What comes before `waiting`: where the oldest was dropped. */
+  private readonly ahead: Waiting[] = [];
+  private waiting = new Fifo<Waiting>();
+  private waitingRaws = 0;
+  private decoding: Promise<void> | undefined;
+  private isOverflowing = false;
+  private isCompleted = false;
   private readonly unsubscribe: () => void;
+  /** How many notifications were dropped, because the schema did not keep up. */
+  dropped = 0;
 
-  constructor(
-    private readonly channel: PgChannel,
-    private readonly listener: PgListener,
-    private readonly onError: (error: unknown) => void,
-  ) {
-    this.unsubscribe = listener.subscribe(channel.name, this);
+  constructor(private readonly options: DecodeLaneOptions) {
+    this.unsubscribe = options.listener.subscribe(options.channel.name, this);
   }
 
-  attach(sink: DeliverySink): () => void {
-    if (this.listener.isStopping) {
+  attach(sink: DeliverySink): Detachment {
+    const { listener, channel } = this.options;
+    if (listener.isStopping) {
       sink.complete?.();
-      return () => undefined;
+      return { detach: () => undefined, end: () => undefined };
     }
-    const until = this.listener.coveredSince(this.channel.name);
-    const attachment: Attachment = { sink, coveredSince: until };
+    const until = listener.coveredSince(channel.name);
+    const attachment: Attachment = { sink, coveredSince: until, isEnded: false };
     this.attachments = [...this.attachments, attachment];
-    if (until) sink.gap?.({ channel: this.channel.name, reason: 'start', until });
-    return () => this.detach(attachment);
+    if (until) sink.gap?.({ channel: channel.name, reason: 'start', until });
+    return { detach: () => this.detach(attachment), end: () => this.end(attachment) };
   }
 
   get isEmpty(): boolean {
     return this.attachments.length === 0;
   }
 
+  /** Resolves when nothing waits for the schema. */
+  async settled(): Promise<void> {
+    while (this.decoding) await this.decoding;
+  }
+
   notification(raw: RawPgNotification): void {
-    let decoded: PgNotification | undefined;
-    for (const { sink } of this.attachments) {
-      if (!sink.notification) continue;
-      try {
-        decoded ??= { ...raw, payload: decodePayload(raw.channel, this.channel.codec, raw.raw) };
-      } catch (error) {
-        return this.onError(error);
-      }
-      const notification = decoded;
-      this.guarded(() => sink.notification?.(notification));
+    const to = this.attachments;
+    if (!to.some(({ sink }) => sink.notification)) return;
+    if (this.decoding) {
+      this.waitingRaws += 1;
+      this.waiting.push({ raw, to });
+      if (this.waitingRaws > this.options.bufferSize) this.dropOldest();
+      return;
+    }
+    try {
+      const payload = this.decode(raw);
+      if (isThenable(payload)) this.decoding = this.decodeInTurn({ raw, to }, payload);
+      else this.deliver({ ...raw, payload }, to);
+    } catch (error) {
+      this.options.onError(error);
     }
   }
 
   gap(gap: PgGap): void {
-    const { channel, until } = gap;
-    for (const attachment of this.attachments) {
-      if (attachment.coveredSince === until) continue; // Attached meanwhile, and told already.
-      const own: PgGap = attachment.coveredSince ? gap : { channel, reason: 'start', until };
-      attachment.coveredSince = until;
-      this.guarded(() => attachment.sink.gap?.(own));
-    }
+    const to = this.attachments;
+    if (this.decoding) this.waiting.push({ gap, to });
+    else this.tell(gap, to);
   }
 
   complete(): void {
+    this.isCompleted = true;
+    this.waiting = new Fifo();
     for (const { sink } of this.attachments) this.guarded(() => sink.complete?.());
     this.attachments = [];
   }
 
+  private decode(raw: RawPgNotification): unknown {
+    const { channel } = this.options;
+    return applySchema(channel, decodePayload(channel.name, channel.codec, raw.raw));
+  }
+
+  private async decodeInTurn(
+    { raw, to }: Extract<Waiting, { raw: unknown }>,
+    first: PromiseLike<unknown>,
+  ): Promise<void> {
+    await this.deliverWhenDecoded(raw, to, () => first);
+    for (;;) {
+      const next = this.ahead.shift() ?? this.waiting.shift();
+      if (!next || this.isCompleted) break;
+      if ('gap' in next) this.tell(next.gap, next.to);
+      else if ('end' in next) this.finish(next.end);
+      else {
+        this.waitingRaws -= 1;
+        if (this.waitingRaws * 2 < this.options.bufferSize) this.isOverflowing = false;
+        await this.deliverWhenDecoded(next.raw, next.to, () => this.decode(next.raw));
+      }
+    }
+    this.decoding = undefined;
+  }
+
+  private async deliverWhenDecoded(
+    raw: RawPgNotification,
+    to: readonly Attachment[],
+    decode: () => unknown,
+  ): Promise<void> {
+    const { channel, onError } = this.options;
+    const expired = (): Error =>
+      new PgNotifyError(
+        'payload',
+        `The schema of channel ${JSON.stringify(channel.name)} did not answer within ${SCHEMA_TIMEOUT} ms: the notification is left out.`,
+        { channel: channel.name },
+      );
+    try {
+      const decoded = decode();
+      const payload = isThenable(decoded)
+        ? await withDeadline(Promise.resolve(decoded), { timeout: SCHEMA_TIMEOUT, expired })
+        : decoded;
+      if (!this.isCompleted) this.deliver({ ...raw, payload }, to);
+    } catch (error) {
+      onError(error);
+    }
+  }
+
+  private deliver(notification: PgNotification, to: readonly Attachment[]): void {
+    for (const { sink, isEnded } of to) {
+      if (sink.notification && !isEnded) this.guarded(() => sink.notification?.(notification));
+    }
+  }
+
+  private tell(gap: PgGap, to: readonly Attachment[]): void {
+    const { channel, until } = gap;
+    for (const attachment of to) {
+      if (attachment.isEnded) continue;
+      let own = gap;
+      if (gap.reason !== 'overflow') {
+        if (attachment.coveredSince === until) continue; // Attached meanwhile, and told already.
+        if (!attachment.coveredSince) own = { channel, reason: 'start', until };
+        attachment.coveredSince = until;
+      }
+      this.guarded(() => attachment.sink.gap?.(own));
+    }
+  }
+
+  /** The schema does not keep up: the oldest that waits makes room, and its place is taken by a gap. */
+  private dropOldest(): void {
+    for (let next = this.waiting.shift(); next; next = this.waiting.shift()) {
+      if (!('raw' in next)) {
+        this.ahead.push(next);
+        continue;
+      }
+      const { channel, receivedAt } = next.raw;
+      const gap: PgGap = { channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 };
+      const last = this.ahead.at(-1);
+      if (last && 'gap' in last && last.gap.reason === 'overflow') last.gap = mergeGaps(last.gap, gap);
+      else this.ahead.push({ gap, to: next.to });
+      break;
+    }
+    this.waitingRaws -= 1;
+    this.dropped += 1;
+    if (!this.isOverflowing) this.options.onOverflow();
+    this.isOverflowing = true;
+  }
+
+  private end(attachment: Attachment): void {
+    if (attachment.isEnded) return;
+    this.leave(attachment);
+    if (this.decoding) this.waiting.push({ end: attachment });
+    else this.finish(attachment);
+  }
+
   private detach(attachment: Attachment): void {
+    attachment.isEnded = true;
+    this.leave(attachment);
+  }
+
+  private leave(attachment: Attachment): void {
+    if (!this.attachments.includes(attachment)) return;
     this.attachments = this.attachments.filter((other) => other !== attachment);
     if (this.isEmpty) this.unsubscribe();
+  }
+
+  private finish(attachment: Attachment): void {
+    attachment.isEnded = true;
+    this.guarded(() => attachment.sink.complete?.());
   }
 
   /** One sink that throws must not keep the notification from the others. */
@@ -91,7 +244,7 @@ export class DecodeLane implements ChannelConsumer {
     try {
       call();
     } catch (error) {
-      this.onError(error);
+      this.options.onError(error);
     }
   }
 }

@@ -1,77 +1,71 @@
-import type { PgChannel } from '../channel/pg-channel.js';
-import { toPgChannel } from '../channel/pg-channel.js';
-import type { PgGap } from '../channel/pg-gap.js';
-import type { PgListener } from '../listener/pg-listener.js';
-import { DecodeLane } from './decode-lane.js';
-import type { DeliverySink } from './decode-lane.js';
-import { SerialQueue } from './serial-queue.js';
+import type { Observable } from 'rxjs';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import { systemClock } from '../session/clock.js';
+import type { ListeningTransport } from '../transport/pg-notify-transport.js';
+import type { CoalescingRunner } from './coalescing-runner.js';
+import { DecodeLanes } from './decode-lanes.js';
+import { DeliveryTrust } from './delivery-trust.js';
+import { HandlerPool } from './handler-pool.js';
+import { liveQuery } from './live-query.js';
+import type { LiveQuerySpec } from './live-query.js';
+import { TurnBudget } from './turn-budget.js';
 
-/** What the consumers of one registration share: the decode lanes and the queues. */
+export interface PgDeliveryOptions {
+  readonly listener: ListeningTransport;
+  /** How many notifications of a channel may wait for an asynchronous schema. */
+  readonly bufferSize: number;
+  readonly diagnostics: PgNotifyDiagnostics;
+  readonly onError: (error: unknown) => void;
+  readonly warn: (message: string) => void;
+}
+
+/** What the consumers of one registration share. */
 export class PgDelivery {
-  /** By definition; a plain name stands for the default definition of its channel. */
-  private readonly lanes = new Map<string | PgChannel, DecodeLane>();
-  private readonly queues = new Set<Pick<SerialQueue<unknown>, 'label' | 'isIdle' | 'settled' | 'stop'>>();
+  readonly lanes: DecodeLanes;
+  readonly handlers: HandlerPool;
+  private readonly trust: DeliveryTrust;
+  private readonly budget = new TurnBudget();
+  private readonly clock = systemClock;
+  /** The live queries that have subscribers. */
+  private readonly loading = new Set<CoalescingRunner>();
 
-  constructor(
-    private readonly listener: PgListener,
-    private readonly onError: (error: unknown) => void,
-  ) {}
-
-  /**
-   * Adds a consumer of a channel; returns the function that removes it. The server is told of the first and of the
-   * last consumer of a channel.
-   */
-  attach<T>(channel: string | PgChannel<T>, sink: DeliverySink<T>): () => void {
-    const lane = this.lanes.get(channel) ?? this.openLane(channel);
-    const detach = lane.attach(sink as DeliverySink);
-    return () => {
-      detach();
-      if (lane.isEmpty && this.lanes.get(channel) === lane) this.lanes.delete(channel);
-    };
-  }
-
-  /** Adds a consumer of the gaps of all channels; it begins with a `start` gap for each channel that is covered. */
-  attachGaps({ gap: onGap, complete }: Required<Pick<DeliverySink, 'gap' | 'complete'>>): () => void {
-    const told = new Map<string, Date>();
-    const tell = (gap: PgGap): void => {
-      const { channel, until } = gap;
-      if (told.get(channel) === until) return;
-      const own: PgGap = told.has(channel) ? gap : { channel, reason: 'start', until };
-      told.set(channel, until);
-      onGap(own);
-    };
-    const detach = this.listener.observeGaps({ gap: tell, complete });
-    for (const channel of this.listener.coveredChannels) {
-      const until = this.listener.coveredSince(channel);
-      if (until) tell({ channel, reason: 'start', until });
-    }
-    return detach;
-  }
-
-  /** A queue that a shutdown waits for. */
-  createQueue<T>(label: string, run: (item: T) => Promise<void> | void): SerialQueue<T> {
-    const queue = new SerialQueue(label, run);
-    this.queues.add(queue);
-    return queue;
-  }
-
-  /** Resolves when all queues are empty. */
-  async settled(): Promise<void> {
-    await Promise.all([...this.queues].map((queue) => queue.settled()));
-  }
-
-  /** Drops what waits in the queues; returns what was not finished, for a message: the owner, and how many waited. */
-  abandon(): readonly string[] {
-    const busy = [...this.queues].filter((queue) => !queue.isIdle);
-    return busy.map((queue) => {
-      const waiting = queue.stop();
-      return waiting === 0 ? queue.label : `${queue.label} (and ${waiting} that waited)`;
+  constructor(private readonly options: PgDeliveryOptions) {
+    const { listener, diagnostics, onError, warn } = options;
+    const { budget, clock } = this;
+    this.lanes = new DecodeLanes(options);
+    this.trust = new DeliveryTrust(listener);
+    this.handlers = new HandlerPool({
+      lanes: this.lanes,
+      trust: this.trust,
+      budget,
+      clock,
+      diagnostics,
+      onError,
+      warn,
     });
   }
 
-  private openLane(channel: string | PgChannel): DecodeLane {
-    const lane = new DecodeLane(toPgChannel(channel), this.listener, this.onError);
-    this.lanes.set(channel, lane);
-    return lane;
+  /** A value that is loaded again whenever it may have changed. */
+  liveQuery<T>(spec: LiveQuerySpec<T>): Observable<T> {
+    const { lanes, trust, budget, clock, loading } = this;
+    const { listener, onError } = this.options;
+    return liveQuery(spec, {
+      lanes,
+      trust,
+      budget,
+      clock,
+      onError,
+      isListening: () => listener.currentStatus.state === 'listening',
+      watch: (runner) => {
+        loading.add(runner);
+        return () => void loading.delete(runner);
+      },
+    });
+  }
+
+  /** Resolves when no handler and no live query has anything to do. */
+  async settled(): Promise<void> {
+    await this.handlers.settled();
+    await Promise.all([...this.loading].map((runner) => runner.settled()));
   }
 }

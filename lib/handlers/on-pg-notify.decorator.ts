@@ -1,66 +1,57 @@
-import 'reflect-metadata';
-import { channelName, toPgChannel } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import type { PgNotification } from '../channel/pg-notification.js';
-import { PgNotifyError } from '../pg-notify.errors.js';
-import { DEFAULT_REGISTRATION } from '../pg-notify.tokens.js';
+import { handlerDecorator } from './handler-metadata.js';
+import type { OnPgNotifyOptions, PgBatchOptions } from './handler-options.js';
+import type { PgNotifyContext } from './pg-notify.context.js';
 
-export interface OnPgNotifyOptions {
-  /**
-   * The registration that listens, where an application has several.
-   *
-   * @default 'default'
-   */
-  readonly registration?: string;
-}
-
-/** One use of `@OnPgNotify` on a method. */
-export interface PgNotifyHandlerMetadata {
-  readonly channel: string | PgChannel;
-  readonly registration: string;
-}
-
-/** Decorates a method that takes the payload of a notification and, if it likes, the notification. */
-export type PgNotifyHandlerDecorator<T> = <H extends (payload: T, notification: PgNotification<T>) => unknown>(
+/** Decorates a method that takes the payload of a notification and, if it likes, the notification and the context. */
+export type PgNotifyHandlerDecorator<T> = <
+  H extends (payload: T, notification: PgNotification<T>, context: PgNotifyContext) => unknown,
+>(
   target: object,
   method: string | symbol,
   descriptor: TypedPropertyDescriptor<H>,
 ) => void;
 
-const HANDLERS = Symbol('nest-pg-notify:handlers');
+/** Decorates a method that takes the payloads of several notifications and, if it likes, these and the context. */
+export type PgBatchHandlerDecorator<T> = <
+  H extends (payloads: T[], notifications: PgNotification<T>[], context: PgNotifyContext) => unknown,
+>(
+  target: object,
+  method: string | symbol,
+  descriptor: TypedPropertyDescriptor<H>,
+) => void;
+
+type TypedOptions<T> = Omit<OnPgNotifyOptions, 'latest'> & { readonly latest?: true | ((payload: T) => unknown) };
 
 /**
- * Calls the method for each notification of the channel: one at a time, in the order in which the server sent them.
- * A method may carry several of these decorators, on providers and on controllers alike; each is a handler of its own,
- * with a queue of its own. What the method throws is logged, with the handler and the channel, and goes no further.
+ * Calls the method for each notification of the channel: one at a time, in the order in which the server sent them, unless
+ * the options say otherwise. A method may carry several of these decorators, on providers and on controllers alike; each
+ * is a handler of its own, with a queue of its own. What the method throws is logged, with the handler and the channel,
+ * and goes no further. Guards, interceptors, pipes and filters of the class and the method run, as in Nest's controllers.
  *
  * ```ts
  * @OnPgNotify(ProductChanges)
- * evict(change: ProductChange, notification: PgNotification<ProductChange>) { … }
+ * evict(change: ProductChange, notification: PgNotification<ProductChange>, context: PgNotifyContext) { … }
  * ```
  *
  * @param channel A name, or a definition made by `definePgChannel()`, whose payload's type the method must accept.
- * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
+ * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry. Options that make no sense together
+ * fail the bootstrap, with an error of kind `configuration`.
  */
-export function OnPgNotify(channel: string, options?: OnPgNotifyOptions): MethodDecorator;
-export function OnPgNotify<T>(channel: PgChannel<T>, options?: OnPgNotifyOptions): PgNotifyHandlerDecorator<T>;
+export function OnPgNotify<T>(
+  channel: PgChannel<T, unknown>,
+  options: TypedOptions<T> & { readonly batch: PgBatchOptions },
+): PgBatchHandlerDecorator<T>;
+export function OnPgNotify<T>(
+  channel: PgChannel<T, unknown>,
+  options?: TypedOptions<T> & { readonly batch?: never },
+): PgNotifyHandlerDecorator<T>;
+export function OnPgNotify(
+  channel: string,
+  // eslint-disable-next-line typescript/no-explicit-any -- A name says nothing of the payload.
+  options?: Omit<OnPgNotifyOptions, 'latest'> & { readonly latest?: true | ((payload: any) => unknown) },
+): MethodDecorator;
 export function OnPgNotify(channel: string | PgChannel, options: OnPgNotifyOptions = {}): MethodDecorator {
-  toPgChannel(channel);
-  const { registration = DEFAULT_REGISTRATION } = options;
-  return (target, name, descriptor) => {
-    const method: unknown = descriptor.value;
-    if (typeof target === 'function' || typeof method !== 'function') {
-      throw new PgNotifyError(
-        'configuration',
-        `@OnPgNotify('${channelName(channel)}') stands on ${String(name)}, which is not a method of instances: move it to one.`,
-      );
-    }
-    const others = handlersOf(method);
-    Reflect.defineMetadata(HANDLERS, [{ channel, registration }, ...others], method);
-  };
-}
-
-/** The uses of `@OnPgNotify` on a method, in the order in which they are written. */
-export function handlersOf(method: object): readonly PgNotifyHandlerMetadata[] {
-  return (Reflect.getOwnMetadata(HANDLERS, method) as readonly PgNotifyHandlerMetadata[] | undefined) ?? [];
+  return handlerDecorator({ kind: 'notification', channel, options });
 }

@@ -1,130 +1,170 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
-import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { channelName } from '../channel/pg-channel.js';
+import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification } from '../channel/pg-notification.js';
+import type { GapMethodSpec, HandlerSpec, QueueSpec, WakeUpSpec } from '../delivery/handler-pool.js';
 import { PgDelivery } from '../delivery/pg-delivery.js';
-import { PgListener } from '../listener/pg-listener.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import type { PgNotifyLogger } from '../pg-notify.logger.js';
+import type { ResolvedPgNotifyOptions } from '../pg-notify.options.js';
 import { PgNotifyRegistrations } from '../pg-notify.registrations.js';
-import { PG_NOTIFY_LOGGER } from '../pg-notify.tokens.js';
-import { handlersOf } from './on-pg-notify.decorator.js';
-import type { PgNotifyHandlerMetadata } from './on-pg-notify.decorator.js';
+import { DEFAULT_REGISTRATION, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from '../pg-notify.tokens.js';
+import type { PgNotifyTransport } from '../transport/pg-notify-transport.js';
+import { HandlerDiscovery } from './handler-discovery.js';
+import type { DiscoveredHandler, HandlerHost } from './handler-discovery.js';
+import { HandlerInvoker } from './handler-invoker.js';
+import type { Invoke } from './handler-invoker.js';
+import { describeDecorator } from './handler-metadata.js';
+import type { PgHandlerMetadata } from './handler-metadata.js';
+import { bufferSizeOf, queueModeOf, reasonsOf, timeoutOf, wakeUpTimesOf } from './handler-options.js';
+import type { PgNotifyContext } from './pg-notify.context.js';
 
-/** What Nest's discovery gives for each provider and controller. */
-type DiscoveredInstance = ReturnType<DiscoveryService['getProviders']>[number];
+type Handler<Kind extends PgHandlerMetadata['kind'] = PgHandlerMetadata['kind']> = DiscoveredHandler<
+  Extract<PgHandlerMetadata, { kind: Kind }>
+>;
 
-/** One use of a decorator, on one instance. */
-interface Handler extends PgNotifyHandlerMetadata {
-  readonly instance: Record<string, (...args: unknown[]) => unknown>;
-  readonly method: string;
-  /** `ProductCache.evict`, for messages. */
-  readonly label: string;
+/** The handlers that one provider has for one channel: a gap stops them together. */
+interface HandlerGroup {
+  readonly host: HandlerHost;
+  readonly channel: string;
+  readonly queues: QueueSpec[];
+  readonly gapMethods: GapMethodSpec[];
 }
 
-/** Finds the decorated methods of providers and controllers, and connects them to the channels of its registration. */
+/** Finds the handlers of its registration, and connects them to their channels. */
 @Injectable()
 export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy {
-  private intake: (() => void)[] = [];
-
   constructor(
-    @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
-    @Inject(MetadataScanner) private readonly scanner: MetadataScanner,
+    @Inject(HandlerDiscovery) private readonly discovery: HandlerDiscovery,
     @Inject(PgNotifyRegistrations) private readonly registrations: PgNotifyRegistrations,
     @Inject(PgDelivery) private readonly delivery: PgDelivery,
-    @Inject(PgListener) private readonly listener: PgListener,
-    @Inject(PG_NOTIFY_LOGGER) private readonly logger: PgNotifyLogger,
+    @Inject(PG_NOTIFY_TRANSPORT) private readonly transport: PgNotifyTransport,
+    @Inject(PG_NOTIFY_RESOLVED_OPTIONS) private readonly options: ResolvedPgNotifyOptions,
+    @Inject(ModulesContainer) private readonly modules: ModulesContainer,
+    @Inject(ApplicationConfig) private readonly config: ApplicationConfig,
   ) {}
 
   /** Connects the handlers, and waits until the server has acknowledged their channels. */
   async onApplicationBootstrap(): Promise<void> {
     try {
-      const own = this.explore().filter(({ registration }) => registration === this.registrations.own);
-      this.intake = own.map((handler) => this.connect(handler));
-      await this.listener.start();
+      if (this.options.handlers) await this.connect(this.options.handlers);
+      await this.transport.listener.start();
     } catch (error) {
       await this.registrations.stopListening();
       throw error;
     }
   }
 
-  /** Takes nothing more; what is queued still runs. */
+  /** Takes nothing more; what was received still runs. */
   onModuleDestroy(): void {
-    for (const stop of this.intake.splice(0)) stop();
+    this.delivery.handlers.end();
   }
 
-  private explore(): Handler[] {
-    const discovered = [...this.discovery.getProviders(), ...this.discovery.getControllers()];
-    const instances = new Map<object, DiscoveredInstance>();
-    for (const wrapper of discovered) {
-      const instance: unknown = wrapper.instance;
-      // A factory may hand out what another provider made: it is still one instance.
-      if (typeof instance === 'object' && instance !== null) instances.set(instance, wrapper);
+  private async connect(standard: Exclude<ResolvedPgNotifyOptions['handlers'], false>): Promise<void> {
+    const invoker = new HandlerInvoker(this.modules, standard.globalEnhancers ? this.config : undefined);
+    const handlers = this.discovery.find();
+    for (const handler of handlers) this.checkRegistration(handler);
+    const groups: HandlerGroup[] = [];
+    const wakeUps: WakeUpSpec[] = [];
+    for (const handler of handlers.filter((each) => registrationOf(each) === this.registrations.own)) {
+      const invoke = await invoker.bind(handler);
+      const timeout = timeoutOf(handler.metadata.options, standard.timeout, whereOf(handler));
+      if (isOfKind(handler, 'notification')) {
+        groupOf(handler, groups).queues.push(queueOf(handler, { invoke, timeout, bufferSize: standard.bufferSize }));
+      } else if (isOfKind(handler, 'gap')) {
+        groupOf(handler, groups).gapMethods.push(gapMethodOf(handler, { invoke, timeout }));
+      } else if (isOfKind(handler, 'wake-up')) wakeUps.push(wakeUpOf(handler, { invoke, timeout }));
     }
-    return [...instances.values()].flatMap((wrapper) => this.handlersIn(wrapper));
+    // Nothing is connected before all is checked.
+    if (!this.options.enabled) return;
+    for (const { queues, gapMethods } of groups) this.delivery.handlers.connect(queues, gapMethods);
+    for (const wakeUp of wakeUps) this.delivery.handlers.connectWakeUp(wakeUp);
   }
 
-  private handlersIn(wrapper: DiscoveredInstance): Handler[] {
-    const instance = wrapper.instance as Handler['instance'];
-    const prototype = Object.getPrototypeOf(instance) as Handler['instance'] | null;
-    if (!prototype || prototype === Object.prototype) return [];
-    const owner = prototype.constructor?.name ?? String(wrapper.name);
-    return this.scanner.getAllMethodNames(prototype).flatMap((method) => {
-      const label = `${owner}.${method}`;
-      return handlersOf(prototype[method] as object).map((metadata) => {
-        this.check(metadata, label, wrapper);
-        return { ...metadata, instance, method, label };
-      });
-    });
-  }
-
-  private check({ registration, channel }: PgNotifyHandlerMetadata, label: string, wrapper: DiscoveredInstance): void {
+  private checkRegistration(handler: Handler): void {
     const { names } = this.registrations;
-    const decorator = `@OnPgNotify('${channelName(channel)}') on ${label}`;
-    if (!names.includes(registration)) {
-      throw new PgNotifyError(
-        'configuration',
-        `${decorator} names the registration '${registration}', which does not exist. There is ${names.map((name) => `'${name}'`).join(', ')}. Import PgNotifyModule.forRoot({ name: '${registration}', … }), or correct the name.`,
-      );
-    }
-    if (!wrapper.isDependencyTreeStatic() || wrapper.isTransient) {
-      throw new PgNotifyError(
-        'configuration',
-        `${decorator} belongs to a provider that is not a singleton: it, or something it injects, is request-scoped or transient. Put the handler into a singleton provider.`,
-      );
-    }
-  }
-
-  private connect(handler: Handler): () => void {
-    const queue = this.delivery.createQueue<PgNotification>(handler.label, (notification) =>
-      this.run(handler, notification),
+    const registration = registrationOf(handler);
+    if (names.includes(registration)) return;
+    throw new PgNotifyError(
+      'configuration',
+      `${whereOf(handler)} names the registration '${registration}', which does not exist. There is ${names.map((name) => `'${name}'`).join(', ')}. Import PgNotifyModule.forRoot({ name: '${registration}', … }), or correct the name.`,
     );
-    return this.delivery.attach(handler.channel, { notification: (notification) => queue.push(notification) });
-  }
-
-  private run(handler: Handler, notification: PgNotification): Promise<void> | void {
-    try {
-      const result = handler.instance[handler.method]?.(notification.payload, notification);
-      if (isThenable(result)) return this.settle(handler, result);
-    } catch (error) {
-      this.report(handler, error);
-    }
-  }
-
-  private async settle(handler: Handler, result: PromiseLike<unknown>): Promise<void> {
-    try {
-      await result;
-    } catch (error) {
-      this.report(handler, error);
-    }
-  }
-
-  private report({ label, channel }: Handler, error: unknown): void {
-    this.logger.error(error, `Handler ${label} failed for the channel ${JSON.stringify(channelName(channel))}: `);
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+interface Binding {
+  readonly invoke: Invoke;
+  readonly timeout: number | undefined;
+}
+
+function queueOf(handler: Handler<'notification'>, binding: Binding & { readonly bufferSize: number }): QueueSpec {
+  const where = whereOf(handler);
+  const { options } = handler.metadata;
+  const mode = queueModeOf(options, where);
+  const bufferSize = bufferSizeOf(options, binding.bufferSize, where);
+  const { invoke } = binding;
+  const context = contextsOf(handler);
+  const call = (notifications: readonly PgNotification[], signal: AbortSignal): unknown => {
+    if (mode.batch) {
+      const payloads = notifications.map(({ payload }) => payload);
+      return invoke([payloads, notifications, context({ kind: 'batch', signal, notifications })]);
+    }
+    const notification = notifications[0]!;
+    return invoke([notification.payload, notification, context({ kind: 'notification', signal, notification })]);
+  };
+  return { ...specOf(handler, binding), mode, bufferSize, call };
+}
+
+function gapMethodOf(handler: Handler<'gap'>, binding: Binding): GapMethodSpec {
+  const context = contextsOf(handler);
+  const call = (gap: PgGap, signal: AbortSignal): unknown =>
+    binding.invoke([gap, context({ kind: 'gap', signal, gap })]);
+  return { ...specOf(handler, binding), reasons: reasonsOf(handler.metadata.options, whereOf(handler)), call };
+}
+
+function wakeUpOf(handler: Handler<'wake-up'>, binding: Binding): WakeUpSpec {
+  const context = contextsOf(handler);
+  const channel = channelName(handler.metadata.channel);
+  return {
+    ...specOf(handler, binding),
+    ...wakeUpTimesOf(handler.metadata.options, whereOf(handler)),
+    call: (reason, signal) => binding.invoke([{ reason, channel, signal }, context({ kind: 'wake-up', signal })]),
+  };
+}
+
+function specOf(handler: Handler, { timeout }: Binding): Omit<HandlerSpec<never>, 'call'> {
+  return { label: handler.label, channel: handler.metadata.channel, timeout };
+}
+
+/** Makes the contexts of a handler's runs. */
+function contextsOf(handler: Handler) {
+  const base = {
+    channel: channelName(handler.metadata.channel),
+    registration: registrationOf(handler),
+    handler: handler.label,
+  };
+  return (run: Omit<PgNotifyContext, keyof typeof base>): PgNotifyContext => ({ ...base, ...run });
+}
+
+function groupOf({ host, metadata }: Handler, groups: HandlerGroup[]): HandlerGroup {
+  const channel = channelName(metadata.channel);
+  const known = groups.find((group) => group.host === host && group.channel === channel);
+  if (known) return known;
+  const group: HandlerGroup = { host, channel, queues: [], gapMethods: [] };
+  groups.push(group);
+  return group;
+}
+
+function registrationOf({ metadata }: Handler): string {
+  return metadata.options.registration ?? DEFAULT_REGISTRATION;
+}
+
+/** The decorator and its method, for messages. */
+function whereOf({ metadata, label }: Handler): string {
+  return `${describeDecorator(metadata)} on ${label}`;
+}
+
+function isOfKind<Kind extends PgHandlerMetadata['kind']>(handler: Handler, kind: Kind): handler is Handler<Kind> {
+  return handler.metadata.kind === kind;
 }

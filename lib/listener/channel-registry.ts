@@ -1,5 +1,6 @@
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 import type { RawPgNotification } from '../channel/pg-notification.js';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 
 /** What takes the notifications and gaps of one channel, in the order in which they came. */
 export interface ChannelConsumer {
@@ -25,6 +26,7 @@ export class ChannelRegistry {
   private readonly interruptions = new Map<string, Interruption>();
   private readonly observers = new Set<GapObserver>();
   private announced = 0;
+  private dispatched = 0;
 
   /**
    * @param onError Takes the error of a consumer that threw: it must not reach `pg`, whose parser would deliver again
@@ -33,6 +35,7 @@ export class ChannelRegistry {
    */
   constructor(
     private readonly onError: (error: unknown) => void,
+    private readonly diagnostics: PgNotifyDiagnostics,
     private readonly ownChannel?: string,
   ) {
     if (ownChannel !== undefined) this.consumers.set(ownChannel, []);
@@ -51,6 +54,11 @@ export class ChannelRegistry {
   /** How many gaps have been announced. */
   get gapCount(): number {
     return this.announced;
+  }
+
+  /** How many notifications have been received for consumers. */
+  get receivedCount(): number {
+    return this.dispatched;
   }
 
   withoutOwn(channels: readonly string[]): readonly string[] {
@@ -95,7 +103,11 @@ export class ChannelRegistry {
   }
 
   dispatch(notification: RawPgNotification): void {
-    for (const consumer of this.consumers.get(notification.channel) ?? []) {
+    const { channel, raw } = notification;
+    if (channel === this.ownChannel) return;
+    this.dispatched += 1;
+    this.diagnostics.publish('nest-pg-notify.received', { channel, size: raw.length });
+    for (const consumer of this.consumers.get(channel) ?? []) {
       this.guarded(() => consumer.notification(notification));
     }
   }
@@ -112,6 +124,7 @@ export class ChannelRegistry {
     const consumers = this.consumers.get(gap.channel);
     if (!consumers) return;
     this.announced += 1;
+    this.diagnostics.publish('nest-pg-notify.gap', { channel: gap.channel, reason: gap.reason });
     for (const consumer of consumers) this.guarded(() => consumer.gap(gap));
     for (const observer of this.observers) this.guarded(() => observer.gap(gap));
   }

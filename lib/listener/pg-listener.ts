@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { RawPgNotification } from '../channel/pg-notification.js';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type {
   PgNotifyHeartbeatOptions,
@@ -30,6 +31,13 @@ export type OpenListeningSession = (
   onNotification: (notification: RawPgNotification) => void,
 ) => Promise<ListeningSession>;
 
+/** What a listener has counted since its start. */
+export interface ListenerFigures {
+  readonly received: number;
+  readonly gaps: number;
+  readonly reconnects: number;
+}
+
 export interface PgListenerOptions {
   readonly openSession: OpenListeningSession;
   readonly startup: Required<PgNotifyStartupOptions>;
@@ -48,6 +56,9 @@ export interface PgListenerOptions {
   readonly logger: ListenerLogger;
   /** Where the error of a consumer that threw goes: it must not reach `pg`. */
   readonly onError: (error: unknown) => void;
+  /** Takes each failed attempt and each loss, which are logged already. */
+  readonly onFailure?: (error: PgNotifyError) => void;
+  readonly diagnostics: PgNotifyDiagnostics;
   readonly clock?: Clock;
 }
 
@@ -75,7 +86,7 @@ export class PgListener {
   private stopped: Promise<void> | undefined;
 
   constructor(private readonly options: PgListenerOptions) {
-    const { startup, reconnect, deliveryCheck, onError, logger } = options;
+    const { startup, reconnect, deliveryCheck, onError, onFailure, logger, diagnostics } = options;
     this.clock = options.clock ?? systemClock;
     this.startup = new StartupPolicy(startup, this.clock);
     this.backoff = new Backoff(reconnect);
@@ -89,8 +100,8 @@ export class PgListener {
       this.stopping.signal.addEventListener('abort', () => reject(closedError()), { once: true });
     });
     this.firstVerdict.catch(() => undefined); // Nobody waits for it, unless the application is starting.
-    this.registry = new ChannelRegistry(onError, this.check?.channel);
-    this.reporter = new StatusReporter(logger, () => this.facts);
+    this.registry = new ChannelRegistry(onError, diagnostics, this.check?.channel);
+    this.reporter = new StatusReporter(logger, () => this.facts, diagnostics, onFailure);
   }
 
   /**
@@ -160,6 +171,15 @@ export class PgListener {
     if (!liveLink) throw new PgNotifyError('connection', 'There is no listening connection to ask on.');
     const { session, reconciler } = liveLink;
     return reconciler.whileQuiet(() => askQueueUsage(session, this.options.statementTimeout), { urgent: true });
+  }
+
+  /** Counts since the start. */
+  get figures(): ListenerFigures {
+    return {
+      received: this.registry.receivedCount,
+      gaps: this.registry.gapCount,
+      reconnects: this.reporter.reconnects,
+    };
   }
 
   get isStopping(): boolean {

@@ -6,8 +6,9 @@ import type { PgDeliveryVerdict } from './delivery-verdict.js';
  * - `listening`: the server acknowledged what was wanted when the connection was made.
  * - `reconnecting`: the connection was lost; nothing is received until it is back.
  * - `closed`: not started, or shut down.
+ * - `disabled`: the option `enabled` is false; there is no connection, and never will be.
  */
-export type PgNotifyState = 'connecting' | 'listening' | 'reconnecting' | 'closed';
+export type PgNotifyState = 'connecting' | 'listening' | 'reconnecting' | 'closed' | 'disabled';
 
 /** A failure as the status shows it: never a secret. */
 export interface PgNotifyFailure {

@@ -1,5 +1,6 @@
 import { BehaviorSubject } from 'rxjs';
 import type { Observable } from 'rxjs';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import type { PgNotifyError } from '../pg-notify.errors.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from './pg-notify-status.js';
@@ -21,13 +22,17 @@ export class StatusReporter {
   private state: PgNotifyState = 'closed';
   private since = new Date();
   private attempts = 0;
+  private recoveries = 0;
   private lastFailure: PgNotifyFailure | undefined;
   /** What the log has told of since it last listened: each cause is told once, also where several take turns. */
   private readonly loggedCauses = new Set<string>();
 
+  /** @param onFailure Takes each failed attempt and each loss, beside what is logged of it. */
   constructor(
     private readonly logger: ListenerLogger,
     private readonly facts: () => ListenerFacts,
+    private readonly diagnostics: PgNotifyDiagnostics,
+    private readonly onFailure: (error: PgNotifyError) => void = () => undefined,
   ) {
     this.status = new BehaviorSubject(this.current);
   }
@@ -42,6 +47,11 @@ export class StatusReporter {
     return this.status.asObservable();
   }
 
+  /** How often it has listened again after a loss. */
+  get reconnects(): number {
+    return this.recoveries;
+  }
+
   /** Reports what has changed outside the state. */
   update(): void {
     this.status.next(this.current);
@@ -52,10 +62,11 @@ export class StatusReporter {
   }
 
   /** More of what is wanted is acknowledged, or all of it: the first time for a session, and whenever it settles. */
-  listening({ endpoint, facts }: ListeningSession): void {
+  listening({ endpoint, facts }: Pick<ListeningSession, 'endpoint' | 'facts'>): void {
     if (this.state !== 'listening') {
       const again = this.state === 'reconnecting' ? ' again' : '';
       this.logger.log(`Listening${again} on ${endpoint} (backend ${facts.backendPid}).`);
+      if (this.state === 'reconnecting') this.recoveries += 1;
       this.attempts = 0;
       this.loggedCauses.clear();
       this.enter('listening');
@@ -70,6 +81,7 @@ export class StatusReporter {
     this.attempts += 1;
     const { kind, message, sqlState, endpoint } = error;
     this.lastFailure = { kind, message, at: new Date(), ...(sqlState && { sqlState }), ...(endpoint && { endpoint }) };
+    this.onFailure(error);
     const cause = sqlState ?? message;
     const isNews = !this.loggedCauses.has(cause) && this.loggedCauses.size < MAX_CAUSES;
     if (isNews) this.loggedCauses.add(cause);
@@ -90,6 +102,7 @@ export class StatusReporter {
 
   private enter(state: PgNotifyState): void {
     this.state = state;
+    this.diagnostics.publish('nest-pg-notify.state', { state });
     this.since = new Date();
     this.update();
   }

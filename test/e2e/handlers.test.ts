@@ -1,4 +1,4 @@
-import { Controller, Injectable, Logger, Scope } from '@nestjs/common';
+import { Controller, Injectable, Logger } from '@nestjs/common';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { definePgChannel, OnPgNotify } from 'nest-pg-notify';
 import type { PgNotification } from 'nest-pg-notify';
@@ -248,22 +248,6 @@ describe('a handler', () => {
       'slow 2 begins',
       'slow 2 ends',
     ]);
-    await app.close();
-  });
-
-  it.each([
-    ['request-scoped', { scope: Scope.REQUEST }],
-    ['transient', { scope: Scope.TRANSIENT }],
-  ])('in a %s provider fails the bootstrap, with the remedy', async (_scope, options) => {
-    @Injectable(options)
-    class Scoped {
-      @OnPgNotify('work')
-      handle(): void {}
-    }
-    const { app } = await createApp({ connection: database.url }, { providers: [Scoped] });
-    await expect(app.init()).rejects.toThrow(
-      `@OnPgNotify('work') on Scoped.handle belongs to a provider that is not a singleton`,
-    );
     await app.close();
   });
 

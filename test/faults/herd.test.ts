@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { filter, firstValueFrom } from 'rxjs';
 import { PgListener } from '../../lib/listener/pg-listener.js';
+import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgSession } from '../../lib/session/pg-session.js';
 import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
 import { createTestCluster } from '../support/postgres.js';
@@ -40,6 +41,7 @@ describe('fifty listeners of one server', () => {
       statementTimeout: 10_000,
       logger: { log: () => undefined, warn: () => undefined },
       onError: () => undefined,
+      diagnostics: new PgNotifyDiagnostics('test'),
     });
   }
 

@@ -14,6 +14,9 @@ const VIOLATIONS: readonly (readonly [file: string, content: string, rule: RegEx
   ['listener/a.ts', `export { PgPublisher } from '../publisher/pg-publisher.js';`, /against the arrows/],
   ['publisher/a.ts', `export { PgListener } from '../listener/pg-listener.js';`, /against the arrows/],
   ['delivery/a.ts', `export { PgNotifyService } from '../pg-notify.service.js';`, /against the arrows/],
+  ['transport/a.ts', `export { PgDelivery } from '../delivery/pg-delivery.js';`, /against the arrows/],
+  ['listener/c.ts', `export { PgTransport } from '../transport/pg-transport.js';`, /against the arrows/],
+  ['handlers/b.ts', `export { PgNotifyTestBus } from '../testing/pg-notify-test-bus.js';`, /against the arrows/],
   ['handlers/a.ts', `export { PgNotifyModule } from '../pg-notify.module.js';`, /against the arrows/],
   ['pg-notify.errors.ts', `export { channelName } from './session/pg-session.js';`, /against the arrows/],
   [

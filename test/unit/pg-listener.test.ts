@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { PgDelivery } from '../../lib/delivery/pg-delivery.js';
+import { DecodeLanes } from '../../lib/delivery/decode-lanes.js';
 import { PgListener } from '../../lib/listener/pg-listener.js';
 import type { PgListenerOptions } from '../../lib/listener/pg-listener.js';
+import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { readFacts } from '../../lib/session/session-facts.js';
 import { FakeClock, FakeServer } from '../support/fake-server.js';
@@ -24,10 +25,17 @@ function setUp(options: Partial<PgListenerOptions> = {}) {
     statementTimeout: 1_000,
     logger: { log: (line) => lines.push(line), warn: (line) => lines.push(line) },
     onError: (error) => errors.push(error),
+    diagnostics: new PgNotifyDiagnostics('test'),
     clock,
     ...options,
   });
-  return { server, clock, errors, lines, listener, delivery: new PgDelivery(listener, (error) => errors.push(error)) };
+  const lanes = new DecodeLanes({
+    listener,
+    bufferSize: 10_000,
+    onError: (error) => errors.push(error),
+    warn: (line) => lines.push(line),
+  });
+  return { server, clock, errors, lines, listener, lanes };
 }
 
 /** Lets everything happen that is only waiting for its turn. */
@@ -87,7 +95,7 @@ describe('PgListener', () => {
   it('keeps its promises however connects, losses, replies, subscribers and notifications interleave', () =>
     fc.assert(
       fc.asyncProperty(fc.array(command, { maxLength: 80 }), fc.boolean(), async (commands, endsEarly) => {
-        const { server, clock, errors, listener, delivery } = setUp();
+        const { server, clock, errors, listener, lanes } = setUp();
         const consumers: Consumer[] = [];
         const attach = (channel: string): void => {
           const consumer = new Consumer(
@@ -96,7 +104,7 @@ describe('PgListener', () => {
             () => server.current?.forgotten.has(channel) ?? false,
           );
           consumers.push(consumer);
-          consumer.detach = delivery.attach(channel, consumer.sink);
+          consumer.detach = lanes.attach(channel, consumer.sink).detach;
         };
         let sent = 0;
         const notify = (channel: string): void => {
@@ -194,16 +202,16 @@ describe('PgListener', () => {
   });
 
   it('tells a consumer that is attached by a gap of its own start once', async () => {
-    const { server, errors, listener, delivery } = setUp();
+    const { server, errors, listener, lanes } = setUp();
     const seen: string[] = [];
     const log = (who: string) => ({ gap: ({ reason }: { reason: string }) => void seen.push(`${who} ${reason}`) });
     let attached = false;
     const attachOnce = (): void => {
-      if (!attached) delivery.attach('b', log('inner'));
+      if (!attached) lanes.attach('b', log('inner'));
       attached = true;
     };
-    delivery.attach('a', { gap: attachOnce }); // The gap of `a` comes first, when `b` is covered but not told yet.
-    delivery.attach('b', log('first'));
+    lanes.attach('a', { gap: attachOnce }); // The gap of `a` comes first, when `b` is covered but not told yet.
+    lanes.attach('b', log('first'));
     await listener.start();
     server.accept();
     await turn();
@@ -288,7 +296,7 @@ describe('the startup policy', () => {
 
 it('announces what a check has shown to be lost, although the next one arrived', async () => {
   const delivers = { current: true, sent: 0 };
-  const { server, clock, listener, delivery } = setUp({
+  const { server, clock, listener, lanes } = setUp({
     heartbeat: { interval: 1_000_000, timeout: 5_000 },
     deliveryCheck: {
       interval: 60_000,
@@ -308,7 +316,7 @@ it('announces what a check has shown to be lost, although the next one arrived',
     },
   });
   const seen: unknown[] = [];
-  delivery.attach('a', { notification: ({ payload }) => seen.push(payload), gap: ({ reason }) => seen.push(reason) });
+  lanes.attach('a', { notification: ({ payload }) => seen.push(payload), gap: ({ reason }) => seen.push(reason) });
   await listener.start();
   server.accept();
   const until = async (holds: () => boolean): Promise<void> => {

@@ -1,0 +1,8 @@
+/** Whether a value has to be awaited: what has not costs no promise. */
+export function isThenable<T = unknown>(value: unknown): value is PromiseLike<T> {
+  return (
+    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+    'then' in value &&
+    typeof value.then === 'function'
+  );
+}

@@ -1,0 +1,99 @@
+import type { PgChannel } from '../channel/pg-channel.js';
+import { channelName, toPgChannel } from '../channel/pg-channel.js';
+import type { PgGap } from '../channel/pg-gap.js';
+import type { ListeningTransport } from '../transport/pg-notify-transport.js';
+import { DecodeLane } from './decode-lane.js';
+import type { DeliverySink, Detachment } from './decode-lane.js';
+
+export interface DecodeLanesOptions {
+  readonly listener: ListeningTransport;
+  /** How many notifications of a channel may wait for an asynchronous schema. */
+  readonly bufferSize: number;
+  readonly onError: (error: unknown) => void;
+  readonly warn: (message: string) => void;
+}
+
+/** The decode lanes of one registration: one for each definition of a channel that has consumers. */
+export class DecodeLanes {
+  /** By definition; a plain name stands for the default definition of its channel. */
+  private readonly lanes = new Map<string | PgChannel, DecodeLane>();
+  /** Lanes without a consumer, in which something still waits for those that they had. */
+  private readonly ending = new Set<DecodeLane>();
+  private droppedInClosedLanes = 0;
+
+  constructor(private readonly options: DecodeLanesOptions) {}
+
+  /**
+   * Adds a consumer of a channel. The server is told of the first and of the last consumer of a channel.
+   */
+  attach<T>(channel: string | PgChannel<T, unknown>, sink: DeliverySink<T>): Detachment {
+    const lane = this.lanes.get(channel) ?? this.openLane(channel);
+    const { detach, end } = lane.attach(sink as DeliverySink);
+    const left = (): void => {
+      if (!lane.isEmpty || this.lanes.get(channel) !== lane) return;
+      this.lanes.delete(channel);
+      this.ending.add(lane);
+      void this.forgetWhenSettled(lane);
+    };
+    return {
+      detach: () => {
+        detach();
+        left();
+      },
+      end: () => {
+        end();
+        left();
+      },
+    };
+  }
+
+  /** Adds a consumer of the gaps of all channels; it begins with a `start` gap for each channel that is covered. */
+  attachGaps({ gap: onGap, complete }: Required<Pick<DeliverySink, 'gap' | 'complete'>>): () => void {
+    const { listener } = this.options;
+    const told = new Map<string, Date>();
+    const tell = (gap: PgGap): void => {
+      const { channel, until } = gap;
+      if (told.get(channel) === until) return;
+      const own: PgGap = told.has(channel) ? gap : { channel, reason: 'start', until };
+      told.set(channel, until);
+      onGap(own);
+    };
+    const detach = listener.observeGaps({ gap: tell, complete });
+    for (const channel of listener.coveredChannels) {
+      const until = listener.coveredSince(channel);
+      if (until) tell({ channel, reason: 'start', until });
+    }
+    return detach;
+  }
+
+  /** How many notifications were dropped because an asynchronous schema did not keep up. */
+  get dropped(): number {
+    return [...this.lanes.values(), ...this.ending].reduce(
+      (sum, lane) => sum + lane.dropped,
+      this.droppedInClosedLanes,
+    );
+  }
+
+  /** Resolves when nothing waits for a schema. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.lanes.values(), ...this.ending].map((lane) => lane.settled()));
+  }
+
+  private async forgetWhenSettled(lane: DecodeLane): Promise<void> {
+    await lane.settled(); // Never rejects.
+    this.ending.delete(lane);
+    this.droppedInClosedLanes += lane.dropped;
+  }
+
+  private openLane(channel: string | PgChannel): DecodeLane {
+    const { listener, bufferSize, onError, warn } = this.options;
+    const onOverflow = (): void =>
+      warn(
+        `The schema of the channel ${JSON.stringify(channelName(channel))} does not keep up: ${bufferSize} notifications wait for it, and the oldest are dropped. ` +
+          `What is dropped is announced as an overflow gap.`,
+      );
+    const lane = new DecodeLane({ channel: toPgChannel(channel), listener, bufferSize, onError, onOverflow });
+    this.lanes.set(channel, lane);
+    return lane;
+  }
+}

@@ -1,0 +1,269 @@
+import type { PgChannel } from '../channel/pg-channel.js';
+import { channelName } from '../channel/pg-channel.js';
+import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
+import type { PgNotification } from '../channel/pg-notification.js';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import type { Clock } from '../session/clock.js';
+import { CoalescingRunner } from './coalescing-runner.js';
+import type { WakeReason } from './coalescing-runner.js';
+import type { Detachment } from './decode-lane.js';
+import type { DeliveryTrust } from './delivery-trust.js';
+import { GapGate } from './gap-gate.js';
+import type { GapMethod } from './gap-gate.js';
+import { HandlerCounters } from './handler-counters.js';
+import { HandlerQueue } from './handler-queue.js';
+import type { HandlerQueueMode } from './handler-queue.js';
+import { handlerRun } from './handler-run.js';
+import type { DecodeLanes } from './decode-lanes.js';
+import type { TurnBudget } from './turn-budget.js';
+
+export interface HandlerPoolOptions {
+  readonly lanes: DecodeLanes;
+  readonly trust: DeliveryTrust;
+  readonly budget: TurnBudget;
+  readonly clock: Clock;
+  readonly diagnostics: PgNotifyDiagnostics;
+  readonly onError: (error: unknown) => void;
+  readonly warn: (message: string) => void;
+}
+
+/** One handler: what it is called for, and how. */
+export interface HandlerSpec<Argument> {
+  /** `ProductCache.evict`, for messages. */
+  readonly label: string;
+  readonly channel: string | PgChannel;
+  readonly call: (argument: Argument, signal: AbortSignal) => unknown;
+  /** How long a run may take, in milliseconds. */
+  readonly timeout: number | undefined;
+}
+
+export interface GapMethodSpec extends HandlerSpec<PgGap> {
+  /** Undefined for all. */
+  readonly reasons: readonly PgGapReason[] | undefined;
+}
+
+export interface QueueSpec extends HandlerSpec<readonly PgNotification[]> {
+  readonly mode: HandlerQueueMode;
+  readonly bufferSize: number;
+}
+
+export interface WakeUpSpec extends HandlerSpec<WakeReason> {
+  readonly pollInterval: number;
+  readonly fallbackPollInterval: number;
+  readonly errorDelay: number;
+}
+
+/** What became of the notifications of one handler, and how many it still has to take. */
+export interface PgHandlerStats {
+  /** As `ProductCache.evict`. */
+  readonly handler: string;
+  readonly channel: string;
+  /** How many wait. */
+  readonly waiting: number;
+  /** How many runs are under way. */
+  readonly running: number;
+  readonly delivered: number;
+  readonly failed: number;
+  readonly dropped: number;
+  /** With `latest`: replaced by a newer one before they were handled. */
+  readonly conflated: number;
+}
+
+interface Member {
+  readonly label: string;
+  readonly channel: string;
+  readonly counters: HandlerCounters;
+  readonly depth: () => { readonly waiting: number; readonly running: number };
+  readonly isIdle: () => boolean;
+  readonly settled: () => Promise<void>;
+  /** Takes nothing more from the channel. */
+  readonly end: () => void;
+  /** Drops what waits; returns how many that were. */
+  readonly stop: () => number;
+}
+
+/** The handlers of one registration: what each of them still has to do, and what a shutdown waits for. */
+export class HandlerPool {
+  private readonly members: Member[] = [];
+  /** Of the gap methods without a queue. */
+  private readonly attachments: Detachment[] = [];
+  private readonly closing = new AbortController();
+
+  constructor(private readonly options: HandlerPoolOptions) {}
+
+  /**
+   * Connects the handlers that one provider has for one channel: the queues, which stop at each gap until the gap methods
+   * have succeeded.
+   */
+  connect(queues: readonly QueueSpec[], gapMethods: readonly GapMethodSpec[]): void {
+    const methods: GapMethod[] = [];
+    const gate = new GapGate(methods, this.options.clock, this.closing.signal);
+    for (const spec of gapMethods) methods.push(this.gapMethod(spec, gate));
+    for (const spec of queues) this.connectQueue(spec, gate);
+    const [alone] = queues.length === 0 ? gapMethods : [];
+    if (alone) this.connectGate(alone.channel, gate);
+  }
+
+  /** Connects a method that is woken; it runs for the first time at once. */
+  connectWakeUp(spec: WakeUpSpec): void {
+    const { lanes, trust, clock, budget } = this.options;
+    const { pollInterval, fallbackPollInterval, errorDelay } = spec;
+    const counters = this.countersOf(spec);
+    const run = this.runOf(spec, counters);
+    const runner = new CoalescingRunner({
+      run: (reason) => run(reason, 1),
+      errorDelay: () => errorDelay,
+      pollDelay: () => (trust.isGiven ? pollInterval : fallbackPollInterval),
+      minInterval: 0,
+      clock,
+      budget,
+    });
+    const attachment = lanes.attach(spec.channel, {
+      notification: () => runner.wake('notification'),
+      gap: () => runner.wake('gap'),
+    });
+    const forget = trust.onChange(() => runner.pollAnew());
+    this.members.push({
+      ...this.nameOf(spec),
+      counters,
+      depth: () => ({ waiting: 0, running: runner.isIdle ? 0 : 1 }),
+      isIdle: () => runner.isIdle,
+      settled: () => runner.settled(),
+      end: () => {
+        attachment.detach();
+        forget();
+        runner.stop();
+      },
+      stop: () => 0,
+    });
+    runner.wake('start');
+  }
+
+  get stats(): readonly PgHandlerStats[] {
+    return this.members.map(({ label, channel, counters, depth }) => {
+      const { delivered, failed, dropped, conflated } = counters;
+      return { handler: label, channel, ...depth(), delivered, failed, dropped, conflated };
+    });
+  }
+
+  /** Takes nothing more; what was received still runs. */
+  end(): void {
+    for (const { end } of this.members) end();
+    for (const attachment of this.attachments) attachment.detach();
+  }
+
+  /** Resolves when no handler has anything to do. */
+  async settled(): Promise<void> {
+    do {
+      await this.options.lanes.settled();
+      await Promise.all(this.members.map(({ settled }) => settled()));
+    } while (!this.isSettled);
+  }
+
+  /** Waits for nothing any more; returns what was not finished, for a message: the handler, and how many waited. */
+  abandon(): readonly string[] {
+    const busy = this.members.filter(({ isIdle }) => !isIdle());
+    const unfinished = busy.map(({ label, stop }) => {
+      const waiting = stop();
+      return waiting === 0 ? label : `${label} (and ${waiting} that waited)`;
+    });
+    this.closing.abort(new PgNotifyError('closed', 'The registration is being closed, and waits no longer.'));
+    return unfinished;
+  }
+
+  private get isSettled(): boolean {
+    return this.members.every(({ isIdle }) => isIdle());
+  }
+
+  private connectQueue(spec: QueueSpec, gate: GapGate): void {
+    const { lanes, budget, diagnostics, onError, warn } = this.options;
+    const { label, channel } = this.nameOf(spec);
+    const { mode, bufferSize } = spec;
+    const counters = this.countersOf(spec);
+    const queue = new HandlerQueue({
+      label,
+      channel,
+      mode,
+      bufferSize,
+      run: this.runOf(spec, counters),
+      gate,
+      budget,
+      counters,
+      onError,
+      onOverflow: () => {
+        diagnostics.publish('nest-pg-notify.gap', { channel, reason: 'overflow' });
+        warn(
+          `Handler ${label} is too slow for the channel ${JSON.stringify(channel)}: ${bufferSize} notifications wait, and the oldest are dropped. ` +
+            `What is dropped is counted, and announced as an overflow gap. Raise bufferSize, or let it take more at a time: concurrency, batch or latest.`,
+        );
+      },
+    });
+    const attachment = lanes.attach(spec.channel, {
+      notification: (notification) => queue.push(notification),
+      gap: (gap) => queue.gap(gap),
+      complete: () => queue.end(),
+    });
+    this.members.push({
+      label,
+      channel,
+      counters,
+      depth: () => queue.depth,
+      isIdle: () => queue.isIdle,
+      settled: () => queue.settled(),
+      end: () => attachment.end(),
+      stop: () => queue.stop(),
+    });
+  }
+
+  /** Gap methods without a queue beside them are told of each gap as it comes. */
+  private connectGate(channel: string | PgChannel, gate: GapGate): void {
+    const gap = (announced: PgGap): void => {
+      if (announced.reason === 'overflow') gate.overflow(announced, undefined);
+      else gate.barrierFor(announced);
+    };
+    this.attachments.push(this.options.lanes.attach(channel, { gap }));
+  }
+
+  private gapMethod(spec: GapMethodSpec, gate: GapGate): GapMethod {
+    const counters = this.countersOf(spec);
+    const run = this.runOf(spec, counters);
+    let running = 0;
+    this.members.push({
+      ...this.nameOf(spec),
+      counters,
+      depth: () => ({ waiting: 0, running }),
+      isIdle: () => gate.isIdle,
+      settled: () => gate.settled(),
+      end: () => undefined,
+      stop: () => 0,
+    });
+    const { reasons } = spec;
+    return {
+      accepts: (reason) => reasons?.includes(reason) ?? true,
+      run: async (gap) => {
+        running += 1;
+        try {
+          await run(gap, 1);
+        } finally {
+          running -= 1;
+        }
+      },
+    };
+  }
+
+  private runOf<Argument>(spec: HandlerSpec<Argument>, counters: HandlerCounters) {
+    const { call, timeout } = spec;
+    const { onError } = this.options;
+    return handlerRun({ ...this.nameOf(spec), call, timeout, closing: this.closing.signal, counters, onError });
+  }
+
+  private countersOf(spec: HandlerSpec<never>): HandlerCounters {
+    const { label, channel } = this.nameOf(spec);
+    return new HandlerCounters(label, channel, this.options.diagnostics);
+  }
+
+  private nameOf({ label, channel }: Pick<HandlerSpec<never>, 'label' | 'channel'>) {
+    return { label, channel: channelName(channel) };
+  }
+}

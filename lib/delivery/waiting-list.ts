@@ -1,0 +1,66 @@
+/** What waits in a queue, oldest first. */
+export interface WaitingList<T> {
+  readonly size: number;
+  /** Returns the item that the new one has taken the place of, where it has. */
+  push(item: T): T | undefined;
+  shift(): T | undefined;
+}
+
+/** How many of the places in front may be empty before they are given back. */
+const SLACK = 1_024;
+
+/** Keeps everything. */
+export class Fifo<T> implements WaitingList<T> {
+  private items: (T | undefined)[] = [];
+  private head = 0;
+
+  get size(): number {
+    return this.items.length - this.head;
+  }
+
+  push(item: T): undefined {
+    this.items.push(item);
+    return undefined;
+  }
+
+  shift(): T | undefined {
+    if (this.size === 0) return undefined;
+    const item = this.items[this.head];
+    this.items[this.head] = undefined;
+    this.head += 1;
+    if (this.head === this.items.length) {
+      this.items = [];
+      this.head = 0;
+    } else if (this.head >= SLACK && this.head * 2 >= this.items.length) {
+      this.items = this.items.slice(this.head);
+      this.head = 0;
+    }
+    return item;
+  }
+}
+
+/** Keeps the newest item of each key, at the place of the oldest: a key that changes all the time gets its turn too. */
+export class LatestByKey<T> implements WaitingList<T> {
+  private readonly items = new Map<unknown, T>();
+
+  constructor(private readonly keyOf: (item: T) => unknown) {}
+
+  get size(): number {
+    return this.items.size;
+  }
+
+  push(item: T): T | undefined {
+    const key = this.keyOf(item);
+    const replaced = this.items.get(key);
+    this.items.set(key, item);
+    return replaced;
+  }
+
+  shift(): T | undefined {
+    for (const [key, item] of this.items) {
+      this.items.delete(key);
+      return item;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,99 @@
+import 'reflect-metadata';
+import type { ArgumentsHost, ExceptionFilter, Type } from '@nestjs/common';
+import type { ApplicationConfig, ContextId } from '@nestjs/core';
+import type { HandlerHost } from './handler-discovery.js';
+import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
+
+/** Where `@UseFilters` and `@Catch` keep what they were given: `@nestjs/common`, constants. */
+const FILTERS = '__exceptionFilters__';
+const CAUGHT_TYPES = '__filterCatchExceptions__';
+
+/**
+ * The filters of a handler, those of the method first, then those of its class and the global ones. Nest's own chain for
+ * handlers that are no routes logs and throws again whatever a filter caught and returned nothing for.
+ */
+export class ExceptionFilters {
+  /** @param globals Whose global filters run as well. */
+  constructor(private readonly globals: ApplicationConfig | undefined) {}
+
+  /** Whether a method or its class has filters of its own. */
+  static areOn(target: object): boolean {
+    return Reflect.hasMetadata(FILTERS, target);
+  }
+
+  /**
+   * Hands an exception to the first filter that catches its type.
+   *
+   * @throws The exception where no filter catches it, or what the filter throws.
+   */
+  async handle(
+    exception: unknown,
+    args: readonly unknown[],
+    host: HandlerHost,
+    method: object,
+    id: ContextId | undefined,
+  ) {
+    const filters = this.filtersOf(host, method, id);
+    const filter = filters.find((candidate) => catches(candidate, exception));
+    if (!filter) throw exception;
+    // eslint-disable-next-line promise/valid-params -- A filter, not a promise.
+    await filter.catch(exception, argumentsHost(args));
+  }
+
+  private filtersOf(host: HandlerHost, method: object, id: ContextId | undefined): ExceptionFilter[] {
+    const own = [...filtersOn(host.metatype as object), ...filtersOn(method)].flatMap((filter) =>
+      resolve(filter, host, id),
+    );
+    const scoped = (this.globals?.getGlobalRequestFilters() ?? []).flatMap((wrapper) => {
+      const instance: unknown = id && wrapper.getInstanceByContextId(id, host.id)?.instance;
+      return isFilter(instance) ? [instance] : [];
+    });
+    return [...(this.globals?.getGlobalFilters() ?? []), ...scoped, ...own].toReversed();
+  }
+}
+
+function filtersOn(target: object | null | undefined): readonly (Type<ExceptionFilter> | ExceptionFilter)[] {
+  if (!target) return [];
+  return (
+    (Reflect.getMetadata(FILTERS, target) as readonly (Type<ExceptionFilter> | ExceptionFilter)[] | undefined) ?? []
+  );
+}
+
+/** A filter that was given as a class was made by Nest, in the module of its host. */
+function resolve(
+  filter: Type<ExceptionFilter> | ExceptionFilter,
+  host: HandlerHost,
+  id: ContextId | undefined,
+): ExceptionFilter[] {
+  if (typeof filter !== 'function') return [filter];
+  const wrapper = host.host?.injectables.get(filter);
+  const instance: unknown = id
+    ? wrapper?.getInstanceByContextId(
+        id.getParent?.({ token: wrapper.token, isTreeDurable: wrapper.isDependencyTreeDurable() }) ?? id,
+        host.id,
+      )?.instance
+    : wrapper?.instance;
+  return isFilter(instance) ? [instance] : [];
+}
+
+function isFilter(value: unknown): value is ExceptionFilter {
+  return typeof value === 'object' && value !== null && 'catch' in value && typeof value.catch === 'function';
+}
+
+function catches(filter: ExceptionFilter, exception: unknown): boolean {
+  const types = (Reflect.getMetadata(CAUGHT_TYPES, filter.constructor) as readonly Type[] | undefined) ?? [];
+  return types.length === 0 || types.some((type) => exception instanceof type);
+}
+
+/** What a filter sees of the run. */
+function argumentsHost(args: readonly unknown[]): ArgumentsHost {
+  const at = (index: number) => (): never => args[index] as never;
+  return {
+    getArgs: () => [...args] as never,
+    getArgByIndex: (index) => args[index] as never,
+    getType: () => PG_NOTIFY_CONTEXT_TYPE as never,
+    switchToRpc: () => ({ getData: at(0), getContext: at(args.length - 1) }),
+    switchToHttp: () => ({ getRequest: at(0), getResponse: at(1), getNext: at(2) }),
+    switchToWs: () => ({ getData: at(0), getClient: at(1), getPattern: () => '' }),
+  };
+}

@@ -1,0 +1,45 @@
+import type { ArgumentsHost } from '@nestjs/common';
+import type { PgGap } from '../channel/pg-gap.js';
+import type { PgNotification } from '../channel/pg-notification.js';
+
+/** The context type of handlers, for `host.getType()`. */
+export const PG_NOTIFY_CONTEXT_TYPE = 'pg-notify';
+
+/** One run of a handler: its last argument, and what `REQUEST` injects into request-scoped providers. */
+export interface PgNotifyContext {
+  /** What the handler is called with: a notification, several of them, a gap, or a wake-up. */
+  readonly kind: 'notification' | 'batch' | 'gap' | 'wake-up';
+  readonly channel: string;
+  /** The registration that listens. */
+  readonly registration: string;
+  /** As `ProductCache.evict`. */
+  readonly handler: string;
+  /** Aborted at the handler's timeout, and when a shutdown does not wait any longer. */
+  readonly signal: AbortSignal;
+  /** What a handler of single notifications is called for. */
+  readonly notification?: PgNotification;
+  /** What a handler of batches is called for. */
+  readonly notifications?: readonly PgNotification[];
+  /** What a gap method is called for. */
+  readonly gap?: PgGap;
+}
+
+/**
+ * Whether a guard, an interceptor or a filter runs for a handler of this module.
+ *
+ * ```ts
+ * if (isPgNotifyContext(host)) { const context = getPgNotifyContext(host); … }
+ * ```
+ */
+export function isPgNotifyContext(host: ArgumentsHost): boolean {
+  return host.getType<string>() === PG_NOTIFY_CONTEXT_TYPE;
+}
+
+/**
+ * The context of the run that a guard, an interceptor or a filter sees. It is the last argument of the handler:
+ * `host.getArgs()` is `[payload, notification, context]`, `[payloads, notifications, context]`, `[gap, context]` or
+ * `[wakeUp, context]`.
+ */
+export function getPgNotifyContext(host: ArgumentsHost): PgNotifyContext {
+  return host.getArgs().at(-1) as PgNotifyContext;
+}

@@ -1,0 +1,72 @@
+import { channel } from 'node:diagnostics_channel';
+import type { PgGapReason } from './channel/pg-gap.js';
+import type { PgNotifyState } from './listener/pg-notify-status.js';
+import type { PgNotifyError } from './pg-notify.errors.js';
+
+/**
+ * What is published on Node's diagnostics channels, by the channel's name: one for each kind of event. Payloads are never
+ * among it. Without a subscriber an event costs next to nothing. Source: https://nodejs.org/api/diagnostics_channel.html
+ */
+export interface PgNotifyDiagnosticsEvents {
+  /** A notification was received. `size` is that of its payload's text, in characters. */
+  'nest-pg-notify.received': { readonly registration: string; readonly channel: string; readonly size: number };
+  /** A handler is done with `count` notifications. `duration` is in milliseconds. */
+  'nest-pg-notify.delivered': HandlerEvent & { readonly count: number; readonly duration: number };
+  /** A handler failed on `count` notifications. `duration` is in milliseconds. */
+  'nest-pg-notify.failed': HandlerEvent & { readonly count: number; readonly duration: number };
+  /** Notifications that waited were dropped: the buffer was full. */
+  'nest-pg-notify.dropped': HandlerEvent & { readonly count: number };
+  /** A gap was announced to the consumers of a channel, or an overflow to a handler. */
+  'nest-pg-notify.gap': {
+    readonly registration: string;
+    readonly channel: string;
+    readonly reason: PgGapReason;
+    readonly dropped?: number;
+  };
+  /** The registration came into another state. */
+  'nest-pg-notify.state': { readonly registration: string; readonly state: PgNotifyState };
+  /** A notification was committed. `size` is that of its payload's text, in characters; `duration` in milliseconds. */
+  'nest-pg-notify.published': {
+    readonly registration: string;
+    readonly channel: string;
+    readonly size: number;
+    readonly duration: number;
+  };
+  /** What `errors$` emits as well. */
+  'nest-pg-notify.error': { readonly registration: string; readonly error: PgNotifyError };
+}
+
+interface HandlerEvent {
+  readonly registration: string;
+  readonly channel: string;
+  /** As `ProductCache.evict`. */
+  readonly handler: string;
+}
+
+type EventName = keyof PgNotifyDiagnosticsEvents;
+type Told<Name extends EventName> = Omit<PgNotifyDiagnosticsEvents[Name], 'registration'>;
+
+const CHANNELS = {
+  'nest-pg-notify.received': channel('nest-pg-notify.received'),
+  'nest-pg-notify.delivered': channel('nest-pg-notify.delivered'),
+  'nest-pg-notify.failed': channel('nest-pg-notify.failed'),
+  'nest-pg-notify.dropped': channel('nest-pg-notify.dropped'),
+  'nest-pg-notify.gap': channel('nest-pg-notify.gap'),
+  'nest-pg-notify.state': channel('nest-pg-notify.state'),
+  'nest-pg-notify.published': channel('nest-pg-notify.published'),
+  'nest-pg-notify.error': channel('nest-pg-notify.error'),
+} as const;
+
+/** Publishes the events of one registration on Node's diagnostics channels. */
+export class PgNotifyDiagnostics {
+  constructor(private readonly registration: string) {}
+
+  /** Whether anybody would see such an event: what only it needs need not be measured otherwise. */
+  isWatched(name: EventName): boolean {
+    return CHANNELS[name].hasSubscribers;
+  }
+
+  publish<Name extends EventName>(name: Name, event: Told<Name>): void {
+    if (CHANNELS[name].hasSubscribers) CHANNELS[name].publish({ registration: this.registration, ...event });
+  }
+}

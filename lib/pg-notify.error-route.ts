@@ -1,0 +1,44 @@
+import { Subject } from 'rxjs';
+import type { Observable } from 'rxjs';
+import type { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
+import { messageOf, PgNotifyError } from './pg-notify.errors.js';
+import type { PgNotifyLogger } from './pg-notify.logger.js';
+
+/** Where everything goes that failed and has no caller to tell: the log, once, and whoever subscribes. */
+export class PgNotifyErrorRoute {
+  private readonly errors = new Subject<PgNotifyError>();
+
+  constructor(
+    private readonly logger: PgNotifyLogger,
+    private readonly diagnostics: PgNotifyDiagnostics,
+  ) {}
+
+  /** The errors as they come; it never fails, and completes when the registration is closed. */
+  get errors$(): Observable<PgNotifyError> {
+    return this.errors.asObservable();
+  }
+
+  /** Logs the error, and tells the subscribers. What is not ours yet becomes an error of kind `handler`. */
+  report(thrown: unknown): void {
+    const error =
+      thrown instanceof PgNotifyError ? thrown : new PgNotifyError('handler', messageOf(thrown), { cause: thrown });
+    this.logger.error(error.kind === 'handler' ? withStackOfCause(error) : error);
+    this.tell(error);
+  }
+
+  /** Tells the subscribers of an error that is logged elsewhere, or that its caller gets. */
+  tell(error: PgNotifyError): void {
+    this.diagnostics.publish('nest-pg-notify.error', { error });
+    this.errors.next(error);
+  }
+
+  close(): void {
+    this.errors.complete();
+  }
+}
+
+/** In the log, the stack of what a handler threw is worth more than that of the error that reports it. */
+function withStackOfCause(error: PgNotifyError): { readonly message: string; readonly stack: string | undefined } {
+  const { cause } = error;
+  return { message: error.message, stack: cause instanceof Error ? cause.stack : error.stack };
+}

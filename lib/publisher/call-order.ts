@@ -1,0 +1,32 @@
+import { isThenable } from '../channel/thenable.js';
+
+/** Keeps the order of calls where some have to wait for something before they can be sent. */
+export class CallOrder {
+  /** Resolves when the work of all calls so far has begun, or will never begin. */
+  private last: Promise<void> | undefined;
+
+  /**
+   * Runs `work` when `ready` has come, if it is a promise, and the work of all earlier calls has begun. Rejects with what
+   * `ready` rejects with; later calls go on all the same.
+   */
+  run<T>(ready: unknown, work: () => Promise<T>): Promise<T> {
+    const before = this.last;
+    if (!isThenable(ready) && !before) return work();
+    const awaited = Promise.resolve(ready);
+    awaited.catch(() => undefined); // It is looked at when the calls before it have begun.
+    return new Promise<T>((resolve, reject) => {
+      const turn = async (): Promise<void> => {
+        await before;
+        try {
+          await awaited;
+          work().then(resolve, reject);
+        } catch (error) {
+          reject(error);
+        }
+        if (this.last === own) this.last = undefined;
+      };
+      const own = turn(); // Never rejects.
+      this.last = own;
+    });
+  }
+}

@@ -1,0 +1,4 @@
+export { PgNotifyTestBus } from './pg-notify-test-bus.js';
+export type { SentPgNotification, SimulatedGapReason } from './pg-notify-test-bus.js';
+export { PgNotifyTestingModule } from './pg-notify-testing.module.js';
+export type { PgNotifyTestingOptions } from './pg-notify-testing.module.js';

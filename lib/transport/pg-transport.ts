@@ -1,0 +1,61 @@
+import { PgListener } from '../listener/pg-listener.js';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import type { PgNotifyErrorRoute } from '../pg-notify.error-route.js';
+import type { PgNotifyLogger } from '../pg-notify.logger.js';
+import type { ResolvedPgNotifyConnections, ResolvedPgNotifyOptions } from '../pg-notify.options.js';
+import { PgDeliverySender } from '../publisher/delivery-sender.js';
+import { PgPublisher } from '../publisher/pg-publisher.js';
+import { PgSession } from '../session/pg-session.js';
+import type { PgNotifyTransport } from './pg-notify-transport.js';
+
+export interface PgTransportParts {
+  readonly logger: PgNotifyLogger;
+  readonly errors: PgNotifyErrorRoute;
+  readonly diagnostics: PgNotifyDiagnostics;
+}
+
+/** Listens and sends with PostgreSQL. Nothing is connected before it is asked to. */
+export class PgTransport implements PgNotifyTransport {
+  readonly listener: PgListener;
+  readonly publisher: PgPublisher;
+
+  constructor(
+    options: ResolvedPgNotifyOptions,
+    { connection, publisherConnection }: ResolvedPgNotifyConnections,
+    { logger, errors, diagnostics }: PgTransportParts,
+  ) {
+    const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = options;
+    const { timeout } = publisher;
+    this.listener = new PgListener({
+      openSession: (signal, onNotification) =>
+        PgSession.open(connection, {
+          applicationName: 'nest-pg-notify listener',
+          connectTimeout,
+          signal,
+          onNotification,
+        }),
+      startup,
+      reconnect,
+      heartbeat,
+      deliveryCheck: deliveryCheck && {
+        ...deliveryCheck,
+        openSender: (signal) =>
+          PgDeliverySender.open({ connection: publisherConnection, timeout, connectTimeout, signal }),
+      },
+      statementTimeout: Math.min(connectTimeout, heartbeat.timeout),
+      logger,
+      onError: (error) => errors.report(error),
+      onFailure: (error) => errors.tell(error),
+      diagnostics,
+    });
+    this.publisher = new PgPublisher({
+      openSession: (signal) =>
+        PgSession.open(publisherConnection, {
+          applicationName: 'nest-pg-notify publisher',
+          connectTimeout,
+          signal,
+        }),
+      timeout,
+    });
+  }
+}
