@@ -42,7 +42,8 @@ export type {
   PgNotifyStartupOptions,
 } from './pg-notify.options.js';
 export { PgNotifyService } from './pg-notify.service.js';
-export type { PgNotifyStats } from './pg-notify.service.js';
+export type { PgNotifyStats, PgPublishOptions } from './pg-notify.service.js';
+export type { PgExecutor, PgQueryable } from './publisher/pg-executor.js';
 export {
   getPgChannelToken,
   getPgNotifyHealthToken,

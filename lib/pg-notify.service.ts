@@ -22,8 +22,15 @@ import type { ResolvedPgNotifyOptions } from './pg-notify.options.js';
 import { PgNotifyRegistrations } from './pg-notify.registrations.js';
 import { PG_NOTIFY_LOGGER, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
 import { CallOrder } from './publisher/call-order.js';
+import { checkExecutor } from './publisher/pg-executor.js';
+import type { PgExecutor } from './publisher/pg-executor.js';
 import { withDeadline } from './session/deadline.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
+
+export interface PgPublishOptions {
+  /** Runs the statement inside the caller's own transaction. */
+  readonly executor?: PgExecutor;
+}
 
 /** What a registration has counted since its start. */
 export interface PgNotifyStats {
@@ -141,6 +148,9 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * Sends a notification in a transaction of its own; resolves when PostgreSQL has committed it. The order of calls is
    * the order of delivery, and two calls deliver two notifications.
    *
+   * With `executor` it is sent inside the caller's transaction: it is delivered when that commits, and vanishes when it is
+   * rolled back. There PostgreSQL delivers equal payloads for one channel once.
+   *
    * @param payload Checked by the channel's schema, and written by its codec: as JSON, unless the channel was defined
    * otherwise. Without a payload, receivers get `undefined`.
    * @throws PgNotifyError of kind `channel` or `payload` before anything is sent; of kind `publish` when it was not
@@ -148,13 +158,18 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    */
   async notify<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,
-    ...[payload]: undefined extends Input ? [payload?: NoInfer<Input>] : [payload: NoInfer<Input>]
+    ...[payload, { executor } = {}]: undefined extends Input
+      ? [payload?: NoInfer<Input>, options?: PgPublishOptions]
+      : [payload: NoInfer<Input>, options?: PgPublishOptions]
   ): Promise<void> {
     const definition = toPgChannel(channel);
     const { name, codec } = definition;
     const raw = encodePayload(name, codec, payload);
     const checked = this.withinTimeout(name, applySchema(definition, payload));
-    await this.calls.run(checked, () => this.publish(name, raw));
+    if (executor === undefined) return this.calls.run(checked, () => this.publish(name, raw));
+    checkExecutor(executor);
+    await checked;
+    await this.publish(name, raw, executor);
   }
 
   /**
@@ -237,10 +252,10 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     this.errors.close();
   }
 
-  private async publish(channel: string, raw: string): Promise<void> {
+  private async publish(channel: string, raw: string, executor?: PgExecutor): Promise<void> {
     const begun = performance.now();
     try {
-      await this.transport.publisher.publish(channel, raw);
+      await this.transport.publisher.publish(channel, raw, executor);
     } catch (error) {
       if (error instanceof PgNotifyError && error.kind === 'publish') this.errors.tell(error);
       throw error;

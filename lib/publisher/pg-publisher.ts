@@ -1,6 +1,9 @@
-import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
 import { withDeadline } from '../session/deadline.js';
 import type { PgSession } from '../session/pg-session.js';
+import { publishWith } from './pg-executor.js';
+import type { PgExecutor } from './pg-executor.js';
+import { publishError } from './publish-error.js';
 
 /** The part of a session that publishing needs; tests bring sessions of their own. */
 export type PublishingSession = Pick<PgSession, 'isLost' | 'facts' | 'query' | 'close' | 'destroy'>;
@@ -41,11 +44,13 @@ export class PgPublisher {
   constructor(private readonly options: PgPublisherOptions) {}
 
   /**
-   * Sends one notification; resolves when PostgreSQL has committed it.
+   * Sends one notification; resolves when PostgreSQL has committed it, or, with an executor, when it has taken it into the
+   * transaction of the caller.
    *
    * @throws PgNotifyError of kind `publish`, whose `outcome` tells whether it may have been sent all the same.
    */
-  publish(channel: string, raw: string): Promise<void> {
+  publish(channel: string, raw: string, executor?: PgExecutor): Promise<void> {
+    if (executor !== undefined) return publishWith(executor, channel, raw);
     if (this.closed) {
       return Promise.reject(
         new PgNotifyError(
@@ -129,17 +134,4 @@ export class PgPublisher {
     clearTimeout(this.idleTimer);
     await this.session?.close();
   }
-}
-
-function publishError(channel: string, error: unknown, outcome: 'not-sent' | 'unknown'): PgNotifyError {
-  const fate =
-    outcome === 'not-sent'
-      ? 'was not sent'
-      : 'may or may not have been sent: the connection was lost before the answer';
-  const { sqlState, endpoint } = error instanceof PgNotifyError ? error : {};
-  return new PgNotifyError(
-    'publish',
-    `The notification for channel ${JSON.stringify(channel)} ${fate}. ${messageOf(error)}`,
-    { channel, outcome, ...(sqlState && { sqlState }), ...(endpoint && { endpoint }), cause: error },
-  );
 }

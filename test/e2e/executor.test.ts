@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { PgNotifyError } from 'nest-pg-notify';
+import type { PgExecutor } from 'nest-pg-notify';
+import { Client } from 'pg';
+import { createApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { Recorder } from '../support/recorder.js';
+
+describe('notify() with an executor', () => {
+  let database: TestDatabase;
+  let subject: TestApp;
+  let client: Client;
+  const received = new Recorder<unknown>();
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    subject = await createApp({ connection: database.url });
+    subject.service.listen('orders').subscribe(({ payload }) => received.push(payload));
+    await subject.app.init();
+    client = new Client({ connectionString: database.url });
+    await client.connect();
+  });
+
+  afterAll(async () => {
+    await client.end();
+    await subject.app.close();
+    await database.drop();
+  });
+
+  it.each<readonly [string, () => PgExecutor]>([
+    ['a client', () => client],
+    ['a function', () => (text, values) => client.query(text, values)],
+  ])('%s, delivers when its transaction commits, and never after a rollback', async (name, executor) => {
+    const { service } = subject;
+    await client.query('BEGIN');
+    await service.notify('orders', `${name}, rolled back`, { executor: executor() });
+    await client.query('ROLLBACK');
+    await client.query('BEGIN');
+    await service.notify('orders', `${name}, committed`, { executor: executor() });
+    await service.notify('orders', `${name}, before the commit`); // On a connection of its own.
+    await client.query('COMMIT');
+    const own = (items: readonly unknown[]): unknown[] => items.filter((item) => String(item).startsWith(name));
+    await received.until((items) => own(items).length === 2);
+    expect(own(received.items)).toEqual([`${name}, before the commit`, `${name}, committed`]);
+  });
+
+  it('tells what the transaction has refused, with its SQLSTATE', async () => {
+    await client.query('BEGIN');
+    await client.query('SELECT no_such_column').catch(() => undefined);
+    const error: unknown = await subject.service.notify('orders', 1, { executor: client }).catch((e: unknown) => e);
+    await client.query('ROLLBACK');
+    expect(error).toBeInstanceOf(PgNotifyError);
+    expect(error).toMatchObject({ kind: 'publish', outcome: 'not-sent', sqlState: '25P02', channel: 'orders' });
+  });
+
+  it('checks channel and payload before the transaction sees them', async () => {
+    await client.query('BEGIN');
+    const executor = client;
+    await expect(subject.service.notify('x'.repeat(64), 1, { executor })).rejects.toMatchObject({ kind: 'channel' });
+    await expect(subject.service.notify('orders', 'x'.repeat(8_000), { executor })).rejects.toMatchObject({
+      kind: 'payload',
+    });
+    await client.query('SELECT 1'); // The transaction goes on.
+    await client.query('COMMIT');
+  });
+
+  it.each([{}, 'SELECT', null])('refuses %p, and says what one is', async (executor) => {
+    await expect(
+      subject.service.notify('orders', 1, { executor: executor as unknown as PgExecutor }),
+    ).rejects.toMatchObject({ kind: 'configuration', message: expect.stringContaining('query(text, values)') });
+  });
+});
