@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
+import { PgDelivery } from './delivery/pg-delivery.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import { PG_NOTIFY_REGISTRATION, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
@@ -31,9 +32,14 @@ export class PgNotifyRegistrations {
     }
   }
 
-  /** Stops the listeners of all registrations: Nest closes nothing when a bootstrap fails. */
-  async stopListening(): Promise<void> {
-    const transports = [...this.#modules.values()].flatMap(({ providers }) => {
+  /** Stops the listeners and the handlers of all registrations: Nest closes nothing when a bootstrap fails. */
+  async stopAll(): Promise<void> {
+    const modules = [...this.#modules.values()];
+    for (const { providers } of modules) {
+      const delivery: unknown = providers.get(PgDelivery)?.instance;
+      if (delivery instanceof PgDelivery) delivery.handlers.abandon();
+    }
+    const transports = modules.flatMap(({ providers }) => {
       const transport = providers.get(PG_NOTIFY_TRANSPORT)?.instance as PgNotifyTransport | undefined;
       return transport ? [transport] : [];
     });

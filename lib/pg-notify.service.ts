@@ -231,7 +231,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     try {
       await this.transport.listener.start();
     } catch (error) {
-      await this.registrations.stopListening();
+      await this.registrations.stopAll();
       throw error;
     }
   }

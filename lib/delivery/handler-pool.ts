@@ -163,6 +163,7 @@ export class HandlerPool {
 
   /** Waits for nothing any more; returns what was not finished, for a message: the handler, and how many waited. */
   abandon(): readonly string[] {
+    this.end();
     const busy = this.members.filter(({ isIdle }) => !isIdle());
     const unfinished = busy.map(({ label, stop }) => {
       const waiting = stop();

@@ -51,7 +51,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
       if (this.options.handlers) await this.connect(this.options.handlers);
       await this.transport.listener.start();
     } catch (error) {
-      await this.registrations.stopListening();
+      await this.registrations.stopAll();
       throw error;
     }
   }

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, Injectable, Sse } from '@nestjs/common';
 import type { MessageEvent } from '@nestjs/common';
-import { InjectPgChannel, OnPgNotify, PgNotifyModule, PgNotifyService } from 'nest-pg-notify';
+import { InjectPgChannel, OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyModule, PgNotifyService } from 'nest-pg-notify';
 import type { PgNotification } from 'nest-pg-notify';
 import { filter, firstValueFrom, lastValueFrom, map, Observable, toArray } from 'rxjs';
-import { createApp } from '../support/app.js';
+import { createApp, createAppOf } from '../support/app.js';
 import { listeningBackends } from '../support/backends.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
@@ -134,6 +134,35 @@ describe('app.close()', () => {
       await app.close();
       expect(await outcomes).toEqual(['unknown', 'not-sent']);
       await stub.close();
+    }));
+
+  it('is not needed after a bootstrap that failed: neither woken methods nor gap methods run on', () =>
+    leavingNothingOpen(async () => {
+      const attempts = new Recorder<string>();
+
+      @Injectable()
+      class Handlers {
+        @OnPgGap('work')
+        reload(): never {
+          attempts.push('gap');
+          throw new Error('not yet');
+        }
+
+        @OnPgWakeUp('work')
+        drain(): void {
+          attempts.push('wake-up');
+        }
+
+        @OnPgNotify('work', { registration: 'second', concurrency: 0 })
+        wrong(): void {}
+      }
+      const first = PgNotifyModule.forRoot({ connection: database.url });
+      const second = PgNotifyModule.forRoot({ connection: database.url, name: 'second' });
+      const { app } = await createAppOf({ imports: [first, second], providers: [Handlers] });
+      await expect(app.init()).rejects.toThrow(
+        `@OnPgNotify('work') on Handlers.wrong takes a whole number from 1 on for concurrency, not 0.`,
+      );
+      expect(attempts.items).toEqual(expect.arrayContaining(['gap', 'wake-up']));
     }));
 
   it('completes all streams, and later subscribers at once', async () => {
