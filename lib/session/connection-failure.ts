@@ -38,11 +38,14 @@ const REMEDIES: Readonly<Record<string, string>> = {
 const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_OSSL_|HOSTNAME_MISMATCH)/;
 const TLS_MESSAGE = /does not support SSL|establishing an SSL connection/;
 
+/** Five digits and letters, as Node's EPIPE is; but each state that PostgreSQL knows has a digit. */
+const SQL_STATE = /^(?=.*\d)[0-9A-Z]{5}$/;
+
 /** Something that opening or losing a session raised, as an error of kind `connection` that is safe to log. */
 export function connectionFailure(error: unknown, endpoint: string): PgNotifyError {
   if (error instanceof PgNotifyError) return error;
   const { message, code } = describe(error);
-  const sqlState = code !== undefined && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+  const sqlState = code !== undefined && SQL_STATE.test(code) ? code : undefined;
   const tls = TLS_MESSAGE.test(message) || (code !== undefined && TLS_CODE.test(code));
   const permanent = tls || message.startsWith('SASL') || (sqlState !== undefined && sqlState in PERMANENT_STATES);
   const remedy = tls

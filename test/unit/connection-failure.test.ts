@@ -33,6 +33,15 @@ describe('a failure of a connection', () => {
     },
   );
 
+  it.each(['57P01', 'XX000', '08P01'])('has the SQLSTATE %s of the server', (code) => {
+    expect(failure({ code }).sqlState).toBe(code);
+  });
+
+  it.each(['EPIPE', 'ECONNRESET'])('of the network has no SQLSTATE, and %s does not look like one', (code) => {
+    expect(failure({ code }).sqlState).toBeUndefined();
+    expect(failure({ code }).message).not.toContain('SQLSTATE');
+  });
+
   it('tells of the last address that was tried, where a name has several', () => {
     const refused = Object.assign(new Error('connect ECONNREFUSED ::1:5432'), { code: 'ECONNREFUSED' });
     const error = new AggregateError([refused, new Error('connect ECONNREFUSED 127.0.0.1:5432')], '');
