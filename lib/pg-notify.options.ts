@@ -167,11 +167,13 @@ export interface PgNotifyModuleOptions {
   readonly shutdownTimeout?: number;
 }
 
-/**
- * Where a session asks for its settings, anew for every attempt. Always a function: whatever holds one can be printed
- * without printing a password.
- */
-export type ConnectionSettings = () => ClientConfig | Promise<ClientConfig>;
+/** Where a session asks for its settings. */
+export interface ConnectionSettings {
+  /** The option that they come from, for messages. */
+  readonly option: string;
+  /** Called anew for every attempt. A function, so that what holds it can be printed without printing a password. */
+  readonly read: () => ClientConfig | Promise<ClientConfig>;
+}
 
 /** Where to connect to. */
 export interface ResolvedPgNotifyConnections {
@@ -272,9 +274,11 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
 }
 
 function settingsOf(option: string, connection: PgNotifyConnection): ConnectionSettings {
-  if (typeof connection === 'function') return async () => clientConfig(option, await connection());
+  if (typeof connection === 'function') {
+    return { option, read: async () => clientConfig(option, await connection()) };
+  }
   const settings = clientConfig(option, connection);
-  return () => settings;
+  return { option, read: () => settings };
 }
 
 /**

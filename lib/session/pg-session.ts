@@ -77,9 +77,10 @@ export class PgSession {
     const config = await withDeadline(readSettings(connection), {
       timeout: connectTimeout,
       signal,
-      expired: expired('The function in the option connection'),
+      expired: expired(`The function in the option ${connection.option}`),
     });
-    const session = new PgSession(createClient(config, options.applicationName), options.onNotification);
+    const client = createClient(config, connection.option, options.applicationName);
+    const session = new PgSession(client, options.onNotification);
     try {
       const lost = session.lost.then((error) => Promise.reject(error));
       await withDeadline(Promise.race([session.connect(connectTimeout), lost]), {
@@ -203,27 +204,27 @@ function isRefusal({ sqlState }: PgNotifyError): boolean {
   return sqlState !== undefined && !ENDS_SESSION.test(sqlState);
 }
 
-async function readSettings(connection: ConnectionSettings): Promise<ClientConfig> {
+async function readSettings({ option, read }: ConnectionSettings): Promise<ClientConfig> {
   try {
-    return await connection();
+    return await read();
   } catch (error) {
     if (error instanceof PgNotifyError) throw error;
     // Not kept as the cause: an error of a secrets client may hold what must not be logged.
     const message = withoutCredentials(messageOf(error));
-    throw new PgNotifyError('connection', `The function in the option connection failed: ${message}`, {
+    throw new PgNotifyError('connection', `The function in the option ${option} failed: ${message}`, {
       permanent: false,
     });
   }
 }
 
-function createClient(config: ClientConfig, applicationName: string): Client {
+function createClient(config: ClientConfig, option: string, applicationName: string): Client {
   const ours = { keepAlive: true, connectionTimeoutMillis: 0, pipeline: false };
   try {
     return new Client({ fallback_application_name: applicationName, ...config, ...ours });
   } catch (error) {
     // Not kept as the cause: Node's error for an invalid URL holds the whole URL.
     const message = withoutCredentials(messageOf(error));
-    throw new PgNotifyError('configuration', `The settings in the option connection cannot be used: ${message}.`, {
+    throw new PgNotifyError('configuration', `The settings in the option ${option} cannot be used: ${message}.`, {
       permanent: true,
     });
   }

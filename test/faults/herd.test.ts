@@ -25,10 +25,10 @@ describe('fifty listeners of one server', () => {
   });
 
   function createListener(): PgListener {
-    const connectionString = cluster.url();
+    const connection = { option: 'connection', read: () => ({ connectionString: cluster.url() }) };
     return new PgListener({
       openSession: (signal, onNotification) =>
-        PgSession.open(() => ({ connectionString }), {
+        PgSession.open(connection, {
           applicationName: 'nest-pg-notify listener',
           connectTimeout: 10_000,
           signal,
