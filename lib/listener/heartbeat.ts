@@ -61,7 +61,7 @@ export class Heartbeat {
       const known = reconciler.acknowledgedChannels;
       const [row] = await session.query({ text: COMPARE, values: [known.length, fingerprint(known)], timeout });
       this.checkRole(row ?? {});
-      if (row?.['same'] !== false) return;
+      if (row?.['same'] === true) return;
       const rows = await session.query({ text: 'SELECT pg_catalog.pg_listening_channels() AS channel', timeout });
       const actual = new Set(rows.map(({ channel }) => String(channel)));
       const missing = known.filter((channel) => !actual.has(channel));

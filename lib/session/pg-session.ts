@@ -10,6 +10,7 @@ import { ASK_FACTS, readFacts } from './session-facts.js';
 import type { SessionFacts } from './session-facts.js';
 import { APPLY_SETTINGS, LIFT_STATEMENT_TIMEOUT, SETTINGS_PARAMETER } from './session-settings.js';
 import { watchSilence } from './silence.js';
+import { OWN_TYPES } from './type-parsers.js';
 
 export interface PgSessionOptions {
   /** Shown as `application_name` in pg_stat_activity, unless the connection names one. */
@@ -218,7 +219,7 @@ async function readSettings({ option, read }: ConnectionSettings): Promise<Clien
 }
 
 function createClient(config: ClientConfig, option: string, applicationName: string): Client {
-  const ours = { keepAlive: true, connectionTimeoutMillis: 0, pipeline: false };
+  const ours = { keepAlive: true, connectionTimeoutMillis: 0, pipeline: false, binary: false, types: OWN_TYPES };
   try {
     return new Client({ fallback_application_name: applicationName, ...config, ...ours });
   } catch (error) {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { PgGap } from 'nest-pg-notify';
 import { channelsOnServer } from '../support/app.js';
+import { listeningBackends } from '../support/backends.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
@@ -101,5 +102,20 @@ describe('a registration that the server has dropped on a live session', () => {
       await expectDelivery(subject, `round ${round}`);
     }
     expect(subject.gaps.items.map(({ reason }) => reason)).toEqual(['start', ...Array<string>(5).fill('relisten')]);
+  });
+
+  // A driver's parsers belong to the application: what this module asks must not depend on them.
+  it('is found whatever the type parsers of the connection make of an answer', async () => {
+    const connection = { ...database.config, types: { getTypeParser: () => () => 'whatever' }, binary: true };
+    const raw = await createFaultApp({ connection, heartbeat: { interval: 100, timeout: 1_000 } });
+    await raw.app.init();
+    await raw.service.ready();
+    expect(await listeningBackends(database)).toContain(raw.service.status.processId);
+    expect((await raw.service.queueUsage()).usage).toBeLessThan(1);
+    await askListeningSession(raw, 'UNLISTEN *');
+    await raw.gaps.until(2);
+    await expectDelivery(raw, 'after');
+    expect(raw.seen.items).toEqual(['start', 'relisten', 'after']);
+    await raw.app.close();
   });
 });
