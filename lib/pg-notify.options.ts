@@ -134,7 +134,10 @@ export interface PgNotifyHandlersOptions {
 
 /** The options of one registration: `PgNotifyModule.forRoot(options)`. */
 export interface PgNotifyModuleOptions {
-  /** How to reach PostgreSQL. Its `connectionTimeoutMillis`, `keepAlive` and `types` are set by this module. */
+  /**
+   * How to reach PostgreSQL. Its `connectionTimeoutMillis`, `keepAlive` and `types` are set by this module;
+   * `keepAliveInitialDelayMillis` is 10 s, unless it says something else.
+   */
   readonly connection: PgNotifyConnection;
   readonly startup?: PgNotifyStartupOptions;
   readonly reconnect?: PgNotifyReconnectOptions;

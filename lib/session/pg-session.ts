@@ -197,6 +197,12 @@ export class PgSession {
   }
 }
 
+/**
+ * How long a connection may be silent before the kernel asks whether the other side is there, in milliseconds. The usual
+ * default is two hours; NAT gateways and load balancers of clouds forget a silent connection after four to ten minutes.
+ */
+const KEEP_ALIVE_DELAY = 10_000;
+
 /** The SQLSTATEs with which a server ends a session. Its severity says so too, but in the language of the server. */
 const ENDS_SESSION = /^(57P|08|25P03|25P04|XX)/;
 
@@ -221,7 +227,8 @@ async function readSettings({ option, read }: ConnectionSettings): Promise<Clien
 function createClient(config: ClientConfig, option: string, applicationName: string): Client {
   const ours = { keepAlive: true, connectionTimeoutMillis: 0, pipeline: false, binary: false, types: OWN_TYPES };
   try {
-    return new Client({ fallback_application_name: applicationName, ...config, ...ours });
+    const defaults = { fallback_application_name: applicationName, keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY };
+    return new Client({ ...defaults, ...config, ...ours });
   } catch (error) {
     // Not kept as the cause: Node's error for an invalid URL holds the whole URL.
     const message = withoutCredentials(messageOf(error));

@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Socket } from 'node:net';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
@@ -67,6 +68,19 @@ describe('a connection that is open on one side only', () => {
     ]);
     await subject.app.close();
     expectNoSecret(subject, database.url);
+  });
+
+  it.each([
+    ['after 10 s', {}, 10_000],
+    ['when its settings say so', { keepAliveInitialDelayMillis: 60_000 }, 60_000],
+  ])('is looked after by the kernel of the client, too: keepalive begins %s', async (_when, settings, delay) => {
+    const keepAlive = jest.spyOn(Socket.prototype, 'setKeepAlive');
+    const subject = await createFaultApp({ connection: { ...database.config, ...settings } });
+    await subject.app.init();
+    await subject.service.notify('watched');
+    expect(keepAlive.mock.calls).toEqual(Array.from({ length: 3 }, () => [true, delay])); // Listening, checking and sending.
+    keepAlive.mockRestore();
+    await subject.app.close();
   });
 
   it('does not stop a start, when it is the way of the second connection', async () => {
