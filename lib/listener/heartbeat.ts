@@ -47,21 +47,22 @@ export class Heartbeat {
       if (heardSince && clock.now() - asked < COMPARE_INTERVAL) continue;
       asked = clock.now();
       try {
-        await this.compare(lastSame);
-        lastSame = new Date();
+        lastSame = await this.compare(lastSame);
       } catch (error) {
         session.destroy(error);
       }
     }
   }
 
-  private async compare(lastSame: Date): Promise<void> {
+  /** Returns when it asked: what the server drops after its answer is not in it any more, however late that is read. */
+  private async compare(lastSame: Date): Promise<Date> {
     const { session, reconciler, timeout, onMissing, restoreSettings } = this.options;
-    const ask = async (): Promise<void> => {
+    const ask = async (): Promise<Date> => {
+      const asked = new Date();
       const known = reconciler.acknowledgedChannels;
       const [row] = await session.query({ text: COMPARE, values: [known.length, fingerprint(known)], timeout });
       this.checkRole(row ?? {});
-      if (row?.['same'] === true) return;
+      if (row?.['same'] === true) return asked;
       const rows = await session.query({ text: 'SELECT pg_catalog.pg_listening_channels() AS channel', timeout });
       const actual = new Set(rows.map(({ channel }) => String(channel)));
       const missing = known.filter((channel) => !actual.has(channel));
@@ -69,8 +70,9 @@ export class Heartbeat {
       reconciler.correct({ missing, surplus });
       onMissing(missing, lastSame);
       await restoreSettings();
+      return asked;
     };
-    await reconciler.whileQuiet(ask, { urgent: true });
+    return reconciler.whileQuiet(ask, { urgent: true });
   }
 
   /** An old primary keeps its sessions when it is demoted by making it read-only: nothing is sent there any more. */
