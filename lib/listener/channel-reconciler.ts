@@ -31,7 +31,7 @@ export interface ChannelReconcilerOptions {
 export class ChannelReconciler {
   /** What the server has acknowledged, and when: the channels of one statement share one Date. */
   private readonly acknowledged = new Map<string, Date>();
-  /** What the server listens to without having been asked to. */
+  /** What the server listens to beyond what is acknowledged: somebody else's LISTEN, or an UNLISTEN that failed. */
   private readonly surplus = new Set<string>();
   /** The channels of the LISTENs that are on their way; undefined when no statement is. */
   private inFlight: ReadonlySet<string> | undefined;
@@ -81,10 +81,11 @@ export class ChannelReconciler {
 
   /**
    * Says that a notification of this channel is here, and whether it may be delivered. `pg` may emit notifications
-   * before it tells of the reply to their LISTEN: the first one proves that the server has committed the statement.
+   * before it tells of the reply to their LISTEN: the first one proves that the server has committed the statement,
+   * unless the server has listened to its channel all along.
    */
   admits(channel: string): boolean {
-    if (this.inFlight?.has(channel)) this.acknowledge();
+    if (this.inFlight?.has(channel) && !this.surplus.has(channel)) this.acknowledge();
     return this.acknowledged.has(channel);
   }
 
@@ -123,8 +124,10 @@ export class ChannelReconciler {
     if (this.inFlight || this.options.session.isLost) return;
     const [listen, unlisten] = this.difference();
     if (listen.length === 0 && unlisten.length === 0) return this.options.onSettled();
-    for (const channel of unlisten) this.acknowledged.delete(channel);
-    this.surplus.clear();
+    for (const channel of unlisten) {
+      this.acknowledged.delete(channel);
+      this.surplus.delete(channel);
+    }
     const text = [
       ...unlisten.map((channel) => `UNLISTEN ${quoteChannel(channel)}`),
       ...listen.map((channel) => `LISTEN ${quoteChannel(channel)}`),
@@ -136,8 +139,12 @@ export class ChannelReconciler {
       this.answered();
     };
     session.query({ text, timeout, onReply }).catch((error: unknown) => {
-      if (isRefusedForData(error)) this.suspect(listen, error);
-      else session.destroy(error);
+      if (listen.length > 0 && isRefusedForData(error)) {
+        for (const channel of unlisten) this.surplus.add(channel); // One statement fails as a whole.
+        this.suspect(listen, error);
+      } else {
+        session.destroy(error);
+      }
       this.answered();
     });
   }
@@ -176,6 +183,7 @@ export class ChannelReconciler {
     for (const channel of channels) {
       this.acknowledged.set(channel, at);
       this.suspects.delete(channel);
+      this.surplus.delete(channel);
     }
     this.options.onAcknowledged(channels, at);
   }

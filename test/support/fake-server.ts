@@ -79,6 +79,13 @@ export class FakeSession implements ListeningSession {
     pending.resolve(this.answer(pending.statement));
   }
 
+  /** The server takes nothing of the statement, and says why. */
+  refuse(error: Error): void {
+    const pending = this.pending;
+    this.pending = undefined;
+    pending?.reject(error);
+  }
+
   private answer({ text, values }: PgStatement): readonly Record<string, unknown>[] {
     if (text.startsWith('SELECT pg_catalog.pg_listening_channels()')) {
       return [...this.listening].map((channel) => ({ channel }));

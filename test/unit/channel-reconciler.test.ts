@@ -1,18 +1,77 @@
-import { expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { ChannelReconciler } from '../../lib/listener/channel-reconciler.js';
+import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { FakeClock, FakeSession } from '../support/fake-server.js';
 import { Recorder } from '../support/recorder.js';
 
-it('gives the next turn to what is urgent, whatever else has waited for the statement under way', async () => {
-  const session = new FakeSession(7, () => undefined, new FakeClock());
+/** A reconciler of a session that answers when the test says so, and what it has told. */
+function setUp() {
+  const told: string[] = [];
+  const wanted = new Map<string, undefined>();
+  const admit = ({ channel }: { channel: string }): void => {
+    if (reconciler.admits(channel)) told.push(`${channel} notified`);
+  };
+  const session = new FakeSession(7, admit, new FakeClock());
   const reconciler = new ChannelReconciler({
     session,
-    wanted: new Map(),
+    wanted,
     timeout: 1_000,
-    onAcknowledged: () => undefined,
-    onRefused: () => undefined,
+    onAcknowledged: (channels) => told.push(`${channels.join()} acknowledged`),
+    onRefused: (channel) => told.push(`${channel} refused`),
     onSettled: () => undefined,
   });
+  /** Wants exactly these, and has asked for what differs. */
+  const want = async (...channels: readonly string[]): Promise<void> => {
+    wanted.clear();
+    for (const channel of channels) wanted.set(channel, undefined);
+    reconciler.schedule();
+    await turn();
+  };
+  const reply = async (): Promise<void> => {
+    session.reply();
+    await turn();
+  };
+  const refuse = async (): Promise<void> => {
+    session.refuse(new PgNotifyError('connection', 'no such character', { sqlState: '22P05' }));
+    await turn();
+  };
+  return { session, reconciler, told, want, reply, refuse };
+}
+
+/** Lets everything happen that is only waiting for its turn. */
+async function turn(): Promise<void> {
+  for (let i = 0; i < 10; i += 1) await Promise.resolve();
+}
+
+describe('an UNLISTEN in one statement with a LISTEN that is refused', () => {
+  it('is asked for again', async () => {
+    const { session, told, want, reply, refuse } = setUp();
+    await want('old');
+    await reply();
+    await want('bad');
+    await refuse();
+    await reply();
+    expect(told).toEqual(['old acknowledged', 'bad refused']);
+    expect([...session.listening]).toEqual([]);
+  });
+
+  it('leaves a channel whose notifications are no proof of a later LISTEN: others have none yet', async () => {
+    const { session, told, want, reply, refuse } = setUp();
+    await want('old');
+    await reply();
+    await want('bad');
+    await Promise.all([refuse(), want('bad', 'old', 'new')]);
+    told.splice(0);
+    session.notify('old', 'sent before the server has taken LISTEN "old"; LISTEN "new"');
+    expect(told).toEqual([]);
+    await reply();
+    session.notify('old', 'after that');
+    expect(told).toEqual(['old,new acknowledged', 'old notified']);
+  });
+});
+
+it('gives the next turn to what is urgent, whatever else has waited for the statement under way', async () => {
+  const { session, reconciler } = setUp();
   const begun = new Recorder<string>();
   const statement = reconciler.whileQuiet(() => session.query({ text: 'anything', timeout: 1_000 }));
   const others = [
