@@ -39,7 +39,9 @@ export class ChannelReconciler {
   private readonly suspects = new Set<string>();
   /** Channels that the server cannot listen to. */
   private readonly refused = new Set<string>();
+  /** Who waits for a turn, in the order in which they came; what is urgent goes first. */
   private readonly turns: (() => void)[] = [];
+  private readonly urgentTurns: (() => void)[] = [];
   /** Asks whoever has the turn to end it early, where it can. */
   private hurry = new AbortController();
   private scheduled = false;
@@ -96,7 +98,7 @@ export class ChannelReconciler {
   async whileQuiet<T>(work: (hurry: AbortSignal) => Promise<T>, { urgent = false } = {}): Promise<T> {
     if (this.inFlight) {
       if (urgent) this.hurry.abort();
-      await new Promise<void>((resolve) => (urgent ? this.turns.unshift(resolve) : this.turns.push(resolve)));
+      await new Promise<void>((resolve) => (urgent ? this.urgentTurns : this.turns).push(resolve));
     }
     this.inFlight = new Set();
     this.hurry = new AbortController();
@@ -169,7 +171,7 @@ export class ChannelReconciler {
   }
 
   private passOn(): void {
-    const next = this.inFlight ? undefined : this.turns.shift();
+    const next = this.inFlight ? undefined : (this.urgentTurns.shift() ?? this.turns.shift());
     if (!next) return;
     this.inFlight = new Set(); // Nobody comes in between.
     next();

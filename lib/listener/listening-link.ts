@@ -5,6 +5,8 @@ import type { ListeningSession } from './channel-reconciler.js';
 import type { ChannelRegistry } from './channel-registry.js';
 import type { DeliveryCheck } from './delivery-check.js';
 import { Heartbeat } from './heartbeat.js';
+import { askQueueUsage } from './queue-usage.js';
+import type { PgQueueUsage } from './queue-usage.js';
 
 export interface ListeningLinkOptions {
   readonly session: ListeningSession;
@@ -19,6 +21,9 @@ export interface ListeningLinkOptions {
   readonly onRefused: (channel: string, error: unknown) => void;
 }
 
+/** How often at most a question of the application may interrupt a delivery check, in milliseconds. */
+const URGENT_INTERVAL = 1_000;
+
 /** A session that listens, with all that belongs to it: when it is lost, the link ends as a whole. */
 export class ListeningLink {
   readonly session: ListeningSession;
@@ -28,6 +33,8 @@ export class ListeningLink {
   private readonly ended = new AbortController();
   private watching: Promise<unknown> | undefined;
   private hasSettings = false;
+  private usage: Promise<PgQueueUsage> | undefined;
+  private lastUrgent = -Infinity;
 
   constructor(private readonly options: ListeningLinkOptions) {
     const { session, registry, statementTimeout, onRefused } = options;
@@ -91,6 +98,21 @@ export class ListeningLink {
     this.reconciler.renew(channels, until);
     registry.interrupt(channels, { reason: 'undelivered', ...(since && { since }) });
     registry.cover(channels, until);
+  }
+
+  /**
+   * Asks how full the notification queue is; all who ask meanwhile share the answer. A health probe does not wait for
+   * a delivery check; but whoever asks without a pause does, or the check would never come to its end.
+   */
+  queueUsage(): Promise<PgQueueUsage> {
+    return (this.usage ??= this.askUsage().finally(() => (this.usage = undefined)));
+  }
+
+  private askUsage(): Promise<PgQueueUsage> {
+    const { session, statementTimeout, clock } = this.options;
+    const urgent = clock.now() - this.lastUrgent >= URGENT_INTERVAL;
+    if (urgent) this.lastUrgent = clock.now();
+    return this.reconciler.whileQuiet(() => askQueueUsage(session, statementTimeout), { urgent });
   }
 
   private listening(): void {

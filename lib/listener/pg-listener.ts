@@ -19,7 +19,6 @@ import type { DeliverySender } from './delivery-check.js';
 import type { PgDeliveryVerdict } from './delivery-verdict.js';
 import { ListeningLink } from './listening-link.js';
 import type { PgNotifyStatus } from './pg-notify-status.js';
-import { askQueueUsage } from './queue-usage.js';
 import type { PgQueueUsage } from './queue-usage.js';
 import { Readiness } from './readiness.js';
 import { StartupPolicy } from './startup-policy.js';
@@ -169,8 +168,7 @@ export class PgListener {
   async queueUsage(): Promise<PgQueueUsage> {
     const { liveLink } = this;
     if (!liveLink) throw new PgNotifyError('connection', 'There is no listening connection to ask on.');
-    const { session, reconciler } = liveLink;
-    return reconciler.whileQuiet(() => askQueueUsage(session, this.options.statementTimeout), { urgent: true });
+    return liveLink.queueUsage();
   }
 
   /** Counts since the start. */

@@ -70,15 +70,17 @@ describe('an UNLISTEN in one statement with a LISTEN that is refused', () => {
   });
 });
 
-it('gives the next turn to what is urgent, whatever else has waited for the statement under way', async () => {
+it('gives the next turn to what is urgent, whatever else has waited for the statement under way, else to who came first', async () => {
   const { session, reconciler } = setUp();
   const begun = new Recorder<string>();
   const statement = reconciler.whileQuiet(() => session.query({ text: 'anything', timeout: 1_000 }));
   const others = [
     reconciler.whileQuiet(async () => begun.push('a check')),
     reconciler.whileQuiet(async () => begun.push('a heartbeat'), { urgent: true }),
+    reconciler.whileQuiet(async () => begun.push('a question'), { urgent: true }),
+    reconciler.whileQuiet(async () => begun.push('another check')),
   ];
   session.reply();
   await Promise.all([statement, ...others]);
-  expect(begun.items).toEqual(['a heartbeat', 'a check']);
+  expect(begun.items).toEqual(['a heartbeat', 'a question', 'a check', 'another check']);
 });

@@ -302,17 +302,10 @@ it('announces what a check has shown to be lost, although the next one arrived',
       interval: 60_000,
       timeout: 3_000,
       onStartFailure: 'warn',
-      openSender: () =>
-        Promise.resolve({
-          endpoint: 'sender:5432',
-          announcedPid: 8,
-          notify: (channel: string, payload: string) => {
-            delivers.sent += 1;
-            if (delivers.current) server.current?.notify(channel, payload, 8);
-            return Promise.resolve(readFacts({ backend_pid: 8 }));
-          },
-          close: () => Promise.resolve(),
-        }),
+      openSender: senderOf((channel, payload) => {
+        delivers.sent += 1;
+        if (delivers.current) server.current?.notify(channel, payload, 8);
+      }),
     },
   });
   const seen: unknown[] = [];
@@ -336,6 +329,79 @@ it('announces what a check has shown to be lost, although the next one arrived',
   expect(listener.currentStatus.delivery?.verdict).toBe('verified');
   await listener.stop();
 });
+
+describe('a question of the application', () => {
+  /** A listener of one channel, whose heartbeats and checks are under way, and how often the queue was asked for. */
+  async function listening() {
+    const fakes = setUp({
+      deliveryCheck: {
+        interval: 60_000,
+        timeout: 3_000,
+        onStartFailure: 'warn',
+        openSender: senderOf((channel, payload) => void fakes.server.current?.notify(channel, payload, 8)),
+      },
+    });
+    const { server, listener, lanes } = fakes;
+    const gaps: string[] = [];
+    lanes.attach('a', { gap: ({ reason }) => void gaps.push(reason) });
+    await listener.start();
+    server.accept();
+    await turn();
+    const session = server.current!;
+    const asked: string[] = [];
+    const query = session.query.bind(session);
+    session.query = (statement) => {
+      if (statement.text.includes('queue_usage')) asked.push(statement.text);
+      return query(statement);
+    };
+    const until = (holds: () => boolean): Promise<boolean> =>
+      eventually(async () => (await replyAll(server), holds()), Boolean);
+    return { ...fakes, session, gaps, asked, until };
+  }
+
+  it('is asked once for all who ask meanwhile', async () => {
+    const { listener, asked, until } = await listening();
+    const answers = Promise.all([1, 2, 3].map(() => listener.queueUsage()));
+    await until(() => asked.length > 0);
+    await answers;
+    expect(asked).toHaveLength(1);
+    const next = listener.queueUsage();
+    await until(() => asked.length > 1);
+    await next;
+    await listener.stop();
+  });
+
+  it('that is asked without a pause keeps neither a check nor a heartbeat from its end', async () => {
+    const { listener, clock, session, gaps, asked, until } = await listening();
+    const poll = async (): Promise<void> => {
+      while (!listener.isStopping) await listener.queueUsage().catch(() => undefined); // Fails when it is stopped.
+    };
+    const polling = Promise.all([1, 2, 3].map(poll));
+    await until(() => listener.currentStatus.delivery?.verdict === 'verified');
+    const before = asked.length;
+    session.forget('a');
+    clock.advance(60_000);
+    await until(() => gaps.length === 2);
+    expect(gaps).toEqual(['start', 'relisten']);
+    expect(asked.length).toBeGreaterThan(before);
+    await listener.stop();
+    await polling;
+  });
+});
+
+/** A second connection that sends in this way. */
+function senderOf(send: (channel: string, payload: string) => void) {
+  return () =>
+    Promise.resolve({
+      endpoint: 'sender:5432',
+      announcedPid: 8,
+      notify: (channel: string, payload: string) => {
+        send(channel, payload);
+        return Promise.resolve(readFacts({ backend_pid: 8 }));
+      },
+      close: () => Promise.resolve(),
+    });
+}
 
 /** Answers what is asked, and what is asked then. */
 async function replyAll(server: FakeServer): Promise<void> {
