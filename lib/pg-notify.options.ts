@@ -72,7 +72,7 @@ export interface PgNotifyHeartbeatOptions {
 export interface PgNotifyDeliveryCheckOptions {
   /**
    * How long after a notification has arrived the next one is sent as a check, in milliseconds. Traffic of others
-   * counts: a busy listener is never checked.
+   * counts, unless there is a pooler in between: a busy listener is not checked again.
    *
    * @default 60_000
    */

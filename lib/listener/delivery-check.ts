@@ -30,6 +30,8 @@ export interface DeliveryCheckOptions {
 interface ListeningEnd {
   readonly session: ListeningSession;
   readonly reconciler: ChannelReconciler;
+  /** Whether no pooler is in between. */
+  readonly isDirect: boolean;
 }
 
 type Attempt =
@@ -51,7 +53,8 @@ interface Patience {
  * Proves that notifications arrive: sends one from a second connection and waits for it on the first, while none of our
  * statements is on its way there. On one connection, or while it is busy, a transaction pooler answers as if all were
  * well. A notification that another backend sent, and that arrives while nothing at all is asked, is as good a proof, and
- * puts the next check off.
+ * puts the next check off. Not behind a pooler: in transaction mode stray ones come through, while the backend of our last
+ * statement is still linked to us.
  */
 export class DeliveryCheck {
   /** The channel of the checks of this registration; nobody else listens to it. */
@@ -115,13 +118,13 @@ export class DeliveryCheck {
   }
 
   /** Sees every notification of the session, before it is delivered. */
-  observe({ channel, raw, processId }: RawPgNotification, { session, reconciler }: ListeningEnd): void {
+  observe({ channel, raw, processId }: RawPgNotification, { session, reconciler, isDirect }: ListeningEnd): void {
     if (channel === this.channel) {
       this.missing.delete(raw); // Late, not lost.
       if (this.expected?.raw !== raw) return;
       this.expected.arrive();
       this.prove();
-    } else if (processId !== session.facts.backendPid && reconciler.isQuiet && (this.failed || !this.hasMissed)) {
+    } else if (isDirect && processId !== session.processId && reconciler.isQuiet && (this.failed || !this.hasMissed)) {
       this.prove();
     }
   }

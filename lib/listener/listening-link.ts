@@ -138,6 +138,6 @@ export class ListeningLink {
       onMissing,
       restoreSettings: () => this.setAll(),
     }).run(signal);
-    this.watching = Promise.all([beating, check?.run({ session, reconciler }, signal)]);
+    this.watching = Promise.all([beating, check?.run(this, signal)]);
   }
 }

@@ -23,7 +23,7 @@ function setUp({ backendPid = 7, sender = SERVER }: { backendPid?: number; sende
     onRefused: () => undefined,
     onSettled: () => undefined,
   });
-  const end = { session, reconciler };
+  const end = { session, reconciler, isDirect: backendPid === session.processId };
   const verdicts: PgDeliveryVerdict[] = [];
   const missedAtVerdict: { missed: boolean; since: Date | undefined }[] = [];
   const sent: { channel: string; payload: string }[] = [];
@@ -69,13 +69,19 @@ const pause = (clock: FakeClock): Promise<number> =>
   );
 
 /** Lets three in a row be missed. */
-async function untilFailing({ check, clock, sent }: Pick<ReturnType<typeof setUp>, 'check' | 'clock' | 'sent'>) {
+async function untilFailing({
+  check,
+  clock,
+  sent,
+  beforeMiss,
+}: Pick<ReturnType<typeof setUp>, 'check' | 'clock' | 'sent'> & { readonly beforeMiss?: () => void }) {
   for (const misses of [1, 2, 3]) {
     await eventually(
       () => sent.length,
       (count) => count === misses,
     );
     await pause(clock);
+    beforeMiss?.();
     clock.advance(3_000);
   }
   await eventually(
@@ -121,6 +127,34 @@ describe('the delivery check', () => {
       () => state.opened,
       (count) => count === 2,
     );
+    await stop();
+  });
+
+  it('takes no stray traffic behind a pooler for a proof, neither for the first nor instead of a check', async () => {
+    const situation = setUp({ backendPid: 99 });
+    const { check, clock, session, sent, state, verdicts, stop } = situation;
+    state.delivers = false;
+    session.listening.add('busy');
+    // As behind one in transaction mode: to its client, the backend of the last statement still belongs.
+    const stray = (): boolean => session.notify('busy', 'from another backend', 9);
+    stray();
+    await untilFailing({ ...situation, beforeMiss: () => void stray() });
+    stray();
+    expect(verdicts.map(({ verdict, cause }) => cause ?? verdict)).toEqual(['transaction-pooler']);
+
+    // In session mode from here on, and then perhaps not any more.
+    state.delivers = true;
+    for (const checks of [4, 5]) {
+      await pause(clock);
+      clock.advance(59_999);
+      stray();
+      clock.advance(1);
+      await eventually(
+        () => sent.length,
+        (count) => count === checks,
+      );
+    }
+    expect(check.verdict.verdict).toBe('verified');
     await stop();
   });
 
