@@ -96,6 +96,14 @@ export class FaultProxy {
     for (const relay of this.relays) relay.swallow();
   }
 
+  /**
+   * Closes the server's side of all that has been in a black hole, as keepalives that nobody answers would do. Here the
+   * kernel answers them for this process, and the server never finds out while it has nothing to send.
+   */
+  reapSwallowed(): void {
+    for (const relay of this.relays) relay.reapSwallowed();
+  }
+
   /** Keeps bytes back in one direction, until {@link release} or {@link heal}. */
   stall(direction: FaultDirection): void {
     this.change({ ...this.manner, holds: [...this.manner.holds, direction] });
@@ -239,6 +247,10 @@ class Relay {
   loseServer(): void {
     this.swallow();
     this.server?.destroy();
+  }
+
+  reapSwallowed(): void {
+    if (this.isSilent) this.server?.destroy();
   }
 
   halfClose(): void {
