@@ -12,7 +12,8 @@ import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import type { StubConnection } from '../support/stub-connection.js';
 import { StubServer } from '../support/stub-server.js';
-import { createFaultApp, leavingNothingOpen, untilLost, untilStatus } from './fault-app.js';
+import { ChildApp } from './child-app.js';
+import { createFaultApp, leavingNothingOpen, QUICK, untilLost, untilStatus } from './fault-app.js';
 import { PlayedServer } from './played-server.js';
 
 /** A goodbye may take 1 s on each of three connections: the listening one, that of a check and the publisher's. */
@@ -255,6 +256,20 @@ describe('app.close() in a black hole', () => {
       await proxy.close();
     }),
   );
+
+  it('lets the process end by itself', async () => {
+    const proxy = await FaultProxy.startFor(database);
+    const child = await ChildApp.start({
+      connection: proxy.url(database.url),
+      ...QUICK,
+      heartbeat: { interval: 60_000 },
+    });
+    proxy.blackhole();
+    expect(await withDeadline(child.close(), BOUND, 'The end of the process').finally(() => child.kill())).toBe(0);
+    expect(child.states.at(-1)).toBe('closed');
+    expect(child.errors).toBe('');
+    await proxy.close();
+  });
 
   it('that opened before the first connection ends everything within its bound', () =>
     leavingNothingOpen(async () => {
