@@ -157,7 +157,8 @@ export interface PgNotifyModuleOptions {
   /** How decorated methods are run. `false` leaves them alone: for migration scripts and REPLs. */
   readonly handlers?: false | PgNotifyHandlersOptions;
   /**
-   * Whether there is a connection at all. Without one nothing is received, no handler runs, and `notify()` rejects.
+   * Whether there is a connection at all. Without one nothing is received, no handler runs, live queries poll, and
+   * `notify()` rejects.
    *
    * @default true
    */
@@ -226,12 +227,12 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
   if (typeof options !== 'object' || options === null) {
     throw new PgNotifyError('configuration', 'PgNotifyModule got no options: it needs at least { connection }.');
   }
-  const startup = options.startup ?? {};
-  const reconnect = options.reconnect ?? {};
-  const heartbeat = options.heartbeat ?? {};
-  const deliveryCheck = options.deliveryCheck ?? {};
-  const publisher = options.publisher ?? {};
-  const handlers = options.handlers ?? {};
+  const startup = checkGroup('startup', options.startup ?? {});
+  const reconnect = checkGroup('reconnect', options.reconnect ?? {});
+  const heartbeat = checkGroup('heartbeat', options.heartbeat ?? {});
+  const deliveryCheck = checkGroupOrFalse('deliveryCheck', options.deliveryCheck ?? {});
+  const publisher = checkGroup('publisher', options.publisher ?? {});
+  const handlers = checkGroupOrFalse('handlers', options.handlers ?? {});
   const resolved: ResolvedPgNotifyOptions = {
     startup: {
       mode: checkChoice('startup.mode', startup.mode ?? 'wait', STARTUP_MODES),
@@ -325,6 +326,17 @@ export function checkMilliseconds(option: string, value: number, least = 0): num
 function checkCount(option: string, value: number): number {
   if (Number.isSafeInteger(value) && value >= 1) return value;
   throw invalid(option, `must be a whole number from 1 on, not ${JSON.stringify(value)}`);
+}
+
+function checkGroup<T extends object>(option: string, value: T): T {
+  if (typeof value === 'object') return value;
+  throw invalid(option, `must be an object, not ${JSON.stringify(value)}`);
+}
+
+/** A text such as 'false', from an environment variable, would leave it on. */
+function checkGroupOrFalse<T extends object>(option: string, value: false | T): false | T {
+  if (value === false || typeof value === 'object') return value;
+  throw invalid(option, `must be false or an object, not ${JSON.stringify(value)}`);
 }
 
 /** A text such as 'false', from an environment variable, would be true. */

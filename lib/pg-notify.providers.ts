@@ -24,7 +24,7 @@ import {
   PG_NOTIFY_TRANSPORT,
 } from './pg-notify.tokens.js';
 import { DisabledTransport } from './transport/disabled-transport.js';
-import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
+import type { PgNotifyTransport, PgNotifyTransportSource } from './transport/pg-notify-transport.js';
 import { PgTransport } from './transport/pg-transport.js';
 
 /** By its class alone, only the default registration can be had: another would answer for it somewhere. */
@@ -62,16 +62,14 @@ export function registrationProviders(name: string): Provider[] {
     },
     {
       provide: getPgNotifyTransportToken(name),
-      useFactory: createTransport,
-      inject: [
-        MODULE_OPTIONS_TOKEN,
-        PG_NOTIFY_RESOLVED_OPTIONS,
-        PG_NOTIFY_LOGGER,
-        PgNotifyErrorRoute,
-        PgNotifyDiagnostics,
-      ],
+      useFactory: createTransportSource,
+      inject: [MODULE_OPTIONS_TOKEN, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_LOGGER],
     },
-    { provide: PG_NOTIFY_TRANSPORT, useExisting: getPgNotifyTransportToken(name) },
+    {
+      provide: PG_NOTIFY_TRANSPORT,
+      useFactory: connectTransport,
+      inject: [getPgNotifyTransportToken(name), PgNotifyErrorRoute, PgNotifyDiagnostics],
+    },
     {
       provide: PgListener,
       useFactory: ({ listener }: PgNotifyTransport) => listener,
@@ -101,15 +99,29 @@ export function registrationProviders(name: string): Provider[] {
   ];
 }
 
-function createTransport(
+function createTransportSource(
   given: PgNotifyModuleOptions,
   options: ResolvedPgNotifyOptions,
   logger: PgNotifyLogger,
+): PgNotifyTransportSource {
+  if (!options.enabled) return { connect: () => new DisabledTransport() };
+  const connections = resolveConnections(given);
+  return { connect: (routes) => new PgTransport(options, connections, { logger, ...routes }) };
+}
+
+/** @throws PgNotifyError of kind `configuration` when something else than a transport stands in its place. */
+function connectTransport(
+  source: PgNotifyTransportSource,
   errors: PgNotifyErrorRoute,
   diagnostics: PgNotifyDiagnostics,
 ): PgNotifyTransport {
-  if (!options.enabled) return new DisabledTransport();
-  return new PgTransport(options, resolveConnections(given), { logger, errors, diagnostics });
+  if (typeof (source as Partial<PgNotifyTransportSource> | undefined)?.connect === 'function') {
+    return source.connect({ errors, diagnostics });
+  }
+  throw new PgNotifyError(
+    'configuration',
+    'The transport of a PgNotifyModule registration can be overridden by a PgNotifyTestBus only: .overrideProvider(getPgNotifyTransportToken()).useValue(new PgNotifyTestBus()).',
+  );
 }
 
 function createDelivery(

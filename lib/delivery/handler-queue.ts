@@ -2,6 +2,7 @@ import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification } from '../channel/pg-notification.js';
 import { isThenable } from '../channel/thenable.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import { soon } from '../session/clock.js';
 import type { GapBarrier, GapGate, HeldQueue } from './gap-gate.js';
 import type { HandlerCounters } from './handler-counters.js';
 import type { HandlerRun } from './handler-run.js';
@@ -145,7 +146,7 @@ export class HandlerQueue implements HeldQueue {
   private schedule(): void {
     if (this.isScheduled) return;
     this.isScheduled = true;
-    queueMicrotask(this.resume);
+    soon(this.resume);
   }
 
   private readonly resume = (): void => {

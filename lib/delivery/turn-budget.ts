@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers'; // The global one is replaced by fake timers, which would end all deliveries.
+
 /** How long deliveries may go on before timers and sockets get their turn, in milliseconds. */
 const MAX_DURATION = 8;
 /** How many deliveries may be made before that. */

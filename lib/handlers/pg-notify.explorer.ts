@@ -76,8 +76,8 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
         groupOf(handler, groups).gapMethods.push(gapMethodOf(handler, { invoke, timeout }));
       } else if (isOfKind(handler, 'wake-up')) wakeUps.push(wakeUpOf(handler, { invoke, timeout }));
     }
-    // Nothing is connected before all is checked.
-    if (!this.options.enabled) return;
+    // Nothing is connected before all is checked; and nothing at all where there never is a connection.
+    if (this.transport.listener.currentStatus.state === 'disabled') return;
     for (const { queues, gapMethods } of groups) this.delivery.handlers.connect(queues, gapMethods);
     for (const wakeUp of wakeUps) this.delivery.handlers.connectWakeUp(wakeUp);
   }

@@ -37,8 +37,8 @@ export class PgNotifyHealthIndicator {
   constructor(private readonly service: PgNotifyService) {}
 
   /**
-   * Up only while the registration listens, delivery is not failing, and the notification queue has room. Never
-   * rejects.
+   * Up only while the registration listens, delivery is not failing, and the notification queue has room. One with
+   * `enabled: false` is up: that it does not listen is no fault of the instance. Never rejects.
    */
   async isHealthy<Key extends string = 'pg_notify'>(
     key: Key = 'pg_notify' as Key,
@@ -46,7 +46,7 @@ export class PgNotifyHealthIndicator {
   ): Promise<Record<Key, PgNotifyHealth>> {
     const { state, since, delivery, channels } = this.service.status;
     const problems: string[] = [];
-    if (state !== 'listening') problems.push(`the registration is ${state}`);
+    if (state !== 'listening' && state !== 'disabled') problems.push(`the registration is ${state}`);
     if (delivery?.verdict === 'failing') problems.push(`notifications do not arrive (${delivery.cause})`);
     const queue = state === 'listening' ? await this.queue(problems, maxQueueUsage) : {};
     const health: PgNotifyHealth = {

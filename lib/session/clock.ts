@@ -1,17 +1,34 @@
-import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 
 /** Time as the listener needs it; injected, so that a test can run it by hand. */
 export interface Clock {
   /** Milliseconds of a clock that is never set back. */
   now(): number;
-  /** Waits; rejects with an `AbortError` as soon as the signal is aborted. */
+  /** Waits; rejects with the signal's reason as soon as it is aborted. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
+/** With the global timer, looked up at each call: whoever tests with fake timers can let a poll or a retry fall due. */
 export const systemClock: Clock = {
   now: () => performance.now(),
-  sleep: (milliseconds, signal) => delay(milliseconds, undefined, { signal }),
+  sleep: (milliseconds, signal) =>
+    new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+        settle();
+      };
+      const onAbort = (): void => end(() => reject(signal.reason as Error));
+      const timer = setTimeout(() => end(resolve), milliseconds);
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) onAbort();
+    }),
 };
+
+/** Calls back in a microtask. Not by `queueMicrotask`: Jest's fake timers replace it, and nothing would ever happen. */
+export function soon(call: () => void): void {
+  void Promise.resolve().then(call);
+}
 
 /**
  * Lets the event loop read what has arrived. After a pause of the whole process, timers that are overdue fire before

@@ -1,27 +1,15 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { decodePayload, encodePayload } from '../channel/payload-codec.js';
 import { channelName, toPgChannel } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import type { PgGapReason } from '../channel/pg-gap.js';
-import { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import { DEFAULT_REGISTRATION } from '../pg-notify.tokens.js';
-import type { PgNotifyTransport, SendingTransport, SettlingConsumers } from '../transport/pg-notify-transport.js';
-import { TestListener } from './test-listener.js';
-
-/** A notification that the application has sent. */
-export interface SentPgNotification<T = unknown> {
-  readonly channel: string;
-  readonly payload: T;
-  /** The payload's text, as PostgreSQL would have got it. */
-  readonly raw: string;
-}
+import type { PgNotifyTransport, PgNotifyTransportSource, TransportRoutes } from '../transport/pg-notify-transport.js';
+import { TestTransport } from './test-transport.js';
+import type { SentPgNotification } from './test-transport.js';
 
 /** A gap of a single consumer, `start` or `overflow`, comes by itself. */
 export type SimulatedGapReason = Exclude<PgGapReason, 'start' | 'overflow'>;
-
-/** Whom notifications come from: the application itself, or somebody else. */
-const OWN_PROCESS = 1;
-const OTHER_PROCESS = 2;
 
 /**
  * Takes the place of PostgreSQL in a test: no database, no connection settings. Channel names, payload limits, codecs,
@@ -33,36 +21,29 @@ const OTHER_PROCESS = 2;
  *   .overrideProvider(getPgNotifyTransportToken()).useValue(bus)
  *   .compile();
  * ```
+ *
+ * It serves one registration: where there are several, each takes a bus of its own, under the token of its name. When the
+ * application has been closed, the bus may serve the next one, and begins anew.
  */
-export class PgNotifyTestBus implements PgNotifyTransport {
-  /** @internal */
-  readonly listener: TestListener;
-  /** @internal */
-  readonly publisher: SendingTransport;
-  private readonly consumers = new Set<SettlingConsumers>();
-  private readonly messages: SentPgNotification[] = [];
-  private isClosed = false;
+export class PgNotifyTestBus implements PgNotifyTransportSource {
+  private current: TestTransport | undefined;
 
-  /** @param registration The registration that it is for, as diagnostics channels name it. */
-  constructor(registration: string = DEFAULT_REGISTRATION) {
-    this.listener = new TestListener(new PgNotifyDiagnostics(registration));
-    this.publisher = {
-      publish: (channel, raw) => this.publish(channel, raw),
-      close: () => {
-        this.isClosed = true;
-        return Promise.resolve();
-      },
-    };
-  }
-
-  /** @internal */
-  serve(consumers: SettlingConsumers): void {
-    this.consumers.add(consumers);
+  /**
+   * @internal
+   * @throws PgNotifyError of kind `configuration` while it serves another registration.
+   */
+  connect(routes: TransportRoutes): PgNotifyTransport {
+    if (this.current?.listener.isRunning) throw inUseError();
+    const transport: TestTransport = new TestTransport(routes, () => {
+      if (this.current !== transport) throw inUseError();
+    });
+    this.current = transport;
+    return transport;
   }
 
   /**
-   * Delivers a notification, as if another session had sent it. While disconnected it is lost. Handlers run afterwards:
-   * wait for {@link settled}.
+   * Delivers a notification, as if another session had sent it: to streams at once, to handlers a moment later, which
+   * {@link settled} waits for. While disconnected it is lost.
    *
    * @param payload Written by the channel's codec, and not checked by its schema: whoever sends need not know it. A
    * definition with the codec `text` sends any text.
@@ -70,11 +51,12 @@ export class PgNotifyTestBus implements PgNotifyTransport {
    */
   emit(channel: string | PgChannel, payload?: unknown): void {
     const { name, codec } = toPgChannel(channel);
-    this.deliver(name, encodePayload(name, codec, payload), OTHER_PROCESS);
+    this.transport.receive(name, encodePayload(name, codec, payload));
   }
 
   /**
-   * Announces a gap: to the consumers of one channel, or of all.
+   * Announces a gap: to the consumers of one channel, or of all. While disconnected it does nothing: {@link reconnect}
+   * announces one.
    *
    * @param options.reason By default `reconnect`.
    */
@@ -82,47 +64,60 @@ export class PgNotifyTestBus implements PgNotifyTransport {
     channel,
     reason = 'reconnect',
   }: { channel?: string | PgChannel; reason?: SimulatedGapReason } = {}): void {
-    this.listener.lapse(channel === undefined ? undefined : channelName(channel), reason);
+    this.transport.listener.lapse(channel === undefined ? undefined : channelName(channel), reason);
   }
 
   /** Loses the connection: what is emitted or sent from now on is not received. */
   simulateDisconnect(): void {
-    this.listener.disconnect();
+    this.transport.listener.disconnect();
   }
 
-  /** Listens again; every channel begins with a gap. */
+  /** Listens again after {@link simulateDisconnect}; every channel begins with a gap. */
   reconnect(): void {
-    this.listener.connect();
+    this.transport.listener.connect();
   }
 
   /**
-   * Resolves when all that was received is handled: all queues are empty, no gap method, no woken method and no load of a
-   * live query runs. One that has failed and waits for its next attempt does not hold it up, unless a gap waits for it.
+   * Resolves when all that was received is handled, and what came of it: all queues are empty, no gap method, no woken
+   * method and no load of a live query runs. What has failed and waits for its next attempt does not hold it up; a gap
+   * method does, because its handlers stand still until it succeeds.
    */
   async settled(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve)); // What was asked for just now has begun.
-    await Promise.all([...this.consumers].map((consumers) => consumers.settled()));
+    const { transport } = this;
+    let seen: number;
+    do {
+      seen = transport.listener.events;
+      await turn(); // What was asked for just now has begun.
+      await transport.settled();
+      await turn(); // What that has caused was received.
+    } while (transport.listener.events !== seen);
   }
 
-  /** What the application has sent so far, in order: to one channel, or to all. */
-  sent<T = unknown>(channel?: string | PgChannel<T, unknown>): readonly SentPgNotification<T>[] {
-    if (channel === undefined) return [...this.messages] as SentPgNotification<T>[];
-    const { name, codec } = toPgChannel(channel as string | PgChannel);
-    const own = this.messages.filter((message) => message.channel === name);
-    return own.map(({ raw }) => ({ channel: name, raw, payload: decodePayload(name, codec, raw) as T }));
+  /**
+   * What the application has sent so far, in order: to one channel, or to all. It is still there when the application has
+   * been closed.
+   */
+  sent<Input = unknown>(channel?: string | PgChannel<unknown, Input>): readonly SentPgNotification<Input>[] {
+    const all = (this.current?.sent ?? []) as readonly SentPgNotification<Input>[];
+    if (channel === undefined) return [...all];
+    const { name, codec } = toPgChannel(channel);
+    const own = all.filter((message) => message.channel === name);
+    return own.map((message) => ({ ...message, payload: decodePayload(name, codec, message.raw) as Input }));
   }
 
-  private publish(channel: string, raw: string): Promise<void> {
-    if (this.isClosed) {
-      const message = `Nothing can be sent to channel ${JSON.stringify(channel)}: the registration has been closed.`;
-      return Promise.reject(new PgNotifyError('closed', message));
-    }
-    this.messages.push({ channel, raw, payload: decodePayload(channel, 'auto', raw) });
-    this.deliver(channel, raw, OWN_PROCESS);
-    return Promise.resolve();
+  /** @throws PgNotifyError of kind `configuration` when no registration has been given this bus. */
+  private get transport(): TestTransport {
+    if (this.current) return this.current;
+    throw new PgNotifyError(
+      'configuration',
+      'This PgNotifyTestBus serves no registration: override getPgNotifyTransportToken(name) with it, and compile the testing module first.',
+    );
   }
+}
 
-  private deliver(channel: string, raw: string, processId: number): void {
-    this.listener.receive({ channel, raw, processId, receivedAt: new Date() });
-  }
+function inUseError(): PgNotifyError {
+  return new PgNotifyError(
+    'configuration',
+    'This PgNotifyTestBus serves another registration: make one for each, and close an application before its bus serves the next.',
+  );
 }

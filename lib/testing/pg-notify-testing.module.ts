@@ -32,7 +32,7 @@ export class PgNotifyTestingModule {
     const root = PgNotifyModule.forRoot({ name, connection: 'postgres://test-bus', ...options });
     const transport = getPgNotifyTransportToken(name);
     const own: Provider[] = [
-      { provide: transport, useFactory: () => new PgNotifyTestBus(name) },
+      { provide: transport, useFactory: () => new PgNotifyTestBus() },
       ...(name === DEFAULT_REGISTRATION ? [{ provide: PgNotifyTestBus, useExisting: transport }] : []),
     ];
     const others = (root.providers ?? []).filter((provider) => tokenOf(provider) !== transport);

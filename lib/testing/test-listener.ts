@@ -1,17 +1,18 @@
 import type { Observable } from 'rxjs';
-import type { RawPgNotification } from '../channel/pg-notification.js';
 import type { PgGapReason } from '../channel/pg-gap.js';
+import type { RawPgNotification } from '../channel/pg-notification.js';
 import { ChannelRegistry } from '../listener/channel-registry.js';
 import type { ChannelConsumer, GapObserver } from '../listener/channel-registry.js';
+import type { PgDeliveryVerdict } from '../listener/delivery-verdict.js';
 import type { ListenerFigures } from '../listener/pg-listener.js';
 import type { PgNotifyStatus } from '../listener/pg-notify-status.js';
 import type { PgQueueUsage } from '../listener/queue-usage.js';
 import { Readiness } from '../listener/readiness.js';
 import { StatusReporter } from '../listener/status-reporter.js';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import { soon } from '../session/clock.js';
 import { readFacts } from '../session/session-facts.js';
-import type { ListeningTransport } from '../transport/pg-notify-transport.js';
+import type { ListeningTransport, TransportRoutes } from '../transport/pg-notify-transport.js';
 
 /** The server that a test listener believes to be connected to. */
 const SERVER = { endpoint: 'the test bus', facts: readFacts({ backend_pid: 1, server_version: 'test bus' }) };
@@ -20,59 +21,86 @@ const SERVER = { endpoint: 'the test bus', facts: readFacts({ backend_pid: 1, se
 export class TestListener implements ListeningTransport {
   private readonly registry: ChannelRegistry;
   private readonly reporter: StatusReporter;
-  private readonly readiness = new Readiness((channels) => channels.every((channel) => this.covered.has(channel)));
+  private readonly readiness = new Readiness((channels) => this.isReady(channels));
   /** When each channel was acknowledged. */
   private readonly covered = new Map<string, Date>();
+  /** What consumers still have to be told. */
+  private readonly news: (() => void)[] = [];
+  private isTelling = false;
+  private delivery: PgDeliveryVerdict = { verdict: 'unknown', at: new Date() };
   private isConnected = false;
   private isCoverScheduled = false;
   isStopping = false;
+  /** How often something has happened so far. */
+  events = 0;
 
-  constructor(diagnostics: PgNotifyDiagnostics) {
-    const rethrow = (error: unknown): never => {
-      throw error as Error;
-    };
-    this.registry = new ChannelRegistry(rethrow, diagnostics);
+  /** @param checkUse Throws when it must not be started. */
+  constructor(
+    { errors, diagnostics }: TransportRoutes,
+    private readonly checkUse: () => void,
+  ) {
+    this.registry = new ChannelRegistry((error) => errors.report(error), diagnostics);
+    // A test that loses the connection on purpose need not be told so by the log.
     const silent = { log: () => undefined, warn: () => undefined };
-    this.reporter = new StatusReporter(silent, () => this.facts, diagnostics);
+    this.reporter = new StatusReporter(
+      silent,
+      () => this.facts,
+      diagnostics,
+      (error) => errors.tell(error),
+    );
   }
 
-  start(): Promise<void> {
-    if (!this.isConnected && !this.isStopping && this.currentStatus.state === 'closed') {
+  /** Whether an application uses it now. */
+  get isRunning(): boolean {
+    return this.currentStatus.state !== 'closed';
+  }
+
+  async start(): Promise<void> {
+    this.checkUse();
+    if (!this.isStopping && !this.isRunning) {
       this.reporter.connecting();
       this.connect();
     }
-    return Promise.resolve();
+    if (this.isConnected) await this.ready();
   }
 
   connect(): void {
-    if (this.isStopping || this.isConnected) return;
-    this.isConnected = true;
-    this.cover();
-    this.reporter.listening(SERVER);
+    this.inTurn(() => {
+      if (this.isStopping || this.isConnected || !this.isRunning) return;
+      this.isConnected = true;
+      this.delivery = { verdict: 'verified', at: new Date() };
+      this.cover();
+      this.reporter.listening(SERVER);
+    });
   }
 
   disconnect(): void {
-    if (!this.isConnected) return;
-    this.isConnected = false;
-    this.interrupt([...this.covered.keys()], 'reconnect');
-    this.reporter.failed(new PgNotifyError('connection', 'The test bus was disconnected.'), false);
+    this.inTurn(() => {
+      if (!this.isConnected) return;
+      this.isConnected = false;
+      this.delivery = { verdict: 'unknown', at: new Date() };
+      this.interrupt([...this.covered.keys()], 'reconnect');
+      const { endpoint } = SERVER;
+      this.reporter.failed(new PgNotifyError('connection', 'The test bus was disconnected.', { endpoint }), false);
+    });
   }
 
   /** The channels were not listened to for a moment, and are again. */
   lapse(channel: string | undefined, reason: PgGapReason): void {
-    this.cover();
-    const channels = channel === undefined ? [...this.covered.keys()] : [channel];
-    this.interrupt(
-      channels.filter((name) => this.covered.has(name)),
-      reason,
-    );
-    this.cover();
+    this.inTurn(() => {
+      this.cover();
+      const channels = [...this.covered.keys()].filter((name) => channel === undefined || channel === name);
+      this.interrupt(channels, reason);
+      this.cover();
+    });
   }
 
   /** Delivers, where it is connected and somebody listens. */
   receive(notification: RawPgNotification): void {
-    this.cover();
-    if (this.covered.has(notification.channel)) this.registry.dispatch(notification);
+    this.inTurn(() => {
+      this.cover();
+      if (this.covered.has(notification.channel)) this.registry.dispatch(notification);
+    });
   }
 
   ready(): Promise<void> {
@@ -99,7 +127,9 @@ export class TestListener implements ListeningTransport {
     this.registry.add(channel, consumer);
     this.coverSoon();
     return () => {
-      if (this.registry.remove(channel, consumer)) this.covered.delete(channel);
+      if (!this.registry.remove(channel, consumer)) return;
+      this.covered.delete(channel);
+      this.coverSoon();
     };
   }
 
@@ -119,7 +149,7 @@ export class TestListener implements ListeningTransport {
 
   queueUsage(): Promise<PgQueueUsage> {
     if (this.isConnected) return Promise.resolve({ usage: 0 });
-    return Promise.reject(new PgNotifyError('connection', 'The test bus is disconnected.'));
+    return Promise.reject(new PgNotifyError('connection', 'There is no listening connection to ask on.'));
   }
 
   get currentStatus(): PgNotifyStatus {
@@ -136,14 +166,28 @@ export class TestListener implements ListeningTransport {
   }
 
   private get facts() {
-    const { registry, covered, isConnected } = this;
-    const verdict = isConnected ? ('verified' as const) : ('unknown' as const);
+    const { registry, covered, delivery, isConnected } = this;
     return {
       gaps: registry.gapCount,
       channels: { wanted: registry.size, acknowledged: covered.size },
-      delivery: { verdict, at: new Date() },
+      delivery,
       ...(isConnected && { processId: SERVER.facts.backendPid, serverVersion: SERVER.facts.serverVersion }),
     };
+  }
+
+  /** As with a server: whatever a consumer causes comes after what all consumers are being told. */
+  private inTurn(tell: () => void): void {
+    this.events += 1;
+    this.news.push(tell);
+    if (this.isTelling) return;
+    this.isTelling = true;
+    for (let next = this.news.shift(); next; next = this.news.shift()) next();
+    this.isTelling = false;
+  }
+
+  private isReady(channels: readonly string[]): boolean {
+    const { covered, isConnected, registry } = this;
+    return isConnected && channels.every((channel) => covered.has(channel) || !registry.wanted.has(channel));
   }
 
   private interrupt(channels: readonly string[], reason: PgGapReason): void {
@@ -155,9 +199,9 @@ export class TestListener implements ListeningTransport {
   private coverSoon(): void {
     if (this.isCoverScheduled) return;
     this.isCoverScheduled = true;
-    queueMicrotask(() => {
+    soon(() => {
       this.isCoverScheduled = false;
-      this.cover();
+      this.inTurn(() => this.cover());
     });
   }
 

@@ -1,45 +1,47 @@
 import { BehaviorSubject } from 'rxjs';
 import type { ChannelConsumer, GapObserver } from '../listener/channel-registry.js';
-import type { PgNotifyStatus } from '../listener/pg-notify-status.js';
+import type { PgNotifyState, PgNotifyStatus } from '../listener/pg-notify-status.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { ListeningTransport, PgNotifyTransport, SendingTransport } from './pg-notify-transport.js';
 
 /** Stands in where the option `enabled` is false: nothing is connected, nothing comes, and nothing is sent. */
 export class DisabledTransport implements PgNotifyTransport {
   readonly listener: ListeningTransport = new DisabledListener();
-  readonly publisher: SendingTransport = {
-    publish: (channel) =>
-      Promise.reject(
-        new PgNotifyError(
-          'publish',
-          `Nothing was sent to channel ${JSON.stringify(channel)}: the option enabled of PgNotifyModule is false.`,
-          { channel, outcome: 'not-sent' },
-        ),
-      ),
-    close: () => Promise.resolve(),
-  };
+  readonly publisher: SendingTransport = new DisabledPublisher();
+}
+
+class DisabledPublisher {
+  private isClosed = false;
+
+  publish(channel: string): Promise<void> {
+    const nothing = `Nothing can be sent to channel ${JSON.stringify(channel)}:`;
+    if (this.isClosed) {
+      return Promise.reject(new PgNotifyError('closed', `${nothing} the registration has been closed.`));
+    }
+    const message = `${nothing} the option enabled of PgNotifyModule is false. Set it to true, or do not call notify() there.`;
+    return Promise.reject(new PgNotifyError('publish', message, { channel, outcome: 'not-sent' }));
+  }
+
+  close(): Promise<void> {
+    this.isClosed = true;
+    return Promise.resolve();
+  }
 }
 
 class DisabledListener {
-  private readonly consumers = new Set<Pick<ChannelConsumer, 'complete'>>();
-  private readonly status: BehaviorSubject<PgNotifyStatus>;
-  isStopping = false;
+  /** With their channels; those that see all gaps have none. */
+  private readonly consumers = new Map<Pick<ChannelConsumer, 'complete'>, string | undefined>();
+  private readonly status = new BehaviorSubject<PgNotifyStatus>(this.statusOf('disabled', new Date()));
   readonly coveredChannels: readonly string[] = [];
   readonly figures = { received: 0, gaps: 0, reconnects: 0 };
 
-  constructor() {
-    const channels = { wanted: 0, acknowledged: 0 };
-    this.status = new BehaviorSubject<PgNotifyStatus>({
-      state: 'disabled',
-      since: new Date(),
-      attempts: 0,
-      gaps: 0,
-      channels,
-    });
+  get isStopping(): boolean {
+    return this.status.value.state === 'closed';
   }
 
   get currentStatus(): PgNotifyStatus {
-    return this.status.value;
+    const { state, since } = this.status.value;
+    return this.statusOf(state, since);
   }
 
   get status$() {
@@ -52,23 +54,28 @@ class DisabledListener {
 
   /** There is nothing to wait for. */
   ready(): Promise<void> {
-    return Promise.resolve();
+    if (!this.isStopping) return Promise.resolve();
+    return Promise.reject(
+      new PgNotifyError('closed', 'The registration has been closed: nothing is listened to any more.'),
+    );
   }
 
   stop(): Promise<void> {
-    this.isStopping = true;
-    for (const consumer of this.consumers) consumer.complete();
+    if (this.isStopping) return Promise.resolve();
+    const consumers = [...this.consumers.keys()];
     this.consumers.clear();
+    this.status.next(this.statusOf('closed', new Date()));
+    for (const consumer of consumers) consumer.complete();
     this.status.complete();
     return Promise.resolve();
   }
 
-  subscribe(_channel: string, consumer: ChannelConsumer): () => void {
-    return this.add(consumer);
+  subscribe(channel: string, consumer: ChannelConsumer): () => void {
+    return this.add(consumer, channel);
   }
 
   observeGaps(observer: GapObserver): () => void {
-    return this.add(observer);
+    return this.add(observer, undefined);
   }
 
   coveredSince(): undefined {
@@ -84,9 +91,14 @@ class DisabledListener {
     );
   }
 
-  private add(consumer: Pick<ChannelConsumer, 'complete'>): () => void {
+  private statusOf(state: PgNotifyState, since: Date): PgNotifyStatus {
+    const channels = [...this.consumers.values()].filter((channel) => channel !== undefined);
+    return { state, since, attempts: 0, gaps: 0, channels: { wanted: new Set(channels).size, acknowledged: 0 } };
+  }
+
+  private add(consumer: Pick<ChannelConsumer, 'complete'>, channel: string | undefined): () => void {
     if (this.isStopping) consumer.complete();
-    else this.consumers.add(consumer);
+    else this.consumers.set(consumer, channel);
     return () => void this.consumers.delete(consumer);
   }
 }

@@ -1,4 +1,6 @@
 import type { PgListener } from '../listener/pg-listener.js';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import type { PgNotifyErrorRoute } from '../pg-notify.error-route.js';
 import type { PgPublisher } from '../publisher/pg-publisher.js';
 
 export interface SettlingConsumers {
@@ -26,13 +28,24 @@ export type ListeningTransport = Pick<
 /** The side that sends. */
 export type SendingTransport = Pick<PgPublisher, 'publish' | 'close'>;
 
-/**
- * What a registration stands on: whatever listens and sends. Made of PostgreSQL, unless it is overridden: the seam of the
- * test kit.
- */
+/** What a registration of an application stands on: whatever listens and sends. */
 export interface PgNotifyTransport {
   readonly listener: ListeningTransport;
   readonly publisher: SendingTransport;
   /** Is told of the consumers that it serves, where it wants to wait for them. */
   serve?(consumers: SettlingConsumers): void;
+}
+
+/** Where a transport reports to: what belongs to its registration. */
+export interface TransportRoutes {
+  readonly errors: PgNotifyErrorRoute;
+  readonly diagnostics: PgNotifyDiagnostics;
+}
+
+/**
+ * What is injected for `getPgNotifyTransportToken()`: the seam of the test kit. Without an override it is PostgreSQL.
+ */
+export interface PgNotifyTransportSource {
+  /** Makes the transport of one registration of one application. */
+  connect(routes: TransportRoutes): PgNotifyTransport;
 }

@@ -1,17 +1,13 @@
 import { PgListener } from '../listener/pg-listener.js';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
-import type { PgNotifyErrorRoute } from '../pg-notify.error-route.js';
 import type { PgNotifyLogger } from '../pg-notify.logger.js';
 import type { ResolvedPgNotifyConnections, ResolvedPgNotifyOptions } from '../pg-notify.options.js';
 import { PgDeliverySender } from '../publisher/delivery-sender.js';
 import { PgPublisher } from '../publisher/pg-publisher.js';
 import { PgSession } from '../session/pg-session.js';
-import type { PgNotifyTransport } from './pg-notify-transport.js';
+import type { PgNotifyTransport, TransportRoutes } from './pg-notify-transport.js';
 
-export interface PgTransportParts {
+export interface PgTransportParts extends TransportRoutes {
   readonly logger: PgNotifyLogger;
-  readonly errors: PgNotifyErrorRoute;
-  readonly diagnostics: PgNotifyDiagnostics;
 }
 
 /** Listens and sends with PostgreSQL. Nothing is connected before it is asked to. */

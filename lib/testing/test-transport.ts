@@ -1,0 +1,71 @@
+import { decodePayload } from '../channel/payload-codec.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import type { PgExecutor } from '../publisher/pg-executor.js';
+import type {
+  PgNotifyTransport,
+  SendingTransport,
+  SettlingConsumers,
+  TransportRoutes,
+} from '../transport/pg-notify-transport.js';
+import { TestListener } from './test-listener.js';
+
+/** A notification that the application has sent. */
+export interface SentPgNotification<T = unknown> {
+  readonly channel: string;
+  readonly payload: T;
+  /** The payload's text, as PostgreSQL would have got it. */
+  readonly raw: string;
+  /** The executor that `notify()` was given. It is not called: what it sends counts as committed at once. */
+  readonly executor?: PgExecutor;
+}
+
+/** Whom notifications come from: never the session that listens. */
+const OWN_PROCESS = 2;
+const OTHER_PROCESS = 3;
+
+/** What a test bus is to one registration of one application. */
+export class TestTransport implements PgNotifyTransport {
+  readonly listener: TestListener;
+  readonly publisher: SendingTransport;
+  /** What the application has sent. */
+  readonly sent: SentPgNotification[] = [];
+  private consumers: SettlingConsumers | undefined;
+  private isClosed = false;
+
+  /** @param checkUse Throws when it must not be started. */
+  constructor(routes: TransportRoutes, checkUse: () => void) {
+    this.listener = new TestListener(routes, checkUse);
+    this.publisher = {
+      publish: (channel, raw, executor) => this.publish(channel, raw, executor),
+      close: () => {
+        this.isClosed = true;
+        return Promise.resolve();
+      },
+    };
+  }
+
+  serve(consumers: SettlingConsumers): void {
+    this.consumers = consumers;
+  }
+
+  /** Resolves when the consumers have handled all that they were given. */
+  async settled(): Promise<void> {
+    await this.consumers?.settled();
+  }
+
+  /** Delivers what another session has sent. */
+  receive(channel: string, raw: string): void {
+    this.listener.receive({ channel, raw, processId: OTHER_PROCESS, receivedAt: new Date() });
+  }
+
+  private async publish(channel: string, raw: string, executor?: PgExecutor): Promise<void> {
+    await Promise.resolve(); // As with a server, nothing comes back before the call has returned.
+    if (this.isClosed) {
+      const message = `Nothing can be sent to channel ${JSON.stringify(channel)}: the registration has been closed.`;
+      throw new PgNotifyError('closed', message);
+    }
+    const payload = decodePayload(channel, 'auto', raw);
+    this.sent.push({ channel, raw, payload, ...(executor && { executor }) });
+    this.listener.receive({ channel, raw, processId: OWN_PROCESS, receivedAt: new Date() });
+  }
+}
