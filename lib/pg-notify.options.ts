@@ -330,7 +330,7 @@ function checkCount(option: string, value: number): number {
 
 function checkGroup<T extends object>(option: string, value: T): T {
   if (typeof value === 'object') return value;
-  throw invalid(option, `must be an object, not ${JSON.stringify(value)}`);
+  throw invalid(option, 'must be an object'); // What it is instead may be a connection string.
 }
 
 /** A text such as 'false', from an environment variable, would leave it on. */

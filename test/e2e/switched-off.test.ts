@@ -1,0 +1,275 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import {
+  definePgChannel,
+  OnPgGap,
+  OnPgNotify,
+  OnPgWakeUp,
+  PgNotifyError,
+  PgNotifyHealthIndicator,
+  PgNotifyModule,
+} from 'nest-pg-notify';
+import type { PgNotifyModuleOptions, PgNotifyState } from 'nest-pg-notify';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
+import * as z from 'zod';
+import { createApp, createAppOf } from '../support/app.js';
+import { listeningBackends } from '../support/backends.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { Recorder } from '../support/recorder.js';
+
+const calls: string[] = [];
+
+/** Wants to be called for everything. */
+@Injectable()
+class Eager {
+  @OnPgNotify('a')
+  handle(): void {
+    calls.push('handle');
+  }
+
+  @OnPgGap('a')
+  reload(): void {
+    calls.push('reload');
+  }
+
+  @OnPgWakeUp('a', { fallbackPollInterval: 1, pollInterval: 1 })
+  work(): void {
+    calls.push('work');
+  }
+}
+
+@Injectable()
+class Misnamed {
+  @OnPgNotify('a', { registration: 'nowhere' })
+  handle(): void {
+    calls.push('handle');
+  }
+}
+
+afterEach(() => {
+  calls.length = 0;
+});
+
+describe('a registration with enabled: false', () => {
+  let server: Server;
+  let connections = 0;
+
+  beforeAll(async () => {
+    server = createServer((socket) => {
+      connections += 1;
+      socket.destroy();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+  });
+
+  afterEach(() => {
+    expect(connections).toBe(0);
+  });
+
+  afterAll(async () => {
+    server.close();
+    await once(server, 'close');
+  });
+
+  /** Leads to the server that counts. */
+  function options(): PgNotifyModuleOptions {
+    const { port } = server.address() as AddressInfo;
+    const connection = `postgres://127.0.0.1:${port}/database`;
+    return { connection, publisher: { connection }, enabled: false };
+  }
+
+  it('opens no connection and calls no handler, and everything else works as far as it can', async () => {
+    const { app, service } = await createApp(options(), { providers: [Eager] });
+    const completed: string[] = [];
+    service.listen('a').subscribe({ complete: () => completed.push('listen') });
+    service.listen('b').subscribe().unsubscribe();
+    service.gaps('a').subscribe({ complete: () => completed.push('gaps of a channel') });
+    service.gaps().subscribe({ complete: () => completed.push('gaps') });
+    service.errors$.subscribe({ complete: () => completed.push('errors') });
+    const states: PgNotifyState[] = [];
+    service.status$.subscribe({
+      next: ({ state }) => states.push(state),
+      complete: () => completed.push('status'),
+    });
+    const loads = new Recorder<number>();
+    service
+      .liveQuery('a', () => loads.items.length, { fallbackPollInterval: 1 })
+      .subscribe({ next: loads.push, complete: () => completed.push('live query') });
+    await app.init();
+    await service.ready();
+    expect(service.status).toEqual({
+      state: 'disabled',
+      since: expect.any(Date),
+      attempts: 0,
+      gaps: 0,
+      channels: { wanted: 1, acknowledged: 0 },
+    });
+    await expect(service.queueUsage()).rejects.toThrow('the option enabled of PgNotifyModule is false');
+    await loads.until(20); // A wake-up would have polled as often.
+    expect(loads.items.slice(0, 3)).toEqual([0, 1, 2]);
+    expect(calls).toEqual([]);
+    expect(service.stats()).toEqual({
+      received: 0,
+      delivered: 0,
+      failed: 0,
+      dropped: 0,
+      gaps: 0,
+      reconnects: 0,
+      handlers: [],
+    });
+    await app.close();
+    expect(completed.toSorted()).toEqual(['errors', 'gaps', 'gaps of a channel', 'listen', 'live query', 'status']);
+    expect(states).toEqual(['disabled', 'closed']);
+    await expect(service.ready()).rejects.toMatchObject({ kind: 'closed' });
+    await expect(service.notify('a', 1)).rejects.toMatchObject({ kind: 'closed' });
+  });
+
+  it('refuses to send, and names the option', async () => {
+    const { app, service } = await createApp(options());
+    await app.init();
+    const errors: PgNotifyError[] = [];
+    service.errors$.subscribe((error) => errors.push(error));
+    const failure: unknown = await service.notify('a', 1).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(PgNotifyError);
+    expect(failure).toMatchObject({ kind: 'publish', outcome: 'not-sent', channel: 'a' });
+    expect((failure as PgNotifyError).message).toContain('the option enabled of PgNotifyModule is false');
+    expect(errors).toEqual([failure]);
+    const Checked = definePgChannel('a', { schema: z.number() });
+    await expect(service.notify(Checked, 'one' as never)).rejects.toMatchObject({ kind: 'payload' });
+    await expect(service.notify('x'.repeat(64))).rejects.toMatchObject({ kind: 'channel' });
+    await app.close();
+  });
+
+  it('sends nothing in a transaction of the caller either', async () => {
+    const { app, service } = await createApp(options());
+    const statements: string[] = [];
+    const executor = (text: string): Promise<void> => Promise.resolve(void statements.push(text));
+    await expect(service.notify('a', 1, { executor })).rejects.toMatchObject({ kind: 'publish', outcome: 'not-sent' });
+    expect(statements).toEqual([]);
+    await app.close();
+  });
+
+  it('is healthy, so that no load balancer takes the instance out, until it is closed', async () => {
+    const { app } = await createApp(options(), { imports: [TerminusModule] });
+    await app.init();
+    const health = app.get(PgNotifyHealthIndicator);
+    const { status, details } = await app.get(HealthCheckService).check([() => health.isHealthy()]);
+    expect(status).toBe('ok');
+    expect(details).toEqual({
+      pg_notify: {
+        status: 'up',
+        state: 'disabled',
+        since: expect.any(String),
+        channels: { wanted: 0, acknowledged: 0 },
+      },
+    });
+    await app.close();
+    expect((await health.isHealthy()).pg_notify).toMatchObject({ status: 'down', state: 'closed' });
+  });
+
+  it.each([
+    ['undefined', undefined],
+    ['empty', ''],
+    ['no URL', 'database'],
+  ])('needs no connection setting: %s', async (_what, connection) => {
+    const { app, service } = await createApp({ connection: connection as string, enabled: false });
+    await app.init();
+    expect(service.status.state).toBe('disabled');
+    await app.close();
+  });
+
+  it('checks the decorators all the same', async () => {
+    const { app } = await createApp(options(), { providers: [Misnamed] });
+    await expect(app.init()).rejects.toThrow(`names the registration 'nowhere', which does not exist`);
+    await app.close();
+  });
+});
+
+describe('a registration with handlers: false', () => {
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+
+  afterAll(() => database.drop());
+
+  it('leaves decorated methods alone, wrong ones too, while streams work', async () => {
+    const { app, service } = await createApp(
+      { connection: database.url, handlers: false },
+      { providers: [Eager, Misnamed] },
+    );
+    await app.init();
+    expect(service.status.channels).toEqual({ wanted: 0, acknowledged: 0 });
+    const seen = new Recorder<unknown>();
+    service.gaps('a').subscribe(({ reason }) => seen.push(reason));
+    service.listen('a').subscribe(({ payload }) => seen.push(payload));
+    const loads = new Recorder<unknown>();
+    service.liveQuery('a', () => seen.items.length).subscribe(loads.push);
+    await service.ready();
+    await loads.until(1);
+    await service.notify('a', 1);
+    expect(await seen.until(2)).toEqual(['start', 1]);
+    await loads.until((items) => items.includes(2));
+    expect(calls).toEqual([]);
+    expect(service.stats().handlers).toEqual([]);
+    await app.close();
+  });
+
+  it('is a registration like any other to the handlers of another one', async () => {
+    @Injectable()
+    class Elsewhere {
+      @OnPgNotify('a')
+      handle(): void {
+        calls.push('handle');
+      }
+
+      @OnPgNotify('a', { registration: 'other' })
+      handleOther(): void {
+        calls.push('handle other');
+      }
+    }
+    const { app, service } = await createAppOf({
+      imports: [
+        PgNotifyModule.forRoot({ connection: database.url }),
+        PgNotifyModule.forRoot({ name: 'other', connection: database.url, handlers: false }),
+      ],
+      providers: [Elsewhere],
+    });
+    await app.init();
+    const seen = new Recorder<unknown>();
+    service.listen('a').subscribe(seen.push);
+    expect(await listeningBackends(database)).toHaveLength(2);
+    await service.notify('a', 1);
+    await seen.until(1);
+    await app.close(); // Lets handlers finish.
+    expect(calls).toEqual(['handle']);
+  });
+});
+
+describe('the options', () => {
+  it.each([
+    [{ enabled: 'false' }, 'The option enabled of PgNotifyModule must be true or false, not "false".'],
+    [{ enabled: 0 }, 'The option enabled of PgNotifyModule must be true or false, not 0.'],
+    [{ handlers: 'false' }, 'The option handlers of PgNotifyModule must be false or an object, not "false".'],
+    [{ handlers: true }, 'The option handlers of PgNotifyModule must be false or an object, not true.'],
+    [{ deliveryCheck: 'off' }, 'The option deliveryCheck of PgNotifyModule must be false or an object, not "off".'],
+    [{ startup: 'background' }, 'The option startup of PgNotifyModule must be an object.'],
+    [{ publisher: 'postgres://a' }, 'The option publisher of PgNotifyModule must be an object.'],
+    [
+      { handlers: { bufferSize: 0 } },
+      'The option handlers.bufferSize of PgNotifyModule must be a whole number from 1 on, not 0.',
+    ],
+    [
+      { handlers: { globalEnhancers: 'true' } },
+      'The option handlers.globalEnhancers of PgNotifyModule must be true or false, not "true".',
+    ],
+  ])('%j of a wrong type are named', async (wrong, message) => {
+    const options = { connection: 'postgres://127.0.0.1:1/none', enabled: false, ...wrong } as PgNotifyModuleOptions;
+    await expect(createApp(options)).rejects.toMatchObject({ kind: 'configuration', message });
+  });
+});
