@@ -129,6 +129,7 @@ describe('PgNotifyTestBus', () => {
       bus.simulateDisconnect();
       await bus.settled();
       await app.close();
+      expect(bus.sent()).toHaveLength(1);
     }));
 
   it('serves one of several registrations, each has its own', async () => {
