@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import type { ArgumentsHost, ExceptionFilter, Type } from '@nestjs/common';
 import type { ApplicationConfig, ContextId } from '@nestjs/core';
 import type { HandlerHost } from './handler-discovery.js';
+import { classOf } from './handler-enhancers.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
 
 /** Where `@UseFilters` and `@Catch` keep what they were given: `@nestjs/common`, constants. */
@@ -15,11 +16,6 @@ const CAUGHT_TYPES = '__filterCatchExceptions__';
 export class ExceptionFilters {
   /** @param globals Whose global filters run as well. */
   constructor(private readonly globals: ApplicationConfig | undefined) {}
-
-  /** Whether a method or its class has filters of its own. */
-  static areOn(target: object): boolean {
-    return Reflect.hasMetadata(FILTERS, target);
-  }
 
   /**
    * Hands an exception to the first filter that catches its type.
@@ -41,9 +37,7 @@ export class ExceptionFilters {
   }
 
   private filtersOf(host: HandlerHost, method: object, id: ContextId | undefined): ExceptionFilter[] {
-    const own = [...filtersOn(host.metatype as object), ...filtersOn(method)].flatMap((filter) =>
-      resolve(filter, host, id),
-    );
+    const own = [...filtersOn(classOf(host)), ...filtersOn(method)].flatMap((filter) => resolve(filter, host, id));
     const scoped = (this.globals?.getGlobalRequestFilters() ?? []).flatMap((wrapper) => {
       const instance: unknown = id && wrapper.getInstanceByContextId(id, host.id)?.instance;
       return isFilter(instance) ? [instance] : [];
@@ -52,8 +46,7 @@ export class ExceptionFilters {
   }
 }
 
-function filtersOn(target: object | null | undefined): readonly (Type<ExceptionFilter> | ExceptionFilter)[] {
-  if (!target) return [];
+function filtersOn(target: object): readonly (Type<ExceptionFilter> | ExceptionFilter)[] {
   return (
     (Reflect.getMetadata(FILTERS, target) as readonly (Type<ExceptionFilter> | ExceptionFilter)[] | undefined) ?? []
   );

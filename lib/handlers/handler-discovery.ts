@@ -27,8 +27,10 @@ export class HandlerDiscovery {
     const hosts = new Map<object, HandlerHost>();
     for (const host of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
       const instance: unknown = host.instance;
+      // The alias of a transient provider has an instance of its own, which nobody has asked to handle anything.
+      if (host.isAlias) continue;
       if (typeof instance !== 'object' || instance === null) continue;
-      // A factory or an alias may hand out what another provider made: it is still one instance, of that provider.
+      // A factory or a value may hand out what another provider made: it is still one instance, of that provider.
       if (hosts.get(instance)?.isNotMetatype !== false) hosts.set(instance, host);
     }
     return [...hosts.values()].flatMap((host) => this.handlersIn(host));

@@ -1,17 +1,10 @@
 import 'reflect-metadata';
-import {
-  ApplicationConfig,
-  ContextIdFactory,
-  ExternalContextCreator,
-  ModuleRef,
-  ModulesContainer,
-  NestContainer,
-} from '@nestjs/core';
-import type { ContextId } from '@nestjs/core';
-import { PgNotifyError } from '../pg-notify.errors.js';
+import { ContextIdFactory, ModuleRef } from '@nestjs/core';
+import type { ApplicationConfig, ContextId, ExternalContextCreator } from '@nestjs/core';
 import { ExceptionFilters } from './exception-filters.js';
+import { createContexts, lastOf } from './handler-contexts.js';
 import type { DiscoveredHandler, HandlerHost } from './handler-discovery.js';
-import { parametersKey } from './handler-metadata.js';
+import { checkEnhancers, hasEnhancers, hasGlobals, scopedGlobals } from './handler-enhancers.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
@@ -20,8 +13,14 @@ export type Invoke = (args: readonly [...unknown[], PgNotifyContext]) => unknown
 
 type Instance = Record<string, (...args: unknown[]) => unknown>;
 
-/** Where Nest's decorators keep guards, interceptors and pipes: `@nestjs/common`, constants. */
-const ENHANCERS = ['__guards__', '__interceptors__', '__pipes__'];
+/** What it takes to call a handler on any instance of its host. */
+interface Binding {
+  readonly handler: DiscoveredHandler;
+  /** The method as its class has it, with what stands on it. */
+  readonly method: object;
+  /** Undefined for a handler without enhancers. */
+  readonly contexts: ExternalContextCreator | undefined;
+}
 
 /** Finds the argument of a parameter: the payload stands for itself, the others are known by their index. */
 const PARAMETERS = {
@@ -33,118 +32,89 @@ const PARAMETERS = {
  * method, on the instance that their scope asks for. A handler without any of it is called directly.
  */
 export class HandlerInvoker {
-  private readonly contexts: ExternalContextCreator;
   private readonly filters: ExceptionFilters;
-  private readonly globals: ApplicationConfig | undefined;
+  /** Global enhancers that are made anew for each run: Nest gives them to controllers, but not to providers. */
+  private readonly scopedGlobals: readonly HandlerHost[];
 
   /** @param globals Whose global enhancers run as well; undefined for none. */
-  constructor(modules: ModulesContainer, globals: ApplicationConfig | undefined) {
-    this.globals = globals;
+  constructor(private readonly globals: ApplicationConfig | undefined) {
     this.filters = new ExceptionFilters(globals);
-    const container = new EnhancerContainer(modules, globals ?? new ApplicationConfig());
-    this.contexts = ExternalContextCreator.fromContainer(container);
+    this.scopedGlobals = globals ? scopedGlobals(globals) : [];
   }
 
-  /** Prepares the calls of one handler. */
-  async bind(handler: DiscoveredHandler): Promise<Invoke> {
+  /**
+   * Prepares the calls of one handler.
+   *
+   * @param where Its decorator and its method, for messages.
+   * @throws PgNotifyError of kind `configuration` for enhancers that Nest would leave out.
+   */
+  async bind(handler: DiscoveredHandler, where: string): Promise<Invoke> {
     const { host } = handler;
-    if (!host.isDependencyTreeStatic()) return (args) => this.callInScope(handler, args);
-    const instance = host.isTransient ? await this.moduleOf(handler).resolve<Instance>(host.token) : host.instance;
-    return this.callerOf(handler, instance as Instance, undefined);
+    const method = (Object.getPrototypeOf(host.instance) as Instance)[handler.method]!;
+    checkEnhancers(host, method, where);
+    const { globals } = this;
+    const isEnhanced = hasEnhancers(host, method) || (globals !== undefined && hasGlobals(globals));
+    const binding = { handler, method, contexts: isEnhanced ? createContexts(host, globals) : undefined };
+    if (!host.isDependencyTreeStatic() || this.scopedGlobals.length > 0)
+      return (args) => this.callInScope(binding, args);
+    if (!host.isTransient) return this.callerOf(binding, host.instance as Instance, undefined);
+    const id = ContextIdFactory.create();
+    return this.callerOf(binding, await moduleOf(host).resolve<Instance>(host.token, id), id);
   }
 
-  /** A provider that is made anew for each run, or, if it is durable, for whatever the application's strategy says. */
-  private async callInScope(handler: DiscoveredHandler, args: Parameters<Invoke>[0]): Promise<unknown> {
-    const { host } = handler;
+  /** On a provider that is made anew for each run, or, if it is durable, for whatever the application's strategy says. */
+  private async callInScope(binding: Binding, args: Parameters<Invoke>[0]): Promise<unknown> {
+    const { host } = binding.handler;
     const context = args.at(-1) as PgNotifyContext;
     const id = ContextIdFactory.getByRequest(context as unknown as Record<string, unknown>);
-    const moduleRef = this.moduleOf(handler);
+    const moduleRef = moduleOf(host);
     moduleRef.registerRequestByContextId(host.isDependencyTreeDurable() ? (id.payload ?? context) : context, id);
+    await Promise.all(this.scopedGlobals.map((enhancer) => makeFor(host, enhancer, id)));
     const instance = await moduleRef.resolve<Instance>(host.token, id);
-    return this.callerOf(handler, instance, id)(args);
+    return this.callerOf(binding, instance, id)(args);
   }
 
-  private callerOf(handler: DiscoveredHandler, instance: Instance, id: ContextId | undefined): Invoke {
+  private callerOf(
+    { handler, method: declared, contexts }: Binding,
+    instance: Instance,
+    id: ContextId | undefined,
+  ): Invoke {
     const { host, method, metadata } = handler;
+    if (!contexts) return (args) => lastOf(instance[method]!(...args));
     const callback = instance[method]!;
-    if (!this.isEnhanced(host, callback)) return (args) => instance[method]!(...args);
-    const options = { guards: true, interceptors: true, filters: false };
-    const key = parametersKey(metadata.kind);
-    const call = this.contexts.create(
+    // A spy, or whatever else stands in its place on the instance, has no enhancers of its own.
+    if (callback !== declared) copyMetadata(declared, callback);
+    const call = contexts.create(
       instance,
       callback,
       method,
-      key,
+      metadata.parameters,
       PARAMETERS,
       id,
       host.id,
-      options,
+      { guards: true, interceptors: true, filters: false },
       PG_NOTIFY_CONTEXT_TYPE,
     );
     return async (args) => {
       try {
         return (await call(...args)) as unknown;
       } catch (error) {
-        return this.filters.handle(error, args, host, callback, id);
+        return this.filters.handle(error, args, host, declared, id);
       }
     };
   }
-
-  private isEnhanced({ metatype }: HandlerHost, callback: object): boolean {
-    const { globals } = this;
-    if (globals && hasGlobals(globals)) return true;
-    const places = typeof metatype === 'function' ? [metatype, callback] : [callback];
-    return places.some(
-      (place) => ENHANCERS.some((key) => Reflect.hasMetadata(key, place)) || ExceptionFilters.areOn(place),
-    );
-  }
-
-  private moduleOf({ host, label }: DiscoveredHandler): ModuleRef {
-    const moduleRef: unknown = host.host?.getProviderByKey(ModuleRef)?.instance;
-    if (moduleRef instanceof ModuleRef) return moduleRef;
-    throw new PgNotifyError(
-      'configuration',
-      `The handler ${label} belongs to no module: list its class in the providers of one.`,
-    );
-  }
 }
 
-function hasGlobals(config: ApplicationConfig): boolean {
-  return [
-    config.getGlobalGuards(),
-    config.getGlobalRequestGuards(),
-    config.getGlobalInterceptors(),
-    config.getGlobalRequestInterceptors(),
-    config.getGlobalPipes(),
-    config.getGlobalRequestPipes(),
-    config.getGlobalFilters(),
-    config.getGlobalRequestFilters(),
-  ].some((enhancers) => enhancers.length > 0);
+function moduleOf(host: HandlerHost): ModuleRef {
+  return host.host!.getProviderByKey(ModuleRef).instance;
 }
 
-/**
- * The modules of the application as Nest's creator of contexts looks at them, which finds a host in the providers of a
- * module only: here its controllers are among them. With a configuration of its own, global enhancers stay out.
- */
-class EnhancerContainer extends NestContainer {
-  private readonly view = new ModulesContainer();
+function copyMetadata(from: object, to: object): void {
+  for (const key of Reflect.getMetadataKeys(from)) Reflect.defineMetadata(key, Reflect.getMetadata(key, from), to);
+}
 
-  constructor(modules: ModulesContainer, config: ApplicationConfig) {
-    super(config);
-    for (const [key, module] of modules) {
-      const providers = new Map([...module.providers, ...module.controllers]);
-      const hasProvider = (token: never): boolean => providers.has(token);
-      this.view.set(
-        key,
-        Object.create(module, {
-          providers: { value: providers },
-          hasProvider: { value: hasProvider },
-        }) as typeof module,
-      );
-    }
-  }
-
-  override getModules(): ModulesContainer {
-    return this.view;
-  }
+/** Makes a global enhancer for one run, where Nest looks for it. */
+async function makeFor(host: HandlerHost, enhancer: HandlerHost, id: ContextId): Promise<void> {
+  const instance: unknown = await moduleOf(enhancer).resolve(enhancer.token, id);
+  if (enhancer.isTransient) enhancer.setInstanceByContextId(id, { instance, isResolved: true }, host.id);
 }

@@ -5,41 +5,48 @@ import type { PgChannel } from '../channel/pg-channel.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { OnPgGapOptions, OnPgNotifyOptions, OnPgWakeUpOptions } from './handler-options.js';
 
-/** One use of a decorator on a method. */
-export type PgHandlerMetadata =
+/** What a decorator is given. */
+type PgHandlerDefinition =
   | { readonly kind: 'notification'; readonly channel: string | PgChannel; readonly options: OnPgNotifyOptions }
   | { readonly kind: 'gap'; readonly channel: string | PgChannel; readonly options: OnPgGapOptions }
   | { readonly kind: 'wake-up'; readonly channel: string | PgChannel; readonly options: OnPgWakeUpOptions };
 
-export type PgHandlerKind = PgHandlerMetadata['kind'];
+/** One use of a decorator on a method. */
+export type PgHandlerMetadata = PgHandlerDefinition & {
+  /** Under which key of the method Nest finds what pipes are told of its parameters, for this use. */
+  readonly parameters: string;
+};
 
 const DECORATORS = { notification: 'OnPgNotify', gap: 'OnPgGap', 'wake-up': 'OnPgWakeUp' } as const;
 const HANDLERS = Symbol('nest-pg-notify:handlers');
 
-/**
- * What pipes are told of the parameters; Nest reads it by `<type>:<index>`, and takes type 3 for the body of a request and
- * type 0 for something of its own. `data` says which argument it is.
- */
+/** Nest's number for the body of a request: pipes take the payload for one. */
+export const PAYLOAD_TYPE = 3;
+/** A number that says nothing to Nest. */
+const OTHER_TYPE = 0;
+
+/** What pipes are told of the parameters; Nest reads it by `<type>:<index>`. `data` says which argument it is. */
 type ParameterMetadata = Record<
   string,
   { readonly index: number; readonly data?: number; readonly schema?: StandardSchemaV1 }
 >;
 
 /** The decorator of one use; it checks the channel where the user wrote it. */
-export function handlerDecorator(metadata: PgHandlerMetadata): MethodDecorator {
-  toPgChannel(metadata.channel);
-  const { kind, options } = metadata;
+export function handlerDecorator(definition: PgHandlerDefinition): MethodDecorator {
+  toPgChannel(definition.channel);
   return (target, name, descriptor) => {
     const method: unknown = descriptor.value;
-    if (typeof target === 'function' || typeof method !== 'function') {
+    // Nest looks for methods, and for what stands on them, by their names.
+    if (typeof target === 'function' || typeof method !== 'function' || typeof name === 'symbol') {
       throw new PgNotifyError(
         'configuration',
-        `${describeDecorator(metadata)} stands on ${String(name)}, which is not a method of instances: move it to one.`,
+        `${describeDecorator(definition)} stands on ${String(name)}, which is not a method of instances that has a name: move it to one.`,
       );
     }
-    Reflect.defineMetadata(HANDLERS, [metadata, ...handlersOf(method)], method);
-    const schema = kind === 'notification' ? options.schema : undefined;
-    Reflect.defineMetadata(parametersKey(kind), parametersOf(kind, schema), target.constructor, name);
+    const others = handlersOf(method);
+    const parameters = `nest-pg-notify:parameters:${others.length}`;
+    Reflect.defineMetadata(HANDLERS, [{ ...definition, parameters }, ...others], method);
+    Reflect.defineMetadata(parameters, parametersOf(definition), target.constructor, name);
   };
 }
 
@@ -53,13 +60,9 @@ export function describeDecorator({ kind, channel }: Pick<PgHandlerMetadata, 'ki
   return `@${DECORATORS[kind]}('${channelName(channel)}')`;
 }
 
-/** Under which key of a method Nest finds what pipes are told of its parameters. */
-export function parametersKey(kind: PgHandlerKind): string {
-  return `nest-pg-notify:parameters:${kind}`;
-}
-
-function parametersOf(kind: PgHandlerKind, schema: StandardSchemaV1 | undefined): ParameterMetadata {
-  const others = { '0:1': { index: 1, data: 1 }, '0:2': { index: 2, data: 2 } };
-  if (kind === 'notification') return { '3:0': { index: 0, ...(schema && { schema }) }, ...others };
-  return { '0:0': { index: 0, data: 0 }, '0:1': others['0:1'] };
+function parametersOf({ kind, options }: PgHandlerDefinition): ParameterMetadata {
+  const other = (index: number): ParameterMetadata => ({ [`${OTHER_TYPE}:${index}`]: { index, data: index } });
+  if (kind !== 'notification') return { ...other(0), ...other(1) };
+  const { schema } = options;
+  return { [`${PAYLOAD_TYPE}:0`]: { index: 0, ...(schema && { schema }) }, ...other(1), ...other(2) };
 }

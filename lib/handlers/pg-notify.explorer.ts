@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
-import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig } from '@nestjs/core';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification } from '../channel/pg-notification.js';
@@ -41,7 +41,6 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     @Inject(PgDelivery) private readonly delivery: PgDelivery,
     @Inject(PG_NOTIFY_TRANSPORT) private readonly transport: PgNotifyTransport,
     @Inject(PG_NOTIFY_RESOLVED_OPTIONS) private readonly options: ResolvedPgNotifyOptions,
-    @Inject(ModulesContainer) private readonly modules: ModulesContainer,
     @Inject(ApplicationConfig) private readonly config: ApplicationConfig,
   ) {}
 
@@ -62,13 +61,13 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
   }
 
   private async connect(standard: Exclude<ResolvedPgNotifyOptions['handlers'], false>): Promise<void> {
-    const invoker = new HandlerInvoker(this.modules, standard.globalEnhancers ? this.config : undefined);
+    const invoker = new HandlerInvoker(standard.globalEnhancers ? this.config : undefined);
     const handlers = this.discovery.find();
     for (const handler of handlers) this.checkRegistration(handler);
     const groups: HandlerGroup[] = [];
     const wakeUps: WakeUpSpec[] = [];
     for (const handler of handlers.filter((each) => registrationOf(each) === this.registrations.own)) {
-      const invoke = await invoker.bind(handler);
+      const invoke = await invoker.bind(handler, whereOf(handler));
       const timeout = timeoutOf(handler.metadata.options, standard.timeout, whereOf(handler));
       if (isOfKind(handler, 'notification')) {
         groupOf(handler, groups).queues.push(queueOf(handler, { invoke, timeout, bufferSize: standard.bufferSize }));

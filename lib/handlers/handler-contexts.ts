@@ -1,0 +1,46 @@
+import { ApplicationConfig, ExternalContextCreator, ModulesContainer, NestContainer } from '@nestjs/core';
+import { isObservable, lastValueFrom } from 'rxjs';
+import type { HandlerHost } from './handler-discovery.js';
+import { PAYLOAD_TYPE } from './handler-metadata.js';
+
+/**
+ * Nest's creator of contexts, for the handlers of one host: with the host's module, whichever others have its class too,
+ * and with nothing remembered of other classes of the same name, as Nest 11.0 would.
+ *
+ * @param globals Whose global enhancers run as well; undefined for none.
+ */
+export function createContexts(host: HandlerHost, globals: ApplicationConfig | undefined): ExternalContextCreator {
+  // Without one of its own, a creator takes the application's, whose global guards are meant for requests.
+  const contexts = ExternalContextCreator.fromContainer(new HostContainer(host, globals ?? new ApplicationConfig()));
+  const applyPipes = contexts.getParamValue.bind(contexts);
+  // A pipe of the method is for the payload: it could do nothing with a notification or a context but fail.
+  contexts.getParamValue = async (value, metadata, pipes) =>
+    Number(metadata.type) === PAYLOAD_TYPE ? ((await applyPipes(value, metadata, pipes)) as unknown) : value;
+  contexts.transformToResult = async (result: unknown) => lastOf(result);
+  return contexts;
+}
+
+/** What a handler, or an interceptor around it, has returned. A stream is run to its end; an empty one has no result. */
+export function lastOf(result: unknown): unknown {
+  return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
+}
+
+/**
+ * The one module of a host, as Nest's creator of contexts looks at it, which finds a host in the providers of a module
+ * only: here a controller is among them.
+ */
+class HostContainer extends NestContainer {
+  private readonly view = new ModulesContainer();
+
+  constructor(host: HandlerHost, config: ApplicationConfig) {
+    super(config);
+    const module = host.host!;
+    const providers = { value: new Map([[host.token, host]]) };
+    const hasProvider = { value: () => true };
+    this.view.set(module.id, Object.create(module, { providers, hasProvider }) as typeof module);
+  }
+
+  override getModules(): ModulesContainer {
+    return this.view;
+  }
+}

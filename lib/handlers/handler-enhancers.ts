@@ -1,0 +1,71 @@
+import 'reflect-metadata';
+import type { ApplicationConfig } from '@nestjs/core';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import type { HandlerHost } from './handler-discovery.js';
+
+/** Where Nest's decorators keep what they were given: `@nestjs/common`, constants. */
+const ENHANCERS = {
+  '@UseGuards': '__guards__',
+  '@UseInterceptors': '__interceptors__',
+  '@UsePipes': '__pipes__',
+  '@UseFilters': '__exceptionFilters__',
+};
+
+/** The class that a host is an instance of; that of a factory or a value is known by its instance only. */
+export function classOf({ metatype, isNotMetatype, instance }: HandlerHost): object {
+  return isNotMetatype || !metatype ? (instance as object).constructor : metatype;
+}
+
+/** Whether a method or its class has guards, interceptors, pipes or filters of its own. */
+export function hasEnhancers(host: HandlerHost, method: object): boolean {
+  return [classOf(host), method].some((place) => enhancersOn(place).length > 0);
+}
+
+/**
+ * Nest silently leaves out a guard that was given as a class and that it has not made, as for what a factory returns.
+ *
+ * @param where The decorator of the handler and its method, for messages.
+ * @throws PgNotifyError of kind `configuration` that names the first of them.
+ */
+export function checkEnhancers(host: HandlerHost, method: object, where: string): void {
+  for (const [decorator, enhancer] of [classOf(host), method].flatMap(enhancersOn)) {
+    if (typeof enhancer !== 'function' || host.host?.injectables.has(enhancer)) continue;
+    const { name } = enhancer;
+    throw new PgNotifyError(
+      'configuration',
+      `${where} cannot have ${decorator}(${name}): Nest makes the guards, interceptors, pipes and filters of classes ` +
+        `that stand in the providers or controllers of a module, and this instance came there in another way. ` +
+        `List its class there, or write ${decorator}(new ${name}(…)).`,
+      { permanent: true },
+    );
+  }
+}
+
+/** What Nest has made for all handlers of the application and each context anew: these are in no instance of a context yet. */
+export function scopedGlobals(config: ApplicationConfig) {
+  return [
+    ...config.getGlobalRequestGuards(),
+    ...config.getGlobalRequestInterceptors(),
+    ...config.getGlobalRequestPipes(),
+    ...config.getGlobalRequestFilters(),
+  ];
+}
+
+export function hasGlobals(config: ApplicationConfig): boolean {
+  const shared: readonly (readonly unknown[])[] = [
+    config.getGlobalGuards(),
+    config.getGlobalInterceptors(),
+    config.getGlobalPipes(),
+    config.getGlobalFilters(),
+    scopedGlobals(config),
+  ];
+  return shared.some((enhancers) => enhancers.length > 0);
+}
+
+function enhancersOn(place: object): (readonly [decorator: string, enhancer: unknown])[] {
+  return Object.entries(ENHANCERS).flatMap(([decorator, key]) =>
+    ((Reflect.getMetadata(key, place) as readonly unknown[] | undefined) ?? []).map(
+      (enhancer) => [decorator, enhancer] as const,
+    ),
+  );
+}
