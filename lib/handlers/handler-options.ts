@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { GAP_REASONS } from '../channel/pg-gap.js';
 import type { PgGapReason } from '../channel/pg-gap.js';
@@ -118,11 +119,15 @@ export function queueModeOf({ concurrency = 1, batch, latest }: OnPgNotifyOption
   }
   return {
     concurrency: checkCount(where, 'concurrency', concurrency),
-    batch: batch && {
-      maxSize: checkCount(where, 'batch.maxSize', batch.maxSize),
-      maxWait: checkMilliseconds(where, 'batch.maxWait', batch.maxWait ?? 0, 0),
-    },
+    batch: batch === undefined ? undefined : batchOf(batch, where),
     latest: latest === true ? () => true : (latest as HandlerQueueMode['latest']),
+  };
+}
+
+function batchOf(batch: PgBatchOptions | null, where: string): Required<PgBatchOptions> {
+  return {
+    maxSize: checkCount(where, 'batch.maxSize', batch?.maxSize),
+    maxWait: checkMilliseconds(where, 'batch.maxWait', batch?.maxWait ?? 0, 0),
   };
 }
 
@@ -150,10 +155,7 @@ export function reasonsOf({ reasons }: OnPgGapOptions, where: string): readonly 
   if (Array.isArray(reasons) && reasons.length > 0 && reasons.every((reason) => GAP_REASONS.includes(reason))) {
     return reasons;
   }
-  throw invalid(
-    where,
-    `takes a list of reasons that are among ${GAP_REASONS.join(', ')}, not ${JSON.stringify(reasons)}`,
-  );
+  throw invalid(where, `takes a list of reasons that are among ${GAP_REASONS.join(', ')}, not ${inspect(reasons)}`);
 }
 
 /** When a method is called that nothing has woken; in milliseconds. */
@@ -173,16 +175,16 @@ export function wakeUpTimesOf(
   };
 }
 
-function checkCount(where: string, option: string, value: number): number {
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw invalid(where, `takes a whole number from 1 on for ${option}, not ${JSON.stringify(value)}`);
+function checkCount(where: string, option: string, value: number | undefined): number {
+  if (value !== undefined && Number.isSafeInteger(value) && value >= 1) return value;
+  throw invalid(where, `takes a whole number from 1 on for ${option}, not ${inspect(value)}`);
 }
 
 function checkMilliseconds(where: string, option: string, value: number, least: number): number {
   if (typeof value === 'number' && value >= least && value <= MAX_MILLISECONDS) return value;
   throw invalid(
     where,
-    `takes a number of milliseconds from ${least} to ${MAX_MILLISECONDS} for ${option}, not ${JSON.stringify(value)}`,
+    `takes a number of milliseconds from ${least} to ${MAX_MILLISECONDS} for ${option}, not ${inspect(value)}`,
   );
 }
 

@@ -1,0 +1,160 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Type } from '@nestjs/common';
+import { OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyError } from 'nest-pg-notify';
+import { appSuite } from '../support/app-suite.js';
+import { listeningBackends } from '../support/backends.js';
+import { eventually } from '../support/recorder.js';
+
+const suite = appSuite();
+
+/** A class whose only method has this decorator: what JavaScript, or a cast, may give to it. */
+function decorated(
+  decorator: (target: object, name: string, descriptor: TypedPropertyDescriptor<never>) => void,
+): Type {
+  class Handlers {
+    handle(): void {}
+  }
+  const descriptor = Object.getOwnPropertyDescriptor(Handlers.prototype, 'handle')!;
+  decorator(Handlers.prototype, 'handle', descriptor as TypedPropertyDescriptor<never>);
+  return Handlers;
+}
+
+const notify = (options: unknown): Type => decorated(OnPgNotify('orders', options as never) as never);
+const gap = (options: unknown): Type => decorated(OnPgGap('orders', options as never));
+const wakeUp = (options: unknown): Type => decorated(OnPgWakeUp('orders', options as never));
+
+const ON_NOTIFY = `@OnPgNotify('orders') on Handlers.handle`;
+const ON_GAP = `@OnPgGap('orders') on Handlers.handle`;
+const ON_WAKE_UP = `@OnPgWakeUp('orders') on Handlers.handle`;
+const MILLISECONDS = (option: string, least: number, value: string): string =>
+  `takes a number of milliseconds from ${least} to 2147483647 for ${option}, not ${value}.`;
+const COUNT = (option: string, value: string): string => `takes a whole number from 1 on for ${option}, not ${value}.`;
+
+const batch = { maxSize: 10 };
+const key = (): unknown => 1;
+
+const WRONG: [message: string, handlers: Type][] = [
+  [
+    `${ON_NOTIFY} takes one of concurrency, batch and latest, not concurrency and batch: leave the others out.`,
+    notify({ concurrency: 2, batch }),
+  ],
+  [
+    `${ON_NOTIFY} takes one of concurrency, batch and latest, not concurrency and latest: leave the others out.`,
+    notify({ concurrency: 2, latest: key }),
+  ],
+  [
+    `${ON_NOTIFY} takes one of concurrency, batch and latest, not batch and latest: leave the others out.`,
+    notify({ batch, latest: true }),
+  ],
+  [
+    `${ON_NOTIFY} takes one of concurrency, batch and latest, not concurrency and batch and latest: leave the others out.`,
+    notify({ concurrency: 2, batch, latest: true }),
+  ],
+  [`${ON_NOTIFY} takes true for latest, or a function that returns the key of a payload.`, notify({ latest: 'id' })],
+  [`${ON_NOTIFY} takes true for latest, or a function that returns the key of a payload.`, notify({ latest: false })],
+  [`${ON_NOTIFY} ${COUNT('concurrency', '0')}`, notify({ concurrency: 0 })],
+  [`${ON_NOTIFY} ${COUNT('concurrency', '1.5')}`, notify({ concurrency: 1.5 })],
+  [`${ON_NOTIFY} ${COUNT('concurrency', 'Infinity')}`, notify({ concurrency: Infinity })],
+  [`${ON_NOTIFY} ${COUNT('concurrency', `'2'`)}`, notify({ concurrency: '2' })],
+  [`${ON_NOTIFY} ${COUNT('batch.maxSize', 'undefined')}`, notify({ batch: {} })],
+  [`${ON_NOTIFY} ${COUNT('batch.maxSize', 'undefined')}`, notify({ batch: null })],
+  [`${ON_NOTIFY} ${COUNT('batch.maxSize', '-1')}`, notify({ batch: { maxSize: -1 } })],
+  [`${ON_NOTIFY} ${MILLISECONDS('batch.maxWait', 0, 'NaN')}`, notify({ batch: { maxSize: 1, maxWait: NaN } })],
+  [`${ON_NOTIFY} ${MILLISECONDS('batch.maxWait', 0, '-1')}`, notify({ batch: { maxSize: 1, maxWait: -1 } })],
+  [`${ON_NOTIFY} ${COUNT('bufferSize', '0')}`, notify({ bufferSize: 0 })],
+  [`${ON_NOTIFY} ${COUNT('bufferSize', '5n')}`, notify({ bufferSize: 5n })],
+  [
+    `${ON_NOTIFY} cannot fill a batch of 10 from a bufferSize of 9: raise bufferSize.`,
+    notify({ batch, bufferSize: 9 }),
+  ],
+  [
+    `${ON_NOTIFY} cannot fill a batch of 10001 from a bufferSize of 10000: raise bufferSize.`,
+    notify({ batch: { maxSize: 10_001 } }),
+  ],
+  [`${ON_NOTIFY} ${MILLISECONDS('timeout', 1, '0')}`, notify({ timeout: 0 })],
+  [`${ON_NOTIFY} ${MILLISECONDS('timeout', 1, '2147483648')}`, notify({ timeout: 2 ** 31 })],
+  [`${ON_GAP} ${MILLISECONDS('timeout', 1, `'1s'`)}`, gap({ timeout: '1s' })],
+  [
+    `${ON_GAP} takes a list of reasons that are among start, reconnect, relisten, undelivered, overflow, not [ 'begin' ].`,
+    gap({ reasons: ['begin'] }),
+  ],
+  [
+    `${ON_GAP} takes a list of reasons that are among start, reconnect, relisten, undelivered, overflow, not [].`,
+    gap({ reasons: [] }),
+  ],
+  [
+    `${ON_GAP} takes a list of reasons that are among start, reconnect, relisten, undelivered, overflow, not 'start'.`,
+    gap({ reasons: 'start' }),
+  ],
+  [`${ON_WAKE_UP} ${MILLISECONDS('timeout', 1, '-5')}`, wakeUp({ timeout: -5 })],
+  [`${ON_WAKE_UP} ${MILLISECONDS('pollInterval', 1, '0')}`, wakeUp({ pollInterval: 0 })],
+  [`${ON_WAKE_UP} ${MILLISECONDS('fallbackPollInterval', 1, 'false')}`, wakeUp({ fallbackPollInterval: false })],
+  [`${ON_WAKE_UP} ${MILLISECONDS('errorDelay', 0, '-1')}`, wakeUp({ errorDelay: -1 })],
+];
+
+const UNKNOWN: [decorator: string, handlers: Type][] = [
+  ['@OnPgNotify', notify({ registration: 'analytics' })],
+  ['@OnPgGap', gap({ registration: 'analytics' })],
+  ['@OnPgWakeUp', wakeUp({ registration: 'analytics' })],
+];
+
+async function failureOf(handlers: Type): Promise<unknown> {
+  const { app } = await suite.create({ providers: [handlers] });
+  return app.init().then(
+    () => 'it started',
+    (error: unknown) => error,
+  );
+}
+
+async function expectNothingOpen(): Promise<void> {
+  await eventually(
+    () => listeningBackends(suite.database),
+    (pids) => pids.length === 0,
+  );
+}
+
+describe('options of decorators', () => {
+  it.each(WRONG)('that make no sense fail the bootstrap: %s', async (message, handlers) => {
+    const error = await failureOf(handlers);
+    expect(error).toBeInstanceOf(PgNotifyError);
+    expect(error).toMatchObject({ message, kind: 'configuration', permanent: true });
+    await expectNothingOpen();
+  });
+
+  it.each(UNKNOWN)('that name an unknown registration fail the bootstrap: %s', async (decorator, handlers) => {
+    const error = await failureOf(handlers);
+    expect(error).toMatchObject({
+      kind: 'configuration',
+      message:
+        `${decorator}('orders') on Handlers.handle names the registration 'analytics', which does not exist. ` +
+        `There is 'default'. Import PgNotifyModule.forRoot({ name: 'analytics', … }), or correct the name.`,
+    });
+    await expectNothingOpen();
+  });
+
+  it('are checked even where no connection is opened, and not where no handlers are wanted', async () => {
+    const providers = [notify({ concurrency: 0 })];
+    const disabled = await suite.create({ providers }, { enabled: false });
+    await expect(disabled.app.init()).rejects.toThrow('takes a whole number from 1 on for concurrency, not 0');
+    const { service } = await suite.start({ providers }, { handlers: false });
+    expect(service.stats().handlers).toEqual([]);
+  });
+
+  it('may be at their limits', async () => {
+    const most = 2 ** 31 - 1;
+    const { service } = await suite.start({
+      providers: [
+        decorated(OnPgNotify('a', { concurrency: 1, batch: { maxSize: 1, maxWait: most }, bufferSize: 1 }) as never),
+        decorated(OnPgNotify('b', { concurrency: Number.MAX_SAFE_INTEGER, timeout: most }) as never),
+        decorated(OnPgGap('c', { reasons: ['start', 'overflow'], timeout: 1 })),
+        decorated(OnPgWakeUp('d', { pollInterval: most, fallbackPollInterval: most, errorDelay: 0 })),
+      ],
+    });
+    expect(
+      service
+        .stats()
+        .handlers.map(({ channel }) => channel)
+        .toSorted(),
+    ).toEqual(['a', 'b', 'c', 'd']);
+  });
+});
