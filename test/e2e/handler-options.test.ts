@@ -19,7 +19,7 @@ function decorated(
   return Handlers;
 }
 
-const notify = (options: unknown): Type => decorated(OnPgNotify('orders', options as never) as never);
+const notify = (options: unknown): Type => decorated(OnPgNotify('orders', options as never));
 const gap = (options: unknown): Type => decorated(OnPgGap('orders', options as never));
 const wakeUp = (options: unknown): Type => decorated(OnPgWakeUp('orders', options as never));
 
@@ -144,8 +144,8 @@ describe('options of decorators', () => {
     const most = 2 ** 31 - 1;
     const { service } = await suite.start({
       providers: [
-        decorated(OnPgNotify('a', { concurrency: 1, batch: { maxSize: 1, maxWait: most }, bufferSize: 1 }) as never),
-        decorated(OnPgNotify('b', { concurrency: Number.MAX_SAFE_INTEGER, timeout: most }) as never),
+        decorated(OnPgNotify('a', { concurrency: 1, batch: { maxSize: 1, maxWait: most }, bufferSize: 1 })),
+        decorated(OnPgNotify('b', { concurrency: Number.MAX_SAFE_INTEGER, timeout: most })),
         decorated(OnPgGap('c', { reasons: ['start', 'overflow'], timeout: 1 })),
         decorated(OnPgWakeUp('d', { pollInterval: most, fallbackPollInterval: most, errorDelay: 0 })),
       ],
