@@ -10,7 +10,7 @@ import { PAYLOAD_TYPE } from './handler-metadata.js';
  * @param globals Whose global enhancers run as well; undefined for none.
  */
 export function createContexts(host: HandlerHost, globals: ApplicationConfig | undefined): ExternalContextCreator {
-  // Without one of its own, a creator takes the application's, whose global guards are meant for requests.
+  // A configuration of its own has no global enhancers: those of the application are meant for requests.
   const contexts = ExternalContextCreator.fromContainer(new HostContainer(host, globals ?? new ApplicationConfig()));
   const applyPipes = contexts.getParamValue.bind(contexts);
   // A pipe of the method is for the payload: it could do nothing with a notification or a context but fail.
@@ -25,19 +25,14 @@ export function lastOf(result: unknown): unknown {
   return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
 }
 
-/**
- * The one module of a host, as Nest's creator of contexts looks at it, which finds a host in the providers of a module
- * only: here a controller is among them.
- */
+/** The one module of a host. Nest's creator of contexts looks for hosts among providers only: here controllers are some. */
 class HostContainer extends NestContainer {
   private readonly view = new ModulesContainer();
 
   constructor(host: HandlerHost, config: ApplicationConfig) {
     super(config);
     const module = host.host!;
-    const providers = { value: new Map([[host.token, host]]) };
-    const hasProvider = { value: () => true };
-    this.view.set(module.id, Object.create(module, { providers, hasProvider }) as typeof module);
+    this.view.set(module.id, Object.create(module, { hasProvider: { value: () => true } }) as typeof module);
   }
 
   override getModules(): ModulesContainer {
