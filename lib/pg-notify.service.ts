@@ -240,9 +240,10 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   async beforeApplicationShutdown(): Promise<void> {
     const timeout = this.options.shutdownTimeout;
     const expired = (): Error => new Error(`Not finished within the shutdownTimeout of ${timeout} ms`);
-    await withDeadline(this.delivery.handlers.settled(), { timeout, expired }).catch((error: Error) =>
-      this.logger.error(`${error.message}: ${this.delivery.handlers.abandon().join(', ')}.`),
-    );
+    await withDeadline(this.delivery.handlers.settled(), { timeout, expired }).catch((error: Error) => {
+      const unfinished = this.delivery.handlers.abandon();
+      if (unfinished.length > 0) this.logger.error(`${error.message}: ${unfinished.join(', ')}.`);
+    });
     await this.transport.listener.stop();
   }
 

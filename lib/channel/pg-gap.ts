@@ -35,13 +35,19 @@ export interface PgGap {
 }
 
 /**
- * One gap for two that the same consumer was not told of yet: the stretch of both. It keeps the reason that asks for
- * more: `start` says that nothing at all is known, and an overflow loses less than a connection.
+ * One gap for two that the same consumer was not told of yet, in whichever order they came: the stretch of both. It keeps
+ * the reason that asks for more: `start` says that nothing at all is known, and an overflow loses less than a connection.
  */
-export function mergeGaps(older: PgGap, newer: PgGap): PgGap {
-  const { channel } = newer;
-  const reason = older.reason === 'start' || newer.reason === 'overflow' ? older.reason : newer.reason;
-  const since = reason === 'start' ? undefined : (older.since ?? newer.since);
-  const dropped = (older.dropped ?? 0) + (newer.dropped ?? 0);
+export function mergeGaps(one: PgGap, other: PgGap): PgGap {
+  const { channel } = one;
+  const [older, newer] = one.until <= other.until ? [one, other] : [other, one];
+  const reason = [one, other].some((gap) => gap.reason === 'start')
+    ? 'start'
+    : newer.reason === 'overflow'
+      ? older.reason
+      : newer.reason;
+  // Where one of them does not know when it began, nobody knows.
+  const since = one.since && other.since && (one.since <= other.since ? one.since : other.since);
+  const dropped = (one.dropped ?? 0) + (other.dropped ?? 0);
   return { channel, reason, ...(since && { since }), until: newer.until, ...(dropped > 0 && { dropped }) };
 }

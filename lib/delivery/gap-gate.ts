@@ -1,200 +1,194 @@
-import { mergeGaps } from '../channel/pg-gap.js';
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 import { Backoff } from '../listener/backoff.js';
 import type { Clock } from '../session/clock.js';
-
-/** A method that reads the full state again. */
-export interface GapMethod {
-  accepts(reason: PgGapReason): boolean;
-  /** Rejects when the state could not be read: it is called again then. */
-  run(gap: PgGap): Promise<void>;
-}
+import { GapBarrier } from './gap-barrier.js';
+import type { GapMethod } from './gap-barrier.js';
 
 /** A queue as a gate sees it: one that can be held. */
 export interface HeldQueue {
-  /** Whether nothing of it runs now and nothing will until the barrier is over at which it stands. */
-  readonly isHeld: boolean;
-  /** Holds the queue as soon as what runs is done, before anything that waits. */
-  interject(barrier: GapBarrier): void;
-  /** Lets the queue go on, if it stands at this barrier. */
-  release(barrier: GapBarrier): void;
+  /** The barrier at which it stands: nothing of it runs, and nothing will before that barrier is over. */
+  readonly standsAt: GapBarrier | undefined;
+  /** Whether it is to come to this barrier next, with nothing that waits behind it. */
+  endsAt(barrier: GapBarrier): boolean;
+  /** Looks, soon, for what it has to do now. */
+  look(): void;
 }
 
 /** How often a method that fails is called again. */
 const RETRY = { minDelay: 100, maxDelay: 30_000 };
 
 /**
- * One gap, for the queues of one provider and channel: each of them stops when it comes to it. When all have arrived, the
- * gap methods run, and again until they succeed; then all queues go on.
+ * The gap methods of one provider for one channel, and the queues of its handlers that wait for them. A gap is a barrier:
+ * each queue stops when it comes to it; when all of them stand, the gap methods run, and again until they succeed; then
+ * all queues go on.
  */
-export class GapBarrier {
-  /** What each method is still to be told. */
-  private readonly pending = new Map<GapMethod, PgGap>();
-  private readonly missing: Set<HeldQueue>;
-  private readonly backoff = new Backoff(RETRY);
-  private retrySooner = new AbortController();
-  state: 'waiting' | 'running' | 'failed' | 'over' = 'waiting';
-
-  constructor(
-    private readonly gate: GapGate,
-    queues: ReadonlySet<HeldQueue>,
-  ) {
-    this.missing = new Set(queues);
-  }
-
-  /** Adds a gap to what its methods are told at their next run. */
-  add(gap: PgGap): void {
-    for (const method of this.gate.methodsFor(gap.reason)) this.tell(method, gap);
-  }
-
-  /** Takes over what a newer barrier would tell. */
-  absorb(newer: GapBarrier): void {
-    for (const [method, gap] of newer.pending) this.tell(method, gap);
-    newer.end();
-  }
-
-  /** A queue stands here now. */
-  arrive(queue: HeldQueue): void {
-    this.missing.delete(queue);
-    this.gate.advance();
-  }
-
-  get isReady(): boolean {
-    return this.state === 'waiting' && this.missing.size === 0;
-  }
-
-  /** A newer gap is worth an attempt of its own. */
-  hurry(): void {
-    this.backoff.reset();
-    this.retrySooner.abort();
-  }
-
-  /** Runs the methods until all have succeeded, or the gate is closed. */
-  async run(clock: Clock, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      this.state = 'running';
-      await this.runMethods();
-      if (this.pending.size === 0) break;
-      this.state = 'failed';
-      this.retrySooner = new AbortController();
-      this.gate.merge(this);
-      const sooner = AbortSignal.any([signal, this.retrySooner.signal]);
-      await clock.sleep(this.backoff.next(), sooner).catch(() => undefined); // Rejects when it is ended early.
-    }
-    this.end();
-  }
-
-  private async runMethods(): Promise<void> {
-    const told = [...this.pending];
-    this.pending.clear();
-    for (const [method, gap] of told) await method.run(gap).catch(() => this.tell(method, gap));
-  }
-
-  private tell(method: GapMethod, gap: PgGap): void {
-    const older = this.pending.get(method);
-    this.pending.set(method, older ? mergeGaps(older, gap) : gap);
-  }
-
-  private end(): void {
-    this.state = 'over';
-    this.gate.left(this);
-  }
-}
-
-/** The gap methods of one provider for one channel, and the queues of its handlers that wait for them. */
 export class GapGate {
   private readonly queues = new Set<HeldQueue>();
   /** Those that are not over, oldest first. */
-  private readonly barriers: GapBarrier[] = [];
-  /** A gap is the same for all queues of the channel: its `until` is one object. */
+  private barriers: GapBarrier[] = [];
+  /** A gap that is announced to several queues comes as often; its `until` is the same object each time. */
   private readonly known = new WeakMap<Date, GapBarrier>();
-  private running: Promise<void> | undefined;
-  /** The overflow that all queues are asked to stop for, as long as it has not begun. */
-  private interjected: GapBarrier | undefined;
+  /** The one whose turn it is: its methods run, or have failed. */
+  private current: GapBarrier | undefined;
+  private retrySooner = new AbortController();
+  private idle: (() => void)[] = [];
 
   constructor(
     private readonly methods: readonly GapMethod[],
     private readonly clock: Clock,
-    /** Ends the attempts. */
+    /** Aborted when nothing is to run any more. */
     private readonly signal: AbortSignal,
-  ) {}
+  ) {
+    signal.addEventListener('abort', () => this.close(), { once: true });
+  }
 
   join(queue: HeldQueue): void {
     this.queues.add(queue);
   }
 
-  methodsFor(reason: PgGapReason): readonly GapMethod[] {
-    return this.methods.filter((method) => method.accepts(reason));
-  }
-
+  /** Whether no queue is held, and none will be. */
   get isIdle(): boolean {
     return this.barriers.length === 0;
   }
 
-  /** Resolves when the methods that run have ended, and those that fail as well. */
+  /** Resolves when it is idle. */
   async settled(): Promise<void> {
-    while (this.running) await this.running;
+    while (!this.isIdle) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
-  /** The barrier that a queue is to stop at for this gap; undefined where no method wants to know of it. */
-  barrierFor(gap: PgGap): GapBarrier | undefined {
-    if (this.methodsFor(gap.reason).length === 0) return undefined;
+  /** The barrier at which every queue has to stop now, whatever it has in line. */
+  get demanded(): GapBarrier | undefined {
+    return this.current ?? this.waitingAtTheHead;
+  }
+
+  /**
+   * A gap came in.
+   *
+   * @returns The barrier that a queue comes to behind what it was given before; none where no method wants to know of the
+   * gap, and for an overflow.
+   */
+  announce(gap: PgGap): GapBarrier | undefined {
     const known = this.known.get(gap.until);
-    if (known) return known;
-    const barrier = new GapBarrier(this, this.queues);
+    const barrier = known ?? (gap.reason === 'overflow' ? this.overflow(gap) : this.barrierInLine(gap));
+    if (!barrier) return undefined;
     this.known.set(gap.until, barrier);
-    barrier.add(gap);
-    this.barriers.push(barrier);
-    for (const failed of this.barriers.filter(({ state }) => state === 'failed')) {
-      this.merge(failed);
-      failed.hurry();
-    }
+    return gap.reason === 'overflow' ? undefined : barrier;
+  }
+
+  /**
+   * Tells of what was dropped. The methods run soon, or together with what they are to be told anyway.
+   *
+   * @param ahead The barrier in line that is next before what was dropped: what its methods read covers it.
+   */
+  overflow(gap: PgGap, ahead?: GapBarrier): GapBarrier | undefined {
+    const methods = this.methodsFor(gap.reason);
+    if (methods.length === 0) return undefined;
+    const inLine = ahead?.state === 'waiting' ? ahead : undefined;
+    const barrier = this.failing ?? inLine ?? this.waitingAtTheHead ?? this.open(new GapBarrier('at the head'));
+    barrier.add(gap, methods);
     this.advance();
     return barrier;
   }
 
-  /**
-   * Tells of what was dropped from a queue.
-   *
-   * @param ahead The barrier between the queue's running item and the dropped ones: what its methods read later covers
-   * them.
-   */
-  overflow(gap: PgGap, ahead: GapBarrier | undefined): void {
-    if (this.methodsFor(gap.reason).length === 0) return;
-    if (ahead && ahead.state !== 'running' && ahead.state !== 'over') return ahead.add(gap);
-    const interjected = this.interjected;
-    if (interjected) return interjected.add(gap);
-    const barrier = new GapBarrier(this, new Set([...this.queues].filter((queue) => !queue.isHeld)));
-    barrier.add(gap);
-    this.barriers.push(barrier);
-    this.interjected = barrier;
-    for (const queue of this.queues) queue.interject(barrier);
-    this.advance();
-  }
-
-  /** Starts what all queues have arrived at. */
+  /** Starts what all queues have arrived at. To be called when one has. */
   advance(): void {
-    if (this.running) return;
-    const ready = this.barriers.find(({ isReady }) => isReady);
-    if (!ready) return;
-    if (ready === this.interjected) this.interjected = undefined;
-    this.running = Promise.resolve()
-      .then(() => ready.run(this.clock, this.signal))
-      .finally(() => {
-        this.running = undefined;
-        this.advance();
-      });
+    if (this.current) return;
+    this.current = this.barriers.find((barrier) => this.isReady(barrier));
+    if (this.current) void this.work(this.current); // Never rejects.
   }
 
-  /** Gives a barrier whose methods have failed what the newer ones would tell. */
-  merge(failed: GapBarrier): void {
-    for (const newer of this.barriers.slice(this.barriers.indexOf(failed) + 1)) failed.absorb(newer);
+  private barrierInLine(gap: PgGap): GapBarrier | undefined {
+    const methods = this.methodsFor(gap.reason);
+    if (methods.length === 0) return undefined;
+    const barrier = this.failing ?? this.lastIfNothingWaitsBehind ?? this.open(new GapBarrier('in line'));
+    barrier.add(gap, methods);
+    if (barrier === this.failing) this.retrySooner.abort();
+    this.advance();
+    return barrier;
   }
 
-  left(barrier: GapBarrier): void {
-    const index = this.barriers.indexOf(barrier);
-    if (index >= 0) this.barriers.splice(index, 1);
-    if (barrier === this.interjected) this.interjected = undefined;
-    for (const queue of this.queues) queue.release(barrier);
+  private methodsFor(reason: PgGapReason): readonly GapMethod[] {
+    return this.signal.aborted ? [] : this.methods.filter((method) => method.accepts(reason));
+  }
+
+  private open(barrier: GapBarrier): GapBarrier {
+    this.barriers.push(barrier);
+    this.lookAll();
+    return barrier;
+  }
+
+  private get failing(): GapBarrier | undefined {
+    return this.current?.state === 'failed' ? this.current : undefined;
+  }
+
+  private get waitingAtTheHead(): GapBarrier | undefined {
+    return this.barriers.find(({ place, state }) => place === 'at the head' && state === 'waiting');
+  }
+
+  /** A gap that follows another one, with nothing in between for any queue, need not be read for by itself. */
+  private get lastIfNothingWaitsBehind(): GapBarrier | undefined {
+    const last = this.barriers.at(-1);
+    const isLast = last?.state === 'waiting' && [...this.queues].every((queue) => queue.endsAt(last));
+    return isLast ? last : undefined;
+  }
+
+  /**
+   * A barrier in line waits for each queue to come to it. One at the head only for nothing to run: a queue that stands in
+   * line already waits for others there, and cannot come.
+   */
+  private isReady(barrier: GapBarrier): boolean {
+    if (barrier.place === 'in line') return [...this.queues].every(({ standsAt }) => standsAt === barrier);
+    return [...this.queues].every(({ standsAt }) => standsAt !== undefined);
+  }
+
+  /** Runs the methods until all have succeeded, or the gate is closed. */
+  private async work(barrier: GapBarrier): Promise<void> {
+    await Promise.resolve(); // A gap may come in from inside pg's parser.
+    const backoff = new Backoff(RETRY);
+    while (!this.signal.aborted) {
+      await barrier.attempt(this.signal);
+      if (barrier.state === 'over') break;
+      if (this.absorbOthers(barrier)) {
+        backoff.reset();
+        continue; // What is newer than the attempt may be why it succeeds now.
+      }
+      this.retrySooner = new AbortController();
+      const sooner = AbortSignal.any([this.signal, this.retrySooner.signal]);
+      await this.clock.sleep(backoff.next(), sooner).catch(() => backoff.reset()); // A newer gap, or the end.
+    }
+    barrier.giveUp();
+    this.finish(barrier);
+  }
+
+  /** All queues stop for a barrier that has failed: it tells what the others would. Returns whether that is news. */
+  private absorbOthers(failed: GapBarrier): boolean {
+    const others = this.barriers.filter((barrier) => barrier !== failed);
+    this.barriers = [failed];
+    const news = others.map((other) => failed.absorb(other));
+    this.lookAll();
+    return news.includes(true);
+  }
+
+  private finish(barrier: GapBarrier): void {
+    this.barriers = this.barriers.filter((other) => other !== barrier);
+    this.current = undefined;
+    this.lookAll();
+    this.advance();
+    this.tellIfIdle();
+  }
+
+  private close(): void {
+    for (const barrier of this.barriers) if (barrier !== this.current) barrier.giveUp();
+    this.barriers = this.current ? [this.current] : [];
+    this.lookAll();
+    this.tellIfIdle();
+  }
+
+  private lookAll(): void {
+    for (const queue of this.queues) queue.look();
+  }
+
+  private tellIfIdle(): void {
+    if (this.isIdle) for (const resolve of this.idle.splice(0)) resolve();
   }
 }

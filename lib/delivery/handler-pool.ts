@@ -9,8 +9,8 @@ import { CoalescingRunner } from './coalescing-runner.js';
 import type { WakeReason } from './coalescing-runner.js';
 import type { Detachment } from './decode-lane.js';
 import type { DeliveryTrust } from './delivery-trust.js';
+import type { GapMethod } from './gap-barrier.js';
 import { GapGate } from './gap-gate.js';
-import type { GapMethod } from './gap-gate.js';
 import { HandlerCounters } from './handler-counters.js';
 import { HandlerQueue } from './handler-queue.js';
 import type { HandlerQueueMode } from './handler-queue.js';
@@ -153,24 +153,30 @@ export class HandlerPool {
     for (const attachment of this.attachments) attachment.detach();
   }
 
-  /** Resolves when no handler has anything to do. */
+  /** Resolves when no handler has anything to do, or when it was abandoned. */
   async settled(): Promise<void> {
-    do {
+    while (!this.closing.signal.aborted) {
       await this.options.lanes.settled();
       await Promise.all(this.members.map(({ settled }) => settled()));
-    } while (!this.isSettled);
+      if (this.isSettled) return;
+    }
   }
 
-  /** Waits for nothing any more; returns what was not finished, for a message: the handler, and how many waited. */
+  /**
+   * Waits for nothing any more, and runs nothing more. Returns what was not finished, for a message: the handlers, and how
+   * many waited; nothing when it was abandoned before.
+   */
   abandon(): readonly string[] {
+    if (this.closing.signal.aborted) return [];
     this.end();
     const busy = this.members.filter(({ isIdle }) => !isIdle());
-    const unfinished = busy.map(({ label, stop }) => {
-      const waiting = stop();
-      return waiting === 0 ? label : `${label} (and ${waiting} that waited)`;
-    });
+    const dropped = new Map(this.members.map((member) => [member, member.stop()]));
     this.closing.abort(new PgNotifyError('closed', 'The registration is being closed, and waits no longer.'));
-    return unfinished;
+    if (busy.length === 0) return ['a schema that has not answered'];
+    return busy.map((member) => {
+      const waiting = dropped.get(member) ?? 0;
+      return waiting === 0 ? member.label : `${member.label} (and ${waiting} that waited)`;
+    });
   }
 
   private get isSettled(): boolean {
@@ -219,10 +225,7 @@ export class HandlerPool {
 
   /** Gap methods without a queue beside them are told of each gap as it comes. */
   private connectGate(channel: string | PgChannel, gate: GapGate): void {
-    const gap = (announced: PgGap): void => {
-      if (announced.reason === 'overflow') gate.overflow(announced, undefined);
-      else gate.barrierFor(announced);
-    };
+    const gap = (announced: PgGap): void => void gate.announce(announced);
     this.attachments.push(this.options.lanes.attach(channel, { gap }));
   }
 

@@ -3,7 +3,8 @@ import type { PgNotification } from '../channel/pg-notification.js';
 import { isThenable } from '../channel/thenable.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { soon } from '../session/clock.js';
-import type { GapBarrier, GapGate, HeldQueue } from './gap-gate.js';
+import type { GapBarrier } from './gap-barrier.js';
+import type { GapGate, HeldQueue } from './gap-gate.js';
 import type { HandlerCounters } from './handler-counters.js';
 import type { HandlerRun } from './handler-run.js';
 import type { TurnBudget } from './turn-budget.js';
@@ -51,15 +52,13 @@ export class HandlerQueue implements HeldQueue {
   private waiting = 0;
   private active = 0;
   private standing: GapBarrier | undefined;
-  /** To be stopped at before anything that waits. */
-  private interjection: GapBarrier | undefined;
   private isScheduled = false;
   private isOverflowing = false;
   private isEnding = false;
   private isStopped = false;
-  /** When the first that waits for its batch came, and the timer that ends its wait. */
-  private batchBegun = 0;
   private batchTimer: NodeJS.Timeout | undefined;
+  /** The first that waits for its batch has waited long enough. */
+  private isBatchOverdue = false;
   private idle: (() => void)[] = [];
 
   constructor(private readonly options: HandlerQueueOptions) {
@@ -67,17 +66,11 @@ export class HandlerQueue implements HeldQueue {
     options.gate.join(this);
   }
 
-  get label(): string {
-    return this.options.label;
-  }
-
   push(notification: PgNotification): void {
     if (this.isStopped) return;
-    const { mode, bufferSize, counters } = this.options;
+    const { bufferSize, counters } = this.options;
     try {
-      const { items } = this.stretches.at(-1)!;
-      if (mode.batch && items.size === 0) this.batchBegun = performance.now();
-      if (items.push(notification)) counters.conflated += 1;
+      if (this.stretches.at(-1)!.items.push(notification)) counters.conflated += 1;
       else this.waiting += 1;
     } catch (error) {
       return this.keyFailed(error); // The function that names the key is the user's.
@@ -89,9 +82,8 @@ export class HandlerQueue implements HeldQueue {
   /** A gap came in: what follows waits until the gap methods have succeeded. */
   gap(gap: PgGap): void {
     if (this.isStopped) return;
-    if (gap.reason === 'overflow') return this.options.gate.overflow(gap, this.stretches[0]?.barrier);
-    const barrier = this.options.gate.barrierFor(gap);
-    if (!barrier) return;
+    const barrier = this.options.gate.announce(gap);
+    if (!barrier || barrier === this.stretches.at(-1)!.barrier) return;
     this.stretches.push(this.stretchBehind(barrier));
     this.schedule();
   }
@@ -119,7 +111,9 @@ export class HandlerQueue implements HeldQueue {
 
   /** Whether nothing runs or waits, and no gap holds it. */
   get isIdle(): boolean {
-    return this.active === 0 && (this.isStopped || (this.waiting === 0 && this.stretches.length === 1 && !this.isHeld));
+    return (
+      this.active === 0 && (this.isStopped || (this.waiting === 0 && this.stretches.length === 1 && !this.standsAt))
+    );
   }
 
   /** Resolves when it is idle. */
@@ -127,18 +121,16 @@ export class HandlerQueue implements HeldQueue {
     while (!this.isIdle) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
-  get isHeld(): boolean {
-    return this.standing !== undefined;
+  get standsAt(): GapBarrier | undefined {
+    return this.standing?.state === 'over' ? undefined : this.standing;
   }
 
-  interject(barrier: GapBarrier): void {
-    this.interjection = barrier;
-    this.schedule();
+  endsAt(barrier: GapBarrier): boolean {
+    const last = this.stretches.at(-1)!;
+    return last.barrier === barrier && last.items.size === 0;
   }
 
-  release(barrier: GapBarrier): void {
-    if (this.interjection === barrier) this.interjection = undefined;
-    if (this.standing === barrier) this.standing = undefined;
+  look(): void {
     this.schedule();
   }
 
@@ -164,8 +156,8 @@ export class HandlerQueue implements HeldQueue {
 
   /** Whether something can be started now; if a barrier is next, it stops there. */
   private canGoOn(): boolean {
-    if (this.isStopped || this.standing) return false;
-    const barrier = this.nextBarrier;
+    if (this.isStopped || this.standsAt) return false;
+    const barrier = this.options.gate.demanded ?? this.nextInLine();
     if (barrier) {
       if (this.active === 0) this.stopAt(barrier);
       return false;
@@ -173,8 +165,8 @@ export class HandlerQueue implements HeldQueue {
     return this.active < this.options.mode.concurrency && this.waiting > 0 && this.isBatchDue();
   }
 
-  private get nextBarrier(): GapBarrier | undefined {
-    if (this.interjection && this.interjection.state !== 'over') return this.interjection;
+  /** The barrier that is next, if nothing waits before it. Leaves behind those that are over. */
+  private nextInLine(): GapBarrier | undefined {
     while (this.stretches.length > 1 && this.stretches[0]!.items.size === 0) {
       const { barrier } = this.stretches[1]!;
       if (barrier && barrier.state !== 'over') return barrier;
@@ -185,38 +177,35 @@ export class HandlerQueue implements HeldQueue {
 
   private stopAt(barrier: GapBarrier): void {
     this.standing = barrier;
-    barrier.arrive(this);
+    this.options.gate.advance();
   }
 
   private isBatchDue(): boolean {
     const { batch } = this.options.mode;
-    if (!batch || this.isEnding || this.stretches.length > 1) return true;
-    if (this.stretches[0]!.items.size >= batch.maxSize) return true;
-    const left = batch.maxWait - (performance.now() - this.batchBegun);
+    if (!batch || this.isEnding || this.isBatchOverdue || this.stretches.length > 1) return true;
+    const { items } = this.stretches[0]!;
+    if (items.size >= batch.maxSize) return true;
+    const left = batch.maxWait - (Date.now() - items.first!.receivedAt.getTime());
     if (left <= 0) return true;
-    this.batchTimer ??= setTimeout(() => {
-      this.batchTimer = undefined;
+    const timeIsUp = (): void => {
+      this.isBatchOverdue = true;
       this.schedule();
-    }, Math.ceil(left));
+    };
+    // By the clock of the wall, which may be set back: not longer than maxWait in any case.
+    this.batchTimer ??= setTimeout(timeIsUp, Math.min(left, batch.maxWait));
     return false;
   }
 
   private take(): readonly PgNotification[] {
+    const { mode, bufferSize } = this.options;
     const { items } = this.stretches[0]!;
-    const { batch } = this.options.mode;
     const taken: PgNotification[] = [];
-    for (let room = batch?.maxSize ?? 1; room > 0; room -= 1) {
-      const next = items.shift();
-      if (!next) break;
-      taken.push(next);
-    }
+    for (let room = mode.batch?.maxSize ?? 1; room > 0 && items.size > 0; room -= 1) taken.push(items.shift()!);
     this.waiting -= taken.length;
-    if (batch) {
-      clearTimeout(this.batchTimer);
-      this.batchTimer = undefined;
-      this.batchBegun = performance.now();
-    }
-    if (this.waiting * 2 < this.options.bufferSize) this.isOverflowing = false;
+    clearTimeout(this.batchTimer);
+    this.batchTimer = undefined;
+    this.isBatchOverdue = false;
+    if (this.waiting * 2 < bufferSize) this.isOverflowing = false;
     return taken;
   }
 
@@ -237,18 +226,14 @@ export class HandlerQueue implements HeldQueue {
   }
 
   private dropOldest(): void {
-    const index = this.stretches.findIndex(({ items }) => items.size > 0);
-    const stretch = this.stretches[index]!;
-    const { channel, receivedAt } = stretch.items.shift()!;
+    const { counters, gate, onOverflow } = this.options;
+    const { items, barrier } = this.stretches.find((stretch) => stretch.items.size > 0)!;
+    const { channel, receivedAt } = items.shift()!;
     this.waiting -= 1;
-    this.options.counters.drop(1);
-    if (!this.isOverflowing) this.options.onOverflow();
+    counters.drop(1);
+    gate.overflow({ channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 }, barrier);
+    if (!this.isOverflowing) onOverflow();
     this.isOverflowing = true;
-    const ahead = index === 0 ? this.standing : stretch.barrier;
-    this.options.gate.overflow(
-      { channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 },
-      ahead,
-    );
   }
 
   private keyFailed(cause: unknown): void {

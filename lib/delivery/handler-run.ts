@@ -47,15 +47,17 @@ export function handlerRun<Argument>(options: HandlerRunOptions<Argument>): Hand
   return (argument, count) => {
     const begun = counters.areWatched ? performance.now() : 0;
     let value: unknown;
+    let isAwaited: boolean;
     try {
       value =
         timeout === undefined
           ? call(argument, closing)
           : callWithin(timeout, closing, (signal) => call(argument, signal));
+      isAwaited = isThenable(value); // A property that is asked for may throw.
     } catch (cause) {
       throw failed(cause, count, begun);
     }
-    if (isThenable(value)) return settle(value, count, begun);
+    if (isAwaited) return settle(value as PromiseLike<unknown>, count, begun);
     counters.deliver(count, durationSince(begun));
     return value;
   };

@@ -1,6 +1,8 @@
 /** What waits in a queue, oldest first. */
 export interface WaitingList<T> {
   readonly size: number;
+  /** The oldest, where the list can tell. */
+  readonly first?: T | undefined;
   /** Returns the item that the new one has taken the place of, where it has. */
   push(item: T): T | undefined;
   shift(): T | undefined;
@@ -16,6 +18,10 @@ export class Fifo<T> implements WaitingList<T> {
 
   get size(): number {
     return this.items.length - this.head;
+  }
+
+  get first(): T | undefined {
+    return this.items[this.head];
   }
 
   push(item: T): undefined {
@@ -42,6 +48,8 @@ export class Fifo<T> implements WaitingList<T> {
 /** Keeps the newest item of each key, at the place of the oldest: a key that changes all the time gets its turn too. */
 export class LatestByKey<T> implements WaitingList<T> {
   private readonly items = new Map<unknown, T>();
+  /** Walks on with what is taken: one that begins anew each time steps over the places of all that was taken before. */
+  private keys = this.items.keys();
 
   constructor(private readonly keyOf: (item: T) => unknown) {}
 
@@ -57,10 +65,18 @@ export class LatestByKey<T> implements WaitingList<T> {
   }
 
   shift(): T | undefined {
-    for (const [key, item] of this.items) {
-      this.items.delete(key);
-      return item;
-    }
-    return undefined;
+    if (this.size === 0) return undefined;
+    const key = this.nextKey();
+    const item = this.items.get(key);
+    this.items.delete(key);
+    return item;
+  }
+
+  private nextKey(): unknown {
+    const next = this.keys.next();
+    if (!next.done) return next.value;
+    // It came to its end while nothing waited, and does not see what has come since.
+    this.keys = this.items.keys();
+    return this.keys.next().value;
   }
 }

@@ -1,0 +1,56 @@
+import { mergeGaps } from '../channel/pg-gap.js';
+import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
+
+/** A method that reads the full state again. */
+export interface GapMethod {
+  accepts(reason: PgGapReason): boolean;
+  /** Rejects when the state could not be read: it is called again then. */
+  run(gap: PgGap): Promise<void>;
+}
+
+/** Where the queues of one provider and channel stop, until its gap methods have read the full state again. */
+export class GapBarrier {
+  /** What each method is still to be told; several gaps as one. */
+  private readonly pending = new Map<GapMethod, PgGap>();
+  state: 'waiting' | 'running' | 'failed' | 'over' = 'waiting';
+
+  /**
+   * @param place `in line`: a queue comes to it behind all that was received before the gap. `at the head`: queues stop
+   * for it at once, before whatever waits.
+   */
+  constructor(readonly place: 'in line' | 'at the head') {}
+
+  /** Adds a gap to what the methods are told when they run the next time. */
+  add(gap: PgGap, methods: readonly GapMethod[]): void {
+    for (const method of methods) this.tell(method, gap);
+  }
+
+  /** Takes over what another one would tell, which is over then. Returns whether that was more than an overflow. */
+  absorb(other: GapBarrier): boolean {
+    for (const [method, gap] of other.pending) this.tell(method, gap);
+    other.state = 'over';
+    return [...other.pending.values()].some(({ reason }) => reason !== 'overflow');
+  }
+
+  /** Nothing is told any more. */
+  giveUp(): void {
+    this.pending.clear();
+    this.state = 'over';
+  }
+
+  /** Runs the methods, one after the other. It is over when all have succeeded; what those that failed were told is kept. */
+  async attempt(signal: AbortSignal): Promise<void> {
+    this.state = 'running';
+    const told = [...this.pending];
+    this.pending.clear();
+    for (const [method, gap] of told) {
+      if (!signal.aborted) await method.run(gap).catch(() => this.tell(method, gap)); // Reported by itself.
+    }
+    this.state = this.pending.size === 0 ? 'over' : 'failed';
+  }
+
+  private tell(method: GapMethod, gap: PgGap): void {
+    const other = this.pending.get(method);
+    this.pending.set(method, other ? mergeGaps(other, gap) : gap);
+  }
+}
