@@ -9,7 +9,10 @@ export interface CoalescingRunnerOptions {
   readonly run: (reason: WakeReason) => unknown;
   /** How long after a run that failed the next one may begin, in milliseconds; told how often it has failed in a row. */
   readonly errorDelay: (failures: number) => number;
-  /** How long after a run the next one begins by itself, in milliseconds; undefined for never. Asked anew each time. */
+  /**
+   * How long after the end of a run the next one begins by itself, in milliseconds; undefined for never. Asked anew each
+   * time.
+   */
   readonly pollDelay: () => number | undefined;
   /** How long after the begin of a run the next one may begin, in milliseconds. */
   readonly minInterval: number;
@@ -27,7 +30,8 @@ export class CoalescingRunner {
   private isRunning = false;
   private failures = 0;
   private begunAt = -Infinity;
-  private failedAt = -Infinity;
+  /** When the last run ended, or else when it began to poll. */
+  private endedAt = -Infinity;
   private isStopped = false;
   /** Ends the sleep between runs: for the next poll, or for what must pass before the next run. */
   private sleeper: { readonly for: 'poll' | 'pause'; readonly awake: AbortController } | undefined;
@@ -45,12 +49,23 @@ export class CoalescingRunner {
 
   /** Polls from now on, if it is to. */
   begin(): void {
-    if (!this.isStopped) this.loop ??= this.work();
+    if (this.isStopped || this.loop) return;
+    this.endedAt = this.options.clock.now();
+    this.loop = this.work();
   }
 
-  /** Asks anew how long to wait for the next poll. */
+  /**
+   * Asks anew how long to wait for the next poll. The wait does not start over: where that changes back and forth, it
+   * polls all the same.
+   */
   pollAnew(): void {
     if (this.sleeper?.for === 'poll') this.sleeper.awake.abort();
+  }
+
+  /** Waits no longer because runs have failed: what they failed for may be over. */
+  forgive(): void {
+    this.failures = 0;
+    if (this.sleeper?.for === 'pause') this.sleeper.awake.abort();
   }
 
   /** Runs nothing more; what runs is not interrupted. */
@@ -93,9 +108,9 @@ export class CoalescingRunner {
       if (again) this.wanted ??= 'again';
     } catch {
       this.failures += 1;
-      this.failedAt = clock.now();
       this.wanted ??= 'retry';
     }
+    this.endedAt = clock.now();
     if (this.isStopped) this.wanted = undefined;
     this.isRunning = false;
     this.tellIfIdle();
@@ -110,14 +125,18 @@ export class CoalescingRunner {
   /** What must pass between runs. */
   private async pause(): Promise<void> {
     const { clock, minInterval, errorDelay } = this.options;
-    const afterError = this.failures > 0 ? this.failedAt + errorDelay(this.failures) : -Infinity;
-    const wait = Math.max(this.begunAt + minInterval, afterError) - clock.now();
-    if (wait > 0) await this.sleep('pause', wait);
+    let isOver = false;
+    while (!isOver && !this.isStopped) {
+      const afterError = this.failures > 0 ? this.endedAt + errorDelay(this.failures) : -Infinity;
+      const wait = Math.max(this.begunAt + minInterval, afterError) - clock.now();
+      isOver = wait <= 0 || (await this.sleep('pause', wait));
+    }
   }
 
   private async poll(): Promise<void> {
     const delay = this.options.pollDelay();
-    if (await this.sleep('poll', delay)) this.wanted ??= 'poll';
+    const wait = delay === undefined ? undefined : this.endedAt + delay - this.options.clock.now();
+    if ((wait !== undefined && wait <= 0) || (await this.sleep('poll', wait))) this.wanted ??= 'poll';
   }
 
   /** Returns whether it slept as long as it was to; without a duration, until it is woken. */

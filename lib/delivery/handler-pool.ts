@@ -119,11 +119,17 @@ export class HandlerPool {
       clock,
       budget,
     });
-    const attachment = lanes.attach(spec.channel, {
+    const end = (): void => {
+      forget();
+      runner.stop();
+    };
+    const forget = trust.onChange(() => runner.pollAnew());
+    // By its name: a wake-up is no message, so whatever its payload is, and whatever a schema says of it, there may be work.
+    const attachment = lanes.attach(channelName(spec.channel), {
       notification: () => runner.wake('notification'),
       gap: () => runner.wake('gap'),
+      complete: end, // A bootstrap that fails must not leave a worker behind.
     });
-    const forget = trust.onChange(() => runner.pollAnew());
     this.members.push({
       ...this.nameOf(spec),
       counters,
@@ -132,8 +138,7 @@ export class HandlerPool {
       settled: () => runner.settled(),
       end: () => {
         attachment.detach();
-        forget();
-        runner.stop();
+        end();
       },
       stop: () => 0,
     });

@@ -1,6 +1,6 @@
 import { Observable, ReplaySubject, share } from 'rxjs';
+import { channelName } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
-import { Backoff } from '../listener/backoff.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { Clock } from '../session/clock.js';
 import { CoalescingRunner } from './coalescing-runner.js';
@@ -50,22 +50,27 @@ export interface LiveQueryParts {
   readonly watch: (runner: CoalescingRunner) => () => void;
 }
 
-const RETRY = { minDelay: 1_000, maxDelay: 30_000 };
+/** How long after a load that failed the next one begins, in milliseconds: 1, 2, 4 … 30 s. */
+const retryDelay = (failures: number): number => Math.min(1_000 * 2 ** (failures - 1), 30_000);
 
 /** A value that is loaded again whenever it may have changed: one load for any number of subscribers. */
 export function liveQuery<T>(spec: LiveQuerySpec<T>, parts: LiveQueryParts): Observable<T> {
+  // Of whichever subscription: a load that nobody waits for any more may still be under way when the next begins.
+  let underWay: Promise<unknown> = Promise.resolve();
   const source = new Observable<T>((subscriber) => {
     const { lanes, trust, clock, budget } = parts;
     const { onError, minInterval, fallbackPollInterval } = spec.options;
     const over = new AbortController();
-    const backoff = new Backoff(RETRY, () => 1);
-    let errorDelay = 0;
     let hasLoaded = false;
+    const load = async (): Promise<T> => spec.load(over.signal);
     const runner = new CoalescingRunner({
       run: async () => {
+        await underWay;
+        if (over.signal.aborted) return;
+        const loading = load();
+        underWay = loading.catch(() => undefined); // Reported below.
         try {
-          const value = await spec.load(over.signal);
-          backoff.reset();
+          const value = await loading;
           hasLoaded = true;
           if (!over.signal.aborted) subscriber.next(value);
         } catch (cause) {
@@ -73,12 +78,11 @@ export function liveQuery<T>(spec: LiveQuerySpec<T>, parts: LiveQueryParts): Obs
           const message = `The load of the ${spec.label} failed: ${messageOf(cause)}`;
           const error = new PgNotifyError('handler', message, { handler: spec.label, cause });
           if (onError === 'error') return subscriber.error(error);
-          errorDelay = backoff.next();
           parts.onError(error);
           throw error;
         }
       },
-      errorDelay: () => errorDelay,
+      errorDelay: retryDelay,
       pollDelay: () => (trust.isGiven && hasLoaded ? undefined : fallbackPollInterval),
       minInterval,
       clock,
@@ -89,9 +93,13 @@ export function liveQuery<T>(spec: LiveQuerySpec<T>, parts: LiveQueryParts): Obs
     if (parts.isListening()) runner.begin();
     else runner.wake('start');
     const endings = spec.channels.map((channel) =>
-      lanes.attach(channel, {
+      // By its name: whatever the payload is, and whatever a schema says of it, something has changed.
+      lanes.attach(channelName(channel), {
         notification: () => runner.wake('notification'),
-        gap: () => runner.wake('gap'),
+        gap: () => {
+          runner.forgive(); // PostgreSQL is back: what failed without it is worth an attempt.
+          runner.wake('gap');
+        },
         complete: () => subscriber.complete(),
       }),
     );

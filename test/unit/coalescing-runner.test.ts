@@ -1,0 +1,273 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { CoalescingRunner } from '../../lib/delivery/coalescing-runner.js';
+import type { CoalescingRunnerOptions, WakeReason } from '../../lib/delivery/coalescing-runner.js';
+import { TurnBudget } from '../../lib/delivery/turn-budget.js';
+import { FakeClock } from '../support/fake-server.js';
+
+/** Lets everything happen that is only waiting for its turn. Three, because a budget may be used up on a slow machine. */
+async function turn(): Promise<void> {
+  for (let i = 0; i < 3; i += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+/** A runner whose every run waits for the test. */
+function setUp(options: Partial<CoalescingRunnerOptions> = {}) {
+  const clock = new FakeClock();
+  const runs: WakeReason[] = [];
+  let current: { succeed: (again?: unknown) => void; fail: (error: Error) => void } | undefined;
+  const runner = new CoalescingRunner({
+    run: (reason) => {
+      if (current) throw new Error('Two runs at a time.');
+      runs.push(reason);
+      return new Promise((resolve, reject) => (current = { succeed: resolve, fail: reject }));
+    },
+    errorDelay: () => 100,
+    pollDelay: () => undefined,
+    minInterval: 0,
+    clock,
+    budget: new TurnBudget(),
+    ...options,
+  });
+  const end = (how: 'again' | 'done' | 'fail'): void => {
+    const ending = current;
+    current = undefined;
+    if (how === 'fail') ending?.fail(new Error('a run'));
+    else ending?.succeed(how === 'again');
+  };
+  return { clock, runs, runner, end, isRunning: () => current !== undefined };
+}
+
+const command = fc.oneof(
+  fc.record({ do: fc.constant('wake' as const), reason: fc.constantFrom('notification', 'gap' as const) }),
+  fc.record({ do: fc.constant('end' as const), how: fc.constantFrom('again', 'done', 'fail' as const) }),
+  fc.record({ do: fc.constant('advance' as const), by: fc.constantFrom(1, 5, 10, 35, 100) }),
+  fc.record({ do: fc.constant('poll every' as const), delay: fc.constantFrom(undefined, 10, 50, 300) }),
+  fc.record({ do: fc.constantFrom('forgive', 'begin' as const) }),
+);
+
+/** What a runner has to do, told by rules instead of a loop. It looks at the world when everything has had its turn. */
+class Model {
+  readonly runs: WakeReason[] = [];
+  now = 0;
+  pollDelay: number | undefined;
+  private wanted: WakeReason | undefined;
+  private isRunning = false;
+  private failures = 0;
+  private begunAt = -Infinity;
+  private endedAt: number | undefined;
+
+  constructor(
+    private readonly errorDelay: (failures: number) => number,
+    private readonly minInterval: number,
+  ) {}
+
+  begin(): void {
+    this.endedAt ??= this.now;
+  }
+
+  wake(reason: WakeReason): void {
+    this.begin();
+    this.wanted ??= reason;
+  }
+
+  end(how: 'again' | 'done' | 'fail'): void {
+    if (!this.isRunning) return;
+    this.isRunning = false;
+    this.endedAt = this.now;
+    this.failures = how === 'fail' ? this.failures + 1 : 0;
+    if (how === 'again') this.wanted ??= 'again';
+    if (how === 'fail') this.wanted ??= 'retry';
+  }
+
+  forgive(): void {
+    this.failures = 0;
+  }
+
+  get isIdle(): boolean {
+    return !this.isRunning && (this.wanted === undefined || this.failures > 0);
+  }
+
+  settle(): void {
+    if (this.isRunning || this.endedAt === undefined) return;
+    if (this.pollDelay !== undefined && this.now >= this.endedAt + this.pollDelay) this.wanted ??= 'poll';
+    if (this.wanted === undefined || this.now < this.begunAt + this.minInterval) return;
+    if (this.failures > 0 && this.now < this.endedAt + this.errorDelay(this.failures)) return;
+    this.runs.push(this.wanted);
+    this.wanted = undefined;
+    this.isRunning = true;
+    this.begunAt = this.now;
+  }
+}
+
+describe('CoalescingRunner', () => {
+  it('runs exactly when it should, and for what, however wakes, ends, time and polls interleave', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(command, { maxLength: 40 }),
+        fc.constantFrom(0, 20),
+        fc.constantFrom(0, 30),
+        async (commands, minInterval, errorUnit) => {
+          const errorDelay = (failures: number): number => failures * errorUnit;
+          const model = new Model(errorDelay, minInterval);
+          const subject = setUp({ minInterval, errorDelay, pollDelay: () => model.pollDelay });
+          const { clock, runner } = subject;
+          let isSettled = false;
+          for (const each of commands) {
+            isSettled = false;
+            void runner.settled().then(() => (isSettled = true));
+            if (each.do === 'wake') {
+              runner.wake(each.reason);
+              model.wake(each.reason);
+            } else if (each.do === 'end') {
+              subject.end(each.how);
+              model.end(each.how);
+            } else if (each.do === 'advance') {
+              clock.advance(each.by);
+              model.now += each.by;
+            } else if (each.do === 'poll every') {
+              model.pollDelay = each.delay;
+              runner.pollAnew();
+            } else {
+              runner[each.do]();
+              model[each.do]();
+            }
+            await turn();
+            model.settle();
+            expect(subject.runs).toEqual(model.runs);
+            expect(runner.isIdle).toBe(model.isIdle);
+            if (model.isIdle) expect(isSettled).toBe(true);
+          }
+          runner.stop();
+          await turn();
+          expect(runner.isIdle).toBe(!subject.isRunning());
+          expect(clock.sleeping).toBe(0);
+          subject.end('again');
+          runner.wake('notification');
+          runner.begin();
+          clock.advance(10_000);
+          await runner.settled();
+          await turn();
+          expect(subject.runs).toEqual(model.runs);
+          expect(clock.sleeping).toBe(0);
+        },
+      ),
+      { numRuns: 500 },
+    ));
+
+  it('makes one run of all that wakes it during a run, and tells it the first reason', async () => {
+    const { runs, runner, end } = setUp();
+    runner.wake('start');
+    await turn();
+    runner.wake('gap');
+    runner.wake('notification');
+    runner.wake('notification');
+    end('done');
+    await turn();
+    expect(runs).toEqual(['start', 'gap']);
+    end('done');
+    await turn();
+    expect(runs).toEqual(['start', 'gap']);
+    runner.stop();
+  });
+
+  it('waits longer after each failure in a row, if it is told to, and not after one that was forgiven', async () => {
+    const { clock, runs, runner, end } = setUp({ errorDelay: (failures) => failures * 100 });
+    runner.wake('start');
+    for (const delay of [100, 200, 300]) {
+      await turn();
+      end('fail');
+      await turn();
+      clock.advance(delay - 1);
+      await turn();
+      const { length } = runs;
+      clock.advance(1);
+      await turn();
+      expect(runs).toHaveLength(length + 1);
+    }
+    end('fail');
+    await turn();
+    runner.forgive();
+    await turn();
+    expect(runs).toHaveLength(5);
+    runner.stop();
+  });
+
+  it('is settled as soon as it is stopped, where nothing runs', async () => {
+    const { runs, runner, end } = setUp({ minInterval: 100 });
+    runner.wake('start');
+    await turn();
+    end('again');
+    await turn();
+    const settled = runner.settled();
+    runner.stop();
+    await settled;
+    expect(runs).toEqual(['start']);
+  });
+
+  it('takes what a run throws at once for a failure', async () => {
+    let attempts = 0;
+    const { clock, runner } = setUp({
+      run: () => {
+        attempts += 1;
+        throw new Error('at once');
+      },
+    });
+    runner.wake('start');
+    await turn();
+    clock.advance(99);
+    await turn();
+    expect(attempts).toBe(1);
+    clock.advance(1);
+    await turn();
+    expect(attempts).toBe(2);
+    runner.stop();
+  });
+
+  it('polls although the delay changes back and forth in less time than that', async () => {
+    let delay = 1_000;
+    const { clock, runs, runner } = setUp({ pollDelay: () => delay });
+    runner.begin();
+    for (let passed = 0; passed < 1_000; passed += 100) {
+      await turn();
+      delay = delay === 1_000 ? 1_200 : 1_000;
+      runner.pollAnew();
+      await turn();
+      expect(runs).toEqual([]);
+      clock.advance(100);
+    }
+    await turn();
+    expect(runs).toEqual(['poll']);
+    runner.stop();
+  });
+
+  it('counts as settled while a run that has failed waits for its turn, and as busy while it runs again', async () => {
+    const { clock, runner, end } = setUp();
+    runner.wake('start');
+    await turn();
+    let isSettled = false;
+    const settled = runner.settled().then(() => (isSettled = true));
+    await turn();
+    expect(isSettled).toBe(false);
+    end('fail');
+    await settled;
+    clock.advance(100);
+    await turn();
+    expect(runner.isIdle).toBe(false);
+    runner.stop();
+    expect(runner.isIdle).toBe(false);
+    end('done');
+    await runner.settled();
+  });
+
+  it('lets timers and sockets have their turn while there is work again and again', async () => {
+    let count = 0;
+    const { runner } = setUp({ run: () => (count += 1) });
+    runner.wake('start');
+    await new Promise<void>((resolve) => setTimeout(resolve, 1)); // Would never fire.
+    expect(count).toBeGreaterThan(0);
+    runner.stop();
+    const last = count;
+    await turn();
+    expect(count).toBe(last);
+  });
+});
