@@ -1,0 +1,359 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { config, firstValueFrom } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { z } from 'zod';
+import { definePgChannel } from 'nest-pg-notify';
+import type { PgChannel, PgLiveQueryOptions } from 'nest-pg-notify';
+import { DecodeLanes } from '../../lib/delivery/decode-lanes.js';
+import { DeliveryTrust } from '../../lib/delivery/delivery-trust.js';
+import { liveQuery } from '../../lib/delivery/live-query.js';
+import { TurnBudget } from '../../lib/delivery/turn-budget.js';
+import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
+import { TestListener } from '../../lib/testing/test-listener.js';
+import { FakeClock } from '../support/fake-server.js';
+
+/** Lets everything happen that is only waiting for its turn. */
+async function turn(): Promise<void> {
+  for (let i = 0; i < 3; i += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+interface Load {
+  readonly signal: AbortSignal;
+  readonly succeed: (value: unknown) => void;
+  readonly fail: (error: Error) => void;
+}
+
+const RAW = { processId: 1, receivedAt: new Date() };
+
+/** A live query whose every load waits for the test. */
+async function setUp({
+  channels = ['orders'],
+  isConnected = true,
+  load,
+  ...given
+}: PgLiveQueryOptions & {
+  readonly channels?: readonly (string | PgChannel)[];
+  readonly isConnected?: boolean;
+  readonly load?: () => unknown;
+} = {}) {
+  const listener = new TestListener(new PgNotifyDiagnostics('test'));
+  if (isConnected) await listener.start();
+  const clock = new FakeClock();
+  const errors: unknown[] = [];
+  const onError = (error: unknown): void => void errors.push(error);
+  const lanes = new DecodeLanes({ listener, bufferSize: 100, onError, warn: () => undefined });
+  const loads: Load[] = [];
+  let open = 0;
+  let most = 0;
+  const query$: Observable<unknown> = liveQuery<unknown>(
+    {
+      channels,
+      label: 'live query of "orders"',
+      load: (signal) => {
+        if (load) return load();
+        open += 1;
+        most = Math.max(most, open);
+        return new Promise<unknown>((resolve, reject) => {
+          loads.push({ signal, succeed: resolve, fail: reject });
+        }).finally(() => (open -= 1));
+      },
+      options: { minInterval: 0, fallbackPollInterval: 1_000, onError: 'keep', ...given },
+    },
+    {
+      lanes,
+      trust: new DeliveryTrust(listener),
+      isListening: () => listener.currentStatus.state === 'listening',
+      clock,
+      budget: new TurnBudget(),
+      onError,
+      watch: () => () => undefined,
+    },
+  );
+  const notify = (channel = 'orders', raw = ''): void => listener.receive({ ...RAW, channel, raw });
+  return { query$, listener, clock, errors, loads, notify, mostAtOnce: () => most };
+}
+
+/** Collects what a subscriber is told. */
+function subscribe(query$: Observable<unknown>) {
+  const seen: unknown[] = [];
+  const subscription = query$.subscribe({
+    next: (value) => seen.push(value),
+    error: (error: unknown) => seen.push(error),
+    complete: () => seen.push('complete'),
+  });
+  return { seen, leave: () => subscription.unsubscribe() };
+}
+
+describe('liveQuery', () => {
+  afterEach(() => {
+    config.onUnhandledError = null;
+  });
+
+  it('is cold, and loads exactly once for all subscribers when its channels are covered a moment later', async () => {
+    const { query$, loads, listener } = await setUp({ channels: ['orders', 'products'] });
+    await turn();
+    expect([loads.length, listener.coveredChannels]).toEqual([0, []]);
+    const [one, other] = [subscribe(query$), subscribe(query$)];
+    await turn();
+    expect([loads.length, listener.coveredChannels]).toEqual([1, ['orders', 'products']]);
+    loads[0]?.succeed('first');
+    await turn();
+    const later = subscribe(query$);
+    expect([one.seen, other.seen, later.seen]).toEqual([['first'], ['first'], ['first']]);
+    expect(loads).toHaveLength(1);
+  });
+
+  it('has one load under way and one that follows, however much is notified meanwhile, on any channel', async () => {
+    const { query$, loads, notify, mostAtOnce } = await setUp({ channels: ['orders', 'products'] });
+    const { seen } = subscribe(query$);
+    await turn();
+    for (let i = 0; i < 100; i += 1) notify(i % 2 ? 'orders' : 'products');
+    await turn();
+    expect(loads).toHaveLength(1);
+    loads[0]?.succeed(1);
+    await turn();
+    expect(loads).toHaveLength(2);
+    loads[1]?.succeed(2);
+    await turn();
+    expect([loads.length, mostAtOnce(), seen]).toEqual([2, 1, [1, 2]]);
+    notify('products');
+    await turn();
+    expect(loads).toHaveLength(3);
+  });
+
+  it('loads again after a gap, and for a payload that the schema of the channel refuses', async () => {
+    const Orders = definePgChannel('orders', { schema: z.object({ id: z.number() }) });
+    const { query$, loads, listener, notify, errors } = await setUp({ channels: [Orders] });
+    subscribe(query$);
+    await turn();
+    loads[0]?.succeed(1);
+    await turn();
+    listener.lapse('orders', 'relisten');
+    await turn();
+    loads[1]?.succeed(2);
+    await turn();
+    notify('orders', 'something else');
+    await turn();
+    expect([loads.length, errors]).toEqual([3, []]);
+  });
+
+  it('keeps minInterval between the begins of two loads', async () => {
+    const { query$, loads, clock, notify } = await setUp({ minInterval: 500 });
+    subscribe(query$);
+    await turn();
+    clock.advance(200);
+    loads[0]?.succeed(1);
+    notify();
+    await turn();
+    clock.advance(299);
+    await turn();
+    expect(loads).toHaveLength(1);
+    clock.advance(1);
+    await turn();
+    expect(loads).toHaveLength(2);
+  });
+
+  it('keeps the last value when a load fails, reports each failure once, and waits longer each time', async () => {
+    const { query$, loads, clock, errors, notify } = await setUp();
+    const { seen } = subscribe(query$);
+    await turn();
+    loads[0]?.succeed('kept');
+    notify();
+    await turn();
+    for (const [index, delay] of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].entries()) {
+      loads[index + 1]?.fail(new Error(`failure ${index + 1}`));
+      await turn();
+      expect(errors).toHaveLength(index + 1);
+      notify(); // Does not shorten the wait.
+      clock.advance(delay - 1);
+      await turn();
+      expect(loads).toHaveLength(index + 2);
+      clock.advance(1);
+      await turn();
+      expect(loads).toHaveLength(index + 3);
+    }
+    expect(errors[0]).toMatchObject({
+      kind: 'handler',
+      handler: 'live query of "orders"',
+      message: 'The load of the live query of "orders" failed: failure 1',
+      cause: { message: 'failure 1' },
+    });
+    const later = subscribe(query$);
+    expect([seen, later.seen]).toEqual([['kept'], ['kept']]);
+    loads.at(-1)?.succeed('new');
+    await turn();
+    expect(seen).toEqual(['kept', 'new']);
+  });
+
+  it('tries at once what has failed when PostgreSQL is back', async () => {
+    const { query$, loads, listener } = await setUp();
+    subscribe(query$);
+    await turn();
+    listener.disconnect();
+    loads[0]?.fail(new Error('no database'));
+    await turn();
+    expect(loads).toHaveLength(1);
+    listener.connect();
+    await turn();
+    expect(loads).toHaveLength(2);
+  });
+
+  it('takes what load throws at once for a failure', async () => {
+    let count = 0;
+    const { query$, clock, errors } = await setUp({
+      load: () => {
+        count += 1;
+        if (count === 1) throw new Error('at once');
+        return 'a value without a promise';
+      },
+    });
+    const { seen } = subscribe(query$);
+    await turn();
+    expect([seen, errors.length]).toEqual([[], 1]);
+    clock.advance(1_000);
+    await turn();
+    expect(seen).toEqual(['a value without a promise']);
+  });
+
+  it('fails with onError "error", once, and loads anew for whoever subscribes then', async () => {
+    const { query$, loads, errors, clock, listener } = await setUp({ onError: 'error' });
+    const { seen } = subscribe(query$);
+    await turn();
+    const cause = new Error('a load');
+    loads[0]?.fail(cause);
+    await turn();
+    expect(seen).toEqual([expect.objectContaining({ kind: 'handler', cause })]);
+    expect([errors, listener.coveredChannels, clock.sleeping]).toEqual([[], [], 0]);
+    const again = subscribe(query$);
+    await turn();
+    loads[1]?.succeed('recovered');
+    await turn();
+    expect(again.seen).toEqual(['recovered']);
+  });
+
+  it('replays a value that is undefined', async () => {
+    const { query$, loads } = await setUp();
+    const { seen } = subscribe(query$);
+    await turn();
+    loads[0]?.succeed(undefined);
+    await turn();
+    expect([seen, subscribe(query$).seen]).toEqual([[undefined], [undefined]]);
+  });
+
+  it('forgets everything after the last subscriber has left, and ends the load that nobody waits for', async () => {
+    const { query$, loads, listener, clock, notify, errors } = await setUp();
+    const [one, other] = [subscribe(query$), subscribe(query$)];
+    await turn();
+    loads[0]?.succeed('old');
+    await turn();
+    one.leave();
+    notify();
+    await turn();
+    expect(loads[1]?.signal.aborted).toBe(false);
+    other.leave();
+    expect([loads[1]?.signal.aborted, listener.coveredChannels]).toEqual([true, []]);
+    loads[1]?.fail(new Error('was aborted'));
+    await turn();
+    expect([clock.sleeping, errors]).toEqual([0, []]);
+    const again = subscribe(query$);
+    await turn();
+    expect([again.seen, loads.length]).toEqual([[], 3]);
+  });
+
+  it('loads one at a time, even if subscribers come and go while a load takes no notice of its signal', async () => {
+    const { query$, loads, mostAtOnce } = await setUp();
+    for (let i = 0; i < 5; i += 1) {
+      const { leave } = subscribe(query$);
+      await turn();
+      leave();
+    }
+    const { seen } = subscribe(query$);
+    await turn();
+    expect(loads).toHaveLength(1);
+    loads[0]?.succeed('nobody wants it');
+    await turn();
+    expect([loads.length, mostAtOnce(), seen]).toEqual([2, 1, []]);
+    loads[1]?.succeed('new');
+    await turn();
+    expect(seen).toEqual(['new']);
+  });
+
+  it('may be left by a subscriber as soon as it is told', async () => {
+    const { query$, loads, clock } = await setUp();
+    const first = firstValueFrom(query$);
+    await turn();
+    loads[0]?.succeed('value');
+    expect(await first).toBe('value');
+    await turn();
+    expect([clock.sleeping, loads.length]).toEqual([0, 1]);
+  });
+
+  it('is not harmed by a subscriber that throws, and nor are the others', async () => {
+    const { query$, loads, errors, notify } = await setUp();
+    const thrown: unknown[] = [];
+    config.onUnhandledError = (error) => thrown.push(error);
+    query$.subscribe(() => {
+      throw new Error('a subscriber');
+    });
+    const { seen } = subscribe(query$);
+    await turn();
+    loads[0]?.succeed(1);
+    notify();
+    await turn();
+    loads[1]?.succeed(2);
+    await turn();
+    expect([seen, errors]).toEqual([[1, 2], []]);
+    await new Promise<void>((resolve) => setTimeout(resolve)); // RxJS tells of them by timers, which are due by now.
+    expect(thrown).toHaveLength(2);
+  });
+
+  it('loads at once where it cannot listen, and polls until it can', async () => {
+    const { query$, loads, clock, listener } = await setUp({ isConnected: false, fallbackPollInterval: 300 });
+    const { seen } = subscribe(query$);
+    for (const count of [1, 2, 3]) {
+      await turn();
+      expect(loads).toHaveLength(count);
+      loads.at(-1)?.succeed(count);
+      await turn();
+      clock.advance(300);
+    }
+    await turn();
+    loads[3]?.succeed(4);
+    await turn();
+    await listener.start(); // Covered: a gap.
+    await turn();
+    loads[4]?.succeed(5);
+    await turn();
+    clock.advance(3_600_000);
+    await turn();
+    expect([loads.length, seen]).toEqual([5, [1, 2, 3, 4, 5]]);
+    listener.disconnect();
+    await turn();
+    expect(loads).toHaveLength(6); // It has not been loaded for an hour.
+  });
+
+  it('polls for its first value where the server does not acknowledge the channel', async () => {
+    const { query$, loads, clock, listener } = await setUp({ fallbackPollInterval: 300 });
+    listener.subscribe = () => () => undefined;
+    subscribe(query$);
+    await turn();
+    expect(loads).toHaveLength(0);
+    clock.advance(300);
+    await turn();
+    expect(loads).toHaveLength(1);
+  });
+
+  it('completes when the registration is closed, for later subscribers too, and loads nothing more', async () => {
+    const { query$, loads, listener, clock, errors } = await setUp();
+    const { seen } = subscribe(query$);
+    await turn();
+    loads[0]?.succeed('last');
+    await turn();
+    await listener.stop();
+    await turn();
+    const later = subscribe(query$);
+    await turn();
+    expect([seen, later.seen]).toEqual([['last', 'complete'], ['complete']]);
+    expect([loads.length, clock.sleeping, errors]).toEqual([1, 0, []]);
+  });
+});
