@@ -9,6 +9,8 @@ import { DeliveryTrust } from '../../lib/delivery/delivery-trust.js';
 import { liveQuery } from '../../lib/delivery/live-query.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
+import { PgNotifyErrorRoute } from '../../lib/pg-notify.error-route.js';
+import { PgNotifyLogger } from '../../lib/pg-notify.logger.js';
 import { TestListener } from '../../lib/testing/test-listener.js';
 import { FakeClock } from '../support/fake-server.js';
 
@@ -36,7 +38,9 @@ async function setUp({
   readonly isConnected?: boolean;
   readonly load?: () => unknown;
 } = {}) {
-  const listener = new TestListener(new PgNotifyDiagnostics('test'));
+  const diagnostics = new PgNotifyDiagnostics('test');
+  const routes = { errors: new PgNotifyErrorRoute(new PgNotifyLogger('test'), diagnostics), diagnostics };
+  const listener = new TestListener(routes, () => undefined);
   if (isConnected) await listener.start();
   const clock = new FakeClock();
   const errors: unknown[] = [];
