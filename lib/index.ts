@@ -25,7 +25,7 @@ export type { PgNotifyHealth, PgNotifyHealthOptions } from './health/pg-notify-h
 export type { PgQueueUsage } from './listener/queue-usage.js';
 export type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from './listener/pg-notify-status.js';
 export type { PgDeliveryCause, PgDeliveryVerdict } from './listener/delivery-verdict.js';
-export type { PgNotifyDiagnosticsEvents } from './pg-notify.diagnostics.js';
+export type { PgHandlerKind, PgNotifyDiagnosticsEvents } from './pg-notify.diagnostics.js';
 export { PgNotifyError } from './pg-notify.errors.js';
 export type { PgNotifyErrorDetails, PgNotifyErrorKind } from './pg-notify.errors.js';
 export { PgNotifyModule } from './pg-notify.module.js';

@@ -10,18 +10,26 @@ import type { PgNotifyError } from './pg-notify.errors.js';
 export interface PgNotifyDiagnosticsEvents {
   /** A notification was received. `size` is that of its payload's text, in characters. */
   'nest-pg-notify.received': { readonly registration: string; readonly channel: string; readonly size: number };
-  /** A handler is done with `count` notifications. `duration` is in milliseconds. */
-  'nest-pg-notify.delivered': HandlerEvent & { readonly count: number; readonly duration: number };
-  /** A handler failed on `count` notifications. `duration` is in milliseconds. */
-  'nest-pg-notify.failed': HandlerEvent & { readonly count: number; readonly duration: number };
-  /** Notifications that waited were dropped: the buffer was full. */
-  'nest-pg-notify.dropped': HandlerEvent & { readonly count: number };
-  /** A gap was announced to the consumers of a channel, or an overflow to a handler. */
+  /** A handler is done with `count` notifications, or with one gap or wake-up. `duration` is in milliseconds. */
+  'nest-pg-notify.delivered': RunEvent;
+  /** A handler failed on `count` notifications, or on one gap or wake-up. `duration` is in milliseconds. */
+  'nest-pg-notify.failed': RunEvent;
+  /** Notifications that waited were dropped, because a buffer was full. */
+  'nest-pg-notify.dropped': {
+    readonly registration: string;
+    readonly channel: string;
+    /** As `ProductCache.evict`; absent where they waited for an asynchronous schema. */
+    readonly handler?: string;
+    readonly count: number;
+  };
+  /**
+   * A gap was announced to the consumers of a channel. For an `overflow`: notifications began to be dropped; how many,
+   * `nest-pg-notify.dropped` tells.
+   */
   'nest-pg-notify.gap': {
     readonly registration: string;
     readonly channel: string;
     readonly reason: PgGapReason;
-    readonly dropped?: number;
   };
   /** The registration came into another state. */
   'nest-pg-notify.state': { readonly registration: string; readonly state: PgNotifyState };
@@ -36,11 +44,18 @@ export interface PgNotifyDiagnosticsEvents {
   'nest-pg-notify.error': { readonly registration: string; readonly error: PgNotifyError };
 }
 
-interface HandlerEvent {
+/** What a decorated method is called for. */
+export type PgHandlerKind = 'notification' | 'gap' | 'wake-up';
+
+interface RunEvent {
   readonly registration: string;
   readonly channel: string;
   /** As `ProductCache.evict`. */
   readonly handler: string;
+  /** What it was called for. */
+  readonly kind: PgHandlerKind;
+  readonly count: number;
+  readonly duration: number;
 }
 
 type EventName = keyof PgNotifyDiagnosticsEvents;

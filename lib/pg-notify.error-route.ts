@@ -1,7 +1,7 @@
 import { Subject } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
-import { messageOf, PgNotifyError } from './pg-notify.errors.js';
+import { isPgNotifyError, messageOf, PgNotifyError, stackOf } from './pg-notify.errors.js';
 import type { PgNotifyLogger } from './pg-notify.logger.js';
 
 /** Where everything goes that failed and has no caller to tell: the log, once, and whoever subscribes. */
@@ -20,8 +20,7 @@ export class PgNotifyErrorRoute {
 
   /** Logs the error, and tells the subscribers. What is not ours yet becomes an error of kind `handler`. */
   report(thrown: unknown): void {
-    const error =
-      thrown instanceof PgNotifyError ? thrown : new PgNotifyError('handler', messageOf(thrown), { cause: thrown });
+    const error = isPgNotifyError(thrown) ? thrown : new PgNotifyError('handler', messageOf(thrown), { cause: thrown });
     this.logger.error(error.kind === 'handler' ? withStackOfCause(error) : error);
     this.tell(error);
   }
@@ -39,6 +38,5 @@ export class PgNotifyErrorRoute {
 
 /** In the log, the stack of what a handler threw is worth more than that of the error that reports it. */
 function withStackOfCause(error: PgNotifyError): { readonly message: string; readonly stack: string | undefined } {
-  const { cause } = error;
-  return { message: error.message, stack: cause instanceof Error ? cause.stack : error.stack };
+  return { message: error.message, stack: stackOf(error.cause) ?? error.stack };
 }

@@ -21,8 +21,8 @@ export interface PgNotifyErrorDetails {
   /** For a `handler` error: which one, as `ProductCache.evict`. */
   readonly handler?: string;
   /**
-   * For a `payload` error: what the channel's schema found. Not enumerable on the error, so that it does not get printed
-   * by accident: a schema may quote the payload.
+   * For a `payload` error: what the channel's schema found, or the error that it threw. Not enumerable on the error, so
+   * that it does not get printed by accident: a schema may quote the payload.
    */
   readonly issues?: readonly StandardSchemaV1.Issue[];
   /** PostgreSQL's five-character error code, where the server sent one. */
@@ -76,6 +76,15 @@ export class PgNotifyError extends Error implements PgNotifyErrorDetails {
 export function messageOf(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown;
   return textOf(thrown, 'message') ?? 'something that is no Error was thrown';
+}
+
+/** Whether it is an error of this module. To look at a Proxy may throw. */
+export function isPgNotifyError(thrown: unknown): thrown is PgNotifyError {
+  try {
+    return thrown instanceof PgNotifyError;
+  } catch {
+    return false;
+  }
 }
 
 /** The stack of whatever was thrown, where it has one. */

@@ -1,4 +1,5 @@
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import { isThenable } from './thenable.js';
 
 /** PostgreSQL refuses a payload of 8,000 bytes or more (`NOTIFY_PAYLOAD_MAX_LENGTH`), in the sender's transaction. */
 export const MAX_PAYLOAD_BYTES = 7_999;
@@ -80,6 +81,7 @@ function jsonOf(channel: string, payload: unknown): string {
   if (payload === undefined) return '';
   let json: string | undefined;
   try {
+    if (isThenable(payload)) throw new Error('It is a promise. Await it.');
     json = JSON.stringify(payload) as string | undefined;
   } catch (error) {
     throw new PgNotifyError(

@@ -1,5 +1,6 @@
+import { types } from 'node:util';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { PgNotifyError } from '../pg-notify.errors.js';
+import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { PgChannel } from './pg-channel.js';
 import { isThenable } from './thenable.js';
 
@@ -11,34 +12,58 @@ import { isThenable } from './thenable.js';
  */
 export function applySchema({ name, schema }: PgChannel, value: unknown): unknown {
   if (!schema) return value;
-  let result: StandardSchemaV1.Result<unknown> | Promise<StandardSchemaV1.Result<unknown>>;
-  try {
-    result = schema['~standard'].validate(value);
-  } catch (error) {
-    throw schemaFailed(name, error);
-  }
-  if (!isThenable(result)) return valueOf(name, result);
-  return Promise.resolve(result).then(
-    (settled) => valueOf(name, settled),
+  const checked = attempt(name, () => {
+    const result = schema['~standard'].validate(value);
+    return isThenable(result) ? Promise.resolve(result) : readResult(result);
+  });
+  if (!(checked instanceof Promise)) return valueOf(name, checked);
+  return checked.then(
+    (result) =>
+      valueOf(
+        name,
+        attempt(name, () => readResult(result)),
+      ),
     (error: unknown) => Promise.reject(schemaFailed(name, error)),
   );
 }
 
-function valueOf(channel: string, result: StandardSchemaV1.Result<unknown>): unknown {
-  const { issues } = result;
-  if (!issues) return result.value;
+/** A schema of somebody's own may return anything: to look at it belongs to what may throw. */
+function readResult(result: StandardSchemaV1.Result<unknown>): Checked {
+  if (result.issues) return { issues: [...result.issues] };
+  if (!('value' in result)) throw new TypeError('The schema returned neither a value nor issues.');
+  return { value: result.value };
+}
+
+type Checked = { readonly issues: readonly StandardSchemaV1.Issue[] } | { readonly value: unknown };
+
+function attempt<T>(channel: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw schemaFailed(channel, error);
+  }
+}
+
+function valueOf(channel: string, checked: Checked): unknown {
+  if (!('issues' in checked)) return checked.value;
+  const { issues } = checked;
   const found = issues.length === 1 ? 'one issue' : `${issues.length} issues`;
   throw new PgNotifyError(
     'payload',
-    `A payload for channel ${JSON.stringify(channel)} does not match the schema of the channel: ${found}, in the property issues of this error (errors$ has it). They are not printed, because they may quote the payload.`,
+    `A payload for channel ${JSON.stringify(channel)} does not match the schema of the channel: ${found}, in the property issues of this error. They are not printed, because they may quote the payload.`,
     { channel, issues },
   );
 }
 
-function schemaFailed(channel: string, cause: unknown): PgNotifyError {
+/** What was thrown may quote the payload as well, and a `cause` is printed with its error: so it is kept as an issue. */
+function schemaFailed(channel: string, thrown: unknown): PgNotifyError {
   return new PgNotifyError(
     'payload',
-    `The schema of channel ${JSON.stringify(channel)} did not check a payload but threw; what it threw is the cause of this error.`,
-    { channel, cause },
+    `The schema of channel ${JSON.stringify(channel)} could not check a payload: it threw, or returned what is no result of a Standard Schema. What it threw is in the property issues of this error; it is not printed, because it may quote the payload.`,
+    { channel, issues: [issueOf(thrown)] },
   );
+}
+
+function issueOf(thrown: unknown): StandardSchemaV1.Issue {
+  return types.isNativeError(thrown) ? thrown : { message: messageOf(thrown) };
 }

@@ -6,9 +6,11 @@ import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification, RawPgNotification } from '../channel/pg-notification.js';
 import { isThenable } from '../channel/thenable.js';
 import type { ChannelConsumer } from '../listener/channel-registry.js';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import { withDeadline } from '../session/deadline.js';
+import type { Clock } from '../session/clock.js';
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
+import type { TurnBudget } from './turn-budget.js';
 import { Fifo } from './waiting-list.js';
 
 /** What takes the decoded notifications and the gaps of one channel. A part that is left out is not of interest. */
@@ -24,9 +26,14 @@ export interface DecodeLaneOptions {
   readonly listener: ListeningTransport;
   /** How many notifications may wait for an asynchronous schema. */
   readonly bufferSize: number;
+  readonly clock: Clock;
+  readonly budget: TurnBudget;
+  readonly diagnostics: PgNotifyDiagnostics;
   readonly onError: (error: unknown) => void;
   /** Told at the first of several drops, not at each. */
   readonly onOverflow: () => void;
+  /** The last consumer has left: nothing is received any more. */
+  readonly onEmpty: () => void;
 }
 
 interface Attachment {
@@ -40,7 +47,8 @@ interface Attachment {
 type Waiting =
   | { readonly raw: RawPgNotification; readonly to: readonly Attachment[] }
   | { gap: PgGap; readonly to: readonly Attachment[] }
-  | { readonly end: Attachment };
+  | { readonly end: Attachment }
+  | { readonly reached: () => void };
 
 /** How a consumer leaves a lane. */
 export interface Detachment {
@@ -65,7 +73,10 @@ export class DecodeLane implements ChannelConsumer {
   private readonly ahead: Waiting[] = [];
   private waiting = new Fifo<Waiting>();
   private waitingRaws = 0;
-  private decoding: Promise<void> | undefined;
+  /** Whether the schema has returned a promise, and whatever comes now has to wait. */
+  private isDecoding = false;
+  /** Ends the wait for an answer of the schema. */
+  private answering: AbortController | undefined;
   private isOverflowing = false;
   private isCompleted = false;
   private readonly unsubscribe: () => void;
@@ -85,23 +96,29 @@ export class DecodeLane implements ChannelConsumer {
     const until = listener.coveredSince(channel.name);
     const attachment: Attachment = { sink, coveredSince: until, isEnded: false };
     this.attachments = [...this.attachments, attachment];
-    if (until) sink.gap?.({ channel: channel.name, reason: 'start', until });
+    if (until) this.guarded(() => sink.gap?.({ channel: channel.name, reason: 'start', until }));
     return { detach: () => this.detach(attachment), end: () => this.end(attachment) };
   }
 
-  get isEmpty(): boolean {
-    return this.attachments.length === 0;
+  /** The name of its channel. */
+  get channel(): string {
+    return this.options.channel.name;
   }
 
-  /** Resolves when nothing waits for the schema. */
+  /** Whether the schema owes an answer. */
+  get isWaiting(): boolean {
+    return this.isDecoding;
+  }
+
+  /** Resolves when nothing waits for the schema that has been received by now. */
   async settled(): Promise<void> {
-    while (this.decoding) await this.decoding;
+    if (this.isDecoding) await new Promise<void>((reached) => this.waiting.push({ reached }));
   }
 
   notification(raw: RawPgNotification): void {
     const to = this.attachments;
-    if (!to.some(({ sink }) => sink.notification)) return;
-    if (this.decoding) {
+    if (!to.some(takesNotifications)) return;
+    if (this.isDecoding) {
       this.waitingRaws += 1;
       this.waiting.push({ raw, to });
       if (this.waitingRaws > this.options.bufferSize) this.dropOldest();
@@ -109,7 +126,8 @@ export class DecodeLane implements ChannelConsumer {
     }
     try {
       const payload = this.decode(raw);
-      if (isThenable(payload)) this.decoding = this.decodeInTurn({ raw, to }, payload);
+      if (isThenable(payload))
+        void this.decodeInTurn({ raw, to }, payload); // Never rejects.
       else this.deliver({ ...raw, payload }, to);
     } catch (error) {
       this.options.onError(error);
@@ -118,15 +136,20 @@ export class DecodeLane implements ChannelConsumer {
 
   gap(gap: PgGap): void {
     const to = this.attachments;
-    if (this.decoding) this.waiting.push({ gap, to });
+    if (this.isDecoding) this.waiting.push({ gap, to });
     else this.tell(gap, to);
   }
 
   complete(): void {
     this.isCompleted = true;
-    this.waiting = new Fifo();
-    for (const { sink } of this.attachments) this.guarded(() => sink.complete?.());
+    this.answering?.abort();
+    const { attachments } = this;
     this.attachments = [];
+    for (let next = this.next(); next; next = this.next()) {
+      if ('end' in next) this.finish(next.end);
+      else if ('reached' in next) next.reached();
+    }
+    for (const attachment of attachments) this.finish(attachment);
   }
 
   private decode(raw: RawPgNotification): unknown {
@@ -138,19 +161,29 @@ export class DecodeLane implements ChannelConsumer {
     { raw, to }: Extract<Waiting, { raw: unknown }>,
     first: PromiseLike<unknown>,
   ): Promise<void> {
+    this.isDecoding = true;
     await this.deliverWhenDecoded(raw, to, () => first);
-    for (;;) {
-      const next = this.ahead.shift() ?? this.waiting.shift();
-      if (!next || this.isCompleted) break;
+    for (let next = this.next(); next; next = this.next()) {
       if ('gap' in next) this.tell(next.gap, next.to);
       else if ('end' in next) this.finish(next.end);
-      else {
-        this.waitingRaws -= 1;
-        if (this.waitingRaws * 2 < this.options.bufferSize) this.isOverflowing = false;
-        await this.deliverWhenDecoded(next.raw, next.to, () => this.decode(next.raw));
-      }
+      else if ('reached' in next) next.reached();
+      else await this.takeTurn(next);
     }
-    this.decoding = undefined;
+    this.isDecoding = false;
+  }
+
+  private next(): Waiting | undefined {
+    return this.ahead.shift() ?? this.waiting.shift();
+  }
+
+  private async takeTurn({ raw, to }: Extract<Waiting, { raw: unknown }>): Promise<void> {
+    this.waitingRaws -= 1;
+    if (this.waitingRaws * 2 < this.options.bufferSize) this.isOverflowing = false;
+    if (!to.some(takesNotifications)) return; // They have left meanwhile.
+    // A schema that answers in microtasks must not keep timers and sockets waiting for all that waits.
+    const { budget } = this.options;
+    while (!budget.spend()) await new Promise<void>((resolve) => budget.later(resolve));
+    if (!this.isCompleted) await this.deliverWhenDecoded(raw, to, () => this.decode(raw));
   }
 
   private async deliverWhenDecoded(
@@ -158,27 +191,39 @@ export class DecodeLane implements ChannelConsumer {
     to: readonly Attachment[],
     decode: () => unknown,
   ): Promise<void> {
-    const { channel, onError } = this.options;
-    const expired = (): Error =>
-      new PgNotifyError(
+    try {
+      const decoded = decode();
+      const payload = isThenable(decoded) ? await this.answerOf(decoded) : decoded;
+      if (!this.isCompleted) this.deliver({ ...raw, payload }, to);
+    } catch (error) {
+      if (!this.isCompleted) this.options.onError(error);
+    }
+  }
+
+  /** Rejects when the schema takes too long, or the lane is completed first. What it answers later, nobody hears. */
+  private async answerOf(decoded: PromiseLike<unknown>): Promise<unknown> {
+    const { channel, clock } = this.options;
+    const answering = new AbortController();
+    this.answering = answering;
+    const tooLong = async (): Promise<never> => {
+      await clock.sleep(SCHEMA_TIMEOUT, answering.signal); // Rejects when it is ended early.
+      throw new PgNotifyError(
         'payload',
         `The schema of channel ${JSON.stringify(channel.name)} did not answer within ${SCHEMA_TIMEOUT} ms: the notification is left out.`,
         { channel: channel.name },
       );
+    };
     try {
-      const decoded = decode();
-      const payload = isThenable(decoded)
-        ? await withDeadline(Promise.resolve(decoded), { timeout: SCHEMA_TIMEOUT, expired })
-        : decoded;
-      if (!this.isCompleted) this.deliver({ ...raw, payload }, to);
-    } catch (error) {
-      onError(error);
+      return await Promise.race([decoded, tooLong()]);
+    } finally {
+      answering.abort();
+      this.answering = undefined;
     }
   }
 
   private deliver(notification: PgNotification, to: readonly Attachment[]): void {
-    for (const { sink, isEnded } of to) {
-      if (sink.notification && !isEnded) this.guarded(() => sink.notification?.(notification));
+    for (const attachment of to) {
+      if (takesNotifications(attachment)) this.guarded(() => attachment.sink.notification?.(notification));
     }
   }
 
@@ -206,21 +251,23 @@ export class DecodeLane implements ChannelConsumer {
       const { channel, receivedAt } = next.raw;
       const gap: PgGap = { channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 };
       const last = this.ahead.at(-1);
-      if (last && 'gap' in last && last.gap.reason === 'overflow') last.gap = mergeGaps(last.gap, gap);
+      const isSame = last && 'gap' in last && last.gap.reason === 'overflow' && last.to === next.to;
+      if (isSame) last.gap = mergeGaps(last.gap, gap);
       else this.ahead.push({ gap, to: next.to });
       break;
     }
     this.waitingRaws -= 1;
     this.dropped += 1;
+    this.options.diagnostics.publish('nest-pg-notify.dropped', { channel: this.options.channel.name, count: 1 });
     if (!this.isOverflowing) this.options.onOverflow();
     this.isOverflowing = true;
   }
 
   private end(attachment: Attachment): void {
     if (attachment.isEnded) return;
+    if (this.isDecoding) this.waiting.push({ end: attachment });
     this.leave(attachment);
-    if (this.decoding) this.waiting.push({ end: attachment });
-    else this.finish(attachment);
+    if (!this.isDecoding) this.finish(attachment);
   }
 
   private detach(attachment: Attachment): void {
@@ -231,10 +278,13 @@ export class DecodeLane implements ChannelConsumer {
   private leave(attachment: Attachment): void {
     if (!this.attachments.includes(attachment)) return;
     this.attachments = this.attachments.filter((other) => other !== attachment);
-    if (this.isEmpty) this.unsubscribe();
+    if (this.attachments.length > 0) return;
+    this.unsubscribe();
+    this.options.onEmpty();
   }
 
   private finish(attachment: Attachment): void {
+    if (attachment.isEnded) return;
     attachment.isEnded = true;
     this.guarded(() => attachment.sink.complete?.());
   }
@@ -247,4 +297,8 @@ export class DecodeLane implements ChannelConsumer {
       this.options.onError(error);
     }
   }
+}
+
+function takesNotifications({ sink, isEnded }: Attachment): boolean {
+  return sink.notification !== undefined && !isEnded;
 }

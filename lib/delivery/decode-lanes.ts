@@ -1,14 +1,20 @@
 import type { PgChannel } from '../channel/pg-channel.js';
-import { channelName, toPgChannel } from '../channel/pg-channel.js';
+import { toPgChannel } from '../channel/pg-channel.js';
 import type { PgGap } from '../channel/pg-gap.js';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import type { Clock } from '../session/clock.js';
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 import { DecodeLane } from './decode-lane.js';
 import type { DeliverySink, Detachment } from './decode-lane.js';
+import type { TurnBudget } from './turn-budget.js';
 
 export interface DecodeLanesOptions {
   readonly listener: ListeningTransport;
   /** How many notifications of a channel may wait for an asynchronous schema. */
   readonly bufferSize: number;
+  readonly clock: Clock;
+  readonly budget: TurnBudget;
+  readonly diagnostics: PgNotifyDiagnostics;
   readonly onError: (error: unknown) => void;
   readonly warn: (message: string) => void;
 }
@@ -21,30 +27,18 @@ export class DecodeLanes {
   private readonly ending = new Set<DecodeLane>();
   private droppedInClosedLanes = 0;
 
-  constructor(private readonly options: DecodeLanesOptions) {}
+  constructor(private readonly options: DecodeLanesOptions) {
+    // Those that are ending are no consumers of the listener any more: a stop would not reach them.
+    const complete = (): void => this.ending.forEach((lane) => lane.complete());
+    options.listener.observeGaps({ gap: () => undefined, complete });
+  }
 
   /**
    * Adds a consumer of a channel. The server is told of the first and of the last consumer of a channel.
    */
   attach<T>(channel: string | PgChannel<T, unknown>, sink: DeliverySink<T>): Detachment {
     const lane = this.lanes.get(channel) ?? this.openLane(channel);
-    const { detach, end } = lane.attach(sink as DeliverySink);
-    const left = (): void => {
-      if (!lane.isEmpty || this.lanes.get(channel) !== lane) return;
-      this.lanes.delete(channel);
-      this.ending.add(lane);
-      void this.forgetWhenSettled(lane);
-    };
-    return {
-      detach: () => {
-        detach();
-        left();
-      },
-      end: () => {
-        end();
-        left();
-      },
-    };
+    return lane.attach(sink as DeliverySink);
   }
 
   /** Adds a consumer of the gaps of all channels; it begins with a `start` gap for each channel that is covered. */
@@ -79,6 +73,18 @@ export class DecodeLanes {
     await Promise.all([...this.lanes.values(), ...this.ending].map((lane) => lane.settled()));
   }
 
+  /** The channels whose schema owes an answer, for messages. */
+  get waitingChannels(): readonly string[] {
+    const waiting = [...this.lanes.values(), ...this.ending].filter(({ isWaiting }) => isWaiting);
+    return [...new Set(waiting.map(({ channel }) => channel))];
+  }
+
+  private close(channel: string | PgChannel, lane: DecodeLane): void {
+    this.lanes.delete(channel);
+    this.ending.add(lane);
+    void this.forgetWhenSettled(lane);
+  }
+
   private async forgetWhenSettled(lane: DecodeLane): Promise<void> {
     await lane.settled(); // Never rejects.
     this.ending.delete(lane);
@@ -86,13 +92,18 @@ export class DecodeLanes {
   }
 
   private openLane(channel: string | PgChannel): DecodeLane {
-    const { listener, bufferSize, onError, warn } = this.options;
-    const onOverflow = (): void =>
+    const { bufferSize, diagnostics, warn } = this.options;
+    const definition = toPgChannel(channel);
+    const { name } = definition;
+    const onOverflow = (): void => {
+      diagnostics.publish('nest-pg-notify.gap', { channel: name, reason: 'overflow' });
       warn(
-        `The schema of the channel ${JSON.stringify(channelName(channel))} does not keep up: ${bufferSize} notifications wait for it, and the oldest are dropped. ` +
-          `What is dropped is announced as an overflow gap.`,
+        `The schema of the channel ${JSON.stringify(name)} does not keep up: ${bufferSize} notifications wait for it, and the oldest are dropped. ` +
+          `What is dropped is counted, and announced as an overflow gap.`,
       );
-    const lane = new DecodeLane({ channel: toPgChannel(channel), listener, bufferSize, onError, onOverflow });
+    };
+    const onEmpty = (): void => this.close(channel, lane);
+    const lane = new DecodeLane({ ...this.options, channel: definition, onOverflow, onEmpty });
     this.lanes.set(channel, lane);
     return lane;
   }

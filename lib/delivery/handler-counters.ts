@@ -1,4 +1,4 @@
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import type { PgHandlerKind, PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 
 /** What became of the notifications of one handler. */
 export class HandlerCounters {
@@ -9,6 +9,7 @@ export class HandlerCounters {
   conflated = 0;
 
   constructor(
+    readonly kind: PgHandlerKind,
     private readonly handler: string,
     private readonly channel: string,
     private readonly diagnostics: PgNotifyDiagnostics,
@@ -23,16 +24,16 @@ export class HandlerCounters {
 
   /** @param duration Of the run, in milliseconds. */
   deliver(count: number, duration: number): void {
-    const { handler, channel } = this;
+    const { handler, channel, kind } = this;
     this.delivered += count;
-    this.diagnostics.publish('nest-pg-notify.delivered', { handler, channel, count, duration });
+    this.diagnostics.publish('nest-pg-notify.delivered', { handler, channel, kind, count, duration });
   }
 
   /** @param duration Of the run, in milliseconds. */
   fail(count: number, duration: number): void {
-    const { handler, channel } = this;
+    const { handler, channel, kind } = this;
     this.failed += count;
-    this.diagnostics.publish('nest-pg-notify.failed', { handler, channel, count, duration });
+    this.diagnostics.publish('nest-pg-notify.failed', { handler, channel, kind, count, duration });
   }
 
   drop(count: number): void {

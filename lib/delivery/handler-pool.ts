@@ -2,7 +2,7 @@ import type { PgChannel } from '../channel/pg-channel.js';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 import type { PgNotification } from '../channel/pg-notification.js';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import type { PgHandlerKind, PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { Clock } from '../session/clock.js';
 import { CoalescingRunner } from './coalescing-runner.js';
@@ -54,11 +54,13 @@ export interface WakeUpSpec extends HandlerSpec<WakeReason> {
   readonly errorDelay: number;
 }
 
-/** What became of the notifications of one handler, and how many it still has to take. */
+/** What became of the notifications, gaps or wake-ups of one handler, and how many it still has to take. */
 export interface PgHandlerStats {
   /** As `ProductCache.evict`. */
   readonly handler: string;
   readonly channel: string;
+  /** What it is called for. The counts of a gap method and of a woken method are those of its runs. */
+  readonly kind: PgHandlerKind;
   /** How many wait. */
   readonly waiting: number;
   /** How many runs are under way. */
@@ -109,7 +111,7 @@ export class HandlerPool {
   connectWakeUp(spec: WakeUpSpec): void {
     const { lanes, trust, clock, budget } = this.options;
     const { pollInterval, fallbackPollInterval, errorDelay } = spec;
-    const counters = this.countersOf(spec);
+    const counters = this.countersOf(spec, 'wake-up');
     const run = this.runOf(spec, counters);
     const runner = new CoalescingRunner({
       run: (reason) => run(reason, 1),
@@ -147,8 +149,8 @@ export class HandlerPool {
 
   get stats(): readonly PgHandlerStats[] {
     return this.members.map(({ label, channel, counters, depth }) => {
-      const { delivered, failed, dropped, conflated } = counters;
-      return { handler: label, channel, ...depth(), delivered, failed, dropped, conflated };
+      const { kind, delivered, failed, dropped, conflated } = counters;
+      return { handler: label, channel, kind, ...depth(), delivered, failed, dropped, conflated };
     });
   }
 
@@ -177,11 +179,12 @@ export class HandlerPool {
     const busy = this.members.filter(({ isIdle }) => !isIdle());
     const dropped = new Map(this.members.map((member) => [member, member.stop()]));
     this.closing.abort(new PgNotifyError('closed', 'The registration is being closed, and waits no longer.'));
-    if (busy.length === 0) return ['a schema that has not answered'];
-    return busy.map((member) => {
+    const unfinished = busy.map((member) => {
       const waiting = dropped.get(member) ?? 0;
       return waiting === 0 ? member.label : `${member.label} (and ${waiting} that waited)`;
     });
+    const channels = this.options.lanes.waitingChannels;
+    return [...unfinished, ...channels.map((channel) => `the schema of the channel ${JSON.stringify(channel)}`)];
   }
 
   private get isSettled(): boolean {
@@ -192,7 +195,7 @@ export class HandlerPool {
     const { lanes, budget, diagnostics, onError, warn } = this.options;
     const { label, channel } = this.nameOf(spec);
     const { mode, bufferSize } = spec;
-    const counters = this.countersOf(spec);
+    const counters = this.countersOf(spec, 'notification');
     const queue = new HandlerQueue({
       label,
       channel,
@@ -235,7 +238,7 @@ export class HandlerPool {
   }
 
   private gapMethod(spec: GapMethodSpec, gate: GapGate): GapMethod {
-    const counters = this.countersOf(spec);
+    const counters = this.countersOf(spec, 'gap');
     const run = this.runOf(spec, counters);
     let running = 0;
     this.members.push({
@@ -267,9 +270,9 @@ export class HandlerPool {
     return handlerRun({ ...this.nameOf(spec), call, timeout, closing: this.closing.signal, counters, onError });
   }
 
-  private countersOf(spec: HandlerSpec<never>): HandlerCounters {
+  private countersOf(spec: HandlerSpec<never>, kind: PgHandlerKind): HandlerCounters {
     const { label, channel } = this.nameOf(spec);
-    return new HandlerCounters(label, channel, this.options.diagnostics);
+    return new HandlerCounters(kind, label, channel, this.options.diagnostics);
   }
 
   private nameOf({ label, channel }: Pick<HandlerSpec<never>, 'label' | 'channel'>) {

@@ -32,7 +32,7 @@ export class PgDelivery {
   constructor(private readonly options: PgDeliveryOptions) {
     const { listener, diagnostics, onError, warn } = options;
     const { budget, clock } = this;
-    this.lanes = new DecodeLanes(options);
+    this.lanes = new DecodeLanes({ ...options, budget, clock });
     this.trust = new DeliveryTrust(listener);
     this.handlers = new HandlerPool({
       lanes: this.lanes,

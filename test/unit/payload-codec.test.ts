@@ -58,6 +58,7 @@ describe('the codec', () => {
   it.each([
     ['a circular object', circular(), /cannot be written as JSON/],
     ['an object that refuses', { toJSON: refuse }, /cannot be written as JSON: no/],
+    ['a promise that was not awaited', Promise.resolve(1), /cannot be written as JSON: It is a promise. Await it./],
     ['a bigint', 1n, /cannot be written as JSON/],
     ['a symbol', Symbol('s'), /is a symbol, which JSON has no form for/],
   ])('says why %s cannot be sent', (_what, payload, message) => {

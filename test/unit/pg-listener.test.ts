@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { DecodeLanes } from '../../lib/delivery/decode-lanes.js';
+import { TurnBudget } from '../../lib/delivery/turn-budget.js';
 import { PgListener } from '../../lib/listener/pg-listener.js';
 import type { PgListenerOptions } from '../../lib/listener/pg-listener.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
@@ -32,6 +33,9 @@ function setUp(options: Partial<PgListenerOptions> = {}) {
   const lanes = new DecodeLanes({
     listener,
     bufferSize: 10_000,
+    clock,
+    budget: new TurnBudget(),
+    diagnostics: new PgNotifyDiagnostics('test'),
     onError: (error) => errors.push(error),
     warn: (line) => lines.push(line),
   });
