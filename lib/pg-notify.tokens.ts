@@ -1,5 +1,5 @@
 import { Inject } from '@nestjs/common';
-import { channelName } from './channel/pg-channel.js';
+import { symbolOf, toPgChannel } from './channel/pg-channel.js';
 import type { PgChannel } from './channel/pg-channel.js';
 
 /** The name of a registration that was given none. */
@@ -39,10 +39,17 @@ export function getPgNotifyHealthToken(name: string = DEFAULT_REGISTRATION): str
   return `PgNotifyHealthIndicator, with the ${getPgNotifyToken(name)}`;
 }
 
-/** The injection token of a channel's stream; like {@link getPgNotifyToken} it says what to write. */
-export function getPgChannelToken(channel: string | PgChannel, name: string = DEFAULT_REGISTRATION): string {
+/**
+ * The injection token of a channel's stream; like {@link getPgNotifyToken} it says what to write. A definition with a codec
+ * or a schema of its own has a token of its own: another one's stream would carry other payloads.
+ */
+export function getPgChannelToken(channel: string | PgChannel, name: string = DEFAULT_REGISTRATION): string | symbol {
+  const definition = toPgChannel(channel);
   const args = name === DEFAULT_REGISTRATION ? '' : `, '${name}'`;
-  return `stream of the channel '${channelName(channel)}' (it takes PgNotifyModule.forFeature(['${channelName(channel)}']${args}) in the imports of this module)`;
+  const isPlain = definition.codec === 'auto' && !definition.schema;
+  const entry = isPlain ? `'${definition.name}'` : `the definition of '${definition.name}' that is injected`;
+  const text = `stream of the channel '${definition.name}' (it takes PgNotifyModule.forFeature([${entry}]${args}) in the imports of this module)`;
+  return isPlain ? text : symbolOf(definition, text);
 }
 
 /**
@@ -55,7 +62,8 @@ export function InjectPgNotify(name?: string): PropertyDecorator & ParameterDeco
 
 /**
  * Injects the notifications of a channel as an Observable. The channel must be registered by
- * `PgNotifyModule.forFeature([channel], name)` in the same module.
+ * `PgNotifyModule.forFeature([channel], name)` in the same module: the very definition that is injected, where it has a
+ * codec or a schema.
  *
  * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
  */

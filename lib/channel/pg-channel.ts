@@ -54,7 +54,7 @@ const CODECS: readonly PgPayloadCodec[] = ['auto', 'json', 'text'];
  */
 export function definePgChannel<Schema extends StandardSchemaV1>(
   name: string,
-  options: PgChannelOptions & { readonly schema: Schema },
+  options: Omit<PgChannelOptions, 'schema'> & { readonly schema: Schema },
 ): PgChannel<StandardSchemaV1.InferOutput<Schema>, StandardSchemaV1.InferInput<Schema>>;
 export function definePgChannel<T extends string = string>(
   name: string,
@@ -82,7 +82,18 @@ export function definePgChannel(name: string, options: PgChannelOptions = {}): P
     );
   }
   const definition = { name, codec, ...(schema && { schema }) };
-  return Object.freeze(Object.defineProperty(definition, DEFINED, { value: true }));
+  return Object.freeze(Object.defineProperty(definition, DEFINED, { value: new Map<string, symbol>() }));
+}
+
+/**
+ * A symbol of this definition alone, the same for the same text. Two definitions of one channel may decode differently,
+ * and their names do not tell them apart.
+ */
+export function symbolOf(definition: PgChannel, text: string): symbol {
+  const symbols = (definition as { readonly [DEFINED]?: Map<string, symbol> })[DEFINED]!;
+  const symbol = symbols.get(text) ?? Symbol(text);
+  symbols.set(text, symbol);
+  return symbol;
 }
 
 /** The name of a channel that was given by its name or by its definition. */

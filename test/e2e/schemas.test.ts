@@ -1,0 +1,343 @@
+import { inspect } from 'node:util';
+import { Inject, Injectable } from '@nestjs/common';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { type } from 'arktype';
+import {
+  definePgChannel,
+  getPgChannelToken,
+  InjectPgChannel,
+  OnPgNotify,
+  PgNotifyError,
+  PgNotifyModule,
+} from 'nest-pg-notify';
+import type { PgChannel, PgNotification } from 'nest-pg-notify';
+import type { Observable } from 'rxjs';
+import * as v from 'valibot';
+import { z } from 'zod';
+import { channelsOnServer, createApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { Recorder } from '../support/recorder.js';
+
+/** What is sent, and what handlers get: the schema makes a Date of the text. */
+interface Input {
+  readonly id: number;
+  readonly at: string;
+}
+interface Output {
+  readonly id: number;
+  readonly at: Date;
+}
+
+type Orders = PgChannel<Output, Input>;
+
+const AT = '2026-01-02T03:04:05.000Z';
+
+/** Must not be seen anywhere but in `issues`. */
+const CANARY = 'canary-8c5f';
+
+const zodSync = z.object({ id: z.number(), at: z.iso.datetime().transform((text) => new Date(text)) });
+const zodAsync = zodSync.refine(async ({ id }) => Promise.resolve(id > 0));
+
+const valibotDate = v.pipe(
+  v.string(),
+  v.isoTimestamp(),
+  v.transform((text) => new Date(text)),
+);
+const valibotSync = v.object({ id: v.number(), at: valibotDate });
+const valibotAsync = v.pipeAsync(
+  valibotSync,
+  v.checkAsync(async ({ id }) => Promise.resolve(id > 0)),
+);
+
+const arktypeSync = type({ id: 'number', at: 'string.date.iso.parse' });
+
+/** Not from a library: it counts how often it is asked. */
+class OwnSchema implements StandardSchemaV1<Input, Output> {
+  asked = 0;
+  readonly '~standard': StandardSchemaV1.Props<Input, Output>;
+
+  constructor(isAsync: boolean) {
+    const validate = (value: unknown): StandardSchemaV1.Result<Output> => {
+      this.asked += 1;
+      const { id, at } = value as Partial<Input>;
+      if (typeof id !== 'number') return { issues: [{ message: `${String(id)} is no id`, path: ['id'] }] };
+      return { value: { id, at: new Date(String(at)) } };
+    };
+    this['~standard'] = {
+      version: 1,
+      vendor: 'test',
+      validate: isAsync ? async (value) => Promise.resolve(validate(value)) : validate,
+    };
+  }
+}
+
+const ownSync = new OwnSchema(false);
+const ownAsync = new OwnSchema(true);
+
+const KINDS: readonly (readonly [library: string, channel: Orders])[] = [
+  ['zod', definePgChannel('zod_sync', { schema: zodSync })],
+  ['zod, asynchronous', definePgChannel('zod_async', { schema: zodAsync })],
+  ['valibot', definePgChannel('valibot_sync', { schema: valibotSync })],
+  ['valibot, asynchronous', definePgChannel('valibot_async', { schema: valibotAsync })],
+  ['arktype', definePgChannel('arktype', { schema: arktypeSync })],
+  ['a schema of my own', definePgChannel('own_sync', { schema: ownSync })],
+  ['a schema of my own, asynchronous', definePgChannel('own_async', { schema: ownAsync })],
+];
+
+describe.each(KINDS)('a channel whose schema is made by %s', (_library, channel) => {
+  let database: TestDatabase;
+  let subject: TestApp;
+  const handled = new Recorder<readonly [Output, PgNotification<Output>]>();
+  const batched = new Recorder<readonly Output[]>();
+  const streamed = new Recorder<PgNotification<Output>>();
+  const injected = new Recorder<PgNotification<Output>>();
+  const loads = new Recorder<void>();
+  const errors = new Recorder<PgNotifyError>();
+
+  @Injectable()
+  class Handlers {
+    constructor(@InjectPgChannel(channel) readonly orders$: Observable<PgNotification<Output>>) {}
+
+    @OnPgNotify(channel)
+    one(order: Output, notification: PgNotification<Output>): void {
+      handled.push([order, notification]);
+    }
+
+    @OnPgNotify(channel, { batch: { maxSize: 10 } })
+    several(orders: Output[]): void {
+      batched.push(orders);
+    }
+  }
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    subject = await createApp(
+      { connection: database.url },
+      { imports: [PgNotifyModule.forFeature([channel])], providers: [Handlers] },
+    );
+    const { app, service } = subject;
+    await app.init();
+    service.listen(channel).subscribe(streamed.push);
+    app.get(Handlers).orders$.subscribe(injected.push);
+    service.liveQuery(channel, () => loads.push()).subscribe();
+    service.errors$.subscribe(errors.push);
+    await service.ready();
+  });
+
+  afterEach(() => {
+    for (const recorder of [handled, batched, streamed, injected, errors]) recorder.items.length = 0;
+    subject.logger.lines.length = 0;
+  });
+
+  afterAll(async () => {
+    await subject.app.close();
+    await database.drop();
+  });
+
+  it('sends the input as it was given, and gives everyone the output', async () => {
+    const output: Output = { id: 7, at: new Date(AT) };
+    const before = loads.items.length;
+    const asked = ownSync.asked + ownAsync.asked;
+    await subject.service.notify(channel, { id: 7, at: AT });
+    const [[order, notification]] = (await handled.until(1)) as [readonly [Output, PgNotification<Output>]];
+    expect(order).toEqual(output);
+    expect(notification).toMatchObject({ raw: JSON.stringify({ id: 7, at: AT }), payload: output });
+    const [batch] = (await batched.until(1)) as [readonly Output[]];
+    expect(batch).toEqual([output]);
+    const payloads = [...(await streamed.until(1)), ...(await injected.until(1))].map(({ payload }) => payload);
+    expect(payloads).toEqual([output, output]);
+    // Decoded once for all of them, and the very same object for each.
+    for (const payload of [batch[0], ...payloads, notification.payload]) expect(payload).toBe(order);
+    if (channel.name.startsWith('own')) expect(ownSync.asked + ownAsync.asked - asked).toBe(2); // Sent, and received.
+    await loads.until(before + 1);
+  });
+
+  it('keeps from everyone what was received and does not match, and quotes it nowhere', async () => {
+    await database.query('SELECT pg_notify($1, $2), pg_notify($1, $3)', [
+      channel.name,
+      JSON.stringify({ id: CANARY, at: CANARY }),
+      JSON.stringify({ id: 8, at: AT }),
+    ]);
+    for (const recorder of [handled, streamed, injected]) await recorder.until(1);
+    expect(handled.items.map(([{ id }]) => id)).toEqual([8]);
+    expect([...streamed.items, ...injected.items].map(({ payload }) => payload.id)).toEqual([8, 8]);
+    expect(errors.items).toHaveLength(1);
+    const [error] = errors.items as [PgNotifyError];
+    expect(error).toMatchObject({ kind: 'payload', channel: channel.name });
+    expect(error.issues?.length).toBeGreaterThan(0);
+    expect(subject.logger.texts('error')).toHaveLength(1);
+    expect(subject.logger.texts('error')[0]).toContain(
+      `A payload for channel "${channel.name}" does not match the schema of the channel`,
+    );
+    expectNoCanary(error, subject);
+  });
+
+  it('refuses to send what does not match, and tells the caller alone', async () => {
+    const wrong = { id: CANARY, at: CANARY } as unknown as Input;
+    const error = await subject.service.notify(channel, wrong).then(
+      () => undefined,
+      (thrown: unknown) => thrown as PgNotifyError,
+    );
+    expect(error).toBeInstanceOf(PgNotifyError);
+    expect(error).toMatchObject({ kind: 'payload', channel: channel.name });
+    expect(error?.issues?.length).toBeGreaterThan(0);
+    expectNoCanary(error, subject);
+    await subject.service.notify(channel, { id: 9, at: AT });
+    await handled.until(1);
+    expect(handled.items.map(([{ id }]) => id)).toEqual([9]);
+    expect(errors.items).toEqual([]);
+    expect(subject.logger.texts('error')).toEqual([]);
+  });
+
+  if (channel.name === 'arktype') {
+    it('would quote the payload, were its issues printed', async () => {
+      const wrong = { id: 1, at: CANARY };
+      await expect(subject.service.notify(channel, wrong)).rejects.toMatchObject({
+        issues: [expect.objectContaining({ message: expect.stringContaining(CANARY) })],
+      });
+    });
+  }
+});
+
+describe('a schema that fails itself', () => {
+  let database: TestDatabase;
+  let subject: TestApp;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    subject = await createApp({ connection: database.url });
+    await subject.app.init();
+  });
+
+  afterAll(async () => {
+    await subject.app.close();
+    await database.drop();
+  });
+
+  it.each([
+    ['throws', schemaOf(throws)],
+    ['rejects', schemaOf(async (value) => Promise.resolve(value).then(throws))],
+  ])('%s: nothing is quoted, and the stream goes on', async (how, schema) => {
+    const channel = definePgChannel(`schema_${how}`, { schema });
+    const received = new Recorder<unknown>();
+    const errors = new Recorder<PgNotifyError>();
+    const subscriptions = [
+      subject.service.listen(channel).subscribe(received.push),
+      subject.service.errors$.subscribe(errors.push),
+    ];
+    await subject.service.ready();
+    await database.query('SELECT pg_notify($1, $2), pg_notify($1, $3)', [channel.name, `"${CANARY}"`, '"fine"']);
+    await received.until(1);
+    expect(received.items).toEqual([expect.objectContaining({ payload: 'fine' })]);
+    expect(errors.items).toEqual([expect.objectContaining({ kind: 'payload', channel: channel.name })]);
+    expect(errors.items[0]?.issues).toEqual([expect.objectContaining({ message: `cannot take ${CANARY}` })]);
+    expectNoCanary(errors.items[0], subject);
+    const error: unknown = await subject.service.notify(channel, CANARY).then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ kind: 'payload', channel: channel.name });
+    expectNoCanary(error, subject);
+    for (const subscription of subscriptions) subscription.unsubscribe();
+  });
+});
+
+describe('definePgChannel()', () => {
+  it.each([null, {}, 'zod', 7, () => undefined, { '~standard': {} }, { '~standard': null }])(
+    'refuses the schema %p',
+    (schema) => {
+      const define = (): unknown => definePgChannel('orders', { schema: schema as unknown as StandardSchemaV1 });
+      expect(define).toThrow(PgNotifyError);
+      expect(define).toThrow(
+        /The schema of channel "orders" is no Standard Schema .* zod 3\.24, valibot 1\.0, arktype/,
+      );
+    },
+  );
+});
+
+describe('several definitions of one channel', () => {
+  const Numbers = definePgChannel('mixed', { schema: z.number() });
+  const Doubles = definePgChannel('mixed', { schema: z.number().transform((value) => value * 2) });
+  const Texts = definePgChannel('mixed', { codec: 'text' });
+
+  @Injectable()
+  class Streams {
+    constructor(
+      @InjectPgChannel('mixed') readonly plain$: Observable<PgNotification>,
+      @InjectPgChannel(Numbers) readonly numbers$: Observable<PgNotification<number>>,
+      @InjectPgChannel(Doubles) readonly doubles$: Observable<PgNotification<number>>,
+      @InjectPgChannel(Texts) readonly texts$: Observable<PgNotification<string>>,
+    ) {}
+  }
+
+  it('decode each for themselves, a plain name beside them, from one LISTEN', async () => {
+    const database = await createTestDatabase();
+    const feature = PgNotifyModule.forFeature(['mixed', Numbers, Doubles, Texts]);
+    const subject = await createApp({ connection: database.url }, { imports: [feature], providers: [Streams] });
+    const { app, service, logger } = subject;
+    await app.init();
+    const { plain$, numbers$, doubles$, texts$ } = app.get(Streams);
+    const streams: Record<string, Observable<PgNotification>> = {
+      'injected plain': plain$,
+      'injected numbers': numbers$,
+      'injected doubles': doubles$,
+      'injected texts': texts$,
+      plain: service.listen('mixed'),
+      numbers: service.listen(Numbers),
+      doubles: service.listen(Doubles),
+      texts: service.listen(Texts),
+    };
+    const received = new Recorder<readonly [string, unknown]>();
+    for (const [name, stream] of Object.entries(streams)) {
+      stream.subscribe(({ payload }) => received.push([name, payload]));
+    }
+    await service.ready();
+    expect(await channelsOnServer(subject)).toEqual(['mixed']);
+    await database.query(`SELECT pg_notify('mixed', '21'), pg_notify('mixed', 'no number')`);
+    await received.until(12);
+    const of = (name: string): unknown[] =>
+      received.items.filter(([from]) => from === name).map(([, payload]) => payload);
+    for (const prefix of ['', 'injected ']) {
+      expect(of(`${prefix}plain`)).toEqual([21, 'no number']);
+      expect(of(`${prefix}numbers`)).toEqual([21]);
+      expect(of(`${prefix}doubles`)).toEqual([42]);
+      expect(of(`${prefix}texts`)).toEqual(['21', 'no number']);
+    }
+    expect(logger.texts('error')).toHaveLength(2); // Once for each definition that refuses it.
+    await app.close();
+    await database.drop();
+  });
+
+  it('fail the bootstrap where another definition was registered than is injected', async () => {
+    @Injectable()
+    class Wrong {
+      constructor(@Inject(getPgChannelToken(Numbers)) readonly numbers$: unknown) {}
+    }
+    const creating = createApp(
+      { connection: 'postgres://localhost' },
+      { imports: [PgNotifyModule.forFeature(['mixed', Doubles])], providers: [Wrong] },
+    );
+    await expect(creating).rejects.toThrow(
+      "it takes PgNotifyModule.forFeature([the definition of 'mixed' that is injected]) in the imports of this module",
+    );
+  });
+});
+
+function throws(value: unknown): StandardSchemaV1.Result<unknown> {
+  if (value === CANARY) throw new Error(`cannot take ${CANARY}`);
+  return { value };
+}
+
+function schemaOf(validate: StandardSchemaV1.Props['validate']): StandardSchemaV1 {
+  return { '~standard': { version: 1, vendor: 'test', validate } };
+}
+
+/** Neither a line of the log, at whatever level, nor an error that somebody prints or serializes quotes a payload. */
+function expectNoCanary(error: unknown, { logger }: TestApp): void {
+  const { message, stack } = error as PgNotifyError;
+  const texts = [...logger.texts(), inspect(error, { depth: 10 }), JSON.stringify(error), message, String(stack)];
+  for (const text of texts) expect(text).not.toContain(CANARY);
+}
