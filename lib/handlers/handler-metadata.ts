@@ -2,7 +2,6 @@ import 'reflect-metadata';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { channelName, toPgChannel } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
-import type { PgHandlerKind } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { OnPgGapOptions, OnPgNotifyOptions, OnPgWakeUpOptions } from './handler-options.js';
 

@@ -145,7 +145,7 @@ class ObservedQueue {
   private readonly started = new Set<number>();
   private lastStarted = 0;
   private readonly lastOfKey = new Map<unknown, number>();
-  private readonly counters = new HandlerCounters('handler', 'c', new PgNotifyDiagnostics('test'));
+  private readonly counters = new HandlerCounters('notification', 'handler', 'c', new PgNotifyDiagnostics('test'));
   private readonly queue: HandlerQueue;
 
   constructor(

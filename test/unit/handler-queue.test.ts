@@ -65,7 +65,7 @@ class Subject {
   }
 
   queue(name: string, { call, timeout, ...options }: Overrides = {}): HandlerQueue {
-    const counters = new HandlerCounters(name, 'c', new PgNotifyDiagnostics('test'));
+    const counters = new HandlerCounters('notification', name, 'c', new PgNotifyDiagnostics('test'));
     this.counters.push(counters);
     const onError = (error: unknown): void => void this.errors.push(error as PgNotifyError);
     const run = handlerRun<readonly PgNotification[]>({

@@ -45,7 +45,16 @@ async function setUp({
   const clock = new FakeClock();
   const errors: unknown[] = [];
   const onError = (error: unknown): void => void errors.push(error);
-  const lanes = new DecodeLanes({ listener, bufferSize: 100, onError, warn: () => undefined });
+  const budget = new TurnBudget();
+  const lanes = new DecodeLanes({
+    listener,
+    bufferSize: 100,
+    clock,
+    budget,
+    diagnostics,
+    onError,
+    warn: () => undefined,
+  });
   const loads: Load[] = [];
   let open = 0;
   let most = 0;
@@ -68,7 +77,7 @@ async function setUp({
       trust: new DeliveryTrust(listener),
       isListening: () => listener.currentStatus.state === 'listening',
       clock,
-      budget: new TurnBudget(),
+      budget,
       onError,
       watch: () => () => undefined,
     },
