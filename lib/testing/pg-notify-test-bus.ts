@@ -87,9 +87,8 @@ export class PgNotifyTestBus implements PgNotifyTransportSource {
     let seen: number;
     do {
       seen = transport.listener.events;
-      await turn(); // What was asked for just now has begun.
       await transport.settled();
-      await turn(); // What that has caused was received.
+      await turn(); // What was asked for meanwhile was received.
     } while (transport.listener.events !== seen);
   }
 

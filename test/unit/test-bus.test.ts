@@ -368,6 +368,47 @@ describe('PgNotifyTestBus', () => {
     expect(log).toEqual(['first', 'second 1', 'work notification', 'work again', 'load']);
   });
 
+  it('has settled only when what a load has sent, and nobody waits for, is handled', async () => {
+    const log: string[] = [];
+
+    @Injectable()
+    class Late {
+      @OnPgNotify('loaded')
+      async handle(): Promise<void> {
+        await new Promise((resolve) => setImmediate(resolve));
+        log.push('handled');
+      }
+    }
+    const bus = new PgNotifyTestBus();
+    const service = (await initOn(bus, { providers: [Late] })).get(PgNotifyService);
+    const load = async (): Promise<void> => {
+      await new Promise((resolve) => setImmediate(resolve));
+      void service.notify('loaded');
+    };
+    service.liveQuery('orders', load).subscribe();
+    await bus.settled();
+    expect(log).toEqual(['handled']);
+    void service.notify('loaded');
+    await bus.settled();
+    expect(log).toEqual(['handled', 'handled']);
+  });
+
+  it('delivers in turn what is emitted during a delivery, and what is sent after the call', async () => {
+    const bus = new PgNotifyTestBus();
+    const service = (await initOn(bus)).get(PgNotifyService);
+    const log: unknown[] = [];
+    service.listen('a').subscribe(({ payload }) => {
+      if (payload === 1) bus.emit('a', 2);
+    });
+    service.listen('a').subscribe(({ payload }) => log.push(payload));
+    bus.emit('a', 1);
+    expect(log).toEqual([1, 2]);
+    const sent = service.notify('a', 3);
+    log.push('called');
+    await sent;
+    expect(log).toEqual([1, 2, 'called', 3]);
+  });
+
   it('has settled although something has failed and will be tried again', async () => {
     @Injectable()
     class Failing {
