@@ -375,7 +375,7 @@ describe('PgNotifyTestBus', () => {
     class Late {
       @OnPgNotify('loaded')
       async handle(): Promise<void> {
-        await new Promise((resolve) => setImmediate(resolve));
+        for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
         log.push('handled');
       }
     }
