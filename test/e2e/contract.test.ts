@@ -468,6 +468,7 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
         reconnects: 1,
         handlers: [
           {
+            kind: 'notification',
             handler: 'Handlers.handle',
             channel: 'a',
             waiting: 0,
