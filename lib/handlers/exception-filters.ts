@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import type { ArgumentsHost, ExceptionFilter, Type } from '@nestjs/common';
 import type { ApplicationConfig, ContextId } from '@nestjs/core';
 import type { HandlerHost } from './handler-discovery.js';
-import { classOf } from './handler-enhancers.js';
+import { classOf, moduleOf } from './handler-enhancers.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
 
 /** Where `@UseFilters` and `@Catch` keep what they were given: `@nestjs/common`, constants. */
@@ -29,20 +29,21 @@ export class ExceptionFilters {
     method: object,
     id: ContextId | undefined,
   ) {
-    const filters = this.filtersOf(host, method, id);
+    const filters = await this.filtersOf(host, method, id);
     const filter = filters.find((candidate) => catches(candidate, exception));
     if (!filter) throw exception;
     // eslint-disable-next-line promise/valid-params -- A filter, not a promise.
     await filter.catch(exception, argumentsHost(args));
   }
 
-  private filtersOf(host: HandlerHost, method: object, id: ContextId | undefined): ExceptionFilter[] {
-    const own = [...filtersOn(classOf(host)), ...filtersOn(method)].flatMap((filter) => resolve(filter, host, id));
+  private async filtersOf(host: HandlerHost, method: object, id: ContextId | undefined): Promise<ExceptionFilter[]> {
+    const places = [...filtersOn(classOf(host)), ...filtersOn(method)];
+    const own = await Promise.all(places.map((filter) => resolve(filter, host, id)));
     const scoped = (this.globals?.getGlobalRequestFilters() ?? []).flatMap((wrapper) => {
       const instance: unknown = id && wrapper.getInstanceByContextId(id, host.id)?.instance;
       return isFilter(instance) ? [instance] : [];
     });
-    return [...(this.globals?.getGlobalFilters() ?? []), ...scoped, ...own].toReversed();
+    return [...(this.globals?.getGlobalFilters() ?? []), ...scoped, ...own.filter(isFilter)].toReversed();
   }
 }
 
@@ -53,20 +54,19 @@ function filtersOn(target: object): readonly (Type<ExceptionFilter> | ExceptionF
 }
 
 /** A filter that was given as a class was made by Nest, in the module of its host. */
-function resolve(
+async function resolve(
   filter: Type<ExceptionFilter> | ExceptionFilter,
   host: HandlerHost,
   id: ContextId | undefined,
-): ExceptionFilter[] {
-  if (typeof filter !== 'function') return [filter];
-  const wrapper = host.host?.injectables.get(filter);
-  const instance: unknown = id
-    ? wrapper?.getInstanceByContextId(
-        id.getParent?.({ token: wrapper.token, isTreeDurable: wrapper.isDependencyTreeDurable() }) ?? id,
-        host.id,
-      )?.instance
-    : wrapper?.instance;
-  return isFilter(instance) ? [instance] : [];
+): Promise<unknown> {
+  if (typeof filter !== 'function') return filter;
+  const wrapper = host.host!.injectables.get(filter)!;
+  if (id) {
+    const parent = id.getParent?.({ token: wrapper.token, isTreeDurable: wrapper.isDependencyTreeDurable() });
+    return wrapper.getInstanceByContextId(parent ?? id, host.id)?.instance;
+  }
+  // Outside of a context there is but a placeholder of it.
+  return wrapper.isTransient ? moduleOf(host).resolve<unknown>(filter) : wrapper.instance;
 }
 
 function isFilter(value: unknown): value is ExceptionFilter {

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { ModuleRef } from '@nestjs/core';
 import type { ApplicationConfig } from '@nestjs/core';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { HandlerHost } from './handler-discovery.js';
@@ -14,6 +15,11 @@ const ENHANCERS = {
 /** The class that a host is an instance of; that of a factory or a value is known by its instance only. */
 export function classOf({ metatype, isNotMetatype, instance }: HandlerHost): object {
   return isNotMetatype || !metatype ? (instance as object).constructor : metatype;
+}
+
+/** Resolves in the module of a host. */
+export function moduleOf(host: HandlerHost): ModuleRef {
+  return host.host!.getProviderByKey(ModuleRef).instance;
 }
 
 /** Whether a method or its class has guards, interceptors, pipes or filters of its own. */

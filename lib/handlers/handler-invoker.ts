@@ -1,10 +1,10 @@
 import 'reflect-metadata';
-import { ContextIdFactory, ModuleRef } from '@nestjs/core';
+import { ContextIdFactory } from '@nestjs/core';
 import type { ApplicationConfig, ContextId, ExternalContextCreator } from '@nestjs/core';
 import { ExceptionFilters } from './exception-filters.js';
 import { createContexts, lastOf } from './handler-contexts.js';
 import type { DiscoveredHandler, HandlerHost } from './handler-discovery.js';
-import { checkEnhancers, hasEnhancers, hasGlobals, scopedGlobals } from './handler-enhancers.js';
+import { checkEnhancers, hasEnhancers, hasGlobals, moduleOf, scopedGlobals } from './handler-enhancers.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
@@ -55,8 +55,8 @@ export class HandlerInvoker {
     const { globals } = this;
     const isEnhanced = hasEnhancers(host, method) || (globals !== undefined && hasGlobals(globals));
     const binding = { handler, method, contexts: isEnhanced ? createContexts(host, globals) : undefined };
-    if (!host.isDependencyTreeStatic() || this.scopedGlobals.length > 0)
-      return (args) => this.callInScope(binding, args);
+    const isScoped = !host.isDependencyTreeStatic() || this.scopedGlobals.length > 0;
+    if (isScoped) return (args) => this.callInScope(binding, args);
     if (!host.isTransient) return this.callerOf(binding, host.instance as Instance, undefined);
     const id = ContextIdFactory.create();
     return this.callerOf(binding, await moduleOf(host).resolve<Instance>(host.token, id), id);
@@ -103,10 +103,6 @@ export class HandlerInvoker {
       }
     };
   }
-}
-
-function moduleOf(host: HandlerHost): ModuleRef {
-  return host.host!.getProviderByKey(ModuleRef).instance;
 }
 
 function copyMetadata(from: object, to: object): void {

@@ -295,25 +295,58 @@ describe('a transient provider', () => {
     expect(log.items.filter((line) => line.startsWith('guard'))).toEqual(Array(2).fill('guard with number'));
   });
 
-  it('may be a guard of a provider and of a controller', async () => {
+  @Injectable({ scope: Scope.TRANSIENT })
+  class TransientFilter implements ExceptionFilter {
+    constructor(private readonly counter: Counter) {}
+
+    catch(error: Error): void {
+      log.push(`filter with ${typeof this.counter.number}: ${error.message}`);
+    }
+  }
+
+  it('may be a guard or a filter, of a provider, a controller and a transient provider', async () => {
     @Injectable()
     @UseGuards(TransientGuard)
+    @UseFilters(TransientFilter)
     class OfProvider {
       @OnPgNotify('guarded')
-      handle(): void {}
+      handle(): void {
+        throw new Error('provider');
+      }
     }
 
     @Controller()
     class OfController {
       @OnPgNotify('guarded')
       @UseGuards(TransientGuard)
-      handle(): void {}
+      @UseFilters(TransientFilter)
+      handle(): void {
+        throw new Error('controller');
+      }
     }
 
-    const { service } = await suite.start({ controllers: [OfController], providers: [OfProvider, Counter] });
+    @Injectable({ scope: Scope.TRANSIENT })
+    @UseGuards(TransientGuard)
+    class OfTransient {
+      @OnPgNotify('guarded')
+      @UseFilters(TransientFilter)
+      handle(): void {
+        throw new Error('transient');
+      }
+    }
+
+    const { service } = await suite.start({
+      controllers: [OfController],
+      providers: [OfProvider, OfTransient, Counter],
+    });
     await service.notify('guarded');
-    expect(await handled(service, 2)).toEqual({ delivered: 2, failed: 0 });
-    expect(log.items).toEqual(Array(2).fill('guard with number'));
+    expect(await handled(service, 3)).toEqual({ delivered: 3, failed: 0 });
+    expect(log.items.toSorted()).toEqual([
+      'filter with number: controller',
+      'filter with number: provider',
+      'filter with number: transient',
+      ...Array<string>(3).fill('guard with number'),
+    ]);
   });
 
   it('may be a global guard, with globalEnhancers', async () => {
