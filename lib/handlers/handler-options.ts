@@ -55,8 +55,8 @@ export interface OnPgNotifyOptions extends PgHandlerOptions {
    */
   readonly bufferSize?: number;
   /**
-   * What pipes are told of the payload, as by Nest's `@Body({ schema })`; by itself it checks nothing. To check whatever
-   * is received, give the schema to `definePgChannel()`.
+   * What pipes are told of the payload, as by the `@Body({ schema })` of Nest 12: for its `StandardSchemaValidationPipe`. By
+   * itself it checks nothing. To check whatever is received, give the schema to `definePgChannel()`.
    */
   readonly schema?: StandardSchemaV1;
 }

@@ -28,7 +28,8 @@ type TypedOptions<T> = Omit<OnPgNotifyOptions, 'latest'> & { readonly latest?: t
  * Calls the method for each notification of the channel: one at a time, in the order in which the server sent them, unless
  * the options say otherwise. A method may carry several of these decorators, on providers and on controllers alike; each
  * is a handler of its own, with a queue of its own. What the method throws is logged, with the handler and the channel,
- * and goes no further. Guards, interceptors, pipes and filters of the class and the method run, as in Nest's controllers.
+ * and goes no further. Guards, interceptors, pipes and filters of the class and the method run, as in Nest's controllers;
+ * pipes are given the payload, as a `body`, and nothing else. A stream that the method returns is run to its end.
  *
  * ```ts
  * @OnPgNotify(ProductChanges)
