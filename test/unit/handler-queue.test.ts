@@ -299,6 +299,42 @@ describe('a gap', () => {
     expect(subject.gaps.map(({ dropped }) => dropped)).toEqual([1, undefined]);
   });
 
+  it('takes up the gap that queues stand at in line, when its methods fail, and holds those queues as well', async () => {
+    const subject = new Subject();
+    const ends = subject.heldMethod();
+    const { ends: runs, call } = heldRuns();
+    const busy = subject.queue('busy', { bufferSize: 2, call });
+    const quick = subject.queue('quick');
+    push(busy, 0);
+    await turn();
+    push(busy, 1, 2);
+    const reconnect = gapOf('reconnect', { since: new Date(0) });
+    for (const queue of [busy, quick]) queue.gap(reconnect);
+    push(quick, 3);
+    await turn();
+    push(busy, 3); // 1 is dropped, while quick stands and waits for busy.
+    push(quick, 4);
+    runs.shift()!();
+    await subject.events.until(2);
+    ends.shift()!(new Error('not now'));
+    await subject.events.until(3); // At once: it was not told of the reconnect before.
+    push(busy, 5); // 2 is dropped, while the methods run.
+    ends.shift()!(new Error('not now'));
+    await turn();
+    subject.clock.advance(100);
+    await subject.events.until(4);
+    expect(subject.events.items).toEqual(['busy 0', 'gap overflow', 'gap reconnect', 'gap reconnect']);
+    expect(subject.gaps.map(({ dropped }) => dropped)).toEqual([1, 1, 2]);
+    ends.shift()!();
+    await quick.settled();
+    expect(subject.events.items.slice(4).toSorted()).toEqual(['busy 3', 'quick 3', 'quick 4']);
+    runs.shift()!();
+    await subject.events.until(8);
+    runs.shift()!();
+    await Promise.all([busy.settled(), subject.gate.settled()]);
+    expect(subject.events.items.at(-1)).toBe('busy 5');
+  });
+
   it('is told again for what was dropped while its methods ran', async () => {
     const subject = new Subject();
     const ends = subject.heldMethod();
