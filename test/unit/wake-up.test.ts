@@ -26,7 +26,7 @@ const VERIFIED: PgNotifyStatus = {
   channels: { wanted: 1, acknowledged: 1 },
   delivery: { verdict: 'verified', at: new Date() },
 };
-const { delivery: _, ...UNCHECKED } = VERIFIED;
+const { delivery: _verdict, ...UNCHECKED } = VERIFIED;
 
 /** One method that is woken, whose delivery is as much to be trusted as the test says. */
 async function setUp(given: Partial<WakeUpSpec> = {}) {
@@ -109,7 +109,7 @@ describe('a method that is woken', () => {
     ['not listening yet', { ...UNCHECKED, state: 'connecting' }],
   ] as [string, PgNotifyStatus][])(
     'polls often while delivery is %s, and rarely when that is over',
-    async (_, status) => {
+    async (_name, status) => {
       const { status$, pass } = await setUp();
       status$.next(status);
       await turn();
