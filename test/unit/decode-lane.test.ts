@@ -299,6 +299,36 @@ describe('a decode lane', () => {
     expect(lines).toEqual([expect.stringContaining('The schema of the channel "c" does not keep up: 2 notifications')]);
   });
 
+  it('tells of gaps and ends that stood before what was dropped', async () => {
+    const { listener, lanes } = setUp({ bufferSize: 1 });
+    const { channel, owed } = slowSchema();
+    const { seen, sink } = recordingSink();
+    const ending = recordingSink();
+    lanes.attach(channel, sink);
+    const { end } = lanes.attach(channel, ending.sink);
+    listener.notify('1');
+    listener.gap();
+    end();
+    for (const raw of ['2', '3', '4']) listener.notify(raw);
+    const settled = lanes.settled();
+    owed[0]!.pass();
+    await turn();
+    owed[1]!.pass();
+    await settled;
+    expect(seen).toEqual(['start', '1', 'reconnect', 'overflow of 2', '4']);
+    expect(ending.seen).toEqual(['start', '1', 'reconnect', 'complete']);
+  });
+
+  it('tells a consumer once that comes while others are told of the same gap', () => {
+    const { listener, lanes } = setUp();
+    const { seen, sink } = recordingSink();
+    const channel = channelWith((value) => ({ value }));
+    lanes.attach('c', { gap: ({ reason }) => void (reason === 'reconnect' && lanes.attach(channel, sink)) });
+    lanes.attach(channel, {});
+    listener.gap();
+    expect(seen).toEqual(['start']);
+  });
+
   it('keeps count of what was dropped when its consumers have left', async () => {
     const { listener, lanes } = setUp({ bufferSize: 1 });
     const { channel, owed } = slowSchema();
