@@ -52,6 +52,12 @@ const FAULTS: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     await delay(random.between(50, 1_500));
     proxy.heal();
   },
+  'a slow way': async ({ proxy, random }) => {
+    proxy.reset(); // So that it connects and listens anew, at this pace.
+    proxy.delay(random.between(40, 80));
+    await delay(random.between(1_500, 3_000));
+    proxy.heal();
+  },
   'refused connections': async ({ proxy, random }) => {
     proxy.refuse();
     proxy.reset();

@@ -64,7 +64,9 @@ export class LedgerReader {
   readonly violations: string[] = [];
   gaps = 0;
   private last: number | undefined;
-  private reading: Promise<void> = Promise.resolve();
+  /** What the last gap has asked for: the last position that it found. */
+  private found: Promise<number> = Promise.resolve(0);
+  private reading: Promise<unknown> = Promise.resolve();
   private readonly subscriptions: Subscription[];
 
   constructor(
@@ -89,23 +91,39 @@ export class LedgerReader {
   private gap(): void {
     this.gaps += 1;
     this.last = undefined;
-    this.reading = this.reading.then(() => this.readAll());
+    this.found = this.readAll();
+    this.alsoAwait(this.found);
   }
 
   private receive(position: number): void {
     if (this.gaps === 0) this.violations.push(`${position} came before the start gap`);
-    if (this.last !== undefined && position !== this.last + 1) {
+    if (this.last === undefined) this.alsoAwait(this.checkFirst(position, this.found));
+    else if (position !== this.last + 1) {
       this.violations.push(`${position} after ${this.last}, without a gap in between`);
     }
     this.last = position;
     this.seen.add(position);
   }
 
-  private async readAll(): Promise<void> {
+  private alsoAwait(work: Promise<unknown>): void {
+    this.reading = Promise.all([this.reading, work]);
+  }
+
+  /**
+   * What was committed before the first notification after a gap must be in what that gap had read: a later gap would
+   * mend it, and hide that this one came before the LISTEN was in effect.
+   */
+  private async checkFirst(position: number, found: Promise<number>): Promise<void> {
+    const last = await found;
+    if (last < position - 1) this.violations.push(`${position} came after a gap that had read up to ${last}`);
+  }
+
+  private async readAll(): Promise<number> {
     for (;;) {
       try {
-        for (const position of await readLedger(this.url)) this.seen.add(position);
-        return;
+        const positions = await readLedger(this.url);
+        for (const position of positions) this.seen.add(position);
+        return positions.at(-1) ?? 0;
       } catch {
         await delay(20); // The server is being restarted: a pause between attempts.
       }
