@@ -8,10 +8,7 @@ import { DecodeLanes } from '../../lib/delivery/decode-lanes.js';
 import { DeliveryTrust } from '../../lib/delivery/delivery-trust.js';
 import { liveQuery } from '../../lib/delivery/live-query.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
-import { PgNotifyErrorRoute } from '../../lib/pg-notify.error-route.js';
-import { PgNotifyLogger } from '../../lib/pg-notify.logger.js';
-import { TestListener } from '../../lib/testing/test-listener.js';
+import { createBusListener } from '../support/bus-listener.js';
 import { FakeClock } from '../support/fake-server.js';
 
 /** Lets everything happen that is only waiting for its turn. */
@@ -38,9 +35,7 @@ async function setUp({
   readonly isConnected?: boolean;
   readonly load?: () => unknown;
 } = {}) {
-  const diagnostics = new PgNotifyDiagnostics('test');
-  const routes = { errors: new PgNotifyErrorRoute(new PgNotifyLogger('test'), diagnostics), diagnostics };
-  const listener = new TestListener(routes, () => undefined);
+  const { listener, diagnostics } = createBusListener();
   if (isConnected) await listener.start();
   const clock = new FakeClock();
   const errors: unknown[] = [];

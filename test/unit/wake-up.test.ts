@@ -9,8 +9,7 @@ import { DeliveryTrust } from '../../lib/delivery/delivery-trust.js';
 import { HandlerPool } from '../../lib/delivery/handler-pool.js';
 import type { WakeUpSpec } from '../../lib/delivery/handler-pool.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
-import { TestListener } from '../../lib/testing/test-listener.js';
+import { createBusListener } from '../support/bus-listener.js';
 import { FakeClock } from '../support/fake-server.js';
 
 /** Lets everything happen that is only waiting for its turn. */
@@ -30,8 +29,7 @@ const { delivery: _verdict, ...UNCHECKED } = VERIFIED;
 
 /** One method that is woken, whose delivery is as much to be trusted as the test says. */
 async function setUp(given: Partial<WakeUpSpec> = {}) {
-  const diagnostics = new PgNotifyDiagnostics('test');
-  const listener = new TestListener(diagnostics);
+  const { listener, diagnostics } = createBusListener();
   await listener.start();
   const status$ = new BehaviorSubject(VERIFIED);
   const trust = new DeliveryTrust({
@@ -44,8 +42,9 @@ async function setUp(given: Partial<WakeUpSpec> = {}) {
   const errors: unknown[] = [];
   const onError = (error: unknown): void => void errors.push(error);
   const warn = (): void => undefined;
-  const lanes = new DecodeLanes({ listener, bufferSize: 100, onError, warn });
-  const pool = new HandlerPool({ lanes, trust, budget: new TurnBudget(), clock, diagnostics, onError, warn });
+  const budget = new TurnBudget();
+  const lanes = new DecodeLanes({ listener, bufferSize: 100, clock, budget, diagnostics, onError, warn });
+  const pool = new HandlerPool({ lanes, trust, budget, clock, diagnostics, onError, warn });
   const reasons: WakeReason[] = [];
   pool.connectWakeUp({
     label: 'Worker.drain',
