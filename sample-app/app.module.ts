@@ -3,8 +3,10 @@ import { PgNotifyModule } from 'nest-pg-notify';
 import { Database } from './database/database.js';
 import { DatabaseModule } from './database/database.module.js';
 import { HealthController } from './health/health.controller.js';
+import { JobsModule } from './jobs/jobs.module.js';
 import { OrdersModule } from './orders/orders.module.js';
 import { PageController } from './page/page.controller.js';
+import { ProductsModule } from './products/products.module.js';
 
 @Module({
   imports: [
@@ -16,6 +18,8 @@ import { PageController } from './page/page.controller.js';
       useFactory: (database: Database) => ({ connection: () => database.connection }),
     }),
     OrdersModule,
+    ProductsModule,
+    JobsModule,
   ],
   controllers: [PageController, HealthController],
 })

@@ -61,4 +61,48 @@ export const migrations: readonly Migration[] = [
       FOR EACH ROW EXECUTE FUNCTION notify_order_event();
     `,
   },
+  {
+    name: '003-product-changes',
+    sql: `
+      CREATE FUNCTION notify_product_change() RETURNS trigger
+      LANGUAGE plpgsql
+      SET search_path = pg_catalog, pg_temp
+      AS $$
+      BEGIN
+        PERFORM pg_catalog.pg_notify(
+          'product_changes',
+          pg_catalog.json_build_object('op', pg_catalog.lower(TG_OP), 'id', COALESCE(NEW.id, OLD.id))::text
+        );
+        RETURN NULL;
+      END
+      $$;
+
+      CREATE TRIGGER notify_product_change
+      AFTER INSERT OR UPDATE OR DELETE ON products
+      FOR EACH ROW EXECUTE FUNCTION notify_product_change();
+
+      INSERT INTO products (name, price) VALUES ('Coffee beans', 14), ('Grinder', 89), ('Kettle', 42);
+    `,
+  },
+  {
+    // One wake-up for a statement, however many jobs it adds: it carries nothing.
+    name: '004-job-queue',
+    sql: `
+      CREATE INDEX jobs_to_do ON jobs (id) WHERE finished_at IS NULL;
+
+      CREATE FUNCTION wake_workers() RETURNS trigger
+      LANGUAGE plpgsql
+      SET search_path = pg_catalog, pg_temp
+      AS $$
+      BEGIN
+        PERFORM pg_catalog.pg_notify('job_queue', '');
+        RETURN NULL;
+      END
+      $$;
+
+      CREATE TRIGGER wake_workers
+      AFTER INSERT ON jobs
+      FOR EACH STATEMENT EXECUTE FUNCTION wake_workers();
+    `,
+  },
 ];

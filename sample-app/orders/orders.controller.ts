@@ -8,16 +8,21 @@ import { CreateOrderPipe } from './create-order.pipe.js';
 import type { CreateOrder } from './create-order.pipe.js';
 import { OrderEvents } from './order-events.js';
 import type { OrderEvent } from './order-events.js';
+import type { OrderSummary } from './order-summary.js';
 import type { Order } from './order.js';
 import { OrdersService } from './orders.service.js';
 
 @Controller('orders')
 export class OrdersController {
+  private readonly summary$: Observable<OrderSummary>;
+
   constructor(
     private readonly orders: OrdersService,
     private readonly pgNotify: PgNotifyService,
     @InjectPgChannel(OrderEvents) private readonly orderEvents$: Observable<PgNotification<OrderEvent>>,
-  ) {}
+  ) {
+    this.summary$ = pgNotify.liveQuery(OrderEvents, () => orders.summary(), { minInterval: 100 });
+  }
 
   @Post()
   create(@Body(CreateOrderPipe) order: CreateOrder): Promise<Order> {
@@ -41,5 +46,11 @@ export class OrdersController {
       map(({ reason }) => ({ type: 'gap', data: { reason } })),
     );
     return merge(events$, gaps$);
+  }
+
+  /** The summary now, and whenever it has changed: one query for all clients. */
+  @Sse('summary')
+  summary(): Observable<MessageEvent> {
+    return this.summary$.pipe(map((data) => ({ data })));
   }
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../database/database.js';
 import type { CreateOrder } from './create-order.pipe.js';
+import type { OrderSummary } from './order-summary.js';
 import type { Order } from './order.js';
 
 const COLUMNS = 'id, region, amount, status, created_at AS "createdAt"';
@@ -25,5 +26,16 @@ export class OrdersService {
   /** The newest orders, the newest first. */
   async latest(): Promise<Order[]> {
     return this.database.query<Order>(`SELECT ${COLUMNS} FROM orders ORDER BY id DESC LIMIT 20`);
+  }
+
+  async summary(): Promise<OrderSummary> {
+    const [summary] = await this.database.query<OrderSummary & { [column: string]: unknown }>(
+      `SELECT count(*)::int AS orders,
+        coalesce(sum(amount) FILTER (WHERE status <> 'cancelled'), 0)::float AS revenue,
+        (count(*) FILTER (WHERE status = 'new'))::int AS waiting,
+        (count(*) FILTER (WHERE status = 'shipped'))::int AS shipped
+      FROM orders`,
+    );
+    return summary!;
   }
 }

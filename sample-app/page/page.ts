@@ -43,6 +43,27 @@ export const page = /* HTML */ `<!doctype html>
         #connection.live::before {
           color: var(--good);
         }
+        #summary {
+          display: grid;
+          grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr));
+          gap: 1rem;
+          margin: 1.5rem 0 0;
+        }
+        #summary div {
+          padding: 0.75rem 1.25rem;
+          border: 1px solid var(--line);
+          border-radius: 0.75rem;
+        }
+        dt {
+          color: var(--soft);
+          font-size: 0.875rem;
+        }
+        dd {
+          margin: 0;
+          font-size: 1.6rem;
+          font-variant-numeric: tabular-nums;
+          font-weight: 600;
+        }
         form {
           display: flex;
           flex-wrap: wrap;
@@ -81,6 +102,12 @@ export const page = /* HTML */ `<!doctype html>
         :focus-visible {
           outline: 3px solid var(--accent);
           outline-offset: 2px;
+        }
+        #products {
+          flex-basis: 100%;
+          margin: 0;
+          color: var(--soft);
+          font-size: 0.875rem;
         }
         #answer {
           min-height: 1.5em;
@@ -126,6 +153,24 @@ export const page = /* HTML */ `<!doctype html>
         <p id="connection" role="status">Connecting…</p>
       </header>
       <main>
+        <dl id="summary">
+          <div>
+            <dt>Orders</dt>
+            <dd id="orders-count">–</dd>
+          </div>
+          <div>
+            <dt>Revenue</dt>
+            <dd id="revenue">–</dd>
+          </div>
+          <div>
+            <dt>To be packed</dt>
+            <dd id="waiting">–</dd>
+          </div>
+          <div>
+            <dt>Shipped</dt>
+            <dd id="shipped">–</dd>
+          </div>
+        </dl>
         <form id="create">
           <label>
             Region
@@ -136,6 +181,7 @@ export const page = /* HTML */ `<!doctype html>
             <input name="amount" type="number" value="42" required min="1" max="1000000" />
           </label>
           <button>Create order</button>
+          <p id="products"></p>
         </form>
         <p id="answer" role="status"></p>
         <table>
@@ -202,6 +248,13 @@ export const page = /* HTML */ `<!doctype html>
           load();
         });
         stream.addEventListener('gap', load);
+        stream.addEventListener('open', async () => {
+          const products = await fetch('products')
+            .then((response) => response.json())
+            .catch(() => []);
+          const names = products.map(({ name, price }) => name + ' ' + price);
+          document.getElementById('products').textContent = names.length > 0 ? 'In the shop: ' + names.join(' · ') : '';
+        });
         stream.addEventListener('message', ({ data }) => {
           const order = JSON.parse(data);
           live.set(order.id, order);
@@ -211,6 +264,14 @@ export const page = /* HTML */ `<!doctype html>
           const ended = stream.readyState === EventSource.CLOSED;
           connection.textContent = ended ? 'Not connected: reload this page' : 'Reconnecting…';
           connection.className = '';
+        });
+
+        const figures = { orders: 'orders-count', revenue: 'revenue', waiting: 'waiting', shipped: 'shipped' };
+        new EventSource('orders/summary').addEventListener('message', ({ data }) => {
+          const summary = JSON.parse(data);
+          for (const [name, id] of Object.entries(figures)) {
+            document.getElementById(id).textContent = summary[name].toLocaleString();
+          }
         });
 
         form.addEventListener('submit', async (event) => {

@@ -57,8 +57,8 @@ async function post({ url }: Shop, body: unknown): Promise<Response> {
 }
 
 /** Resolves when the server has answered: it has subscribed the stream by then. */
-async function openStream({ url }: Shop): Promise<OrderStream> {
-  const response = await fetch(`${url}/orders/stream`);
+async function openStream({ url }: Shop, path = 'orders/stream'): Promise<OrderStream> {
+  const response = await fetch(`${url}/${path}`);
   expect(response.headers.get('content-type')).toBe('text/event-stream');
   const events = new Recorder<StreamEvent>();
   return { events, ended: readEvents(response, events) };
@@ -79,7 +79,7 @@ async function readEvents({ body }: Response, events: Recorder<StreamEvent>): Pr
 }
 
 describe('the sample app', () => {
-  it('stores an order with its job, and shows it on the stream', async () => {
+  it('stores an order with its job, packs it, and shows both on the stream', async () => {
     const shop = await openShop();
     const { events } = await openStream(shop);
 
@@ -89,11 +89,12 @@ describe('the sample app', () => {
     const order = await response.json();
     expect(order).toEqual({ id: 1, region: 'eu', amount: 42, status: 'new', createdAt: expect.any(String) });
     const data = { op: 'insert', id: 1, region: 'eu', amount: 42, status: 'new' };
-    expect(await events.until(1)).toEqual([{ type: 'message', data }]);
+    const packed = { ...data, op: 'update', status: 'shipped' };
+    expect(await events.until(2)).toEqual([data, packed].map((each) => ({ type: 'message', data: each })));
     const jobs = await database.query('SELECT kind, order_id, finished_at FROM jobs');
-    expect(jobs.rows).toEqual([{ kind: 'pack', order_id: 1, finished_at: null }]);
+    expect(jobs.rows).toEqual([{ kind: 'pack', order_id: 1, finished_at: expect.any(Date) }]);
     const orders = await fetch(`${shop.url}/orders`);
-    expect(await orders.json()).toEqual([order]);
+    expect(await orders.json()).toEqual([{ ...(order as object), status: 'shipped' }]);
   });
 
   it('tells of every committed insert and update, and of nothing else', async () => {
@@ -101,16 +102,19 @@ describe('the sample app', () => {
     const { events } = await openStream(shop);
 
     await post(shop, { region: 'eu', amount: 1 });
+    await events.until(2);
     await database.query('BEGIN; UPDATE orders SET amount = 2; ROLLBACK');
-    await database.query(`UPDATE orders SET status = 'shipped'`);
+    await database.query(`UPDATE orders SET status = 'cancelled'`);
     await database.query('DELETE FROM orders');
     await post(shop, { region: 'us', amount: 3 });
 
-    const seen = (await events.until(3)).map(({ data }) => data);
+    const seen = (await events.until(5)).map(({ data }) => data);
     expect(seen).toEqual([
       { op: 'insert', id: 1, region: 'eu', amount: 1, status: 'new' },
       { op: 'update', id: 1, region: 'eu', amount: 1, status: 'shipped' },
+      { op: 'update', id: 1, region: 'eu', amount: 1, status: 'cancelled' },
       { op: 'insert', id: 2, region: 'us', amount: 3, status: 'new' },
+      { op: 'update', id: 2, region: 'us', amount: 3, status: 'shipped' },
     ]);
   });
 
@@ -123,7 +127,7 @@ describe('the sample app', () => {
 
     await post(shop, { region: 'us', amount: 2 });
 
-    expect(await events.until(1)).toMatchObject([{ data: { region: 'us' } }]);
+    expect((await events.until(1))[0]).toMatchObject({ data: { region: 'us' } });
     expect((await database.query('SELECT region FROM orders')).rows).toEqual([{ region: 'us' }]);
   });
 
@@ -157,7 +161,7 @@ describe('the sample app', () => {
     const { events } = await openStream(other);
     await post(one, { region: 'eu', amount: 42 });
 
-    expect(await events.until(1)).toMatchObject([{ data: { region: 'eu', amount: 42 } }]);
+    expect((await events.until(1))[0]).toMatchObject({ data: { region: 'eu', amount: 42 } });
   });
 
   it('starts again on a database that it has used before', async () => {
@@ -175,13 +179,13 @@ describe('the sample app', () => {
       const shop = await openShop();
       const { events } = await openStream(shop);
       const health = (): Promise<Response> => fetch(`${shop.url}/health`);
-      const channels = { wanted: 1, acknowledged: 1 };
+      const channels = { wanted: 3, acknowledged: 3 };
       const up = { status: 'up', listener: { state: 'listening', since: expect.any(String), channels } };
       expect(await (await health()).json()).toEqual(up);
 
       await cluster.stop();
       const response = await eventually(health, ({ status }) => status === 503);
-      const listener = { state: 'reconnecting', since: expect.any(String), channels: { wanted: 1, acknowledged: 0 } };
+      const listener = { state: 'reconnecting', since: expect.any(String), channels: { wanted: 3, acknowledged: 0 } };
       expect(await response.json()).toEqual({ status: 'down', listener });
 
       await cluster.start();
@@ -194,6 +198,72 @@ describe('the sample app', () => {
     } finally {
       await cluster.remove();
     }
+  });
+
+  it('answers with its products from memory, and takes over every change that matches the schema', async () => {
+    const shop = await openShop();
+    const products = async (): Promise<unknown> => (await fetch(`${shop.url}/products`)).json();
+    const [beans, grinder, kettle] = [
+      { id: 1, name: 'Coffee beans', price: 14 },
+      { id: 2, name: 'Grinder', price: 89 },
+      { id: 3, name: 'Kettle', price: 42 },
+    ];
+    expect(await products()).toEqual([beans, grinder, kettle]);
+
+    await database.query('ALTER TABLE products DISABLE TRIGGER notify_product_change');
+    await database.query('UPDATE products SET price = 1 WHERE id = 2');
+    await database.query('ALTER TABLE products ENABLE TRIGGER notify_product_change');
+    await database.query(`SELECT pg_notify('product_changes', '{"op":"update","id":"2"}')`); // No number.
+    await database.query('UPDATE products SET price = 15 WHERE id = 1');
+    const changed = await eventually(products, (all) => JSON.stringify(all).includes('15'));
+    expect(changed).toEqual([{ ...beans, price: 15 }, grinder, kettle]);
+
+    await database.query('DELETE FROM products WHERE id = 3');
+    await eventually(products, (all) => !JSON.stringify(all).includes('Kettle'));
+  });
+
+  it('reads its products again when it may have missed a change', async () => {
+    const shop = await openShop();
+    await database.query(`
+      BEGIN;
+      ALTER TABLE products DISABLE TRIGGER notify_product_change;
+      UPDATE products SET price = 1 WHERE id = 2;
+      COMMIT;
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name = 'nest-pg-notify listener'`);
+    const products = async (): Promise<unknown> => (await fetch(`${shop.url}/products`)).json();
+    const changed = await eventually(products, (all) => JSON.stringify(all).includes('"price":1}'));
+    expect(changed).toContainEqual({ id: 2, name: 'Grinder', price: 1 });
+  });
+
+  it('has each job done by one of its instances', async () => {
+    await Promise.all([openShop(), openShop()]);
+    await database.query(`
+      CREATE TABLE packed (order_id int PRIMARY KEY);
+      CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN INSERT INTO packed VALUES (NEW.order_id); RETURN NULL; END';
+      CREATE TRIGGER note AFTER UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION note();
+      WITH added AS (INSERT INTO orders (region, amount) SELECT 'eu', 1 FROM generate_series(1, 200) RETURNING id)
+      INSERT INTO jobs (kind, order_id) SELECT 'pack', id FROM added`);
+    const left = async (): Promise<unknown[]> =>
+      (await database.query(`SELECT FROM orders WHERE status <> 'shipped'`)).rows;
+    await eventually(left, ({ length }) => length === 0);
+    expect((await database.query('SELECT FROM packed')).rowCount).toBe(200);
+  });
+
+  it('keeps the summary on its dashboard up to date', async () => {
+    const shop = await openShop();
+    const { events, ended } = await openStream(shop, 'orders/summary');
+    const shows = (data: object): Promise<unknown> =>
+      events.until((seen) => JSON.stringify(seen.at(-1)?.data) === JSON.stringify(data));
+    await shows({ orders: 0, revenue: 0, waiting: 0, shipped: 0 });
+    await post(shop, { region: 'eu', amount: 42 });
+    await post(shop, { region: 'us', amount: 8 });
+    await shows({ orders: 2, revenue: 50, waiting: 0, shipped: 2 });
+    await database.query(`UPDATE orders SET status = 'cancelled' WHERE amount = 8`);
+    await shows({ orders: 2, revenue: 42, waiting: 0, shipped: 1 });
+    await shop.app.close();
+    await expect(ended).resolves.toBeUndefined();
   });
 
   it('shows its page', async () => {

@@ -1,0 +1,7 @@
+/** What the shop's dashboard shows. */
+export interface OrderSummary {
+  readonly orders: number;
+  readonly revenue: number;
+  readonly waiting: number;
+  readonly shipped: number;
+}
