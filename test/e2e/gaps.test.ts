@@ -13,14 +13,14 @@ import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
 /** Calls that wait for the test. */
-class Held {
-  readonly gaps = new Recorder<PgGap>();
+class Held<T = PgGap> {
+  readonly begun = new Recorder<T>();
   private readonly ends: ((error?: Error) => void)[] = [];
 
-  readonly run = (gap: PgGap): Promise<void> =>
+  readonly run = (gap: T): Promise<void> =>
     new Promise((resolve, reject) => {
       this.ends.push((error) => (error ? reject(error) : resolve()));
-      this.gaps.push(gap);
+      this.begun.push(gap);
     });
 
   /** Ends the oldest call. */
@@ -89,7 +89,7 @@ describe('@OnPgGap', () => {
       }
     }
     await start(Cache);
-    expect(await held.gaps.until(1)).toEqual([{ channel: 'c', reason: 'start', until: expect.any(Date) }]);
+    expect(await held.begun.until(1)).toEqual([{ channel: 'c', reason: 'start', until: expect.any(Date) }]);
     await database.query(`SELECT pg_notify('c', '1')`);
     await received(1);
     await turn();
@@ -163,7 +163,7 @@ describe('@OnPgGap', () => {
       }
     }
     await start(Cache, Other);
-    await held.gaps.until(1);
+    await held.begun.until(1);
     await database.query(`SELECT pg_notify('c', ''), pg_notify('d', '')`);
     await events.until(2);
     await turn();
@@ -171,6 +171,38 @@ describe('@OnPgGap', () => {
     held.end();
     await events.until(4);
     expect(events.items.slice(2).toSorted()).toEqual(['one', 'two']);
+  });
+
+  it('waits for what was received before it, however long that runs and waits', async () => {
+    const events = new Recorder<unknown>();
+    const held = new Held<unknown>();
+
+    @Injectable()
+    class Cache {
+      @OnPgNotify('c')
+      async evict(payload: unknown): Promise<void> {
+        await held.run(payload);
+        events.push(payload);
+      }
+
+      @OnPgGap('c', { reasons: ['reconnect'] })
+      load({ reason }: PgGap): void {
+        events.push(reason);
+      }
+    }
+    await start(Cache);
+    await database.query(`SELECT pg_notify('c', '1'), pg_notify('c', '2')`);
+    await received(2);
+    await reconnect();
+    await database.query(`SELECT pg_notify('c', '3')`);
+    await received(3);
+    await turn();
+    expect(events.items).toEqual([]);
+    for (const count of [1, 2, 3]) {
+      await held.begun.until(count);
+      held.end();
+    }
+    expect(await events.until(4)).toEqual([1, 2, 'reconnect', 3]);
   });
 
   it('is a barrier under traffic: what was received before has ended, what comes after waits', async () => {
@@ -249,16 +281,16 @@ describe('@OnPgGap', () => {
       }
     }
     const { service, logger } = await start(Cache);
-    await held.gaps.until(1);
+    await held.begun.until(1);
     held.end();
     await reconnect();
-    const [, first] = await held.gaps.until(2);
+    const [, first] = await held.begun.until(2);
     expect(first).toMatchObject({ reason: 'reconnect', since: expect.any(Date) });
     await reconnect();
     await database.query(`SELECT pg_notify('c', i::text) FROM generate_series(1, 5) i`);
     await received(5);
     held.end(new Error('cannot be read'));
-    const [, , second] = await held.gaps.until(3);
+    const [, , second] = await held.begun.until(3);
     expect(second).toEqual({
       channel: 'c',
       reason: 'reconnect',
@@ -268,11 +300,11 @@ describe('@OnPgGap', () => {
     });
     expect(second!.until.getTime()).toBeGreaterThan(first!.until.getTime());
     held.end(new Error('still not'));
-    expect((await held.gaps.until(4)).at(-1)).toEqual(second);
+    expect((await held.begun.until(4)).at(-1)).toEqual(second);
     expect(evicted.items).toEqual([]);
     held.end();
     expect(await evicted.until(2)).toEqual([4, 5]);
-    expect(held.gaps.items).toHaveLength(4);
+    expect(held.begun.items).toHaveLength(4);
     expect(logger.texts('error')).toEqual([
       expect.stringContaining('Handler Cache.load failed for the channel "c": cannot be read'),
       expect.stringContaining('Handler Cache.load failed for the channel "c": still not'),
