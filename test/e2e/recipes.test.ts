@@ -1,0 +1,167 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Injectable } from '@nestjs/common';
+import { metrics } from '@opentelemetry/api';
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics';
+import type { Histogram } from '@opentelemetry/sdk-metrics';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { definePgChannel, OnPgGap, OnPgNotify } from 'nest-pg-notify';
+import type { PgNotifyService } from 'nest-pg-notify';
+import { register } from 'prom-client';
+import { z } from 'zod';
+import { PgNotifyMetrics as OpenTelemetryMetrics } from '../recipes/opentelemetry.js';
+import { PgNotifyMetrics as PromClientMetrics } from '../recipes/prom-client.js';
+import { asynchronous } from '../recipes/zod-asynchronous.js';
+import { createApp } from '../support/app.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { Recorder } from '../support/recorder.js';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+const handled = new Recorder<number>();
+
+@Injectable()
+class Orders {
+  @OnPgNotify('orders')
+  take(order: number): void {
+    handled.push(order);
+    if (order === 3) throw new Error('not this one');
+  }
+
+  @OnPgGap('orders')
+  reload(): void {}
+}
+
+async function sendOrders(service: PgNotifyService): Promise<void> {
+  handled.items.length = 0;
+  for (const order of [1, 2, 3]) await service.notify('orders', order);
+  await handled.until(3);
+}
+
+describe('the recipe for', () => {
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+
+  afterAll(() => database.drop());
+
+  it.each([
+    ['operations', 'prom-client'],
+    ['operations', 'opentelemetry'],
+    ['channels', 'zod-asynchronous'],
+  ])('docs/%s.md: %s is what is tested here', async (page, name) => {
+    const [document, recipe] = await Promise.all([
+      readFile(join(ROOT, `docs/${page}.md`), 'utf8'),
+      readFile(join(ROOT, `test/recipes/${name}.ts`), 'utf8'),
+    ]);
+    expect(document).toContain(`\`\`\`ts\n${recipe}\`\`\`\n`);
+  });
+
+  it('zod asks an asynchronous refinement once, and takes its rejection', async () => {
+    const asked: number[] = [];
+    const schema = z.object({ id: z.number().transform((id) => id * 2) }).refine(async ({ id }) => {
+      asked.push(id);
+      await Promise.resolve();
+      if (id === 6) throw new Error('no answer');
+      return id !== 4;
+    });
+    const Checked = definePgChannel('checked', { schema: asynchronous(schema) });
+    const { app, service } = await createApp({ connection: database.url });
+    await app.init();
+    const received = new Recorder<number>();
+    service.listen(Checked).subscribe(({ payload: { id } }) => received.push(id));
+    await service.ready();
+    await service.notify(Checked, { id: 1 });
+    await expect(service.notify(Checked, { id: 2 })).rejects.toMatchObject({ kind: 'payload' });
+    await expect(service.notify(Checked, { id: 3 })).rejects.toMatchObject({
+      kind: 'payload',
+      issues: [expect.objectContaining({ message: 'no answer' })],
+    });
+    expect(await received.until(1)).toEqual([2]);
+    expect(asked.filter((id) => id === 4 || id === 6)).toEqual([4, 6]);
+    await app.close();
+  });
+
+  it('prom-client exports the figures', async () => {
+    const { app, service } = await createApp({ connection: database.url }, { providers: [PromClientMetrics, Orders] });
+    await app.init();
+    await sendOrders(service);
+    const lines = (await register.metrics()).split('\n');
+    const handler = 'handler="Orders.take",channel="orders"';
+    const runs = `pg_notify_handler_seconds_count{${handler},kind="notification"`;
+    for (const line of [
+      'pg_notify_up 1',
+      'pg_notify_received_total 3',
+      'pg_notify_delivered_total 2',
+      'pg_notify_failed_total 1',
+      'pg_notify_dropped_total 0',
+      'pg_notify_gaps_total 1',
+      'pg_notify_reconnects_total 0',
+      'pg_notify_errors_total{kind="handler"} 1',
+      `pg_notify_waiting{${handler}} 0`,
+    ]) {
+      expect(lines).toContain(line);
+    }
+    expect(lines.filter((line) => line.startsWith('pg_notify_handler_seconds_count')).toSorted()).toEqual([
+      'pg_notify_handler_seconds_count{handler="Orders.reload",channel="orders",kind="gap",outcome="delivered"} 1',
+      `${runs},outcome="delivered"} 2`,
+      `${runs},outcome="failed"} 1`,
+    ]);
+    await app.close();
+    expect(await register.metrics()).toContain('\npg_notify_up 0\n');
+    register.clear();
+  });
+
+  it('OpenTelemetry exports the figures', async () => {
+    const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+    const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 2 ** 31 - 1 });
+    const provider = new MeterProvider({ readers: [reader] });
+    metrics.setGlobalMeterProvider(provider);
+    const { app, service } = await createApp(
+      { connection: database.url },
+      { providers: [OpenTelemetryMetrics, Orders] },
+    );
+    await app.init();
+    await sendOrders(service);
+    await reader.forceFlush();
+    const [exported] = exporter.getMetrics();
+    const all = exported!.scopeMetrics.flatMap((scope) => scope.metrics);
+    const pointsOf = (name: string) => all.find(({ descriptor }) => descriptor.name === name)?.dataPoints ?? [];
+    const valueOf = (name: string): unknown => pointsOf(name)[0]?.value;
+    const figures = ['up', 'received', 'delivered', 'failed', 'dropped', 'gaps', 'reconnects', 'waiting', 'errors'];
+    expect(figures.map((figure) => [figure, valueOf(`pg_notify.${figure}`)])).toEqual([
+      ['up', 1],
+      ['received', 3],
+      ['delivered', 2],
+      ['failed', 1],
+      ['dropped', 0],
+      ['gaps', 1],
+      ['reconnects', 0],
+      ['waiting', 0],
+      ['errors', 1],
+    ]);
+    const runs = pointsOf('pg_notify.handler.duration').map(({ attributes, value }) => [
+      attributes['handler'],
+      attributes['outcome'],
+      (value as Histogram).count,
+    ]);
+    expect(runs).toEqual(
+      expect.arrayContaining([
+        ['Orders.reload', 'delivered', 1],
+        ['Orders.take', 'delivered', 2],
+        ['Orders.take', 'failed', 1],
+      ]),
+    );
+    await app.close();
+    await provider.shutdown();
+    metrics.disable();
+  });
+});
