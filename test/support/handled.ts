@@ -1,11 +1,16 @@
-import type { PgNotifyService } from 'nest-pg-notify';
+import type { PgNotifyService, PgNotifyStats } from 'nest-pg-notify';
 import { eventually } from './recorder.js';
 
-/** Waits until so many runs of handlers have ended; tells how many of them failed. */
+/** Waits until so many runs of handlers of any kind have ended; tells how many of them failed. */
 export async function handled(service: PgNotifyService, runs: number): Promise<{ delivered: number; failed: number }> {
-  const { delivered, failed } = await eventually(
-    () => service.stats(),
-    (stats) => stats.delivered + stats.failed >= runs,
+  return eventually(
+    () => runsOf(service.stats()),
+    ({ delivered, failed }) => delivered + failed >= runs,
   );
-  return { delivered, failed };
+}
+
+/** How many runs of handlers of any kind have succeeded, and how many have failed. */
+export function runsOf({ handlers }: PgNotifyStats): { delivered: number; failed: number } {
+  const sum = (count: 'delivered' | 'failed'): number => handlers.reduce((total, handler) => total + handler[count], 0);
+  return { delivered: sum('delivered'), failed: sum('failed') };
 }
