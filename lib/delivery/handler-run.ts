@@ -82,7 +82,8 @@ function callWithin(timeout: number, closing: AbortSignal, call: (signal: AbortS
   }
   const expired = (): Error => {
     const error = new Error(`It took longer than its timeout of ${timeout} ms.`);
-    over.abort(error);
+    // The run has failed by then, also where the handler ends as soon as it is told.
+    queueMicrotask(() => over.abort(error));
     return error;
   };
   return withDeadline(Promise.resolve(value), { timeout, expired }).finally(release);

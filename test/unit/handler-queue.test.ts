@@ -227,6 +227,17 @@ describe('a queue', () => {
     expect(subject.errors).toHaveLength(2);
   });
 
+  it('has failed when it took too long, also where it ends as soon as it is told so', async () => {
+    const subject = new Subject();
+    const call = (_: readonly number[], signal: AbortSignal): Promise<void> =>
+      new Promise((resolve) => signal.addEventListener('abort', () => resolve()));
+    const queue = subject.queue('a', { timeout: 5, call });
+    push(queue, 1);
+    await queue.settled();
+    expect(subject.counters[0]).toMatchObject({ delivered: 0, failed: 1 });
+    expect(subject.errors[0]!.message).toContain('It took longer than its timeout of 5 ms.');
+  });
+
   it('reports what throws when it is looked at', async () => {
     const subject = new Subject();
     const trap = new Proxy(
