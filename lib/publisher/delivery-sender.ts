@@ -1,4 +1,5 @@
 import type { ConnectionSettings } from '../pg-notify.options.js';
+import { withDeadline } from '../session/deadline.js';
 import { PgSession } from '../session/pg-session.js';
 import type { SessionFacts } from '../session/session-facts.js';
 import { NOTIFY } from './pg-publisher.js';
@@ -12,8 +13,14 @@ export interface DeliverySenderOptions {
   readonly signal: AbortSignal;
 }
 
+/** How long the goodbye waits for the answer to a statement that is on its way, in milliseconds. */
+const ANSWER_TIMEOUT = 200;
+
 /** The second connection of a delivery check: a short-lived one, made as the publisher makes its own. */
 export class PgDeliverySender {
+  /** Settles when no statement is on its way. */
+  private answered: Promise<unknown> = Promise.resolve();
+
   private constructor(
     private readonly session: PgSession,
     private readonly timeout: number,
@@ -34,11 +41,16 @@ export class PgDeliverySender {
 
   /** Resolves with where it was sent from, when it is committed. */
   async notify(channel: string, payload: string): Promise<SessionFacts> {
-    await this.session.query({ text: NOTIFY, values: [channel, payload], timeout: this.timeout });
+    const answer = this.session.query({ text: NOTIFY, values: [channel, payload], timeout: this.timeout });
+    this.answered = answer.catch(() => undefined);
+    await answer;
     return this.session.facts;
   }
 
-  close(): Promise<void> {
-    return this.session.close();
+  /** A pooler gives up the server connection of a client that leaves before its statement is answered: that takes its time. */
+  async close(): Promise<void> {
+    const expired = (): Error => new Error('no answer');
+    await withDeadline(this.answered, { timeout: ANSWER_TIMEOUT, expired }).catch(() => undefined);
+    await this.session.close();
   }
 }
