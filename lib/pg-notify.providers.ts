@@ -9,8 +9,9 @@ import { PgNotifyErrorRoute } from './pg-notify.error-route.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import { PgNotifyLogger } from './pg-notify.logger.js';
 import { MODULE_OPTIONS_TOKEN } from './pg-notify.module-definition.js';
-import { DEFAULT_BUFFER_SIZE, resolveConnections, resolveOptions } from './pg-notify.options.js';
-import type { PgNotifyModuleOptions, ResolvedPgNotifyOptions } from './pg-notify.options.js';
+import { DEFAULT_BUFFER_SIZE, resolveConnections, resolveOptions } from './pg-notify.resolved-options.js';
+import type { PgNotifyModuleOptions } from './pg-notify.options.js';
+import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
 import { PgNotifyRegistrations } from './pg-notify.registrations.js';
 import { PgNotifyService } from './pg-notify.service.js';
 import {

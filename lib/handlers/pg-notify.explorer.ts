@@ -7,7 +7,7 @@ import type { PgNotification } from '../channel/pg-notification.js';
 import type { GapMethodSpec, HandlerSpec, QueueSpec, WakeUpSpec } from '../delivery/handler-pool.js';
 import { PgDelivery } from '../delivery/pg-delivery.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import type { ResolvedPgNotifyOptions } from '../pg-notify.options.js';
+import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
 import { PgNotifyRegistrations } from '../pg-notify.registrations.js';
 import { DEFAULT_REGISTRATION, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from '../pg-notify.tokens.js';
 import type { PgNotifyTransport } from '../transport/pg-notify-transport.js';

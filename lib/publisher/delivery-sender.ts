@@ -1,4 +1,4 @@
-import type { ConnectionSettings } from '../pg-notify.options.js';
+import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
 import { withDeadline } from '../session/deadline.js';
 import { PgSession } from '../session/pg-session.js';
 import type { SessionFacts } from '../session/session-facts.js';

@@ -3,7 +3,7 @@ import type { ClientConfig, QueryResult } from 'pg';
 import type { Duplex } from 'node:stream';
 import type { RawPgNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import type { ConnectionSettings } from '../pg-notify.options.js';
+import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
 import { connectionFailure, endpointOf, withoutCredentials } from './connection-failure.js';
 import { withDeadline } from './deadline.js';
 import { ASK_FACTS, readFacts } from './session-facts.js';

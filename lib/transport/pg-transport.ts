@@ -1,6 +1,6 @@
 import { PgListener } from '../listener/pg-listener.js';
 import type { PgNotifyLogger } from '../pg-notify.logger.js';
-import type { ResolvedPgNotifyConnections, ResolvedPgNotifyOptions } from '../pg-notify.options.js';
+import type { ResolvedPgNotifyConnections, ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
 import { PgDeliverySender } from '../publisher/delivery-sender.js';
 import { PgPublisher } from '../publisher/pg-publisher.js';
 import { PgSession } from '../session/pg-session.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { resolveConnections } from '../../lib/pg-notify.options.js';
+import { resolveConnections } from '../../lib/pg-notify.resolved-options.js';
 import type { PgNotifyConnection } from '../../lib/pg-notify.options.js';
 import { PgSession } from '../../lib/session/pg-session.js';
 
