@@ -375,6 +375,7 @@ describe('the connections of the delivery check', () => {
     await app.init();
     await service.ready();
     expect(checks.count).toBe(1);
+    await eventually(checkers, (count) => count === 0); // The server has noticed that the first check is over.
     const started = performance.now();
     const seen = new Set<number>();
     const first = service.status.delivery!.at;
