@@ -48,7 +48,9 @@ describe('app.close()', () => {
       await Promise.all([app.close(), app.close()]);
       await app.close();
       const { rows } = await eventually(
-        () => database.query(`SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'nest-pg-notify%'`),
+        () =>
+          database.query(`SELECT 1 FROM pg_stat_activity
+             WHERE application_name LIKE 'nest-pg-notify%' AND datname = current_database()`),
         (result) => result.rows.length === 0,
       );
       expect(rows).toEqual([]);

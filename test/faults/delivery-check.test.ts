@@ -362,7 +362,10 @@ describeWithPgBouncer('a pooler that changes from session to transaction mode', 
 describe('the connections of the delivery check', () => {
   const checkers = (): Promise<number> =>
     database
-      .query<{ count: number }>('SELECT count(*)::int FROM pg_stat_activity WHERE application_name = $1', [CHECKING])
+      .query<{ count: number }>(
+        'SELECT count(*)::int FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()',
+        [CHECKING],
+      )
       .then(({ rows }) => rows[0]!.count);
 
   it('are not made while notifications of others arrive, which are proof as well', async () => {
