@@ -21,15 +21,19 @@ export interface DeliverySink<T = unknown> {
   readonly complete?: () => void;
 }
 
-export interface DecodeLaneOptions {
-  readonly channel: PgChannel;
+/** What all lanes of a registration share. */
+export interface DecodeLaneParts {
   readonly listener: ListeningTransport;
-  /** How many notifications may wait for an asynchronous schema. */
+  /** How many notifications of a lane may wait for an asynchronous schema. */
   readonly bufferSize: number;
   readonly clock: Clock;
   readonly budget: TurnBudget;
   readonly diagnostics: PgNotifyDiagnostics;
   readonly onError: (error: unknown) => void;
+}
+
+export interface DecodeLaneOptions extends DecodeLaneParts {
+  readonly channel: PgChannel;
   /** Told at the first of several drops, not at each. */
   readonly onOverflow: () => void;
   /** The last consumer has left: nothing is received any more. */

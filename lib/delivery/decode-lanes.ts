@@ -1,21 +1,10 @@
 import type { PgChannel } from '../channel/pg-channel.js';
 import { toPgChannel } from '../channel/pg-channel.js';
 import type { PgGap } from '../channel/pg-gap.js';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
-import type { Clock } from '../session/clock.js';
-import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 import { DecodeLane } from './decode-lane.js';
-import type { DeliverySink, Detachment } from './decode-lane.js';
-import type { TurnBudget } from './turn-budget.js';
+import type { DecodeLaneParts, DeliverySink, Detachment } from './decode-lane.js';
 
-export interface DecodeLanesOptions {
-  readonly listener: ListeningTransport;
-  /** How many notifications of a channel may wait for an asynchronous schema. */
-  readonly bufferSize: number;
-  readonly clock: Clock;
-  readonly budget: TurnBudget;
-  readonly diagnostics: PgNotifyDiagnostics;
-  readonly onError: (error: unknown) => void;
+export interface DecodeLanesOptions extends DecodeLaneParts {
   readonly warn: (message: string) => void;
 }
 

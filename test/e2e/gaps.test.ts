@@ -8,26 +8,10 @@ import pg from 'pg';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
 import { listeningBackends } from '../support/backends.js';
+import { HeldCalls } from '../support/held-calls.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
-
-/** Calls that wait for the test. */
-class Held<T = PgGap> {
-  readonly begun = new Recorder<T>();
-  private readonly ends: ((error?: Error) => void)[] = [];
-
-  readonly run = (gap: T): Promise<void> =>
-    new Promise((resolve, reject) => {
-      this.ends.push((error) => (error ? reject(error) : resolve()));
-      this.begun.push(gap);
-    });
-
-  /** Ends the oldest call. */
-  end(error?: Error): void {
-    this.ends.shift()!(error);
-  }
-}
 
 describe('@OnPgGap', () => {
   let database: TestDatabase;
@@ -71,7 +55,7 @@ describe('@OnPgGap', () => {
   }
 
   it('warms up at the start, before the first notification; init() does not wait for it', async () => {
-    const held = new Held();
+    const held = new HeldCalls<PgGap>();
     const events = new Recorder<unknown>();
 
     @Injectable()
@@ -129,7 +113,7 @@ describe('@OnPgGap', () => {
   });
 
   it('holds the handlers of its provider, and nobody else', async () => {
-    const held = new Held();
+    const held = new HeldCalls<PgGap>();
     const events = new Recorder<string>();
 
     @Injectable()
@@ -175,7 +159,7 @@ describe('@OnPgGap', () => {
 
   it('waits for what was received before it, however long that runs and waits', async () => {
     const events = new Recorder<unknown>();
-    const held = new Held<unknown>();
+    const held = new HeldCalls();
 
     @Injectable()
     class Cache {
@@ -265,7 +249,7 @@ describe('@OnPgGap', () => {
   });
 
   it('is called again until it succeeds, and takes up what comes meanwhile', async () => {
-    const held = new Held();
+    const held = new HeldCalls<PgGap>();
     const evicted = new Recorder<unknown>();
 
     @Injectable()
@@ -316,7 +300,7 @@ describe('@OnPgGap', () => {
   });
 
   it('after its timeout counts as failed, and is called again', async () => {
-    const held = new Held();
+    const held = new HeldCalls<PgGap>();
     const signals: AbortSignal[] = [];
     const evicted = new Recorder<unknown>();
 

@@ -10,25 +10,10 @@ import { OnPgGap, OnPgNotify, PgNotifyService } from 'nest-pg-notify';
 import type { PgGap, PgNotification, PgNotifyContext, PgNotifyModuleOptions } from 'nest-pg-notify';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
+import { HeldCalls } from '../support/held-calls.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
-
-/** Runs that wait for the test. */
-class Held {
-  readonly begun = new Recorder<unknown>();
-  private readonly ends: ((error?: Error) => void)[] = [];
-
-  readonly run = (what: unknown): Promise<void> => {
-    this.begun.push(what);
-    return new Promise((resolve, reject) => this.ends.push((error) => (error ? reject(error) : resolve())));
-  };
-
-  /** Ends the oldest run. */
-  end(error?: Error): void {
-    this.ends.shift()!(error);
-  }
-}
 
 describe('the queue of a handler', () => {
   let database: TestDatabase;
@@ -67,7 +52,7 @@ describe('the queue of a handler', () => {
   const rowOf = (name: string) => subject!.service.stats().handlers.find(({ handler }) => handler === name)!;
 
   it('runs one at a time, and delays no other handler by that', async () => {
-    const held = new Held();
+    const held = new HeldCalls();
     const others = new Recorder<unknown>();
 
     @Injectable()
@@ -95,7 +80,7 @@ describe('the queue of a handler', () => {
   });
 
   it('runs as many at a time as its concurrency says, begun in order', async () => {
-    const held = new Held();
+    const held = new HeldCalls();
 
     @Injectable()
     class Provider {
@@ -118,7 +103,7 @@ describe('the queue of a handler', () => {
   });
 
   it('hands over batches, with what came meanwhile, and at a shutdown what there is', async () => {
-    const held = new Held();
+    const held = new HeldCalls();
 
     @Injectable()
     class Provider {
@@ -166,8 +151,8 @@ describe('the queue of a handler', () => {
   });
 
   it('keeps the newest of all, or of each key, where only that counts', async () => {
-    const newest = new Held();
-    const newestOfKey = new Held();
+    const newest = new HeldCalls();
+    const newestOfKey = new HeldCalls();
 
     @Injectable()
     class Provider {
@@ -201,7 +186,7 @@ describe('the queue of a handler', () => {
   });
 
   it('goes on after a timeout, and takes no notice of how that run ends', async () => {
-    const held = new Held();
+    const held = new HeldCalls();
     const signals: AbortSignal[] = [];
 
     @Injectable()
@@ -233,7 +218,7 @@ describe('the queue of a handler', () => {
   });
 
   it('drops the oldest that wait when it is full, and announces exactly how many', async () => {
-    const held = new Held();
+    const held = new HeldCalls();
     const gaps = new Recorder<PgGap>();
 
     @Injectable()
@@ -275,7 +260,7 @@ describe('the queue of a handler', () => {
   });
 
   it('takes 1,000,000 notifications while its handler stalls, in no more memory than its buffer, and accounts for each', async () => {
-    const held = new Held();
+    const held = new HeldCalls();
     const gaps = new Recorder<PgGap>();
     let handled = 0;
 
@@ -312,7 +297,7 @@ describe('the queue of a handler', () => {
   }, 120_000);
 
   it('cuts a burst: timers, sockets and other handlers get their turn', async () => {
-    const held = new Held();
+    const held = new HeldCalls();
     const order: string[] = [];
     let turns = 0;
     const deliveriesOfTurn: number[] = [];
@@ -399,7 +384,7 @@ describe('a shutdown', () => {
   afterAll(() => database.drop());
 
   it('takes nothing more, but lets handlers finish what waits, and send while they do', async () => {
-    const held = new Held();
+    const held = new HeldCalls();
 
     @Injectable()
     class Provider {
@@ -440,7 +425,7 @@ describe('a shutdown', () => {
   });
 
   it('names once, in one line, what did not finish in time, and aborts its signal; what ends later harms nobody', async () => {
-    const stuck = new Held();
+    const stuck = new HeldCalls();
     const signals: AbortSignal[] = [];
 
     @Injectable()
@@ -493,7 +478,7 @@ describe('a shutdown', () => {
   });
 
   it('that could not wait for a gap behind a run settles all the same when that run ends', async () => {
-    const stuck = new Held();
+    const stuck = new HeldCalls();
 
     @Injectable()
     class Provider {
