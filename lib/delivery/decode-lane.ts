@@ -253,7 +253,8 @@ export class DecodeLane implements ChannelConsumer {
         continue;
       }
       const { channel, receivedAt } = next.raw;
-      const gap: PgGap = { channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 };
+      const until = new Date(receivedAt); // An object of its own: other lanes may drop the same notification.
+      const gap: PgGap = { channel, reason: 'overflow', since: receivedAt, until, dropped: 1 };
       const last = this.ahead.at(-1);
       const isSame = last && 'gap' in last && last.gap.reason === 'overflow' && last.to === next.to;
       if (isSame) last.gap = mergeGaps(last.gap, gap);

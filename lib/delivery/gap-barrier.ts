@@ -1,6 +1,18 @@
 import { mergeGaps } from '../channel/pg-gap.js';
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 
+/** A queue as a gate sees it: one that can be held. */
+export interface HeldQueue {
+  /** The barrier at which it stands: nothing of it runs, and nothing will before that barrier is over. */
+  readonly standsAt: GapBarrier | undefined;
+  /** Whether it is to come to this barrier next, with nothing that waits behind it. */
+  endsAt(barrier: GapBarrier): boolean;
+  /** Whether nothing waits between the place where it stands and this barrier. */
+  comesNextTo(barrier: GapBarrier): boolean;
+  /** Looks, soon, for what it has to do now. */
+  look(): void;
+}
+
 /** A method that reads the full state again. */
 export interface GapMethod {
   accepts(reason: PgGapReason): boolean;
@@ -15,21 +27,24 @@ export class GapBarrier {
   state: 'waiting' | 'running' | 'failed' | 'over' = 'waiting';
 
   /**
-   * @param place `in line`: a queue comes to it behind all that was received before the gap. `at the head`: queues stop
-   * for it at once, before whatever waits.
+   * @param inLine The queues that come to it behind all that they were given before. The others stop for it then, and where
+   * it has none, all of them stop for it at once.
    */
-  constructor(readonly place: 'in line' | 'at the head') {}
+  constructor(readonly inLine: ReadonlySet<HeldQueue>) {}
+
+  get isAtTheHead(): boolean {
+    return this.inLine.size === 0;
+  }
 
   /** Adds a gap to what the methods are told when they run the next time. */
   add(gap: PgGap, methods: readonly GapMethod[]): void {
     for (const method of methods) this.tell(method, gap);
   }
 
-  /** Takes over what another one would tell, which is over then. Returns whether that was more than an overflow. */
-  absorb(other: GapBarrier): boolean {
+  /** Takes over what another one would tell, which is over then. */
+  absorb(other: GapBarrier): void {
     for (const [method, gap] of other.pending) this.tell(method, gap);
     other.state = 'over';
-    return [...other.pending.values()].some(({ reason }) => reason !== 'overflow');
   }
 
   /** Nothing is told any more. */

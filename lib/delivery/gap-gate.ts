@@ -2,17 +2,7 @@ import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 import { Backoff } from '../listener/backoff.js';
 import type { Clock } from '../session/clock.js';
 import { GapBarrier } from './gap-barrier.js';
-import type { GapMethod } from './gap-barrier.js';
-
-/** A queue as a gate sees it: one that can be held. */
-export interface HeldQueue {
-  /** The barrier at which it stands: nothing of it runs, and nothing will before that barrier is over. */
-  readonly standsAt: GapBarrier | undefined;
-  /** Whether it is to come to this barrier next, with nothing that waits behind it. */
-  endsAt(barrier: GapBarrier): boolean;
-  /** Looks, soon, for what it has to do now. */
-  look(): void;
-}
+import type { GapMethod, HeldQueue } from './gap-barrier.js';
 
 /** How often a method that fails is called again. */
 const RETRY = { minDelay: 100, maxDelay: 30_000 };
@@ -28,9 +18,13 @@ export class GapGate {
   private barriers: GapBarrier[] = [];
   /** A gap that is announced to several queues comes as often; its `until` is the same object each time. */
   private readonly known = new WeakMap<Date, GapBarrier>();
+  /** The queues that have lost the same, by the `until` of that gap. */
+  private readonly sharers = new WeakMap<Date, Set<HeldQueue>>();
   /** The one whose turn it is: its methods run, or have failed. */
   private current: GapBarrier | undefined;
   private retrySooner = new AbortController();
+  /** Whether a gap came in since the last attempt began. */
+  private hasNews = false;
   private idle: (() => void)[] = [];
 
   constructor(
@@ -58,36 +52,51 @@ export class GapGate {
 
   /** The barrier at which every queue has to stop now, whatever it has in line. */
   get demanded(): GapBarrier | undefined {
-    return this.current ?? this.waitingAtTheHead;
+    return this.current ?? this.barriers.find((barrier) => barrier.state === 'waiting' && isReached(barrier));
   }
 
   /**
-   * A gap came in.
+   * A gap of the channel came in.
    *
    * @returns The barrier that a queue comes to behind what it was given before; none where no method wants to know of the
-   * gap, and for an overflow.
+   * gap.
    */
   announce(gap: PgGap): GapBarrier | undefined {
-    const known = this.known.get(gap.until);
-    const barrier = known ?? (gap.reason === 'overflow' ? this.overflow(gap) : this.barrierInLine(gap));
-    if (!barrier) return undefined;
-    this.known.set(gap.until, barrier);
-    return gap.reason === 'overflow' ? undefined : barrier;
+    const barrier = this.known.get(gap.until) ?? this.barrierInLine(gap, this.queues);
+    if (barrier) this.known.set(gap.until, barrier);
+    return barrier;
   }
 
   /**
-   * Tells of what was dropped. The methods run soon, or together with what they are to be told anyway.
+   * An overflow came in from what comes before queues: some of them have lost the same notifications, at the same place.
+   *
+   * @returns As {@link announce}.
+   */
+  announceLoss(gap: PgGap, queue: HeldQueue): GapBarrier | undefined {
+    const known = this.known.get(gap.until);
+    const queues = this.sharers.get(gap.until) ?? new Set();
+    queues.add(queue);
+    if (known) return known;
+    const barrier = this.barrierInLine(gap, queues);
+    if (!barrier) return undefined;
+    this.known.set(gap.until, barrier);
+    this.sharers.set(gap.until, queues);
+    return barrier;
+  }
+
+  /**
+   * Tells of what was dropped from the head of a queue, or would be next in it. The methods run soon, or together with
+   * what they are to be told anyway.
    *
    * @param ahead The barrier in line that is next before what was dropped: what its methods read covers it.
    */
-  overflow(gap: PgGap, ahead?: GapBarrier): GapBarrier | undefined {
+  overflow(gap: PgGap, ahead?: GapBarrier): void {
     const methods = this.methodsFor(gap.reason);
-    if (methods.length === 0) return undefined;
+    if (methods.length === 0) return;
     const inLine = ahead?.state === 'waiting' ? ahead : undefined;
-    const barrier = this.failing ?? inLine ?? this.waitingAtTheHead ?? this.open(new GapBarrier('at the head'));
+    const barrier = this.failing ?? inLine ?? this.waitingAtTheHead ?? this.open(new GapBarrier(new Set()));
     barrier.add(gap, methods);
     this.advance();
-    return barrier;
   }
 
   /** Starts what all queues have arrived at. To be called when one has. */
@@ -95,14 +104,18 @@ export class GapGate {
     if (this.current) return;
     this.current = this.barriers.find((barrier) => this.isReady(barrier));
     if (this.current) void this.work(this.current); // Never rejects.
+    else if (this.demanded) this.lookAll(); // The other queues have to stop for it.
   }
 
-  private barrierInLine(gap: PgGap): GapBarrier | undefined {
+  private barrierInLine(gap: PgGap, queues: ReadonlySet<HeldQueue>): GapBarrier | undefined {
     const methods = this.methodsFor(gap.reason);
     if (methods.length === 0) return undefined;
-    const barrier = this.failing ?? this.lastIfNothingWaitsBehind ?? this.open(new GapBarrier('in line'));
+    const barrier = this.lastIfNothingWaitsBehind ?? this.open(new GapBarrier(queues));
     barrier.add(gap, methods);
-    if (barrier === this.failing) this.retrySooner.abort();
+    if (gap.reason !== 'overflow') {
+      this.hasNews = true;
+      this.retrySooner.abort(); // Why it came may be why what has failed succeeds now.
+    }
     this.advance();
     return barrier;
   }
@@ -122,23 +135,26 @@ export class GapGate {
   }
 
   private get waitingAtTheHead(): GapBarrier | undefined {
-    return this.barriers.find(({ place, state }) => place === 'at the head' && state === 'waiting');
-  }
-
-  /** A gap that follows another one, with nothing in between for any queue, need not be read for by itself. */
-  private get lastIfNothingWaitsBehind(): GapBarrier | undefined {
-    const last = this.barriers.at(-1);
-    const isLast = last?.state === 'waiting' && [...this.queues].every((queue) => queue.endsAt(last));
-    return isLast ? last : undefined;
+    return this.barriers.find(({ isAtTheHead, state }) => isAtTheHead && state === 'waiting');
   }
 
   /**
-   * A barrier in line waits for each queue to come to it. One at the head only for nothing to run: a queue that stands in
-   * line already waits for others there, and cannot come.
+   * A gap that follows another one, with nothing in between for any queue, need not be read for by itself. Where something
+   * is in between, it must be: what is older than the newest read must not be handled after it, because what came after
+   * it is lost.
+   */
+  private get lastIfNothingWaitsBehind(): GapBarrier | undefined {
+    const last = this.barriers.at(-1);
+    if (last?.state !== 'waiting' && last?.state !== 'failed') return undefined;
+    return [...this.queues].every((queue) => queue.endsAt(last)) ? last : undefined;
+  }
+
+  /**
+   * A barrier waits for the queues that have it in line to come to it, and for nothing to run in the others: one that stands
+   * elsewhere waits for others there, and cannot come.
    */
   private isReady(barrier: GapBarrier): boolean {
-    if (barrier.place === 'in line') return [...this.queues].every(({ standsAt }) => standsAt === barrier);
-    return [...this.queues].every(({ standsAt }) => standsAt !== undefined);
+    return isReached(barrier) && [...this.queues].every(({ standsAt }) => standsAt !== undefined);
   }
 
   /** Runs the methods until all have succeeded, or the gate is closed. */
@@ -146,11 +162,13 @@ export class GapGate {
     await Promise.resolve(); // A gap may come in from inside pg's parser.
     const backoff = new Backoff(RETRY);
     while (!this.signal.aborted) {
+      this.hasNews = false;
       await barrier.attempt(this.signal);
       if (barrier.state === 'over') break;
-      if (this.absorbOthers(barrier)) {
+      this.absorbOthers(barrier);
+      if (this.hasNews) {
         backoff.reset();
-        continue; // What is newer than the attempt may be why it succeeds now.
+        continue;
       }
       this.retrySooner = new AbortController();
       const sooner = AbortSignal.any([this.signal, this.retrySooner.signal]);
@@ -160,13 +178,13 @@ export class GapGate {
     this.finish(barrier);
   }
 
-  /** All queues stop for a barrier that has failed: it tells what the others would. Returns whether that is news. */
-  private absorbOthers(failed: GapBarrier): boolean {
-    const others = this.barriers.filter((barrier) => barrier !== failed);
-    this.barriers = [failed];
-    const news = others.map((other) => failed.absorb(other));
+  /** All queues stand still for a barrier that has failed: it tells what those would that come next for all queues. */
+  private absorbOthers(failed: GapBarrier): void {
+    for (const other of this.barriers.filter((barrier) => barrier !== failed)) {
+      if ([...other.inLine].every((queue) => queue.comesNextTo(other))) failed.absorb(other);
+    }
+    this.barriers = this.barriers.filter(({ state }) => state !== 'over');
     this.lookAll();
-    return news.includes(true);
   }
 
   private finish(barrier: GapBarrier): void {
@@ -191,4 +209,9 @@ export class GapGate {
   private tellIfIdle(): void {
     if (this.isIdle) for (const resolve of this.idle.splice(0)) resolve();
   }
+}
+
+/** Whether all queues that have it in line have come to it. */
+function isReached(barrier: GapBarrier): boolean {
+  return [...barrier.inLine].every(({ standsAt }) => standsAt === barrier);
 }

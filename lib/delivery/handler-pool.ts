@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { PgChannel } from '../channel/pg-channel.js';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
@@ -92,7 +93,9 @@ export class HandlerPool {
   private readonly attachments: Detachment[] = [];
   private readonly closing = new AbortController();
 
-  constructor(private readonly options: HandlerPoolOptions) {}
+  constructor(private readonly options: HandlerPoolOptions) {
+    setMaxListeners(0, this.closing.signal); // Each gate listens, and each run that has a timeout.
+  }
 
   /**
    * Connects the handlers that one provider has for one channel: the queues, which stop at each gap until the gap methods
@@ -233,7 +236,8 @@ export class HandlerPool {
 
   /** Gap methods without a queue beside them are told of each gap as it comes. */
   private connectGate(channel: string | PgChannel, gate: GapGate): void {
-    const gap = (announced: PgGap): void => void gate.announce(announced);
+    const gap = (announced: PgGap): void =>
+      announced.reason === 'overflow' ? gate.overflow(announced) : void gate.announce(announced);
     this.attachments.push(this.options.lanes.attach(channel, { gap }));
   }
 

@@ -3,8 +3,8 @@ import type { PgNotification } from '../channel/pg-notification.js';
 import { isThenable } from '../channel/thenable.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { soon } from '../session/clock.js';
-import type { GapBarrier } from './gap-barrier.js';
-import type { GapGate, HeldQueue } from './gap-gate.js';
+import type { GapBarrier, HeldQueue } from './gap-barrier.js';
+import type { GapGate } from './gap-gate.js';
 import type { HandlerCounters } from './handler-counters.js';
 import type { HandlerRun } from './handler-run.js';
 import type { TurnBudget } from './turn-budget.js';
@@ -82,7 +82,8 @@ export class HandlerQueue implements HeldQueue {
   /** A gap came in: what follows waits until the gap methods have succeeded. */
   gap(gap: PgGap): void {
     if (this.isStopped) return;
-    const barrier = this.options.gate.announce(gap);
+    const { gate } = this.options;
+    const barrier = gap.reason === 'overflow' ? gate.announceLoss(gap, this) : gate.announce(gap);
     if (!barrier || barrier === this.stretches.at(-1)!.barrier) return;
     this.stretches.push(this.stretchBehind(barrier));
     this.schedule();
@@ -99,6 +100,7 @@ export class HandlerQueue implements HeldQueue {
     const dropped = this.waiting;
     this.isStopped = true;
     clearTimeout(this.batchTimer);
+    if (dropped > 0) this.options.counters.drop(dropped);
     this.waiting = 0;
     this.stretches.splice(0, Infinity, this.stretchBehind(undefined));
     this.tellIfIdle();
@@ -128,6 +130,11 @@ export class HandlerQueue implements HeldQueue {
   endsAt(barrier: GapBarrier): boolean {
     const last = this.stretches.at(-1)!;
     return last.barrier === barrier && last.items.size === 0;
+  }
+
+  comesNextTo(barrier: GapBarrier): boolean {
+    const index = this.stretches.findIndex((stretch) => stretch.barrier === barrier);
+    return index > 0 && this.stretches.slice(0, index).every(({ items }) => items.size === 0);
   }
 
   look(): void {

@@ -310,7 +310,7 @@ describe('a gap', () => {
     expect(subject.gaps.map(({ dropped }) => dropped)).toEqual([1, undefined]);
   });
 
-  it('takes up the gap that queues stand at in line, when its methods fail, and holds those queues as well', async () => {
+  it('keeps its place when an overflow before it fails: what is older must not be handled after its methods', async () => {
     const subject = new Subject();
     const ends = subject.heldMethod();
     const { ends: runs, call } = heldRuns();
@@ -328,14 +328,14 @@ describe('a gap', () => {
     runs.shift()!();
     await subject.events.until(2);
     ends.shift()!(new Error('not now'));
-    await subject.events.until(3); // At once: it was not told of the reconnect before.
-    push(busy, 5); // 2 is dropped, while the methods run.
-    ends.shift()!(new Error('not now'));
     await turn();
+    push(busy, 5); // 2 is dropped, while the methods have failed.
     subject.clock.advance(100);
+    await subject.events.until(3);
+    ends.shift()!();
     await subject.events.until(4);
-    expect(subject.events.items).toEqual(['busy 0', 'gap overflow', 'gap reconnect', 'gap reconnect']);
-    expect(subject.gaps.map(({ dropped }) => dropped)).toEqual([1, 1, 2]);
+    expect(subject.events.items).toEqual(['busy 0', 'gap overflow', 'gap overflow', 'gap reconnect']);
+    expect(subject.gaps.map(({ dropped }) => dropped)).toEqual([1, 2, undefined]);
     ends.shift()!();
     await quick.settled();
     expect(subject.events.items.slice(4).toSorted()).toEqual(['busy 3', 'quick 3', 'quick 4']);

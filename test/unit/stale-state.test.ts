@@ -1,0 +1,309 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Injectable, Logger } from '@nestjs/common';
+import type { INestApplication, Type } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { definePgChannel, OnPgGap, OnPgNotify, PgNotifyService } from 'nest-pg-notify';
+import type { PgChannel, PgGap } from 'nest-pg-notify';
+import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
+import { setImmediate as turn } from 'node:timers/promises';
+import { HeldCalls } from '../support/held-calls.js';
+import { eventually } from '../support/recorder.js';
+import { SeededRandom } from '../support/seeded-random.js';
+
+interface Change {
+  readonly key: string;
+  readonly value: number;
+}
+type Table = Record<string, number>;
+
+/** A schema whose every answer waits for what the function returns. */
+const asynchronous = (wait: () => Promise<unknown>): PgChannel<Change> =>
+  definePgChannel('c', {
+    schema: {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate: async (value: unknown) => {
+          await wait();
+          return { value: value as Change };
+        },
+      },
+    },
+  }) as PgChannel<Change>;
+
+let app: INestApplication | undefined;
+
+afterEach(async () => {
+  await app?.close();
+  app = undefined;
+});
+
+async function start<T>(provider: Type<T>, handlers: { bufferSize?: number } = {}) {
+  Logger.overrideLogger(false);
+  const module = await Test.createTestingModule({
+    imports: [PgNotifyTestingModule.forRoot({ handlers, shutdownTimeout: 100 })],
+    providers: [provider],
+  }).compile();
+  app = await module.createNestApplication().init();
+  return { bus: app.get(PgNotifyTestBus), provider: app.get(provider), service: app.get(PgNotifyService) };
+}
+
+describe('a cache that takes values from payloads ends as its table', () => {
+  it.each(['has failed', 'fails'])('when something is lost while a gap method %s, behind what waits', async (when) => {
+    const table: Table = {};
+    const held = new HeldCalls<PgGap>();
+
+    @Injectable()
+    class Cache {
+      values: Table = {};
+
+      @OnPgNotify('c')
+      set({ key, value }: Change): void {
+        this.values[key] = value;
+      }
+
+      @OnPgGap('c')
+      async load(gap: PgGap): Promise<void> {
+        await held.run(gap);
+        this.values = { ...table };
+      }
+    }
+    const { bus, provider, service } = await start(Cache);
+    const send = (value: number): void => {
+      table['a'] = value;
+      bus.emit('c', { key: 'a', value });
+    };
+    await held.begun.until(1);
+    if (when === 'has failed') {
+      held.end(new Error('on purpose'));
+      await eventually(
+        () => service.stats().handlers.find(({ kind }) => kind === 'gap')!.failed,
+        (failed) => failed === 1,
+      );
+    }
+    send(1); // Waits behind the gap.
+    bus.simulateDisconnect();
+    send(2); // Is lost.
+    bus.reconnect();
+    if (when === 'fails') held.end(new Error('on purpose'));
+    await held.begun.until(2);
+    held.end();
+    await held.begun.until(3); // What was read before 1 was handled does not do for what was lost after it.
+    held.end();
+    await bus.settled();
+    expect(provider.values).toEqual(table);
+  });
+
+  it('when a schema does not keep up, behind what waits for the handler', async () => {
+    const table: Table = {};
+    const handling = new HeldCalls<Change>();
+    const checking = new HeldCalls<void>();
+    let isHeld = false;
+    const Changes = asynchronous(async () => isHeld && checking.run());
+
+    @Injectable()
+    class Cache {
+      readonly log: string[] = [];
+      values: Table = {};
+
+      @OnPgNotify(Changes, { bufferSize: 100 })
+      async set(change: Change): Promise<void> {
+        if (change.key === 'first') await handling.run(change);
+        this.values[change.key] = change.value;
+        this.log.push(`${change.key} ${change.value}`);
+      }
+
+      @OnPgGap(Changes)
+      load({ reason, dropped }: PgGap): void {
+        this.values = { ...table };
+        this.log.push(dropped === undefined ? reason : `${reason} ${dropped}`);
+      }
+    }
+    const { bus, provider, service } = await start(Cache, { bufferSize: 3 });
+    const send = (key: string, value: number): void => {
+      table[key] = value;
+      bus.emit(Changes, { key, value });
+    };
+    await bus.settled();
+    send('first', 0);
+    await handling.begun.until(1);
+    send('a', 1);
+    await eventually(
+      () => service.stats().handlers.find(({ kind }) => kind === 'notification')!.waiting,
+      (waiting) => waiting === 1,
+    );
+    isHeld = true;
+    send('b', 1);
+    await checking.begun.until(1);
+    for (const [key, value] of [
+      ['a', 2],
+      ['b', 2],
+      ['b', 3],
+      ['b', 4],
+    ] as const)
+      send(key, value); // `a 2` is dropped.
+    isHeld = false;
+    checking.end();
+    await turn();
+    handling.end();
+    await bus.settled();
+    expect(provider.log).toEqual(['start', 'first 0', 'a 1', 'b 1', 'overflow 1', 'b 2', 'b 3', 'b 4']);
+    expect(provider.values).toEqual(table);
+  });
+
+  it('when two schemas of one provider drop the same: each of its handlers has a gap at its place', async () => {
+    const held = { fast: new HeldCalls<void>(), slow: new HeldCalls<void>() };
+    const Fast = asynchronous(() => held.fast.run());
+    const Slow = asynchronous(() => held.slow.run());
+
+    @Injectable()
+    class Handlers {
+      readonly log: string[] = [];
+
+      @OnPgNotify(Fast)
+      fast({ value }: Change): void {
+        this.log.push(`fast ${value}`);
+      }
+
+      @OnPgNotify(Slow)
+      slow({ value }: Change): void {
+        this.log.push(`slow ${value}`);
+      }
+
+      @OnPgGap('c')
+      gap({ reason, dropped }: PgGap): void {
+        this.log.push(`${reason} ${dropped}`);
+      }
+    }
+    const { bus, provider, service } = await start(Handlers, { bufferSize: 3 });
+    await bus.settled();
+    for (let value = 0; value < 10; value += 1) bus.emit('c', { key: 'a', value });
+    for (const lane of [held.fast, held.slow]) {
+      for (let count = 1; count <= 4; count += 1) {
+        await lane.begun.until(count);
+        lane.end();
+      }
+    }
+    await bus.settled();
+    for (const lane of ['fast', 'slow']) {
+      const own = provider.log.filter((line) => !line.includes(lane === 'fast' ? 'slow' : 'fast'));
+      expect(own).toEqual(expect.arrayContaining([`${lane} 0`, 'overflow 6', `${lane} 7`, `${lane} 8`, `${lane} 9`]));
+      const place = provider.log.findLastIndex((line) => line === `${lane} 0`);
+      expect(provider.log.slice(place).indexOf('overflow 6')).toBeLessThan(
+        provider.log.slice(place).indexOf(`${lane} 7`),
+      );
+    }
+    expect(provider.log.filter((line) => line === 'overflow 6')).toHaveLength(2);
+    expect(service.stats().dropped).toBe(12);
+  });
+
+  it.each(['one by one', 'batches', 'latest', 'an asynchronous schema'])('whatever happens: %s', async (kind) => {
+    for (const fails of [0, 0.4]) {
+      for (let seed = 1; seed <= 8; seed += 1) await expectToConverge(kind, fails, seed);
+    }
+  });
+});
+
+/** Random changes, disconnects and overflows, with gap methods that fail at random. */
+async function expectToConverge(kind: string, fails: number, seed: number): Promise<void> {
+  const random = new SeededRandom(seed);
+  const table: Table = {};
+  const Changes =
+    kind === 'an asynchronous schema'
+      ? asynchronous(async () => random.next() < 0.3 && turn())
+      : definePgChannel<Change>('c');
+  const mode =
+    kind === 'latest'
+      ? { latest: ({ key }: Change) => key, bufferSize: 2 }
+      : { bufferSize: 4 + Math.floor(random.next() * 20) };
+
+  @Injectable()
+  class Cache {
+    values: Table = {};
+
+    @OnPgNotify(Changes, mode)
+    async set({ key, value }: Change): Promise<void> {
+      await turn();
+      this.values[key] = value;
+    }
+
+    @OnPgGap(Changes)
+    async load(): Promise<void> {
+      const read = { ...table };
+      await turn();
+      if (random.next() < fails) throw new Error('on purpose');
+      this.values = read;
+    }
+  }
+
+  @Injectable()
+  class BatchCache extends Cache {
+    @OnPgNotify(Changes, { bufferSize: 10, batch: { maxSize: 4 } })
+    async setAll(changes: Change[]): Promise<void> {
+      await turn();
+      for (const { key, value } of changes) this.values[key] = value;
+    }
+
+    override async set(): Promise<void> {}
+  }
+  const { bus, provider } = await start(kind === 'batches' ? BatchCache : Cache, { bufferSize: 5 });
+  for (let step = 0, value = 0; step < 40; step += 1) {
+    const choice = random.next();
+    if (choice < 0.7) {
+      for (let count = 1 + Math.floor(random.next() * 4); count > 0; count -= 1) {
+        const change = { key: String(Math.floor(random.next() * 4)), value: (value += 1) };
+        table[change.key] = change.value;
+        bus.emit(Changes, change);
+      }
+    } else if (choice < 0.75) bus.simulateDisconnect();
+    else if (choice < 0.85) bus.reconnect();
+    else if (choice < 0.87) bus.simulateGap();
+    else await turn();
+  }
+  bus.reconnect();
+  await bus.settled();
+  expect([kind, fails, seed, provider.values]).toEqual([kind, fails, seed, table]);
+  await app?.close();
+  app = undefined;
+}
+
+it('counts what a shutdown that does not wait any longer has dropped', async () => {
+  @Injectable()
+  class Handlers {
+    @OnPgNotify('c')
+    never(): Promise<void> {
+      return new Promise(() => undefined);
+    }
+  }
+  const { bus, service } = await start(Handlers);
+  for (let value = 0; value < 100; value += 1) bus.emit('c', value);
+  await app?.close();
+  expect(service.stats().handlers).toMatchObject([{ running: 1, waiting: 0, dropped: 99 }]);
+});
+
+it('warns of no leak when there are many handlers and many runs with a timeout', async () => {
+  const warnings: string[] = [];
+  const onWarning = ({ message }: Error): void => void warnings.push(message);
+  process.on('warning', onWarning);
+  const held = new HeldCalls<void>();
+
+  @Injectable()
+  class Handlers {
+    @OnPgNotify('c', { concurrency: 30, timeout: 60_000 })
+    handle(): Promise<void> {
+      return held.run();
+    }
+  }
+  for (let index = 0; index < 20; index += 1) {
+    const descriptor = { value: (): void => undefined };
+    Object.defineProperty(Handlers.prototype, `gap${index}`, { ...descriptor, configurable: true });
+    OnPgGap(`c${index}`)(Handlers.prototype, `gap${index}`, descriptor);
+  }
+  const { bus } = await start(Handlers);
+  for (let value = 0; value < 30; value += 1) bus.emit('c', value);
+  await held.begun.until(30);
+  for (let value = 0; value < 30; value += 1) held.end();
+  await bus.settled();
+  process.off('warning', onWarning);
+  expect(warnings).toEqual([]);
+});
