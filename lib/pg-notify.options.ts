@@ -105,6 +105,13 @@ export interface PgNotifyPublisherOptions {
    * @default 10_000
    */
   readonly timeout?: number;
+  /**
+   * How many notifications may wait to be sent while a statement is on its way. More are refused, with the outcome
+   * `not-sent`.
+   *
+   * @default 100_000
+   */
+  readonly maxWaiting?: number;
 }
 
 export interface PgNotifyHandlersOptions {

@@ -31,7 +31,7 @@ export interface ResolvedPgNotifyOptions {
   readonly connectTimeout: number;
   readonly heartbeat: Required<PgNotifyHeartbeatOptions>;
   readonly deliveryCheck: false | Required<PgNotifyDeliveryCheckOptions>;
-  readonly publisher: { readonly timeout: number };
+  readonly publisher: { readonly timeout: number; readonly maxWaiting: number };
   readonly handlers:
     false | { readonly bufferSize: number; readonly timeout: number | undefined; readonly globalEnhancers: boolean };
   readonly enabled: boolean;
@@ -97,6 +97,7 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
     },
     publisher: {
       timeout: checkMilliseconds('publisher.timeout', publisher.timeout ?? 10_000, 1),
+      maxWaiting: checkCount('publisher.maxWaiting', publisher.maxWaiting ?? 100_000),
     },
     handlers: handlers && {
       bufferSize: checkCount('handlers.bufferSize', handlers.bufferSize ?? DEFAULT_BUFFER_SIZE),

@@ -262,7 +262,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   private async publish(channel: string, raw: string, executor?: PgExecutor): Promise<void> {
     const begun = performance.now();
     try {
-      await this.transport.publisher.publish(channel, raw, executor);
+      await this.transport.publisher.publish(channel, raw, { executor });
     } catch (error) {
       if (error instanceof PgNotifyError && error.kind === 'publish') this.errors.tell(error);
       throw error;

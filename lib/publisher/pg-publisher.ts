@@ -1,6 +1,8 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { withDeadline } from '../session/deadline.js';
-import type { PgSession } from '../session/pg-session.js';
+import type { PgSession, PgStatement } from '../session/pg-session.js';
+import { Outbox } from './outbox.js';
+import type { OutboxMessage } from './outbox.js';
 import { publishWith } from './pg-executor.js';
 import type { PgExecutor } from './pg-executor.js';
 import { publishError } from './publish-error.js';
@@ -12,29 +14,37 @@ export interface PgPublisherOptions {
   readonly openSession: (signal: AbortSignal) => Promise<PublishingSession>;
   /** How long one statement may take, in milliseconds. */
   readonly timeout: number;
+  /** How many notifications may wait. */
+  readonly maxWaiting: number;
   /** How long a session without work is kept, in milliseconds. */
   readonly idleTimeout?: number;
 }
 
-interface Message {
-  readonly channel: string;
-  readonly raw: string;
-  readonly resolve: () => void;
-  readonly reject: (error: PgNotifyError) => void;
+export interface PublishOptions {
+  /** Runs the statement inside the caller's own transaction. */
+  readonly executor?: PgExecutor | undefined;
+  /** Whether one is enough, where several that are equal wait. */
+  readonly fold?: boolean | undefined;
 }
 
 /** SQLSTATE of what a standby cannot do: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const READ_ONLY = '25006';
 
-export const NOTIFY = `SELECT pg_catalog.pg_notify($1, $2),
-  pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
+const TELL_READ_ONLY = `pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
+
+export const NOTIFY = `SELECT pg_catalog.pg_notify($1, $2), ${TELL_READ_ONLY}`;
+
+/** Measured: half again as fast as the form that returns a row for each; for a single one the plain call is faster. */
+const NOTIFY_MANY = `SELECT pg_catalog.count(pg_catalog.pg_notify(channel, payload)), ${TELL_READ_ONLY}
+  FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) AS message (channel, payload)`;
 
 /**
- * Sends notifications, one statement at a time and in the order of the calls, on a session of its own that is opened
- * when there is something to send and closed when there was nothing for a while.
+ * Sends notifications in the order of the calls, on a session of its own that is opened when there is something to send
+ * and closed when there was nothing for a while. One statement is on its way at a time; what is to be sent meanwhile shares
+ * the next one.
  */
 export class PgPublisher {
-  private readonly waiting: Message[] = [];
+  private readonly outbox = new Outbox();
   private session: PublishingSession | undefined;
   private sending: Promise<void> | undefined;
   private idleTimer: NodeJS.Timeout | undefined;
@@ -49,18 +59,12 @@ export class PgPublisher {
    *
    * @throws PgNotifyError of kind `publish`, whose `outcome` tells whether it may have been sent all the same.
    */
-  publish(channel: string, raw: string, executor?: PgExecutor): Promise<void> {
+  publish(channel: string, raw: string, { executor, fold = false }: PublishOptions = {}): Promise<void> {
     if (executor !== undefined) return publishWith(executor, channel, raw);
-    if (this.closed) {
-      return Promise.reject(
-        new PgNotifyError(
-          'closed',
-          `Nothing can be sent to channel ${JSON.stringify(channel)}: the registration has been closed.`,
-        ),
-      );
-    }
+    const refusal = this.refusal(channel);
+    if (refusal) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
-      this.waiting.push({ channel, raw, resolve, reject });
+      this.outbox.push({ channel, raw, fold }, { resolve, reject });
       this.sending ??= this.sendAll();
     });
   }
@@ -73,49 +77,69 @@ export class PgPublisher {
     return (this.closed ??= this.shutDown(timeout));
   }
 
+  private refusal(channel: string): PgNotifyError | undefined {
+    const { maxWaiting } = this.options;
+    if (this.closed) {
+      return new PgNotifyError(
+        'closed',
+        `Nothing can be sent to channel ${JSON.stringify(channel)}: the registration has been closed.`,
+      );
+    }
+    if (this.outbox.size < maxWaiting) return undefined;
+    const reason = new Error(
+      `${maxWaiting} notifications wait to be sent already. Await notify() before you call it again, or raise publisher.maxWaiting.`,
+    );
+    return publishError(channel, reason, 'not-sent');
+  }
+
   private async sendAll(): Promise<void> {
     clearTimeout(this.idleTimer);
-    for (let message = this.waiting.shift(); message; message = this.waiting.shift()) await this.send(message);
+    while (this.outbox.size > 0) await this.send(this.outbox.takeBatch());
     this.sending = undefined;
     if (!this.closed) this.idleTimer = setTimeout(() => this.dropSession(), this.options.idleTimeout ?? 10_000);
   }
 
-  private async send(message: Message, isRepeat = false): Promise<void> {
-    const { channel, raw, resolve, reject } = message;
+  private async send(batch: readonly OutboxMessage[], isRepeat = false): Promise<void> {
     let session: PublishingSession;
     try {
       session = await this.openSession();
     } catch (error) {
-      reject(publishError(channel, error, 'not-sent'));
-      this.rejectWaiting(error);
+      // What waits behind a failed connection would each wait for a time-out of its own.
+      rejectAll([...batch, ...this.outbox.takeAll()], error, 'not-sent');
       return;
     }
     try {
-      const [row] = await session.query({ text: NOTIFY, values: [channel, raw], timeout: this.options.timeout });
-      if (row?.['read_only'] !== true || session.facts.readOnly || isRepeat) return resolve();
+      const [row] = await session.query({ ...statementFor(batch), timeout: this.options.timeout });
+      if (row?.['read_only'] !== true || session.facts.readOnly || isRepeat) return resolveAll(batch);
     } catch (error) {
-      // A server that refuses a statement keeps the session; without an answer nobody knows.
-      reject(publishError(channel, error, session.isLost ? 'unknown' : 'not-sent'));
-      if (session.isLost) this.rejectWaiting(error);
-      // A standby refuses all: by the next call the settings may lead to the primary.
-      if (error instanceof PgNotifyError && error.sqlState === READ_ONLY) session.destroy(error);
-      return;
+      return this.failed(batch, session, error);
     }
     // A primary that was demoted by making it read-only still takes NOTIFY, and its listeners have left: once more,
     // on a session to wherever the settings lead now.
     session.destroy(new PgNotifyError('connection', 'The server has become read-only.'));
-    await this.send(message, true);
+    await this.send(batch, true);
+  }
+
+  private async failed(batch: readonly OutboxMessage[], session: PublishingSession, error: unknown): Promise<void> {
+    const sqlState = error instanceof PgNotifyError ? error.sqlState : undefined;
+    // A server that refuses a statement keeps the session; without an answer nobody knows.
+    if (session.isLost) {
+      rejectAll(batch, error, 'unknown');
+      rejectAll(this.outbox.takeAll(), error, 'not-sent');
+    } else if (batch.length > 1 && sqlState?.startsWith('22')) {
+      // Class 22, data: one of them holds what the encoding of the database lacks. The others must not fail with it.
+      for (const message of batch) await this.send([message]);
+    } else {
+      rejectAll(batch, error, 'not-sent');
+      // A standby refuses all: by the next call the settings may lead to the primary.
+      if (sqlState === READ_ONLY) session.destroy(error);
+    }
   }
 
   private async openSession(): Promise<PublishingSession> {
     if (this.session && !this.session.isLost) return this.session;
     this.session = await this.options.openSession(this.givingUp.signal);
     return this.session;
-  }
-
-  /** What waited behind a failed connection would each wait for a time-out of its own. */
-  private rejectWaiting(error: unknown): void {
-    for (const { channel, reject } of this.waiting.splice(0)) reject(publishError(channel, error, 'not-sent'));
   }
 
   private dropSession(): void {
@@ -133,5 +157,21 @@ export class PgPublisher {
     await this.sending;
     clearTimeout(this.idleTimer);
     await this.session?.close();
+  }
+}
+
+function statementFor(batch: readonly OutboxMessage[]): Pick<PgStatement, 'text' | 'values'> {
+  const [only] = batch;
+  if (batch.length === 1 && only) return { text: NOTIFY, values: [only.channel, only.raw] };
+  return { text: NOTIFY_MANY, values: [batch.map(({ channel }) => channel), batch.map(({ raw }) => raw)] };
+}
+
+function resolveAll(messages: readonly OutboxMessage[]): void {
+  for (const { senders } of messages) for (const { resolve } of senders) resolve();
+}
+
+function rejectAll(messages: readonly OutboxMessage[], error: unknown, outcome: 'not-sent' | 'unknown'): void {
+  for (const { channel, senders } of messages) {
+    for (const { reject } of senders) reject(publishError(channel, error, outcome));
   }
 }

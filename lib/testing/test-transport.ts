@@ -36,7 +36,7 @@ export class TestTransport implements PgNotifyTransport {
   constructor(routes: TransportRoutes, checkUse: () => void) {
     this.listener = new TestListener(routes, checkUse);
     this.publisher = {
-      publish: (channel, raw, executor) => this.publish(channel, raw, executor),
+      publish: (channel, raw, options) => this.publish(channel, raw, options?.executor),
       close: () => {
         this.isClosed = true;
         return Promise.resolve();

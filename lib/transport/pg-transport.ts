@@ -21,7 +21,7 @@ export class PgTransport implements PgNotifyTransport {
     { logger, errors, diagnostics }: PgTransportParts,
   ) {
     const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = options;
-    const { timeout } = publisher;
+    const { timeout, maxWaiting } = publisher;
     this.listener = new PgListener({
       openSession: (signal, onNotification) =>
         PgSession.open(connection, {
@@ -52,6 +52,7 @@ export class PgTransport implements PgNotifyTransport {
           signal,
         }),
       timeout,
+      maxWaiting,
     });
   }
 }

@@ -6,13 +6,14 @@ import type { PublishingSession } from '../../lib/publisher/pg-publisher.js';
 import { Recorder } from '../support/recorder.js';
 
 interface Sent {
+  /** One, or those of a batch. */
   readonly payload: unknown;
   readonly succeed: () => void;
   readonly fail: (error: Error) => void;
 }
 
 /** A publisher on sessions whose every statement waits for the test. */
-function setUp(idleTimeout?: number) {
+function setUp({ idleTimeout, maxWaiting = 1_000_000 }: { idleTimeout?: number; maxWaiting?: number } = {}) {
   const sent = new Recorder<Sent>();
   const sessions: { isLost: boolean; isClosed: boolean }[] = [];
   const openSession = (): Promise<PublishingSession> => {
@@ -36,11 +37,14 @@ function setUp(idleTimeout?: number) {
     return Promise.resolve(session);
   };
   return {
-    publisher: new PgPublisher({ openSession, timeout: 1_000, ...(idleTimeout && { idleTimeout }) }),
+    publisher: new PgPublisher({ openSession, timeout: 1_000, maxWaiting, ...(idleTimeout && { idleTimeout }) }),
     sent,
     sessions,
   };
 }
+
+const sizesOf = (sent: readonly Sent[]): number[] =>
+  sent.map(({ payload }) => (Array.isArray(payload) ? payload.length : 1));
 
 const outcomeOf = (promise: Promise<void>): Promise<string> =>
   promise.then(
@@ -63,15 +67,84 @@ describe('PgPublisher', () => {
     await publisher.close(0);
   });
 
-  it('has one statement on its way at a time, in the order of the calls', async () => {
+  it('has one statement on its way at a time; calls that are made meanwhile share the next one', async () => {
     const { publisher, sent } = setUp();
-    const outcomes = Promise.all(['1', '2', '3'].map((raw) => publisher.publish('c', raw)));
-    for (const count of [1, 2, 3]) {
-      await sent.until(count);
-      expect(sent.items.map(({ payload }) => payload)).toEqual(['1', '2', '3'].slice(0, count));
-      sent.items[count - 1]?.succeed();
+    const first = publisher.publish('c', '1');
+    const others = Promise.all(['2', '3', '4'].map((raw) => publisher.publish('c', raw)));
+    await sent.until(1);
+    sent.items[0]?.succeed();
+    await first;
+    await sent.until(2);
+    sent.items[1]?.succeed();
+    await others;
+    expect(sent.items.map(({ payload }) => payload)).toEqual(['1', ['2', '3', '4']]);
+    await publisher.close(0);
+  });
+
+  it('cuts a batch before a repeat, which PostgreSQL would deliver once, and at its bounds', async () => {
+    const { publisher, sent } = setUp();
+    const large = 'x'.repeat(7_000);
+    const payloads = ['first', 'a', 'b', 'a', ...Array.from({ length: 1_500 }, (_, i) => `n${i}`), 'a'];
+    const larges = Array.from({ length: 200 }, (_, i) => `${large}${i}`);
+    const outcomes = Promise.all([...payloads, ...larges].map((raw) => publisher.publish('c', raw)));
+    for (let count = 1; sizesOf(sent.items).reduce((sum, size) => sum + size, 0) < 1_705; count += 1) {
+      (await sent.until(count))[count - 1]?.succeed();
     }
     await outcomes;
+    expect(sent.items.flatMap(({ payload }) => payload)).toEqual([...payloads, ...larges]);
+    expect(sizesOf(sent.items)).toEqual([1, 2, 1_000, 644, 58]);
+    await publisher.close(0);
+  });
+
+  it('sends what may be folded once for all who wait, in the place of the first', async () => {
+    const { publisher, sent } = setUp();
+    const fold = { fold: true };
+    const outcomes = [
+      publisher.publish('c', 'x', fold), // On its way at once.
+      publisher.publish('c', 'x', fold),
+      publisher.publish('c', 'y', fold),
+      publisher.publish('c', 'x', fold),
+      publisher.publish('d', 'x', fold),
+      publisher.publish('c', 'y'),
+    ].map((promise) => outcomeOf(promise));
+    for (const count of [1, 2, 3]) (await sent.until(count))[count - 1]?.succeed();
+    expect(await Promise.all(outcomes)).toEqual(Array.from({ length: 6 }, () => 'sent'));
+    expect(sent.items.map(({ payload }) => payload)).toEqual(['x', ['x', 'y', 'x'], 'y']);
+    await publisher.close(0);
+  });
+
+  it('refuses more than may wait, and takes more again when there is room', async () => {
+    const { publisher, sent } = setUp({ maxWaiting: 2 });
+    const outcomes = Promise.all(['1', '2', '3'].map((raw) => outcomeOf(publisher.publish('c', raw))));
+    const refused: PgNotifyError = await publisher.publish('c', '4').then(
+      () => undefined as never,
+      (error: PgNotifyError) => error,
+    );
+    expect(refused).toMatchObject({ kind: 'publish', outcome: 'not-sent', channel: 'c' });
+    expect(refused.message).toContain('2 notifications wait to be sent already');
+    (await sent.until(1))[0]?.succeed();
+    await sent.until(2);
+    const next = outcomeOf(publisher.publish('c', '5'));
+    sent.items[1]?.succeed();
+    (await sent.until(3))[2]?.succeed();
+    expect([await outcomes, await next]).toEqual([['sent', 'sent', 'sent'], 'sent']);
+    await publisher.close(0);
+  });
+
+  it('sends one by one what the server has refused together, for what is in it', async () => {
+    const { publisher, sent } = setUp();
+    const outcomes = Promise.all(['1', '2', '3', '4'].map((raw) => outcomeOf(publisher.publish('c', raw))));
+    const refuse = (count: number): void =>
+      sent.items[count - 1]?.fail(new PgNotifyError('connection', 'no such character', { sqlState: '22P05' }));
+    (await sent.until(1))[0]?.succeed();
+    await sent.until(2);
+    refuse(2);
+    (await sent.until(3))[2]?.succeed();
+    await sent.until(4);
+    refuse(4);
+    (await sent.until(5))[4]?.succeed();
+    expect(await outcomes).toEqual(['sent', 'sent', 'not-sent', 'sent']);
+    expect(sent.items.map(({ payload }) => payload)).toEqual(['1', ['2', '3', '4'], '2', '3', '4']);
     await publisher.close(0);
   });
 
@@ -90,20 +163,8 @@ describe('PgPublisher', () => {
     await publisher.close(0);
   });
 
-  it('fails only the one that the server refuses', async () => {
-    const { publisher, sent, sessions } = setUp();
-    const outcomes = Promise.all(['1', '2'].map((raw) => outcomeOf(publisher.publish('c', raw))));
-    await sent.until(1);
-    sent.items[0]?.fail(new PgNotifyError('connection', 'no such character', { sqlState: '22P05' }));
-    await sent.until(2);
-    sent.items[1]?.succeed();
-    expect(await outcomes).toEqual(['not-sent', 'sent']);
-    expect(sessions).toHaveLength(1);
-    await publisher.close(0);
-  });
-
   it('closes a session that has nothing to do, and opens the next when there is something', async () => {
-    const { publisher, sent, sessions } = setUp(1);
+    const { publisher, sent, sessions } = setUp({ idleTimeout: 1 });
     const closed = new Recorder<void>();
     const first = publisher.publish('c', '1');
     await sent.until(1);
