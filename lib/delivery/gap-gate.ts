@@ -103,7 +103,8 @@ export class GapGate {
   advance(): void {
     if (this.current) return;
     this.current = this.barriers.find((barrier) => this.isReady(barrier));
-    if (this.current) void this.work(this.current); // Never rejects.
+    if (this.current)
+      void this.work(this.current); // Never rejects.
     else if (this.demanded) this.lookAll(); // The other queues have to stop for it.
   }
 

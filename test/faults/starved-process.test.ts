@@ -74,9 +74,9 @@ describe('a process that', () => {
     await child.facts.until((facts) => facts.some(({ fact, value }) => fact === 'taken' && value === 'EMFILE'));
     const { processId } = child.statuses.items.at(-1)!;
     // The socket that this frees is all that is left: the files take it before the next attempt.
+    child.command('takeFilesWhenLost');
+    await child.facts.until((facts) => facts.some(({ fact }) => fact === 'watching'));
     await database.query('SELECT pg_terminate_backend($1)', [processId]);
-    await child.statuses.until((statuses) => statuses.at(-1)?.state === 'reconnecting');
-    child.command('takeFiles');
     const { lastFailure } = (
       await child.statuses.until((statuses) => /EMFILE/.test(statuses.at(-1)?.lastFailure?.message ?? ''))
     ).at(-1)!;

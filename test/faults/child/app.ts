@@ -9,6 +9,7 @@ import { PgNotifyModule, PgNotifyService } from 'nest-pg-notify';
 import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { first } from 'rxjs';
 import { PgListener } from '../../../lib/listener/pg-listener.js';
 
 const options = JSON.parse(process.env['APP_OPTIONS'] ?? '{}') as PgNotifyModuleOptions;
@@ -56,6 +57,11 @@ const commands: Readonly<Record<string, (argument: number) => void>> = {
     } catch (error) {
       tell('taken', (error as NodeJS.ErrnoException).code);
     }
+  },
+  /** The same as soon as the connection is lost, before the next attempt. */
+  takeFilesWhenLost: () => {
+    service.status$.pipe(first(({ state }) => state === 'reconnecting')).subscribe(() => commands['takeFiles']?.(0));
+    tell('watching', true);
   },
   releaseFiles: () => {
     for (const file of taken.splice(0)) closeSync(file);
