@@ -17,8 +17,9 @@ export type PgGapHandlerDecorator = <H extends (gap: PgGap, context: PgNotifyCon
  *
  * A gap is a barrier for the `@OnPgNotify` methods that the same provider has for the same channel. What was received
  * before it is handled first; then they stop, the method runs, and when it has succeeded they go on with what was
- * received since. When it fails, it is called again, with growing delays, until it succeeds; a newer gap is merged into
- * the one that waits. What overflows meanwhile adds to its `dropped`.
+ * received since. When it fails, it is called again, with growing delays, until it succeeds; a newer gap has it called at once,
+ * and is merged with the one that waits unless something was received in between. What overflows meanwhile adds to its
+ * `dropped`.
  *
  * ```ts
  * @OnPgGap(ProductChanges)
