@@ -52,7 +52,9 @@ describe('the start of an application', () => {
     // Once for each cause: a server that is starting may be another one.
     const causes = logger.texts('warn').filter((line) => line.includes('Not listening yet'));
     expect(causes.filter((line) => line.includes('ECONNREFUSED'))).toHaveLength(1);
-    expect(causes.filter((line) => !/ECONNREFUSED|57P03/.test(line))).toEqual([]);
+    const others = causes.filter((line) => !line.includes('ECONNREFUSED'));
+    expect(others.length).toBeLessThanOrEqual(1);
+    for (const line of others) expect(line).toContain('57P03');
     await app.close();
     await cluster.stop();
   });
