@@ -43,7 +43,7 @@ export type {
 } from './pg-notify.options.js';
 export { PgNotifyService } from './pg-notify.service.js';
 export type { PgNotifyStats, PgPublishOptions } from './pg-notify.service.js';
-export type { PgExecutor, PgQueryable } from './publisher/pg-executor.js';
+export type { PgExecutor, PgQueryable } from './executor/pg-executor.js';
 export {
   getPgChannelToken,
   getPgNotifyHealthToken,

@@ -22,8 +22,8 @@ import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
 import { PgNotifyRegistrations } from './pg-notify.registrations.js';
 import { PG_NOTIFY_LOGGER, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
 import { CallOrder } from './publisher/call-order.js';
-import { checkExecutor } from './publisher/pg-executor.js';
-import type { PgExecutor } from './publisher/pg-executor.js';
+import { checkExecutor } from './executor/pg-executor.js';
+import type { PgExecutor } from './executor/pg-executor.js';
 import { withDeadline } from './session/deadline.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
 
@@ -172,7 +172,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     const raw = encodePayload(name, codec, payload);
     const checked = this.withinTimeout(name, applySchema(definition, payload));
     if (executor === undefined) return this.calls.run(checked, () => this.publish(name, raw));
-    checkExecutor(executor);
+    checkExecutor('option executor of notify()', executor);
     await checked;
     await this.publish(name, raw, executor);
   }

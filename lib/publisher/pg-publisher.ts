@@ -3,8 +3,8 @@ import { withDeadline } from '../session/deadline.js';
 import type { PgSession, PgStatement } from '../session/pg-session.js';
 import { Outbox } from './outbox.js';
 import type { OutboxMessage } from './outbox.js';
-import { publishWith } from './pg-executor.js';
-import type { PgExecutor } from './pg-executor.js';
+import { publishWith } from './transactional-publish.js';
+import type { PgExecutor } from '../executor/pg-executor.js';
 import { publishError } from './publish-error.js';
 
 /** The part of a session that publishing needs; tests bring sessions of their own. */

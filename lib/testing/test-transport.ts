@@ -1,6 +1,6 @@
 import { decodePayload } from '../channel/payload-codec.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import type { PgExecutor } from '../publisher/pg-executor.js';
+import type { PgExecutor } from '../executor/pg-executor.js';
 import type {
   PgNotifyTransport,
   SendingTransport,
