@@ -1,13 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { encodePayload } from './channel/payload-codec.js';
-import { applySchema } from './channel/payload-schema.js';
 import { channelName, toPgChannel } from './channel/pg-channel.js';
 import type { PgChannel } from './channel/pg-channel.js';
 import type { PgGap } from './channel/pg-gap.js';
 import type { PgNotification } from './channel/pg-notification.js';
-import { isThenable } from './channel/thenable.js';
 import type { PgHandlerStats } from './delivery/handler-pool.js';
 import type { PgLiveQueryOptions } from './delivery/live-query.js';
 import { PgDelivery } from './delivery/pg-delivery.js';
@@ -21,8 +18,7 @@ import { checkChoice, checkMilliseconds } from './pg-notify.resolved-options.js'
 import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
 import { PgNotifyRegistrations } from './pg-notify.registrations.js';
 import { PG_NOTIFY_LOGGER, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
-import { CallOrder } from './publisher/call-order.js';
-import { checkExecutor } from './executor/pg-executor.js';
+import { NotifyCalls } from './publisher/notify-calls.js';
 import type { PgExecutor } from './executor/pg-executor.js';
 import { withDeadline } from './session/deadline.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
@@ -59,9 +55,7 @@ export interface PgNotifyStats {
  */
 @Injectable()
 export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
-  private readonly calls = new CallOrder();
-  /** Ends the wait for schemas: nothing can be sent any more. */
-  private readonly closed = new AbortController();
+  private readonly calls: NotifyCalls;
 
   /** @internal Made by PgNotifyModule. */
   constructor(
@@ -71,8 +65,15 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     @Inject(PG_NOTIFY_LOGGER) private readonly logger: PgNotifyLogger,
     @Inject(PgNotifyRegistrations) private readonly registrations: PgNotifyRegistrations,
     @Inject(PgNotifyErrorRoute) private readonly errors: PgNotifyErrorRoute,
-    @Inject(PgNotifyDiagnostics) private readonly diagnostics: PgNotifyDiagnostics,
-  ) {}
+    @Inject(PgNotifyDiagnostics) diagnostics: PgNotifyDiagnostics,
+  ) {
+    this.calls = new NotifyCalls({
+      publisher: transport.publisher,
+      schemaTimeout: options.publisher.timeout,
+      diagnostics,
+      onFailure: (error) => errors.tell(error),
+    });
+  }
 
   /**
    * The notifications of a channel. Hot and shared: the server is asked to LISTEN for the first subscriber of a channel
@@ -167,14 +168,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
       ? [payload?: NoInfer<Input>, options?: PgPublishOptions]
       : [payload: NoInfer<Input>, options?: PgPublishOptions]
   ): Promise<void> {
-    const definition = toPgChannel(channel);
-    const { name, codec } = definition;
-    const raw = encodePayload(name, codec, payload);
-    const checked = this.withinTimeout(name, applySchema(definition, payload));
-    if (executor === undefined) return this.calls.run(checked, () => this.publish(name, raw));
-    checkExecutor('option executor of notify()', executor);
-    await checked;
-    await this.publish(name, raw, executor);
+    await this.calls.notify(channel, payload, executor);
   }
 
   /**
@@ -255,32 +249,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   /** @internal The HTTP server is closed by now: nobody sends any more. */
   async onApplicationShutdown(): Promise<void> {
     await this.transport.publisher.close(this.options.shutdownTimeout);
-    this.closed.abort(new PgNotifyError('closed', 'The registration has been closed: nothing was sent.'));
+    this.calls.close();
     this.errors.close();
-  }
-
-  private async publish(channel: string, raw: string, executor?: PgExecutor): Promise<void> {
-    const begun = performance.now();
-    try {
-      await this.transport.publisher.publish(channel, raw, { executor });
-    } catch (error) {
-      if (error instanceof PgNotifyError && error.kind === 'publish') this.errors.tell(error);
-      throw error;
-    }
-    const duration = performance.now() - begun;
-    this.diagnostics.publish('nest-pg-notify.published', { channel, size: raw.length, duration });
-  }
-
-  /** A schema that never answers must not keep the calls after it waiting. */
-  private withinTimeout(channel: string, checked: unknown): unknown {
-    if (!isThenable(checked)) return checked;
-    const { timeout } = this.options.publisher;
-    const expired = (): PgNotifyError =>
-      new PgNotifyError(
-        'payload',
-        `The schema of channel ${JSON.stringify(channel)} did not answer within ${timeout} ms: nothing was sent.`,
-        { channel },
-      );
-    return withDeadline(Promise.resolve(checked), { timeout, expired, signal: this.closed.signal });
   }
 }
