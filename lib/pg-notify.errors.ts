@@ -33,6 +33,11 @@ export interface PgNotifyErrorDetails {
   readonly permanent?: boolean;
   /** For a `publish` error: `not-sent` is safe to send again; `unknown` may have been committed. */
   readonly outcome?: 'not-sent' | 'unknown';
+  /**
+   * For an error of `notifyMany()`: those of its notifications that were not, or perhaps not, sent, by their place in the
+   * array; all others were. Not enumerable on the error, because there may be many.
+   */
+  readonly failures?: readonly { readonly index: number; readonly error: PgNotifyError }[];
   /** For a `channel` or `payload` error: the size that was found, in bytes. */
   readonly size?: number;
   /** For a `channel` or `payload` error: the size that PostgreSQL allows, in bytes. */
@@ -54,14 +59,20 @@ export class PgNotifyError extends Error implements PgNotifyErrorDetails {
   declare readonly endpoint?: string;
   declare readonly permanent?: boolean;
   declare readonly outcome?: 'not-sent' | 'unknown';
+  declare readonly failures?: readonly { readonly index: number; readonly error: PgNotifyError }[];
   declare readonly size?: number;
   declare readonly limit?: number;
 
-  constructor(kind: PgNotifyErrorKind, message: string, { cause, issues, ...details }: PgNotifyErrorDetails = {}) {
+  constructor(
+    kind: PgNotifyErrorKind,
+    message: string,
+    { cause, issues, failures, ...details }: PgNotifyErrorDetails = {},
+  ) {
     super(message, cause === undefined ? undefined : { cause });
     this.kind = kind;
     Object.assign(this, details);
     if (issues) Object.defineProperty(this, 'issues', { value: issues });
+    if (failures) Object.defineProperty(this, 'failures', { value: failures });
   }
 
   override get name(): string {

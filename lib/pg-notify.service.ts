@@ -172,6 +172,25 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   }
 
   /**
+   * Sends a notification for each payload, in their order; resolves when PostgreSQL has committed all. They are checked one
+   * by one, and one that cannot be sent does not keep the others from being sent. The array may be of any length: parts of
+   * it are checked while others are on their way, so do not change what it holds before the call has settled. What other
+   * calls send comes before or after all of it.
+   *
+   * With `executor` they are sent inside the caller's transaction, and vanish with it; equal ones are delivered once.
+   *
+   * @throws PgNotifyError whose `failures` tell which were not, or perhaps not, sent, and why; all others were. Its kind
+   * is theirs where they have one in common, else `publish`.
+   */
+  async notifyMany<Payload = unknown, Input = Payload>(
+    channel: string | PgChannel<Payload, Input>,
+    payloads: readonly NoInfer<Input>[],
+    { executor }: PgPublishOptions = {},
+  ): Promise<void> {
+    await this.calls.notifyMany(channel, payloads, executor);
+  }
+
+  /**
    * Every failure that has no caller to tell, and those that have: of kind `connection` each failed attempt and each loss,
    * `payload` what was received and could not be decoded or did not match its schema, `handler` what handlers threw,
    * `publish` what `notify()` rejected with. It never fails, and completes when the application has been shut down. Each

@@ -16,6 +16,7 @@ export interface PgChannel<Payload = unknown, Input = Payload> {
   readonly name: string;
   readonly codec: PgPayloadCodec;
   readonly schema?: StandardSchemaV1;
+  readonly fold: boolean;
   /** Only for the compiler: carries the payload's types. */
   readonly [payloadType]?: { readonly payload: Payload; readonly input: Input };
 }
@@ -33,6 +34,13 @@ export interface PgChannelOptions {
    * @default 'auto'
    */
   readonly codec?: PgPayloadCodec;
+  /**
+   * Whether one notification is enough where several that are equal wait to be sent: for wake-ups. Otherwise two calls of
+   * `notify()` deliver two.
+   *
+   * @default false
+   */
+  readonly fold?: boolean;
 }
 
 const CODECS: readonly PgPayloadCodec[] = ['auto', 'json', 'text'];
@@ -66,7 +74,7 @@ export function definePgChannel<T = unknown>(
 ): PgChannel<T>;
 export function definePgChannel(name: string, options: PgChannelOptions = {}): PgChannel {
   checkChannelName(name);
-  const { codec = 'auto', schema } = options;
+  const { codec = 'auto', schema, fold = false } = options;
   if (!CODECS.includes(codec)) {
     throw new PgNotifyError(
       'configuration',
@@ -81,7 +89,15 @@ export function definePgChannel(name: string, options: PgChannelOptions = {}): P
       { channel: name },
     );
   }
-  const definition = { name, codec, ...(schema && { schema }) };
+  // A text such as 'false' would turn it on.
+  if (typeof fold !== 'boolean') {
+    throw new PgNotifyError(
+      'configuration',
+      `The option fold of channel ${JSON.stringify(name)} must be true or false, not ${JSON.stringify(fold)}.`,
+      { channel: name },
+    );
+  }
+  const definition = { name, codec, fold, ...(schema && { schema }) };
   return Object.freeze(Object.defineProperty(definition, DEFINED, { value: new Map<string, symbol>() }));
 }
 

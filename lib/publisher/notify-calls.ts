@@ -9,10 +9,14 @@ import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { withDeadline } from '../session/deadline.js';
 import { CallOrder } from './call-order.js';
+import { ManyNotifications } from './many-notifications.js';
+import type { CheckedPayload } from './many-notifications.js';
 import type { PgPublisher } from './pg-publisher.js';
+import { manyPublishError } from './publish-error.js';
+import type { FailedNotification } from './sending-group.js';
 
 export interface NotifyCallsOptions {
-  readonly publisher: Pick<PgPublisher, 'publish'>;
+  readonly publisher: Pick<PgPublisher, 'publish' | 'publishMany'>;
   /** How long a schema may take to answer, in milliseconds. */
   readonly schemaTimeout: number;
   readonly diagnostics: PgNotifyDiagnostics;
@@ -20,7 +24,7 @@ export interface NotifyCallsOptions {
   readonly onFailure: (error: PgNotifyError) => void;
 }
 
-/** The calls of `notify()`: each is checked before anything is sent, and they are sent in their order. */
+/** The calls of `notify()` and `notifyMany()`: each is checked before anything is sent, and they are sent in their order. */
 export class NotifyCalls {
   private readonly order = new CallOrder();
   /** Ends the wait for schemas: nothing can be sent any more. */
@@ -30,13 +34,37 @@ export class NotifyCalls {
 
   async notify(channel: string | PgChannel, payload: unknown, executor?: PgExecutor): Promise<void> {
     const definition = toPgChannel(channel);
-    const { name, codec } = definition;
-    const raw = encodePayload(name, codec, payload);
-    const checked = this.withinTimeout(name, applySchema(definition, payload));
+    const { raw, checked } = this.check(definition, payload);
     if (executor === undefined) return this.order.run(checked, () => this.publish(definition, raw));
     checkExecutor('option executor of notify()', executor);
     await checked;
     await this.publish(definition, raw, executor);
+  }
+
+  /**
+   * Sends several, part by part: a long array must neither hold up the event loop nor fill what waits.
+   *
+   * @throws PgNotifyError that tells of all that were not, or perhaps not, sent.
+   */
+  async notifyMany(channel: string | PgChannel, payloads: readonly unknown[], executor?: PgExecutor): Promise<void> {
+    const definition = toPgChannel(channel);
+    if (!Array.isArray(payloads)) {
+      throw new PgNotifyError('payload', `notifyMany() takes an array of payloads; it got a ${typeof payloads}.`, {
+        channel: definition.name,
+      });
+    }
+    if (executor !== undefined) checkExecutor('option executor of notifyMany()', executor);
+    const failures = await new ManyNotifications(payloads, {
+      check: (payload) => this.check(definition, payload),
+      publish: (raws) => this.publishMany(definition, raws, executor),
+      // One part with the server and one that waits; the caller's connection takes one statement at a time.
+      ahead: executor ? 1 : 2,
+      inTurn: (ready, work) => (executor ? Promise.resolve(ready).then(work) : this.order.run(ready, work)),
+    }).send();
+    if (failures.length === 0) return;
+    const error = manyPublishError(definition.name, payloads.length, failures);
+    if (error.kind === 'publish') this.options.onFailure(error);
+    throw error;
   }
 
   /** Nothing can be sent any more. */
@@ -44,17 +72,41 @@ export class NotifyCalls {
     this.closed.abort(new PgNotifyError('closed', 'The registration has been closed: nothing was sent.'));
   }
 
-  private async publish({ name }: PgChannel, raw: string, executor?: PgExecutor): Promise<void> {
+  /** @throws PgNotifyError of kind `payload`; so does the promise of a schema that answers later. */
+  private check(definition: PgChannel, payload: unknown): CheckedPayload {
+    const raw = encodePayload(definition.name, definition.codec, payload);
+    return { raw, checked: this.withinTimeout(definition.name, applySchema(definition, payload)) };
+  }
+
+  private async publish({ name, fold }: PgChannel, raw: string, executor?: PgExecutor): Promise<void> {
     const { publisher, onFailure, diagnostics } = this.options;
     const begun = performance.now();
     try {
-      await publisher.publish(name, raw, { executor });
+      await publisher.publish(name, raw, { executor, fold });
     } catch (error) {
       if (error instanceof PgNotifyError && error.kind === 'publish') onFailure(error);
       throw error;
     }
     const duration = performance.now() - begun;
     diagnostics.publish('nest-pg-notify.published', { channel: name, size: raw.length, duration });
+  }
+
+  private async publishMany(
+    { name, fold }: PgChannel,
+    raws: readonly string[],
+    executor: PgExecutor | undefined,
+  ): Promise<readonly FailedNotification[]> {
+    const { publisher, diagnostics } = this.options;
+    const begun = performance.now();
+    const failures = await publisher.publishMany(name, raws, { executor, fold });
+    if (diagnostics.isWatched('nest-pg-notify.published')) {
+      const duration = performance.now() - begun;
+      const failed = new Set(failures.map(({ index }) => index));
+      for (const [index, { length: size }] of raws.entries()) {
+        if (!failed.has(index)) diagnostics.publish('nest-pg-notify.published', { channel: name, size, duration });
+      }
+    }
+    return failures;
   }
 
   /** A schema that never answers must not keep the calls after it waiting. */

@@ -14,8 +14,8 @@ export interface OutgoingNotification {
 
 /** Who wants to know what became of a message. */
 export interface Sender {
-  readonly resolve: () => void;
-  readonly reject: (error: PgNotifyError) => void;
+  resolve(): void;
+  reject(error: PgNotifyError): void;
 }
 
 /** A notification that waits, or is on its way. */
@@ -80,6 +80,21 @@ export class Outbox {
     this.taken = 0;
     this.foldable.clear();
     return all;
+  }
+}
+
+/** Tells all who sent them that they are committed. */
+export function resolveAll(messages: readonly OutboxMessage[]): void {
+  for (const { senders } of messages) for (const sender of senders) sender.resolve();
+}
+
+/** Tells all who sent them why they are not: one error for each channel, because the stacks of thousands take their time. */
+export function rejectAll(messages: readonly OutboxMessage[], errorFor: (channel: string) => PgNotifyError): void {
+  const errors = new Map<string, PgNotifyError>();
+  for (const { channel, senders } of messages) {
+    const error = errors.get(channel) ?? errorFor(channel);
+    errors.set(channel, error);
+    for (const sender of senders) sender.reject(error);
   }
 }
 

@@ -1,9 +1,11 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { withDeadline } from '../session/deadline.js';
 import type { PgSession, PgStatement } from '../session/pg-session.js';
-import { Outbox } from './outbox.js';
+import { Outbox, rejectAll, resolveAll } from './outbox.js';
 import type { OutboxMessage } from './outbox.js';
-import { publishWith } from './transactional-publish.js';
+import { SendingGroup } from './sending-group.js';
+import type { FailedNotification } from './sending-group.js';
+import { publishManyWith, publishWith } from './transactional-publish.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import { publishError } from './publish-error.js';
 
@@ -70,6 +72,24 @@ export class PgPublisher {
   }
 
   /**
+   * Sends several notifications of one channel; resolves with those that were not, or perhaps not, sent, when the fate of
+   * all is known. Never rejects. They wait together, however many they are, where one could wait.
+   */
+  publishMany(
+    channel: string,
+    raws: readonly string[],
+    { executor, fold = false }: PublishOptions = {},
+  ): Promise<readonly FailedNotification[]> {
+    if (executor !== undefined) return publishManyWith(executor, channel, raws);
+    const refusal = this.refusal(channel);
+    if (refusal) return Promise.resolve(raws.map((_, index) => ({ index, error: refusal })));
+    const group = new SendingGroup(raws.length);
+    raws.forEach((raw, index) => this.outbox.push({ channel, raw, fold }, group.member(index)));
+    this.sending ??= this.sendAll();
+    return group.settled;
+  }
+
+  /**
    * Sends what is waiting, as far as that is possible within `timeout` milliseconds, then closes the session. Never
    * rejects; repeated calls return the same promise.
    */
@@ -105,7 +125,7 @@ export class PgPublisher {
       session = await this.openSession();
     } catch (error) {
       // What waits behind a failed connection would each wait for a time-out of its own.
-      rejectAll([...batch, ...this.outbox.takeAll()], error, 'not-sent');
+      failAll([...batch, ...this.outbox.takeAll()], error, 'not-sent');
       return;
     }
     try {
@@ -124,13 +144,13 @@ export class PgPublisher {
     const sqlState = error instanceof PgNotifyError ? error.sqlState : undefined;
     // A server that refuses a statement keeps the session; without an answer nobody knows.
     if (session.isLost) {
-      rejectAll(batch, error, 'unknown');
-      rejectAll(this.outbox.takeAll(), error, 'not-sent');
+      failAll(batch, error, 'unknown');
+      failAll(this.outbox.takeAll(), error, 'not-sent');
     } else if (batch.length > 1 && sqlState?.startsWith('22')) {
       // Class 22, data: one of them holds what the encoding of the database lacks. The others must not fail with it.
       for (const message of batch) await this.send([message]);
     } else {
-      rejectAll(batch, error, 'not-sent');
+      failAll(batch, error, 'not-sent');
       // A standby refuses all: by the next call the settings may lead to the primary.
       if (sqlState === READ_ONLY) session.destroy(error);
     }
@@ -166,12 +186,6 @@ function statementFor(batch: readonly OutboxMessage[]): Pick<PgStatement, 'text'
   return { text: NOTIFY_MANY, values: [batch.map(({ channel }) => channel), batch.map(({ raw }) => raw)] };
 }
 
-function resolveAll(messages: readonly OutboxMessage[]): void {
-  for (const { senders } of messages) for (const { resolve } of senders) resolve();
-}
-
-function rejectAll(messages: readonly OutboxMessage[], error: unknown, outcome: 'not-sent' | 'unknown'): void {
-  for (const { channel, senders } of messages) {
-    for (const { reject } of senders) reject(publishError(channel, error, outcome));
-  }
+function failAll(messages: readonly OutboxMessage[], error: unknown, outcome: 'not-sent' | 'unknown'): void {
+  rejectAll(messages, (channel) => publishError(channel, error, outcome));
 }

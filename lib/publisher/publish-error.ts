@@ -1,4 +1,5 @@
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import type { FailedNotification } from './sending-group.js';
 
 /** What a caller is told whose notification could not be sent, or nobody knows. */
 export function publishError(channel: string, error: unknown, outcome: 'not-sent' | 'unknown'): PgNotifyError {
@@ -12,6 +13,38 @@ export function publishError(channel: string, error: unknown, outcome: 'not-sent
     `The notification for channel ${JSON.stringify(channel)} ${fate}. ${messageOf(error)}`,
     { channel, outcome, ...(sqlState && { sqlState }), ...(endpoint && { endpoint }), cause: error },
   );
+}
+
+/** How many of several failures a message tells in full. */
+const TOLD = 3;
+
+/** What a caller is told who sent several, when some of them could not be sent, or nobody knows. */
+export function manyPublishError(
+  channel: string,
+  count: number,
+  failures: readonly FailedNotification[],
+): PgNotifyError {
+  const [first] = failures as readonly [FailedNotification];
+  const isUnknown = failures.some(({ error }) => error.outcome === 'unknown');
+  const kind = failures.every(({ error }) => error.kind === first.error.kind) ? first.error.kind : 'publish';
+  const fate = isUnknown ? 'were not, or perhaps not, sent' : 'were not sent';
+  const others = failures.length < count ? ', the others were' : '';
+  const told = failures.slice(0, TOLD).map(({ index, error }) => `[${index}] ${error.message}`);
+  const rest = failures.length > TOLD ? [`And ${failures.length - TOLD} more, in the property failures.`] : [];
+  const message = [
+    `${failures.length} of ${count} notifications for channel ${JSON.stringify(channel)} ${fate}${others}.`,
+    ...told,
+    ...rest,
+  ].join(' ');
+  const { sqlState, endpoint } = first.error;
+  return new PgNotifyError(kind, message, {
+    channel,
+    outcome: isUnknown ? 'unknown' : 'not-sent',
+    failures,
+    ...(sqlState && { sqlState }),
+    ...(endpoint && { endpoint }),
+    cause: first.error,
+  });
 }
 
 /** The SQLSTATE of an error that `pg` has raised, also where a library has wrapped it. */

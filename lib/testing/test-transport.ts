@@ -37,6 +37,7 @@ export class TestTransport implements PgNotifyTransport {
     this.listener = new TestListener(routes, checkUse);
     this.publisher = {
       publish: (channel, raw, options) => this.publish(channel, raw, options?.executor),
+      publishMany: (channel, raws, options) => this.publishMany(channel, raws, options?.executor),
       close: () => {
         this.isClosed = true;
         return Promise.resolve();
@@ -56,6 +57,13 @@ export class TestTransport implements PgNotifyTransport {
   /** Delivers what another session has sent. */
   receive(channel: string, raw: string): void {
     this.listener.receive({ channel, raw, processId: OTHER_PROCESS, receivedAt: new Date() });
+  }
+
+  private async publishMany(channel: string, raws: readonly string[], executor?: PgExecutor) {
+    const results = await Promise.allSettled(raws.map((raw) => this.publish(channel, raw, executor)));
+    return results.flatMap((result, index) =>
+      result.status === 'rejected' ? [{ index, error: result.reason as PgNotifyError }] : [],
+    );
   }
 
   private async publish(channel: string, raw: string, executor?: PgExecutor): Promise<void> {

@@ -2,6 +2,7 @@ import { BehaviorSubject } from 'rxjs';
 import type { ChannelConsumer, GapObserver } from '../listener/channel-registry.js';
 import type { PgNotifyState, PgNotifyStatus } from '../listener/pg-notify-status.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import type { FailedNotification } from '../publisher/sending-group.js';
 import type { ListeningTransport, PgNotifyTransport, SendingTransport } from './pg-notify-transport.js';
 
 /** Stands in where the option `enabled` is false: nothing is connected, nothing comes, and nothing is sent. */
@@ -14,17 +15,24 @@ class DisabledPublisher {
   private isClosed = false;
 
   publish(channel: string): Promise<void> {
-    const nothing = `Nothing can be sent to channel ${JSON.stringify(channel)}:`;
-    if (this.isClosed) {
-      return Promise.reject(new PgNotifyError('closed', `${nothing} the registration has been closed.`));
-    }
-    const message = `${nothing} the option enabled of PgNotifyModule is false. Set it to true, or do not call notify() there.`;
-    return Promise.reject(new PgNotifyError('publish', message, { channel, outcome: 'not-sent' }));
+    return Promise.reject(this.refusal(channel));
+  }
+
+  publishMany(channel: string, raws: readonly string[]): Promise<readonly FailedNotification[]> {
+    const error = this.refusal(channel);
+    return Promise.resolve(raws.map((_, index) => ({ index, error })));
   }
 
   close(): Promise<void> {
     this.isClosed = true;
     return Promise.resolve();
+  }
+
+  private refusal(channel: string): PgNotifyError {
+    const nothing = `Nothing can be sent to channel ${JSON.stringify(channel)}:`;
+    if (this.isClosed) return new PgNotifyError('closed', `${nothing} the registration has been closed.`);
+    const message = `${nothing} the option enabled of PgNotifyModule is false. Set it to true, or do not call notify() there.`;
+    return new PgNotifyError('publish', message, { channel, outcome: 'not-sent' });
   }
 }
 

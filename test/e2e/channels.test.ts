@@ -167,7 +167,7 @@ describe('channels', () => {
   });
 
   it('must be names, or what definePgChannel() made', () => {
-    const forged = { name: 'x'.repeat(70), codec: 'auto' as const };
+    const forged = { name: 'x'.repeat(70), codec: 'auto' as const, fold: false };
     expect(() => service.listen(forged)).toThrow('A channel must be a name, or what definePgChannel() has returned.');
   });
 });

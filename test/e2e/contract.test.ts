@@ -291,6 +291,17 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
       expect(errors.items).toMatchObject([{ kind: 'payload', channel: 'dates', issues: [expect.anything()] }]);
     });
 
+    it('may be many at a time: those that can be sent are, in their order, and the caller is told of the others', async () => {
+      const subject = await start();
+      const { seen } = consume(subject, 'a');
+      await subject.service.ready();
+      const call = subject.service.notifyMany('a', [1, 'x'.repeat(8_000), 2, () => undefined, 2]);
+      const error = await rejection(call);
+      expect(error).toMatchObject({ kind: 'payload', channel: 'a' });
+      expect(error.failures?.map(({ index }) => index)).toEqual([1, 3]);
+      expect(await seen.until(4)).toEqual(['a: start', 1, 2, 2]);
+    });
+
     it('is sent by handlers as well, and comes back to them', async () => {
       const seen = new Recorder<unknown>();
 

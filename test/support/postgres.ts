@@ -28,10 +28,11 @@ export interface TestDatabase {
 }
 
 /** Creates an empty database, on the server of the test run or on the one whose admin URL is given. `drop()` it. */
-export async function createTestDatabase(serverUrl = adminUrl()): Promise<TestDatabase> {
+export async function createTestDatabase(serverUrl = adminUrl(), encoding?: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`;
   // template0, because nobody can be connected to it: CREATE DATABASE fails while somebody is connected to its template.
-  await runOnServer(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0`);
+  const encoded = encoding ? ` ENCODING '${encoding}' LOCALE 'C'` : '';
+  await runOnServer(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0${encoded}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const pool = new Pool({

@@ -1,0 +1,160 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { definePgChannel, PgNotifyError } from 'nest-pg-notify';
+import type { PgNotifyModuleOptions } from 'nest-pg-notify';
+import { Client } from 'pg';
+import { z } from 'zod';
+import { createApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { Recorder } from '../support/recorder.js';
+import { countTransactions } from '../support/transactions.js';
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+const failureOf = (call: Promise<void>): Promise<PgNotifyError> =>
+  call.then(
+    () => Promise.reject(new Error('It was sent.')),
+    (error: PgNotifyError) => error,
+  );
+
+describe('notifyMany()', () => {
+  let database: TestDatabase;
+  let subject: TestApp | undefined;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+
+  afterEach(async () => {
+    await subject?.app.close();
+    subject = undefined;
+  });
+
+  afterAll(() => database.drop());
+
+  async function start(options: Partial<PgNotifyModuleOptions> = {}, channel = 'many') {
+    subject = await createApp({ connection: database.url, deliveryCheck: false, ...options });
+    const { app, service } = subject;
+    const received = new Recorder<unknown>();
+    service.listen(channel).subscribe(({ payload }) => received.push(payload));
+    await app.init();
+    await service.ready();
+    return { service, received };
+  }
+
+  it('delivers all of it in order, between what was sent before and after, in few transactions', async () => {
+    const { service, received } = await start({ publisher: { maxWaiting: 3_000 } });
+    const transactions = await countTransactions(database, async () => {
+      await Promise.all([
+        service.notify('many', 'before'),
+        service.notifyMany('many', numbers(25_000)),
+        service.notify('many', 'after'),
+      ]);
+      expect(await received.until(25_002)).toEqual(['before', ...numbers(25_000), 'after']);
+      await subject!.app.close();
+    });
+    expect(transactions).toBeLessThan(100);
+  });
+
+  it('delivers equal payloads as often as they are given', async () => {
+    const { service, received } = await start();
+    await service.notifyMany('many', ['same', 'same', 'other', 'same']);
+    expect(await received.until(4)).toEqual(['same', 'same', 'other', 'same']);
+  });
+
+  it.each([
+    ['a schema that answers at once', z.string().startsWith('good')],
+    ['one that answers later', z.string().refine((text) => Promise.resolve(text.startsWith('good')))],
+  ])('sends the others when some cannot be sent, and says which, with %s', async (_name, schema) => {
+    const Many = definePgChannel('many', { schema });
+    const { service, received } = await start();
+    const errors: unknown[] = [];
+    service.errors$.subscribe((error) => errors.push(error));
+    const payloads = [
+      'good 0',
+      `good${'x'.repeat(8_000)}`,
+      'good 2',
+      'bad',
+      'good 4',
+      'good \0',
+      'good 6',
+      'good \ud800',
+    ];
+    // JSON escapes NUL and halves of surrogate pairs; as text they cannot be sent.
+    const AsText = definePgChannel('many', { codec: 'text' });
+    const text = await failureOf(service.notifyMany(AsText, payloads));
+    expect(text.failures?.map(({ index }) => index)).toEqual([1, 5, 7]);
+    const error = await failureOf(service.notifyMany(Many, payloads));
+    expect(error).toBeInstanceOf(PgNotifyError);
+    expect(error).toMatchObject({ kind: 'payload', channel: 'many', outcome: 'not-sent' });
+    expect(error.message).toMatch(
+      /^2 of 8 notifications for channel "many" were not sent, the others were\. \[1\] The payload .* 7999\. .* \[3\] /,
+    );
+    expect(error.failures).toMatchObject([
+      { index: 1, error: { kind: 'payload', size: 8_006, limit: 7_999 } },
+      { index: 3, error: { kind: 'payload', issues: expect.any(Array) } },
+    ]);
+    const good = (index: number): string => payloads[index]!;
+    const sentAsText = [0, 2, 3, 4, 6].map(good);
+    expect(await received.until(11)).toEqual([...sentAsText, ...[0, 2, 4, 5, 6, 7].map(good)]);
+    expect(errors).toEqual([]); // The caller knows, and nothing was lost on the way.
+  });
+
+  it('sends the others when the encoding of the database lacks a character of one', async () => {
+    const latin = await createTestDatabase(undefined, 'LATIN1');
+    try {
+      const { service, received } = await start({ connection: latin.url });
+      const error = await failureOf(service.notifyMany('many', ['ä', 'ok', '🐘', 'ß']));
+      expect(error).toMatchObject({ kind: 'publish', outcome: 'not-sent', sqlState: '22P05' });
+      expect(error.failures).toMatchObject([{ index: 2, error: { sqlState: '22P05' } }]);
+      expect(await received.until(3)).toEqual(['ä', 'ok', 'ß']);
+      await subject!.app.close();
+    } finally {
+      await latin.drop();
+    }
+  });
+
+  it('with an executor belongs to the transaction of the caller', async () => {
+    const { service, received } = await start();
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    await client.query('BEGIN');
+    await service.notifyMany('many', numbers(2_500), { executor: client });
+    await client.query('ROLLBACK');
+    await client.query('BEGIN');
+    await service.notifyMany('many', [...numbers(2_500), '\'"\\', 7], { executor: client });
+    await service.notify('many', 'before the commit'); // On a connection of its own.
+    await client.query('COMMIT');
+    expect(await received.until(2_502)).toEqual(['before the commit', ...numbers(2_500), '\'"\\']);
+
+    await client.query('BEGIN');
+    await client.query('SELECT no_such_column').catch(() => undefined);
+    const error = await failureOf(service.notifyMany('many', numbers(1_500), { executor: client }));
+    await client.query('ROLLBACK');
+    await client.end();
+    expect(error).toMatchObject({ kind: 'publish', outcome: 'not-sent', sqlState: '25P02' });
+    expect(error.message).toMatch(/^1500 of 1500 notifications for channel "many" were not sent\. \[0\] /);
+    expect(error.failures?.map(({ index }) => index)).toEqual(numbers(1_500));
+  });
+
+  it('is told of, when nothing can be sent at all', async () => {
+    const { service } = await start();
+    const errors = new Recorder<PgNotifyError>();
+    service.errors$.subscribe((error) => errors.push(error));
+    await subject!.app.close();
+    const error = await failureOf(service.notifyMany('many', numbers(2_500)));
+    expect(error).toMatchObject({ kind: 'closed' });
+    expect(error.failures).toHaveLength(2_500);
+  });
+
+  it('takes an array, an empty one as well', async () => {
+    const { service } = await start();
+    await service.notifyMany('many', []);
+    await expect(service.notifyMany('many', 'abc' as unknown as string[])).rejects.toMatchObject({
+      kind: 'payload',
+      message: 'notifyMany() takes an array of payloads; it got a string.',
+    });
+    await expect(service.notifyMany('x'.repeat(64), [])).rejects.toMatchObject({ kind: 'channel' });
+  });
+});

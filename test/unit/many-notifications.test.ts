@@ -1,0 +1,114 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { PgNotifyError } from '../../lib/pg-notify.errors.js';
+import { CallOrder } from '../../lib/publisher/call-order.js';
+import { ManyNotifications } from '../../lib/publisher/many-notifications.js';
+import type { CheckedPayload } from '../../lib/publisher/many-notifications.js';
+import type { FailedNotification } from '../../lib/publisher/sending-group.js';
+
+/** What becomes of a payload: when it is checked, at once or later, or by the server. */
+type Fate = 'sent' | 'sent later' | 'refused' | 'refused later' | 'refused by the server' | 'lost';
+
+const payload = new PgNotifyError('payload', 'refused');
+const data = new PgNotifyError('publish', 'no such character', { sqlState: '22P05', outcome: 'not-sent' });
+const lost = new PgNotifyError('publish', 'lost', { channel: 'c', outcome: 'unknown' });
+
+const later = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+function isTold(fate: Fate, error: PgNotifyError | undefined, so: { tried: boolean; wasLost: boolean }): boolean {
+  if (fate === 'refused' || fate === 'refused later') return error === payload && !so.tried;
+  if (!so.tried) return so.wasLost && error?.outcome === 'not-sent' && error.channel === 'c';
+  return error === (fate === 'lost' ? lost : fate === 'refused by the server' ? data : undefined);
+}
+
+/** Several calls at a time, on a server that knows the fate of each notification. */
+function setUp() {
+  const order = new CallOrder();
+  const published: string[] = [];
+  let onTheirWay = 0;
+  let most = 0;
+
+  async function publish(raws: readonly string[]): Promise<readonly FailedNotification[]> {
+    published.push(...raws);
+    most = Math.max(most, (onTheirWay += 1));
+    await later();
+    onTheirWay -= 1;
+    return raws.flatMap((raw, index) => {
+      if (raw.startsWith('refused by')) return [{ index, error: data }];
+      return raw.startsWith('lost') ? [{ index, error: lost }] : [];
+    });
+  }
+
+  function check(given: unknown): CheckedPayload {
+    const raw = given as string;
+    if (raw.startsWith('refused later')) return { raw, checked: later().then(() => Promise.reject(payload)) };
+    if (raw.startsWith('refused ') && !raw.startsWith('refused by')) throw payload;
+    return { raw, checked: raw.startsWith('sent later') ? later() : undefined };
+  }
+
+  const send = (fates: readonly Fate[], call: number): Promise<readonly FailedNotification[]> =>
+    new ManyNotifications(
+      fates.map((fate, index) => `${fate} ${call} ${index}`),
+      { check, publish, ahead: 2, inTurn: (ready, work) => order.run(ready, work) },
+    ).send();
+  return { send, published, mostOnTheirWay: () => most };
+}
+
+describe('ManyNotifications', () => {
+  const fates = fc.array(
+    fc.tuple(
+      fc.constantFrom<Fate>('sent', 'sent later', 'refused', 'refused later', 'refused by the server', 'lost'),
+      fc.integer({ min: 1, max: 900 }),
+    ),
+    { maxLength: 8 },
+  );
+
+  it('tells the fate of each, sends the others in their order, and lets no other call come in between', () =>
+    fc.assert(
+      fc.asyncProperty(fc.array(fates, { minLength: 1, maxLength: 3 }), async (groups) => {
+        const calls = groups.map((group) =>
+          group.flatMap(([fate, count]) => Array.from({ length: count }, () => fate)),
+        );
+        const { send, published, mostOnTheirWay } = setUp();
+        const outcomes = await Promise.all(calls.map((call, index) => send(call, index)));
+
+        // What was handed on before a loss was known may have been sent; nothing after it was tried.
+        const tried = new Set(published);
+        const expected: string[] = [];
+        const wrong: unknown[] = [];
+        for (const [call, failures] of outcomes.entries()) {
+          const errors = new Map(failures.map(({ index, error }) => [index, error]));
+          if (errors.size !== failures.length) wrong.push('told twice');
+          let wasLost = false;
+          for (const [index, fate] of calls[call]!.entries()) {
+            const raw = `${fate} ${call} ${index}`;
+            if (tried.has(raw)) expected.push(raw);
+            const error = errors.get(index);
+            if (!isTold(fate, error, { tried: tried.has(raw), wasLost })) wrong.push([raw, error]);
+            wasLost ||= fate === 'lost';
+          }
+        }
+        expect(wrong).toEqual([]);
+        expect(published).toEqual(expected);
+        expect(mostOnTheirWay()).toBeLessThanOrEqual(2 * calls.length);
+      }),
+      { numRuns: 60 },
+    ));
+
+  it('is checked while others are on their way, and holds up nobody else', async () => {
+    const { send, published } = setUp();
+    let turns = 0;
+    let isOver = false;
+    const beside = (async () => {
+      for (; !isOver; turns += 1) await later();
+    })();
+    await send(
+      Array.from({ length: 50_000 }, () => 'sent' as const),
+      0,
+    );
+    isOver = true;
+    await beside;
+    expect(published).toHaveLength(50_000);
+    expect(turns).toBeGreaterThanOrEqual(50);
+  });
+});
