@@ -1,4 +1,4 @@
-import type { ClientConfig } from 'pg';
+import type { ClientConfig, Pool } from 'pg';
 
 /**
  * How to reach PostgreSQL: directly, or through a pooler in session mode.
@@ -99,6 +99,12 @@ export interface PgNotifyPublisherOptions {
    * @default the registration's `connection`
    */
   readonly connection?: PgNotifyConnection;
+  /**
+   * A pool of your own to send with, in place of a connection of this module: a client is borrowed while there is something
+   * to send, and for delivery checks. It stays yours: end it after the application has been closed, or what is still to be
+   * sent then is refused.
+   */
+  readonly pool?: Pool;
   /**
    * How long one statement may take, in milliseconds.
    *

@@ -1,4 +1,4 @@
-import type { ClientConfig } from 'pg';
+import type { ClientConfig, Pool, PoolClient } from 'pg';
 import { PgNotifyError } from './pg-notify.errors.js';
 import type {
   PgNotifyConnection,
@@ -18,10 +18,20 @@ export interface ConnectionSettings {
   readonly read: () => ClientConfig | Promise<ClientConfig>;
 }
 
+/** A pool of the user's own, to borrow clients from. */
+export interface PoolSettings {
+  /** The option that it comes from, for messages. */
+  readonly option: string;
+  /** A function, so that what holds it can be printed without printing a password. */
+  readonly connect: () => Promise<PoolClient>;
+}
+
 /** Where to connect to. */
 export interface ResolvedPgNotifyConnections {
   readonly connection: ConnectionSettings;
   readonly publisherConnection: ConnectionSettings;
+  /** Goes before `publisherConnection`. */
+  readonly publisherPool?: PoolSettings;
 }
 
 /** The options with every default filled in, but for the connections: with a transport for tests there are none. */
@@ -50,11 +60,22 @@ export const DEFAULT_BUFFER_SIZE = 10_000;
  */
 export function resolveConnections({ connection, publisher }: PgNotifyModuleOptions): ResolvedPgNotifyConnections {
   const settings = settingsOf('connection', connection);
-  const own = publisher?.connection;
+  const { connection: own, pool } = publisher ?? {};
+  if (pool !== undefined && own !== undefined) {
+    throw invalid('publisher.pool', 'goes without publisher.connection: leave one out');
+  }
   return {
     connection: settings,
     publisherConnection: own === undefined ? settings : settingsOf('publisher.connection', own),
+    ...(pool !== undefined && { publisherPool: poolSettings('publisher.pool', pool) }),
   };
+}
+
+function poolSettings(option: string, pool: Pool): PoolSettings {
+  // A Client can connect as well, once.
+  const { connect, totalCount } = (pool ?? {}) as Partial<Pool>;
+  if (typeof connect !== 'function' || typeof totalCount !== 'number') throw invalid(option, 'must be a Pool of pg');
+  return { option, connect: () => pool.connect() };
 }
 
 /**

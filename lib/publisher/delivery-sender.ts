@@ -1,17 +1,7 @@
-import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
 import { withDeadline } from '../session/deadline.js';
-import { PgSession } from '../session/pg-session.js';
+import type { PgSession } from '../session/pg-session.js';
 import type { SessionFacts } from '../session/session-facts.js';
 import { NOTIFY } from './pg-publisher.js';
-
-export interface DeliverySenderOptions {
-  readonly connection: ConnectionSettings;
-  /** Milliseconds. */
-  readonly connectTimeout: number;
-  /** How long one statement may take, in milliseconds. */
-  readonly timeout: number;
-  readonly signal: AbortSignal;
-}
 
 /** How long the goodbye waits for the answer to a statement that is on its way, in milliseconds. */
 const ANSWER_TIMEOUT = 200;
@@ -21,15 +11,14 @@ export class PgDeliverySender {
   /** Settles when no statement is on its way. */
   private answered: Promise<unknown> = Promise.resolve();
 
-  private constructor(
+  /**
+   * @param session Its own from now on.
+   * @param timeout How long the statement may take, in milliseconds.
+   */
+  constructor(
     private readonly session: PgSession,
     private readonly timeout: number,
   ) {}
-
-  static async open({ connection, connectTimeout, timeout, signal }: DeliverySenderOptions): Promise<PgDeliverySender> {
-    const applicationName = 'nest-pg-notify delivery check';
-    return new PgDeliverySender(await PgSession.open(connection, { applicationName, connectTimeout, signal }), timeout);
-  }
 
   get endpoint(): string {
     return this.session.endpoint;

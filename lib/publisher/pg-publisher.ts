@@ -19,7 +19,7 @@ export interface PgPublisherOptions {
   /** How many notifications may wait. */
   readonly maxWaiting: number;
   /** How long a session without work is kept, in milliseconds. */
-  readonly idleTimeout?: number;
+  readonly idleTimeout: number;
 }
 
 export interface PublishOptions {
@@ -116,7 +116,7 @@ export class PgPublisher {
     clearTimeout(this.idleTimer);
     while (this.outbox.size > 0) await this.send(this.outbox.takeBatch());
     this.sending = undefined;
-    if (!this.closed) this.idleTimer = setTimeout(() => this.dropSession(), this.options.idleTimeout ?? 10_000);
+    if (!this.closed) this.idleTimer = setTimeout(() => this.dropSession(), this.options.idleTimeout);
   }
 
   private async send(batch: readonly OutboxMessage[], isRepeat = false): Promise<void> {

@@ -78,3 +78,11 @@ function lastOfSeveral(error: unknown): unknown {
   if (typeof error !== 'object' || error === null || !('errors' in error) || !Array.isArray(error.errors)) return error;
   return error.errors.at(-1) ?? error;
 }
+
+/** The SQLSTATEs with which a server ends a session. Its severity says so too, but in the language of the server. */
+const ENDS_SESSION = /^(57P|08|25P03|25P04|XX)/;
+
+/** Whether the server refused a statement and goes on with the session. */
+export function isRefusal({ sqlState }: PgNotifyError): boolean {
+  return sqlState !== undefined && !ENDS_SESSION.test(sqlState);
+}

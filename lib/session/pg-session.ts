@@ -1,10 +1,11 @@
 import { Client } from 'pg';
-import type { ClientConfig, QueryResult } from 'pg';
+import type { ClientConfig, PoolClient, QueryResult } from 'pg';
 import type { Duplex } from 'node:stream';
 import type { RawPgNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
-import { connectionFailure, endpointOf, withoutCredentials } from './connection-failure.js';
+import type { ConnectionSettings, PoolSettings } from '../pg-notify.resolved-options.js';
+import { connectionFailure, endpointOf, isRefusal, withoutCredentials } from './connection-failure.js';
+import { readSettings } from './connection-settings.js';
 import { withDeadline } from './deadline.js';
 import { ASK_FACTS, readFacts } from './session-facts.js';
 import type { SessionFacts } from './session-facts.js';
@@ -21,6 +22,13 @@ export interface PgSessionOptions {
   readonly signal?: AbortSignal | undefined;
   /** Runs inside `pg`'s parser, which delivers twice what follows a throw: it must not throw. */
   readonly onNotification?: (notification: RawPgNotification) => void;
+}
+
+export interface PgBorrowOptions {
+  /** Bounds the wait for a client of the pool, and what is asked of it first; milliseconds. */
+  readonly connectTimeout: number;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface PgStatement {
@@ -48,20 +56,25 @@ export class PgSession {
   private settleLost: (reason: PgNotifyError) => void = () => undefined;
   private heardAt = performance.now();
   private known: SessionFacts = readFacts(undefined);
+  private isAsking = false;
+  private readonly onError = (error: Error): void => this.destroy(error);
+  private readonly onEnd = (): void => {
+    this.destroy(new Error('the connection was closed'));
+    // Not before: until then the client may tell of errors, and a pool ends the process with one that nobody hears.
+    this.release?.(this.loss);
+  };
+  private readonly onData = (): void => void (this.heardAt = performance.now());
 
+  /** @param release Gives the client back, where it was borrowed. */
   private constructor(
     private readonly client: Client,
-    onNotification: PgSessionOptions['onNotification'],
+    private readonly release?: (error?: Error) => void,
   ) {
     this.endpoint = endpointOf(client);
     this.lost = new Promise((resolve) => (this.settleLost = resolve));
     // One loss emits `error` up to twice and then `end`; without a listener the second would end the process.
-    client.on('error', (error) => this.destroy(error));
-    client.on('end', () => this.destroy(new Error('the connection was closed')));
-    client.on('notification', ({ channel, payload = '', processId }) => {
-      if (this.loss) return;
-      onNotification?.({ channel, raw: payload, processId, receivedAt: new Date() });
-    });
+    client.on('error', this.onError);
+    client.on('end', this.onEnd);
   }
 
   /**
@@ -81,7 +94,12 @@ export class PgSession {
       expired: expired(`The function in the option ${connection.option}`),
     });
     const client = createClient(config, connection.option, options.applicationName);
-    const session = new PgSession(client, options.onNotification);
+    const session = new PgSession(client);
+    const { onNotification } = options;
+    client.on('notification', ({ channel, payload = '', processId }) => {
+      if (session.loss) return;
+      onNotification?.({ channel, raw: payload, processId, receivedAt: new Date() });
+    });
     try {
       const lost = session.lost.then((error) => Promise.reject(error));
       await withDeadline(Promise.race([session.connect(connectTimeout), lost]), {
@@ -97,9 +115,48 @@ export class PgSession {
     return session;
   }
 
+  /**
+   * Takes a client from a pool, for statements only; {@link close} gives it back, and one that is lost is not used again.
+   *
+   * @throws PgNotifyError of kind `connection`, or the signal's reason.
+   */
+  static async borrow({ option, connect }: PoolSettings, options: PgBorrowOptions): Promise<PgSession> {
+    const started = performance.now();
+    const { connectTimeout, signal } = options;
+    const expired = (): Error =>
+      new PgNotifyError(
+        'connection',
+        `${option}: no client within ${connectTimeout} ms. Does everything release its clients, and is the "max" of the pool large enough?`,
+        { permanent: false },
+      );
+    const borrowed = connect();
+    let client: PoolClient;
+    try {
+      client = await withDeadline(borrowed, { timeout: connectTimeout, signal, expired });
+    } catch (error) {
+      // One that comes too late goes back.
+      void borrowed.then(
+        (late) => late.release(),
+        () => undefined,
+      );
+      throw signal?.aborted ? error : connectionFailure(error, option);
+    }
+    const session = new PgSession(client, (error) => client.release(error));
+    session.socket.on('data', session.onData);
+    await session.askFacts(Math.max(0, connectTimeout - (performance.now() - started))).catch(async (error: unknown) => {
+      await session.close();
+      throw error;
+    });
+    return session;
+  }
+
   private async connect(timeout: number): Promise<void> {
     await this.client.connect();
-    this.socket.on('data', () => (this.heardAt = performance.now()));
+    this.socket.on('data', this.onData);
+    await this.askFacts(timeout);
+  }
+
+  private async askFacts(timeout: number): Promise<void> {
     const [row] = await this.query({ text: ASK_FACTS, timeout });
     this.known = readFacts(row);
   }
@@ -138,8 +195,11 @@ export class PgSession {
    */
   async query({ text, values, timeout, onReply }: PgStatement): Promise<readonly Record<string, unknown>[]> {
     this.throwIfLost();
+    this.isAsking = true;
     const reply = new Promise<QueryResult | undefined>((resolve, reject) => {
-      this.client.query(text, values as unknown[], (error: Error | null, result: QueryResult | QueryResult[]) => {
+      // A client that was borrowed has the type parsers of its owner.
+      const statement = { text, values: values as unknown[], types: OWN_TYPES };
+      this.client.query(statement, (error: Error | null, result: QueryResult | QueryResult[]) => {
         if (error) return reject(error);
         if (!this.loss) onReply?.();
         resolve(Array.isArray(result) ? result.at(-1) : result);
@@ -162,14 +222,22 @@ export class PgSession {
       if (!isRefusal(failure)) this.destroy(failure);
       throw failure;
     } finally {
+      this.isAsking = false;
       endWatch();
     }
   }
 
-  /** Says goodbye, and destroys the socket when that takes too long. Never rejects. */
+  /** Says goodbye, and destroys the socket when that takes too long; or gives the client back. Never rejects. */
   async close(): Promise<void> {
     if (this.loss) return;
-    this.lose(new PgNotifyError('closed', `${this.endpoint}: the connection was closed by this application.`));
+    const closed = new PgNotifyError('closed', `${this.endpoint}: the connection was closed by this application.`);
+    if (this.release) {
+      // With a statement on its way it is of no use to others.
+      if (this.isAsking) this.destroy(closed);
+      else this.giveBack(closed, this.release);
+      return;
+    }
+    this.lose(closed);
     const goodbye = new Promise<void>((resolve) => this.client.end(() => resolve()));
     const expired = (): Error => new Error('no goodbye');
     await withDeadline(goodbye, { timeout: GOODBYE_TIMEOUT, expired }).catch(() => undefined);
@@ -180,6 +248,14 @@ export class PgSession {
   destroy(reason: unknown): void {
     this.lose(connectionFailure(reason, this.endpoint));
     this.socket.destroy();
+  }
+
+  private giveBack(reason: PgNotifyError, release: () => void): void {
+    this.lose(reason);
+    this.socket.off('data', this.onData);
+    this.client.off('end', this.onEnd);
+    release();
+    this.client.off('error', this.onError);
   }
 
   private throwIfLost(): void {
@@ -202,27 +278,6 @@ export class PgSession {
  * default is two hours; NAT gateways and load balancers of clouds forget a silent connection after four to ten minutes.
  */
 const KEEP_ALIVE_DELAY = 10_000;
-
-/** The SQLSTATEs with which a server ends a session. Its severity says so too, but in the language of the server. */
-const ENDS_SESSION = /^(57P|08|25P03|25P04|XX)/;
-
-/** Whether the server refused a statement and goes on with the session. */
-function isRefusal({ sqlState }: PgNotifyError): boolean {
-  return sqlState !== undefined && !ENDS_SESSION.test(sqlState);
-}
-
-async function readSettings({ option, read }: ConnectionSettings): Promise<ClientConfig> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof PgNotifyError) throw error;
-    // Not kept as the cause: an error of a secrets client may hold what must not be logged.
-    const message = withoutCredentials(messageOf(error));
-    throw new PgNotifyError('connection', `The function in the option ${option} failed: ${message}`, {
-      permanent: false,
-    });
-  }
-}
 
 function createClient(config: ClientConfig, option: string, applicationName: string): Client {
   const ours = { keepAlive: true, connectionTimeoutMillis: 0, pipeline: false, binary: false, types: OWN_TYPES };

@@ -17,11 +17,15 @@ export class PgTransport implements PgNotifyTransport {
 
   constructor(
     options: ResolvedPgNotifyOptions,
-    { connection, publisherConnection }: ResolvedPgNotifyConnections,
+    { connection, publisherConnection, publisherPool }: ResolvedPgNotifyConnections,
     { logger, errors, diagnostics }: PgTransportParts,
   ) {
     const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = options;
     const { timeout, maxWaiting } = publisher;
+    const openSendingSession = (applicationName: string, signal: AbortSignal): Promise<PgSession> =>
+      publisherPool
+        ? PgSession.borrow(publisherPool, { connectTimeout, signal })
+        : PgSession.open(publisherConnection, { applicationName, connectTimeout, signal });
     this.listener = new PgListener({
       openSession: (signal, onNotification) =>
         PgSession.open(connection, {
@@ -35,8 +39,8 @@ export class PgTransport implements PgNotifyTransport {
       heartbeat,
       deliveryCheck: deliveryCheck && {
         ...deliveryCheck,
-        openSender: (signal) =>
-          PgDeliverySender.open({ connection: publisherConnection, timeout, connectTimeout, signal }),
+        openSender: async (signal) =>
+          new PgDeliverySender(await openSendingSession('nest-pg-notify delivery check', signal), timeout),
       },
       statementTimeout: Math.min(connectTimeout, heartbeat.timeout),
       logger,
@@ -45,12 +49,9 @@ export class PgTransport implements PgNotifyTransport {
       diagnostics,
     });
     this.publisher = new PgPublisher({
-      openSession: (signal) =>
-        PgSession.open(publisherConnection, {
-          applicationName: 'nest-pg-notify publisher',
-          connectTimeout,
-          signal,
-        }),
+      openSession: (signal) => openSendingSession('nest-pg-notify publisher', signal),
+      // Others wait for the clients of a pool.
+      idleTimeout: publisherPool ? 0 : 10_000,
       timeout,
       maxWaiting,
     });

@@ -189,7 +189,7 @@ describeWithPgBouncer('behind PgBouncer', () => {
       careless.on('error', () => undefined);
       await expect(careless.connect()).rejects.toThrow('unsupported startup parameter');
 
-      const subject = await startListening(bouncer);
+      const subject = await startListening(bouncer, { connectTimeout: 10_000 });
       expect(subject.service.status).toMatchObject({ state: 'listening', delivery: { verdict: 'verified' } });
       await expectListening(subject, 'first');
       for (const name of ['statement_timeout', 'idle_session_timeout', 'lock_timeout']) {

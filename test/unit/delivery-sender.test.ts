@@ -1,11 +1,17 @@
 import { afterEach, expect, it } from '@jest/globals';
 import { PgDeliverySender } from '../../lib/publisher/delivery-sender.js';
+import { PgSession } from '../../lib/session/pg-session.js';
 import { Recorder } from '../support/recorder.js';
 import { StubServer } from '../support/stub-server.js';
 
 let stub: StubServer;
 
 afterEach(() => stub.close());
+
+function openSession(): Promise<PgSession> {
+  const connection = { option: 'connection', read: () => stub.config };
+  return PgSession.open(connection, { applicationName: 'test', connectTimeout: 10_000 });
+}
 
 it('leaves when its statement is answered: a pooler gives up the server connection of who leaves before', async () => {
   const log = new Recorder<string>();
@@ -20,9 +26,7 @@ it('leaves when its statement is answered: a pooler gives up the server connecti
       });
     },
   });
-  const connection = { option: 'connection', read: () => stub.config };
-  const { signal } = new AbortController();
-  const sender = await PgDeliverySender.open({ connection, connectTimeout: 10_000, timeout: 10_000, signal });
+  const sender = new PgDeliverySender(await openSession(), 10_000);
   const sent = sender.notify('c', 'x');
   await held.until(1);
   const closed = sender.close();
@@ -38,9 +42,7 @@ it('does not wait for an answer that does not come', async () => {
     onQuery: (query, connection) =>
       query.text.includes('pg_notify') ? asked.push() : connection.replyByDefault(query),
   });
-  const connection = { option: 'connection', read: () => stub.config };
-  const { signal } = new AbortController();
-  const sender = await PgDeliverySender.open({ connection, connectTimeout: 10_000, timeout: 3_600_000, signal });
+  const sender = new PgDeliverySender(await openSession(), 3_600_000);
   const sent = sender.notify('c', 'x').catch((error: { kind: string }) => error.kind);
   await asked.until(1);
   await sender.close();

@@ -13,7 +13,7 @@ interface Sent {
 }
 
 /** A publisher on sessions whose every statement waits for the test. */
-function setUp({ idleTimeout, maxWaiting = 1_000_000 }: { idleTimeout?: number; maxWaiting?: number } = {}) {
+function setUp({ idleTimeout = 10_000, maxWaiting = 1_000_000 }: { idleTimeout?: number; maxWaiting?: number } = {}) {
   const sent = new Recorder<Sent>();
   const sessions: { isLost: boolean; isClosed: boolean }[] = [];
   const openSession = (): Promise<PublishingSession> => {
@@ -37,7 +37,7 @@ function setUp({ idleTimeout, maxWaiting = 1_000_000 }: { idleTimeout?: number; 
     return Promise.resolve(session);
   };
   return {
-    publisher: new PgPublisher({ openSession, timeout: 1_000, maxWaiting, ...(idleTimeout && { idleTimeout }) }),
+    publisher: new PgPublisher({ openSession, timeout: 1_000, maxWaiting, idleTimeout }),
     sent,
     sessions,
   };

@@ -1,0 +1,161 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { PgNotifyError, PgNotifyModuleOptions } from 'nest-pg-notify';
+import { Client, Pool } from 'pg';
+import { createApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { eventually, Recorder } from '../support/recorder.js';
+
+const outcomeOf = (call: Promise<void>): Promise<string> =>
+  call.then(
+    () => 'sent',
+    ({ outcome, kind }: PgNotifyError) => outcome ?? kind,
+  );
+
+describe('the option publisher.pool', () => {
+  let database: TestDatabase;
+  let proxy: FaultProxy;
+  let pool: Pool;
+  let subject: TestApp | undefined;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+
+  beforeEach(async () => {
+    proxy = await FaultProxy.startFor(database);
+    pool = new Pool({ connectionString: proxy.url(database.url), max: 1, application_name: 'pool of the user' });
+    pool.on('error', () => undefined);
+  });
+
+  afterEach(async () => {
+    await subject?.app.close();
+    subject = undefined;
+    if (!pool.ended) await pool.end();
+    await proxy.close();
+  });
+
+  afterAll(() => database.drop());
+
+  async function start(options: Partial<PgNotifyModuleOptions> = {}) {
+    subject = await createApp({ connection: database.url, deliveryCheck: false, publisher: { pool }, ...options });
+    const { app, service } = subject;
+    const received = new Recorder<unknown>();
+    service.listen('pooled').subscribe(({ payload }) => received.push(payload));
+    await app.init();
+    await service.ready();
+    return { service, received };
+  }
+
+  const givenBack = (): Promise<number> =>
+    eventually(
+      () => pool.idleCount,
+      (count) => count === 1,
+    );
+
+  it('sends with a client of the pool, and gives it back as it was', async () => {
+    const client = await pool.connect();
+    const listeners = (): unknown[] =>
+      ['error', 'end', 'notification', 'data'].map((event) => [
+        client.listenerCount(event),
+        (client as unknown as { connection: { stream: Client } }).connection.stream.listenerCount(event),
+      ]);
+    client.release();
+    const before = listeners();
+    const { service, received } = await start();
+    await Promise.all([1, 2, 3, 3].map((payload) => service.notify('pooled', payload)));
+    await service.notifyMany('pooled', [4, 5]);
+    expect(await received.until(6)).toEqual([1, 2, 3, 3, 4, 5]);
+    await givenBack();
+    expect(listeners()).toEqual(before);
+    const { rows } = await pool.query('SELECT pg_backend_pid() AS pid, true AS yes');
+    expect(rows).toEqual([{ pid: (client as unknown as { processID: number }).processID, yes: true }]);
+    const backends = await database.query(
+      `SELECT application_name AS name FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name NOT IN ('test-admin', '') ORDER BY 1`,
+    );
+    expect(backends.rows).toEqual([{ name: 'nest-pg-notify listener' }, { name: 'pool of the user' }]);
+  });
+
+  it('waits for a client as long as connectTimeout, says so, and gives one back that comes too late', async () => {
+    const { service, received } = await start({ connectTimeout: 500 });
+    const client = await pool.connect(); // A caller that is in a transaction, and forgot the executor.
+    await expect(service.notify('pooled', 1)).rejects.toMatchObject({
+      kind: 'publish',
+      outcome: 'not-sent',
+      message:
+        'The notification for channel "pooled" was not sent. publisher.pool: no client within 500 ms. Does everything release its clients, and is the "max" of the pool large enough?',
+    });
+    client.release();
+    await givenBack();
+    await service.notify('pooled', 2);
+    expect(await received.until(1)).toEqual([2]);
+  });
+
+  it('goes on with another client when one was lost', async () => {
+    const { service, received } = await start({ connectTimeout: 300 });
+    await service.notify('pooled', 1);
+    await givenBack();
+    proxy.blackhole();
+    expect(await outcomeOf(service.notify('pooled', 2))).toBe('not-sent'); // The first question had no answer.
+    proxy.heal();
+    await eventually(
+      () => pool.totalCount,
+      (count) => count === 0,
+    );
+    // What is slow on a busy machine is not sent, and tried again.
+    await eventually(
+      () => outcomeOf(service.notify('pooled', 3)),
+      (outcome) => outcome === 'sent',
+    );
+    expect(await received.until(2)).toEqual([1, 3]);
+    await database.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pool of the user'`,
+    );
+    await eventually(
+      () => outcomeOf(service.notify('pooled', 4)),
+      (outcome) => outcome === 'sent',
+    );
+    await received.until((items) => items.includes(4));
+    await givenBack();
+  });
+
+  it('is what the delivery check sends with: a pool that leads elsewhere fails the start', async () => {
+    const elsewhere = await createTestDatabase();
+    const other = new Pool({ connectionString: elsewhere.url });
+    try {
+      await expect(start({ deliveryCheck: { timeout: 200 }, publisher: { pool: other } })).rejects.toThrow(
+        /different databases/,
+      );
+    } finally {
+      await other.end();
+      await elsewhere.drop();
+    }
+    const { service } = await start({ deliveryCheck: {} });
+    expect(service.status.delivery).toMatchObject({ verdict: 'verified' });
+    await givenBack();
+  });
+
+  it('refuses to send when the pool was ended, and says so', async () => {
+    const { service } = await start();
+    await pool.end();
+    await expect(service.notify('pooled', 1)).rejects.toMatchObject({
+      kind: 'publish',
+      outcome: 'not-sent',
+      message: expect.stringContaining('publisher.pool: Cannot use a pool after calling end on the pool.'),
+    });
+  });
+
+  it.each<[string, () => PgNotifyModuleOptions['publisher'], string]>([
+    ['a client', () => ({ pool: new Client() as unknown as Pool }), 'must be a Pool of pg.'],
+    ['a text', () => ({ pool: 'postgres://localhost' as unknown as Pool }), 'must be a Pool of pg.'],
+    ['both', () => ({ pool, connection: 'postgres://localhost' }), 'goes without publisher.connection: leave one out.'],
+  ])('is checked at the start: %s', async (_what, publisher, problem) => {
+    await expect(start({ publisher: publisher()! })).rejects.toMatchObject({
+      kind: 'configuration',
+      message: `The option publisher.pool of PgNotifyModule ${problem}`,
+    });
+  });
+});
