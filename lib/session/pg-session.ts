@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import type { ClientConfig, PoolClient, QueryResult } from 'pg';
+import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { RawPgNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
@@ -57,11 +58,16 @@ export class PgSession {
   private heardAt = performance.now();
   private known: SessionFacts = readFacts(undefined);
   private isAsking = false;
+  /** Whether transactions are read-only by default, where the server has said so: from PostgreSQL 14 on, at connect and when it changes. */
+  private toldReadOnly: boolean | undefined;
   private readonly onError = (error: Error): void => this.destroy(error);
   private readonly onEnd = (): void => {
     this.destroy(new Error('the connection was closed'));
     // Not before: until then the client may tell of errors, and a pool ends the process with one that nobody hears.
     this.release?.(this.loss);
+  };
+  private readonly onParameterStatus = ({ parameterName, parameterValue }: ParameterStatus): void => {
+    if (parameterName === 'default_transaction_read_only') this.toldReadOnly = parameterValue === 'on';
   };
   private readonly onData = (): void => void (this.heardAt = performance.now());
 
@@ -96,6 +102,7 @@ export class PgSession {
     const client = createClient(config, connection.option, options.applicationName);
     const session = new PgSession(client);
     const { onNotification } = options;
+    connectionOf(client).on('parameterStatus', session.onParameterStatus);
     client.on('notification', ({ channel, payload = '', processId }) => {
       if (session.loss) return;
       onNotification?.({ channel, raw: payload, processId, receivedAt: new Date() });
@@ -143,10 +150,12 @@ export class PgSession {
     }
     const session = new PgSession(client, (error) => client.release(error));
     session.socket.on('data', session.onData);
-    await session.askFacts(Math.max(0, connectTimeout - (performance.now() - started))).catch(async (error: unknown) => {
-      await session.close();
-      throw error;
-    });
+    await session
+      .askFacts(Math.max(0, connectTimeout - (performance.now() - started)))
+      .catch(async (error: unknown) => {
+        await session.close();
+        throw error;
+      });
     return session;
   }
 
@@ -173,6 +182,14 @@ export class PgSession {
   /** What the server said of itself at connect. */
   get facts(): SessionFacts {
     return this.known;
+  }
+
+  /**
+   * Whether the server has made its transactions read-only by now, as of its last answer; undefined where nobody tells: old
+   * servers, poolers, clients of a pool.
+   */
+  get isReadOnlyNow(): boolean | undefined {
+    return this.processId === this.known.backendPid ? this.toldReadOnly : undefined;
   }
 
   /** When the server's last bytes came in, in milliseconds of `performance.now()`. */
@@ -269,8 +286,18 @@ export class PgSession {
 
   /** TLS replaces the socket of the connection by its own. */
   private get socket(): Duplex {
-    return (this.client as unknown as { connection: { stream: Duplex } }).connection.stream;
+    return connectionOf(this.client).stream;
   }
+}
+
+interface ParameterStatus {
+  readonly parameterName: string;
+  readonly parameterValue: string;
+}
+
+/** The parts of a client that its types do not have. */
+function connectionOf(client: Client): EventEmitter & { readonly stream: Duplex } {
+  return (client as unknown as { readonly connection: EventEmitter & { readonly stream: Duplex } }).connection;
 }
 
 /**

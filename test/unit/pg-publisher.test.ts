@@ -8,22 +8,31 @@ import { Recorder } from '../support/recorder.js';
 interface Sent {
   /** One, or those of a batch. */
   readonly payload: unknown;
-  readonly succeed: () => void;
+  readonly text: string;
+  readonly succeed: (rows?: readonly Record<string, unknown>[]) => void;
   readonly fail: (error: Error) => void;
 }
 
+interface Given {
+  readonly idleTimeout?: number;
+  readonly maxWaiting?: number;
+  /** What the server tells by itself. */
+  readonly isReadOnlyNow?: boolean;
+}
+
 /** A publisher on sessions whose every statement waits for the test. */
-function setUp({ idleTimeout = 10_000, maxWaiting = 1_000_000 }: { idleTimeout?: number; maxWaiting?: number } = {}) {
+function setUp({ idleTimeout = 10_000, maxWaiting = 1_000_000, isReadOnlyNow }: Given = {}) {
   const sent = new Recorder<Sent>();
   const sessions: { isLost: boolean; isClosed: boolean }[] = [];
   const openSession = (): Promise<PublishingSession> => {
     const session = {
       isLost: false,
       facts: readFacts(),
+      isReadOnlyNow,
       isClosed: false,
-      query: ({ values }: { values?: readonly unknown[] }) =>
-        new Promise<[]>((resolve, reject) => {
-          sent.push({ payload: values?.[1], succeed: () => resolve([]), fail: reject });
+      query: ({ text, values }: { text: string; values?: readonly unknown[] }) =>
+        new Promise<readonly Record<string, unknown>[]>((resolve, reject) => {
+          sent.push({ payload: values?.[1], text, succeed: (rows = []) => resolve(rows), fail: reject });
         }),
       close: () => {
         session.isClosed = true;
@@ -64,6 +73,32 @@ describe('PgPublisher', () => {
     sent.items[1]?.succeed();
     expect(await next).toBe('sent');
     expect(sessions).toHaveLength(2);
+    await publisher.close(0);
+  });
+
+  it('asks a server that does not tell by itself whether it was demoted, and sends again elsewhere', async () => {
+    const { publisher, sent, sessions } = setUp();
+    const outcome = outcomeOf(publisher.publish('c', '1'));
+    (await sent.until(1))[0]?.succeed([{ read_only: true }]);
+    (await sent.until(2))[1]?.succeed([{ read_only: false }]);
+    expect(await outcome).toBe('sent');
+    expect(sent.items.map(({ text }) => text.includes('read_only'))).toEqual([true, true]);
+    expect(sessions.map(({ isLost }) => isLost)).toEqual([true, false]);
+    await publisher.close(0);
+  });
+
+  it.each([
+    [false, 1],
+    [true, 2],
+  ])('does not ask a server that tells: read-only is %s', async (isReadOnlyNow, times) => {
+    const { publisher, sent, sessions } = setUp({ isReadOnlyNow });
+    const outcome = outcomeOf(publisher.publish('c', '1'));
+    for (let count = 1; count <= times; count += 1) (await sent.until(count))[count - 1]?.succeed([{}]);
+    expect(await outcome).toBe('sent');
+    expect(sent.items.map(({ text }) => text.includes('read_only'))).toEqual(
+      Array.from({ length: times }, () => false),
+    );
+    expect(sessions).toHaveLength(times);
     await publisher.close(0);
   });
 
