@@ -162,13 +162,13 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * @throws PgNotifyError of kind `channel` or `payload` before anything is sent; of kind `publish` when it was not
    * sent, or nobody knows (`outcome`); of kind `closed` after the application was shut down.
    */
-  async notify<Payload = unknown, Input = Payload>(
+  notify<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,
     ...[payload, { executor } = {}]: undefined extends Input
       ? [payload?: NoInfer<Input>, options?: PgPublishOptions]
       : [payload: NoInfer<Input>, options?: PgPublishOptions]
   ): Promise<void> {
-    await this.calls.notify(channel, payload, executor);
+    return this.calls.notify(channel, payload, executor);
   }
 
   /**
@@ -182,12 +182,12 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * @throws PgNotifyError whose `failures` tell which were not, or perhaps not, sent, and why; all others were. Its kind
    * is theirs where they have one in common, else `publish`.
    */
-  async notifyMany<Payload = unknown, Input = Payload>(
+  notifyMany<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,
     payloads: readonly NoInfer<Input>[],
     { executor }: PgPublishOptions = {},
   ): Promise<void> {
-    await this.calls.notifyMany(channel, payloads, executor);
+    return this.calls.notifyMany(channel, payloads, executor);
   }
 
   /**

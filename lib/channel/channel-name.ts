@@ -12,21 +12,22 @@ export function checkChannelName(name: string): string {
   if (typeof name !== 'string') {
     throw new PgNotifyError('channel', `A channel name must be a string, not ${describeType(name)}.`);
   }
-  const shown = JSON.stringify(name);
   if (name === '') {
     throw new PgNotifyError('channel', 'A channel name must not be empty.', { channel: name });
   }
   if (name.includes('\0') || !name.isWellFormed()) {
     const culprit = name.includes('\0') ? 'a NUL character' : 'half of a surrogate pair';
-    throw new PgNotifyError('channel', `Channel ${shown} contains ${culprit}, which PostgreSQL cannot store.`, {
-      channel: name,
-    });
+    throw new PgNotifyError(
+      'channel',
+      `Channel ${JSON.stringify(name)} contains ${culprit}, which PostgreSQL cannot store.`,
+      { channel: name },
+    );
   }
   const size = Buffer.byteLength(name);
   if (size > MAX_CHANNEL_BYTES) {
     throw new PgNotifyError(
       'channel',
-      `Channel ${shown} is ${size} bytes long; PostgreSQL allows ${MAX_CHANNEL_BYTES}. Use a shorter name, and put what varies into the payload.`,
+      `Channel ${JSON.stringify(name)} is ${size} bytes long; PostgreSQL allows ${MAX_CHANNEL_BYTES}. Use a shorter name, and put what varies into the payload.`,
       { channel: name, size, limit: MAX_CHANNEL_BYTES },
     );
   }

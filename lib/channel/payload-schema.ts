@@ -10,7 +10,7 @@ import { isThenable } from './thenable.js';
  *
  * @throws PgNotifyError of kind `payload`, whose message does not quote the value: `issues` may.
  */
-export function applySchema({ name, schema }: PgChannel, value: unknown): unknown {
+export function applySchema({ name, schema }: Pick<PgChannel, 'name' | 'schema'>, value: unknown): unknown {
   if (!schema) return value;
   const checked = attempt(name, () => {
     const result = schema['~standard'].validate(value);

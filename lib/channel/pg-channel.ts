@@ -112,6 +112,17 @@ export function symbolOf(definition: PgChannel, text: string): symbol {
   return symbol;
 }
 
+/**
+ * What a channel is to somebody who only sends to it: a plain name costs no definition.
+ *
+ * @throws PgNotifyError of kind `channel`, as {@link toPgChannel} does.
+ */
+export function toSendingChannel(channel: string | PgChannel): Pick<PgChannel, 'name' | 'codec' | 'schema' | 'fold'> {
+  return typeof channel === 'string'
+    ? { name: checkChannelName(channel), codec: 'auto', fold: false }
+    : toPgChannel(channel);
+}
+
 /** The name of a channel that was given by its name or by its definition. */
 export function channelName(channel: string | PgChannel): string {
   return toPgChannel(channel).name;

@@ -6,20 +6,19 @@ export class CallOrder {
   private last: Promise<void> | undefined;
 
   /**
-   * Runs `work` when `ready` has come, if it is a promise, and the work of all earlier calls has begun. Rejects with what
-   * `ready` rejects with; later calls go on all the same.
+   * Runs `work` with what `ready` is, when it has come, if it is a promise, and the work of all earlier calls has begun.
+   * Rejects with what `ready` rejects with; later calls go on all the same.
    */
-  run<T>(ready: unknown, work: () => Promise<T>): Promise<T> {
+  run<Ready, T>(ready: Ready | PromiseLike<Ready>, work: (ready: Ready) => Promise<T>): Promise<T> {
     const before = this.last;
-    if (!isThenable(ready) && !before) return work();
+    if (!isThenable(ready) && !before) return work(ready);
     const awaited = Promise.resolve(ready);
     awaited.catch(() => undefined); // It is looked at when the calls before it have begun.
     return new Promise<T>((resolve, reject) => {
       const turn = async (): Promise<void> => {
         await before;
         try {
-          await awaited;
-          work().then(resolve, reject);
+          work(await awaited).then(resolve, reject);
         } catch (error) {
           reject(error);
         }

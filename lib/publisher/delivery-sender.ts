@@ -1,7 +1,7 @@
 import { withDeadline } from '../session/deadline.js';
 import type { PgSession } from '../session/pg-session.js';
 import type { SessionFacts } from '../session/session-facts.js';
-import { NOTIFY } from './pg-publisher.js';
+import { NOTIFY } from './notify-statements.js';
 
 /** How long the goodbye waits for the answer to a statement that is on its way, in milliseconds. */
 const ANSWER_TIMEOUT = 200;

@@ -1,19 +1,12 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { isThenable } from '../channel/thenable.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { FailedNotification } from './sending-group.js';
 
 /** How many are checked and handed on at a time: as many as one statement carries. */
 const PART = 1_000;
-/** A payload that can be sent when `checked`, if that is a promise, has resolved. */
-export interface CheckedPayload {
-  readonly raw: string;
-  readonly checked: unknown;
-}
-
 export interface ManyNotificationsOptions {
-  /** Throws, or returns a promise that rejects, for a payload that cannot be sent. */
-  readonly check: (payload: unknown) => CheckedPayload;
+  /** The text of a payload, or a promise of it. Throws, or rejects, for a payload that cannot be sent. */
+  readonly check: (payload: unknown) => string | Promise<string>;
   readonly publish: (raws: readonly string[]) => Promise<readonly FailedNotification[]>;
   /** How many parts may be on their way while the next is checked. */
   readonly ahead: number;
@@ -21,10 +14,11 @@ export interface ManyNotificationsOptions {
   readonly inTurn: (ready: unknown, work: () => Promise<void>) => Promise<void>;
 }
 
-/** What may be sent of one part, and where each stood in the call. */
+/** Some of the payloads, from one on. */
 interface Part {
-  readonly raws: string[];
-  readonly indexes: number[];
+  readonly from: number;
+  /** The texts of those that may be sent, in their order; where one may not, there is none. */
+  readonly raws: (string | undefined)[];
 }
 
 /** The notifications of one call of `notifyMany()`. */
@@ -45,53 +39,47 @@ export class ManyNotifications {
   async send(): Promise<readonly FailedNotification[]> {
     const parts: Promise<void>[] = [];
     for (let from = 0; from < this.payloads.length; from += PART) {
-      const part: Part = { raws: [], indexes: [] };
-      const ready = from === 0 ? this.check(part, from) : this.checkAfter(parts.at(-this.options.ahead), part, from);
+      const part: Part = { from, raws: [] };
+      const ready = from === 0 ? this.check(part) : this.checkAfter(parts.at(-this.options.ahead), part);
       parts.push(this.options.inTurn(ready, () => this.publish(part)));
     }
     await Promise.all(parts);
     return this.failures.toSorted((a, b) => a.index - b.index);
   }
 
-  private async checkAfter(earlier: Promise<void> | undefined, part: Part, from: number): Promise<void> {
+  private async checkAfter(earlier: Promise<void> | undefined, part: Part): Promise<void> {
     await earlier;
     await turn();
-    await this.check(part, from);
+    await this.check(part);
   }
 
   /** Takes into the part what may be sent; a promise only where a schema returned one. Never rejects. */
-  private check(part: Part, from: number): void | Promise<void> {
-    const end = Math.min(from + PART, this.payloads.length);
+  private check({ from, raws }: Part): unknown {
     const waiting: Promise<void>[] = [];
-    const accepted: (string | undefined)[] = [];
-    for (let index = from; index < end; index += 1) {
-      const refuse = (error: unknown): void => {
-        accepted[index - from] = undefined;
-        this.failures.push({ index, error: error as PgNotifyError });
-      };
+    const count = Math.min(PART, this.payloads.length - from);
+    for (let place = 0; place < count; place += 1) {
+      const refuse = (error: unknown): void =>
+        void this.failures.push({ index: from + place, error: error as PgNotifyError });
+      const take = (raw: string): void => void (raws[place] = raw);
+      raws.push(undefined);
       try {
-        const { raw, checked } = this.options.check(this.payloads[index]);
-        accepted[index - from] = raw;
-        if (isThenable(checked)) waiting.push(Promise.resolve(checked).then(() => undefined, refuse));
+        const checked = this.options.check(this.payloads[from + place]);
+        if (typeof checked === 'string') take(checked);
+        else waiting.push(checked.then(take, refuse));
       } catch (error) {
         refuse(error);
       }
     }
-    const take = (): void => {
-      for (const [offset, raw] of accepted.entries()) {
-        if (raw === undefined) continue;
-        part.raws.push(raw);
-        part.indexes.push(from + offset);
-      }
-    };
-    if (waiting.length === 0) return take();
-    return Promise.all(waiting).then(take);
+    return waiting.length === 0 ? undefined : Promise.all(waiting);
   }
 
-  private async publish({ raws, indexes }: Part): Promise<void> {
+  private async publish({ from, raws }: Part): Promise<void> {
+    const places = raws.flatMap((raw, place) => (raw === undefined ? [] : [place]));
     const { given } = this;
-    const failed = given ? raws.map((_, index) => ({ index, error: given })) : await this.options.publish(raws);
-    for (const { index, error } of failed) this.failures.push({ index: indexes[index]!, error });
+    const failed = given
+      ? places.map((_, index) => ({ index, error: given }))
+      : await this.options.publish(places.map((place) => raws[place]!));
+    for (const { index, error } of failed) this.failures.push({ index: from + places[index]!, error });
     // Class 22 is about the data of a single one; anything else the next would meet as well.
     const lasting = failed.find(({ error }) => !error.sqlState?.startsWith('22'))?.error;
     if (lasting) this.given ??= lasting.outcome === 'unknown' ? notTried(lasting) : lasting;

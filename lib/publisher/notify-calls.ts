@@ -1,6 +1,6 @@
 import { encodePayload } from '../channel/payload-codec.js';
 import { applySchema } from '../channel/payload-schema.js';
-import { toPgChannel } from '../channel/pg-channel.js';
+import { toSendingChannel } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import { isThenable } from '../channel/thenable.js';
 import { checkExecutor } from '../executor/pg-executor.js';
@@ -10,7 +10,6 @@ import { PgNotifyError } from '../pg-notify.errors.js';
 import { withDeadline } from '../session/deadline.js';
 import { CallOrder } from './call-order.js';
 import { ManyNotifications } from './many-notifications.js';
-import type { CheckedPayload } from './many-notifications.js';
 import type { PgPublisher } from './pg-publisher.js';
 import { manyPublishError } from './publish-error.js';
 import type { FailedNotification } from './sending-group.js';
@@ -24,6 +23,8 @@ export interface NotifyCallsOptions {
   readonly onFailure: (error: PgNotifyError) => void;
 }
 
+type SendingChannel = ReturnType<typeof toSendingChannel>;
+
 /** The calls of `notify()` and `notifyMany()`: each is checked before anything is sent, and they are sent in their order. */
 export class NotifyCalls {
   private readonly order = new CallOrder();
@@ -33,12 +34,14 @@ export class NotifyCalls {
   constructor(private readonly options: NotifyCallsOptions) {}
 
   async notify(channel: string | PgChannel, payload: unknown, executor?: PgExecutor): Promise<void> {
-    const definition = toPgChannel(channel);
-    const { raw, checked } = this.check(definition, payload);
-    if (executor === undefined) return this.order.run(checked, () => this.publish(definition, raw));
-    checkExecutor('option executor of notify()', executor);
-    await checked;
-    await this.publish(definition, raw, executor);
+    const definition = toSendingChannel(channel);
+    const raw = this.check(definition, payload);
+    if (executor === undefined) {
+      await this.order.run(raw, (ready) => this.publish(definition, ready));
+    } else {
+      checkExecutor('option executor of notify()', executor);
+      await this.publish(definition, await raw, executor);
+    }
   }
 
   /**
@@ -47,7 +50,7 @@ export class NotifyCalls {
    * @throws PgNotifyError that tells of all that were not, or perhaps not, sent.
    */
   async notifyMany(channel: string | PgChannel, payloads: readonly unknown[], executor?: PgExecutor): Promise<void> {
-    const definition = toPgChannel(channel);
+    const definition = toSendingChannel(channel);
     if (!Array.isArray(payloads)) {
       throw new PgNotifyError('payload', `notifyMany() takes an array of payloads; it got a ${typeof payloads}.`, {
         channel: definition.name,
@@ -72,27 +75,34 @@ export class NotifyCalls {
     this.closed.abort(new PgNotifyError('closed', 'The registration has been closed: nothing was sent.'));
   }
 
-  /** @throws PgNotifyError of kind `payload`; so does the promise of a schema that answers later. */
-  private check(definition: PgChannel, payload: unknown): CheckedPayload {
+  /**
+   * The text of a payload; a promise only where the schema returns one.
+   *
+   * @throws PgNotifyError of kind `payload`.
+   */
+  private check(definition: SendingChannel, payload: unknown): string | Promise<string> {
     const raw = encodePayload(definition.name, definition.codec, payload);
-    return { raw, checked: this.withinTimeout(definition.name, applySchema(definition, payload)) };
+    const checked = applySchema(definition, payload);
+    return isThenable(checked) ? this.withinTimeout(definition.name, checked).then(() => raw) : raw;
   }
 
-  private async publish({ name, fold }: PgChannel, raw: string, executor?: PgExecutor): Promise<void> {
+  private async publish({ name, fold }: SendingChannel, raw: string, executor?: PgExecutor): Promise<void> {
     const { publisher, onFailure, diagnostics } = this.options;
-    const begun = performance.now();
+    const isWatched = diagnostics.isWatched('nest-pg-notify.published');
+    const begun = isWatched ? performance.now() : 0;
     try {
       await publisher.publish(name, raw, { executor, fold });
     } catch (error) {
       if (error instanceof PgNotifyError && error.kind === 'publish') onFailure(error);
       throw error;
     }
+    if (!isWatched) return;
     const duration = performance.now() - begun;
     diagnostics.publish('nest-pg-notify.published', { channel: name, size: raw.length, duration });
   }
 
   private async publishMany(
-    { name, fold }: PgChannel,
+    { name, fold }: SendingChannel,
     raws: readonly string[],
     executor: PgExecutor | undefined,
   ): Promise<readonly FailedNotification[]> {
@@ -110,8 +120,7 @@ export class NotifyCalls {
   }
 
   /** A schema that never answers must not keep the calls after it waiting. */
-  private withinTimeout(channel: string, checked: unknown): unknown {
-    if (!isThenable(checked)) return checked;
+  private withinTimeout(channel: string, checked: PromiseLike<unknown>): Promise<unknown> {
     const { schemaTimeout: timeout } = this.options;
     const expired = (): PgNotifyError =>
       new PgNotifyError(

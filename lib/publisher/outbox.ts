@@ -12,16 +12,19 @@ export interface OutgoingNotification {
   readonly fold: boolean;
 }
 
-/** Who wants to know what became of a message. */
+/** Who wants to know what became of a message; `place` is what tells several of one sender apart. */
 export interface Sender {
-  resolve(): void;
-  reject(error: PgNotifyError): void;
+  resolve(place: number): void;
+  reject(error: PgNotifyError, place: number): void;
 }
 
-/** A notification that waits, or is on its way. */
+/** A notification that waits, or is on its way. One object: there may be a great many. */
 export interface OutboxMessage extends OutgoingNotification {
   readonly size: number;
-  readonly senders: Sender[];
+  readonly sender: Sender;
+  readonly place: number;
+  /** Those that sent the same later, where it is folded. */
+  others?: Pick<OutboxMessage, 'sender' | 'place'>[];
 }
 
 /** What is to be sent, in the order of the calls. */
@@ -36,16 +39,15 @@ export class Outbox {
     return this.messages.length - this.taken;
   }
 
-  push(notification: OutgoingNotification, sender: Sender): void {
-    const { channel, raw, fold } = notification;
-    const known = fold ? this.foldable.get(keyOf(notification)) : undefined;
+  push({ channel, raw, fold }: OutgoingNotification, sender: Sender, place = 0): void {
+    const known = fold ? this.foldable.get(keyOf(channel, raw)) : undefined;
     if (known) {
-      known.senders.push(sender);
+      (known.others ??= []).push({ sender, place });
       return;
     }
-    const message = { channel, raw, fold, size: Buffer.byteLength(raw), senders: [sender] };
+    const message = { channel, raw, fold, size: Buffer.byteLength(raw), sender, place };
     this.messages.push(message);
-    if (fold) this.foldable.set(keyOf(message), message);
+    if (fold) this.foldable.set(keyOf(channel, raw), message);
   }
 
   /**
@@ -53,16 +55,17 @@ export class Outbox {
    * delivers once, and two calls deliver two.
    */
   takeBatch(): readonly OutboxMessage[] {
-    const keys = new Set<string>();
+    const known = new Map<string, Set<string>>();
     let size = 0;
     let end = this.taken;
     for (; end < this.messages.length && end - this.taken < MAX_MESSAGES; end += 1) {
       const message = this.messages[end]!;
-      const key = keyOf(message);
-      if (keys.has(key) || (keys.size > 0 && size + message.size > MAX_BYTES)) break;
-      keys.add(key);
+      const { channel, raw } = message;
+      const raws = known.get(channel) ?? new Set();
+      if (raws.has(raw) || (end > this.taken && size + message.size > MAX_BYTES)) break;
+      known.set(channel, raws.add(raw));
       size += message.size;
-      if (message.fold) this.foldable.delete(key);
+      if (message.fold) this.foldable.delete(keyOf(channel, raw));
     }
     const batch = this.messages.slice(this.taken, end);
     this.taken = end;
@@ -85,20 +88,24 @@ export class Outbox {
 
 /** Tells all who sent them that they are committed. */
 export function resolveAll(messages: readonly OutboxMessage[]): void {
-  for (const { senders } of messages) for (const sender of senders) sender.resolve();
+  for (const { sender, place, others = [] } of messages) {
+    sender.resolve(place);
+    for (const other of others) other.sender.resolve(other.place);
+  }
 }
 
 /** Tells all who sent them why they are not: one error for each channel, because the stacks of thousands take their time. */
 export function rejectAll(messages: readonly OutboxMessage[], errorFor: (channel: string) => PgNotifyError): void {
   const errors = new Map<string, PgNotifyError>();
-  for (const { channel, senders } of messages) {
+  for (const { channel, sender, place, others = [] } of messages) {
     const error = errors.get(channel) ?? errorFor(channel);
     errors.set(channel, error);
-    for (const sender of senders) sender.reject(error);
+    sender.reject(error, place);
+    for (const other of others) other.sender.reject(error, other.place);
   }
 }
 
 /** A channel has no NUL, so the two cannot run into each other. */
-function keyOf({ channel, raw }: Pick<OutgoingNotification, 'channel' | 'raw'>): string {
+function keyOf(channel: string, raw: string): string {
   return `${channel}\0${raw}`;
 }

@@ -1,6 +1,7 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { withDeadline } from '../session/deadline.js';
-import type { PgSession, PgStatement } from '../session/pg-session.js';
+import type { PgSession } from '../session/pg-session.js';
+import { statementFor } from './notify-statements.js';
 import { Outbox, rejectAll, resolveAll } from './outbox.js';
 import type { OutboxMessage } from './outbox.js';
 import { SendingGroup } from './sending-group.js';
@@ -10,7 +11,10 @@ import type { PgExecutor } from '../executor/pg-executor.js';
 import { publishError } from './publish-error.js';
 
 /** The part of a session that publishing needs; tests bring sessions of their own. */
-export type PublishingSession = Pick<PgSession, 'isLost' | 'facts' | 'isReadOnlyNow' | 'query' | 'close' | 'destroy'>;
+export type PublishingSession = Pick<
+  PgSession,
+  'isLost' | 'facts' | 'isReadOnlyNow' | 'keepsStatements' | 'query' | 'close' | 'destroy'
+>;
 
 export interface PgPublisherOptions {
   readonly openSession: (signal: AbortSignal) => Promise<PublishingSession>;
@@ -32,15 +36,8 @@ export interface PublishOptions {
 /** SQLSTATE of what a standby cannot do: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const READ_ONLY = '25006';
 
-const TELL_READ_ONLY = `pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
-
-/** Measured: a second column costs a seventh of the time of a single notification. So it is asked for only where the server does not tell. */
-export const NOTIFY = 'SELECT pg_catalog.pg_notify($1, $2)';
-const NOTIFY_AND_TELL = `${NOTIFY}, ${TELL_READ_ONLY}`;
-
-/** Measured: half again as fast as the form that returns a row for each; for a single one the plain call is faster. */
-const NOTIFY_MANY = `SELECT pg_catalog.count(pg_catalog.pg_notify(channel, payload)), ${TELL_READ_ONLY}
-  FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) AS message (channel, payload)`;
+/** SQLSTATEs of a statement that is not prepared any more, or already: there is a pooler in between that nothing told of. */
+const FORGOTTEN = ['26000', '42P05'];
 
 /**
  * Sends notifications in the order of the calls, on a session of its own that is opened when there is something to send
@@ -52,6 +49,8 @@ export class PgPublisher {
   private session: PublishingSession | undefined;
   private sending: Promise<void> | undefined;
   private idleTimer: NodeJS.Timeout | undefined;
+  /** Whether prepared statements cannot be relied on, although it looked so. */
+  private isForgetful = false;
   private readonly givingUp = new AbortController();
   private closed: Promise<void> | undefined;
 
@@ -68,7 +67,7 @@ export class PgPublisher {
     const refusal = this.refusal(channel);
     if (refusal) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
-      this.outbox.push({ channel, raw, fold }, { resolve, reject });
+      this.outbox.push({ channel, raw, fold }, { resolve: () => resolve(), reject });
       this.sending ??= this.sendAll();
     });
   }
@@ -86,7 +85,7 @@ export class PgPublisher {
     const refusal = this.refusal(channel);
     if (refusal) return Promise.resolve(raws.map((_, index) => ({ index, error: refusal })));
     const group = new SendingGroup(raws.length);
-    raws.forEach((raw, index) => this.outbox.push({ channel, raw, fold }, group.member(index)));
+    raws.forEach((raw, index) => this.outbox.push({ channel, raw, fold }, group, index));
     this.sending ??= this.sendAll();
     return group.settled;
   }
@@ -131,7 +130,10 @@ export class PgPublisher {
       return;
     }
     try {
-      const [row] = await session.query({ ...statementFor(batch, session), timeout: this.options.timeout });
+      const { isReadOnlyNow } = session;
+      const keepsStatements = session.keepsStatements && !this.isForgetful;
+      const statement = statementFor(batch, { isReadOnlyNow, keepsStatements });
+      const [row] = await session.query({ ...statement, timeout: this.options.timeout });
       const isReadOnly = session.isReadOnlyNow ?? row?.['read_only'] === true;
       if (!isReadOnly || session.facts.readOnly || isRepeat) return resolveAll(batch);
     } catch (error) {
@@ -149,6 +151,9 @@ export class PgPublisher {
     if (session.isLost) {
       failAll(batch, error, 'unknown');
       failAll(this.outbox.takeAll(), error, 'not-sent');
+    } else if (!this.isForgetful && sqlState !== undefined && FORGOTTEN.includes(sqlState)) {
+      this.isForgetful = true;
+      await this.send(batch);
     } else if (batch.length > 1 && sqlState?.startsWith('22')) {
       // Class 22, data: one of them holds what the encoding of the database lacks. The others must not fail with it.
       for (const message of batch) await this.send([message]);
@@ -181,17 +186,6 @@ export class PgPublisher {
     clearTimeout(this.idleTimer);
     await this.session?.close();
   }
-}
-
-function statementFor(
-  batch: readonly OutboxMessage[],
-  { isReadOnlyNow }: PublishingSession,
-): Pick<PgStatement, 'text' | 'values'> {
-  const [only] = batch;
-  if (batch.length === 1 && only) {
-    return { text: isReadOnlyNow === undefined ? NOTIFY_AND_TELL : NOTIFY, values: [only.channel, only.raw] };
-  }
-  return { text: NOTIFY_MANY, values: [batch.map(({ channel }) => channel), batch.map(({ raw }) => raw)] };
 }
 
 function failAll(messages: readonly OutboxMessage[], error: unknown, outcome: 'not-sent' | 'unknown'): void {

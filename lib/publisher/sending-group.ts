@@ -7,43 +7,26 @@ export interface FailedNotification {
   readonly error: PgNotifyError;
 }
 
-/** What became of several notifications of one call. */
-export class SendingGroup {
+/** The sender of several notifications, each of which is told by its place. */
+export class SendingGroup implements Sender {
   private readonly failed: FailedNotification[] = [];
   private finish: (failed: readonly FailedNotification[]) => void = () => undefined;
   /** Resolves with those that failed, when the fate of all is known. Never rejects. */
   readonly settled: Promise<readonly FailedNotification[]>;
 
+  /** @param unsettled How many there are. */
   constructor(private unsettled: number) {
     this.settled = new Promise((resolve) => (this.finish = resolve));
     if (unsettled === 0) this.finish(this.failed);
   }
 
-  /** @param index Its place among them. */
-  member(index: number): Sender {
-    return new Member(this, index);
-  }
-
-  /** @internal */
-  settle(failure?: FailedNotification): void {
-    if (failure) this.failed.push(failure);
+  resolve(): void {
     this.unsettled -= 1;
     if (this.unsettled === 0) this.finish(this.failed);
   }
-}
 
-/** A class, not a pair of functions: there is one for each notification. */
-class Member implements Sender {
-  constructor(
-    private readonly group: SendingGroup,
-    private readonly index: number,
-  ) {}
-
-  resolve(): void {
-    this.group.settle();
-  }
-
-  reject(error: PgNotifyError): void {
-    this.group.settle({ index: this.index, error });
+  reject(error: PgNotifyError, index: number): void {
+    this.failed.push({ index, error });
+    this.resolve();
   }
 }

@@ -1,5 +1,6 @@
 import { execute } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
+import { NOTIFY_MANY } from './notify-statements.js';
 import { Outbox, rejectAll, resolveAll } from './outbox.js';
 import { publishError } from './publish-error.js';
 import { SendingGroup } from './sending-group.js';
@@ -7,10 +8,6 @@ import type { FailedNotification } from './sending-group.js';
 
 /** With bind parameters only, and a result that every driver can read: `pg_notify` itself returns void. */
 const NOTIFY_IN_TRANSACTION = 'SELECT pg_catalog.count(pg_catalog.pg_notify($1::text, $2::text)) AS notified';
-
-/** The payloads as one JSON text: not every library hands an array on as it is. */
-const NOTIFY_MANY_IN_TRANSACTION = `SELECT pg_catalog.count(pg_catalog.pg_notify($1::text, message.payload)) AS notified
-  FROM pg_catalog.json_array_elements_text($2::json) AS message (payload)`;
 
 /**
  * Sends a notification with the caller's connection: it is delivered when the caller's transaction commits, and vanishes
@@ -34,7 +31,7 @@ export function publishManyWith(
 ): Promise<readonly FailedNotification[]> {
   const outbox = new Outbox();
   const group = new SendingGroup(raws.length);
-  raws.forEach((raw, index) => outbox.push({ channel, raw, fold: true }, group.member(index)));
+  raws.forEach((raw, index) => outbox.push({ channel, raw, fold: true }, group, index));
   void sendAll(executor, channel, outbox);
   return group.settled;
 }
@@ -44,7 +41,7 @@ async function sendAll(executor: PgExecutor, channel: string, outbox: Outbox): P
     const batch = outbox.takeBatch();
     try {
       const payloads = JSON.stringify(batch.map(({ raw }) => raw));
-      await execute(executor, NOTIFY_MANY_IN_TRANSACTION, [channel, payloads]);
+      await execute(executor, NOTIFY_MANY, [channel, payloads]);
       resolveAll(batch);
     } catch (error) {
       // The transaction is aborted, and would refuse all that follows.

@@ -34,6 +34,8 @@ export interface PgBorrowOptions {
 
 export interface PgStatement {
   readonly text: string;
+  /** It stays prepared under this name: only for a session that {@link PgSession.keepsStatements}. */
+  readonly name?: string;
   readonly values?: readonly unknown[];
   /** The session is given up when, before the answer, nothing at all is received for this long; milliseconds. */
   readonly timeout: number;
@@ -189,7 +191,12 @@ export class PgSession {
    * servers, poolers, clients of a pool.
    */
   get isReadOnlyNow(): boolean | undefined {
-    return this.processId === this.known.backendPid ? this.toldReadOnly : undefined;
+    return this.isDirect ? this.toldReadOnly : undefined;
+  }
+
+  /** Whether a statement that was prepared is there for the next one: not behind a pooler, and not for a client of a pool. */
+  get keepsStatements(): boolean {
+    return this.isDirect && !this.release;
   }
 
   /** When the server's last bytes came in, in milliseconds of `performance.now()`. */
@@ -210,12 +217,12 @@ export class PgSession {
    * @throws PgNotifyError of kind `connection` when the server refuses it, when it is silent for too long (the session
    * is lost then) or when the session is lost.
    */
-  async query({ text, values, timeout, onReply }: PgStatement): Promise<readonly Record<string, unknown>[]> {
+  async query({ name, text, values, timeout, onReply }: PgStatement): Promise<readonly Record<string, unknown>[]> {
     this.throwIfLost();
     this.isAsking = true;
     const reply = new Promise<QueryResult | undefined>((resolve, reject) => {
       // A client that was borrowed has the type parsers of its owner.
-      const statement = { text, values: values as unknown[], types: OWN_TYPES };
+      const statement = { text, values: values as unknown[], types: OWN_TYPES, ...(name && { name }) };
       this.client.query(statement, (error: Error | null, result: QueryResult | QueryResult[]) => {
         if (error) return reject(error);
         if (!this.loss) onReply?.();
@@ -273,6 +280,11 @@ export class PgSession {
     this.client.off('end', this.onEnd);
     release();
     this.client.off('error', this.onError);
+  }
+
+  /** Whether it speaks with the backend that was announced at connect: a pooler announces another. */
+  private get isDirect(): boolean {
+    return this.processId === this.known.backendPid;
   }
 
   private throwIfLost(): void {

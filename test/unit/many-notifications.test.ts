@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { CallOrder } from '../../lib/publisher/call-order.js';
 import { ManyNotifications } from '../../lib/publisher/many-notifications.js';
-import type { CheckedPayload } from '../../lib/publisher/many-notifications.js';
 import type { FailedNotification } from '../../lib/publisher/sending-group.js';
 
 /** What becomes of a payload: when it is checked, at once or later, or by the server. */
@@ -39,11 +38,11 @@ function setUp() {
     });
   }
 
-  function check(given: unknown): CheckedPayload {
+  function check(given: unknown): string | Promise<string> {
     const raw = given as string;
-    if (raw.startsWith('refused later')) return { raw, checked: later().then(() => Promise.reject(payload)) };
+    if (raw.startsWith('refused later')) return later().then(() => Promise.reject(payload));
     if (raw.startsWith('refused ') && !raw.startsWith('refused by')) throw payload;
-    return { raw, checked: raw.startsWith('sent later') ? later() : undefined };
+    return raw.startsWith('sent later') ? later().then(() => raw) : raw;
   }
 
   const send = (fates: readonly Fate[], call: number): Promise<readonly FailedNotification[]> =>

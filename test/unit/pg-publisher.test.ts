@@ -9,6 +9,7 @@ interface Sent {
   /** One, or those of a batch. */
   readonly payload: unknown;
   readonly text: string;
+  readonly name: string | undefined;
   readonly succeed: (rows?: readonly Record<string, unknown>[]) => void;
   readonly fail: (error: Error) => void;
 }
@@ -18,10 +19,17 @@ interface Given {
   readonly maxWaiting?: number;
   /** What the server tells by itself. */
   readonly isReadOnlyNow?: boolean;
+  readonly keepsStatements?: boolean;
+}
+
+/** Of one statement: a payload, or several as JSON. */
+function payloadOf(values: readonly unknown[] = []): unknown {
+  const [, payload] = values as readonly string[];
+  return payload?.startsWith('[') ? (JSON.parse(payload) as string[]) : payload;
 }
 
 /** A publisher on sessions whose every statement waits for the test. */
-function setUp({ idleTimeout = 10_000, maxWaiting = 1_000_000, isReadOnlyNow }: Given = {}) {
+function setUp({ idleTimeout = 10_000, maxWaiting = 1_000_000, isReadOnlyNow, keepsStatements = false }: Given = {}) {
   const sent = new Recorder<Sent>();
   const sessions: { isLost: boolean; isClosed: boolean }[] = [];
   const openSession = (): Promise<PublishingSession> => {
@@ -29,10 +37,11 @@ function setUp({ idleTimeout = 10_000, maxWaiting = 1_000_000, isReadOnlyNow }: 
       isLost: false,
       facts: readFacts(),
       isReadOnlyNow,
+      keepsStatements,
       isClosed: false,
-      query: ({ text, values }: { text: string; values?: readonly unknown[] }) =>
+      query: ({ name, text, values }: { name?: string; text: string; values?: readonly unknown[] }) =>
         new Promise<readonly Record<string, unknown>[]>((resolve, reject) => {
-          sent.push({ payload: values?.[1], text, succeed: (rows = []) => resolve(rows), fail: reject });
+          sent.push({ payload: payloadOf(values), text, name, succeed: (rows = []) => resolve(rows), fail: reject });
         }),
       close: () => {
         session.isClosed = true;
@@ -101,6 +110,27 @@ describe('PgPublisher', () => {
     expect(sessions).toHaveLength(times);
     await publisher.close(0);
   });
+
+  it.each(['26000', '42P05'])(
+    'prepares nothing any more when a pooler shows up by %s, and loses nothing',
+    async (sqlState) => {
+      const { publisher, sent } = setUp({ isReadOnlyNow: false, keepsStatements: true });
+      const outcomes = Promise.all(['1', '2', '3'].map((raw) => outcomeOf(publisher.publish('c', raw))));
+      (await sent.until(1))[0]?.succeed();
+      (await sent.until(2))[1]?.fail(new PgNotifyError('connection', 'no such statement', { sqlState }));
+      (await sent.until(3))[2]?.succeed();
+      const next = outcomeOf(publisher.publish('d', '4'));
+      (await sent.until(4))[3]?.succeed();
+      expect([await outcomes, await next]).toEqual([['sent', 'sent', 'sent'], 'sent']);
+      expect(sent.items.map(({ name, payload }) => [name, payload])).toEqual([
+        ['nest_pg_notify', '1'],
+        ['nest_pg_notify_many', ['2', '3']],
+        [undefined, ['2', '3']],
+        [undefined, '4'],
+      ]);
+      await publisher.close(0);
+    },
+  );
 
   it('has one statement on its way at a time; calls that are made meanwhile share the next one', async () => {
     const { publisher, sent } = setUp();

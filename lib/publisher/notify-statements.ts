@@ -1,0 +1,47 @@
+import type { PgSession, PgStatement } from '../session/pg-session.js';
+import type { OutboxMessage } from './outbox.js';
+
+/** The text of a statement, and the name under which it stays prepared where that can be relied on. */
+type NotifyStatement = Pick<PgStatement, 'name' | 'text' | 'values'>;
+
+export const NOTIFY = 'SELECT pg_catalog.pg_notify($1, $2)';
+
+/**
+ * The payloads for one channel, as one JSON text: not every library hands an array on as it is, and for the server it is
+ * the fastest form. It counts, because `pg_notify` itself returns void, which not every library can read.
+ */
+export const NOTIFY_MANY = `SELECT pg_catalog.count(pg_catalog.pg_notify($1::text, message.payload)) AS notified
+  FROM pg_catalog.json_array_elements_text($2::json) AS message (payload)`;
+
+/** The same for several channels: the order of all is kept. */
+const NOTIFY_MIXED = `SELECT pg_catalog.count(pg_catalog.pg_notify(message.channel, message.payload)) AS notified
+  FROM ROWS FROM (pg_catalog.json_array_elements_text($1::json), pg_catalog.json_array_elements_text($2::json))
+    AS message (channel, payload)`;
+
+/** A second column is measurable: it is there only where the server does not tell by itself. */
+const READ_ONLY = `pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
+
+/**
+ * How a batch is sent on a session of our own. Parsing and planning take longer than the notifications themselves, so
+ * statements stay prepared, but for a session that may be another one for the next statement, behind a pooler.
+ */
+export function statementFor(
+  batch: readonly OutboxMessage[],
+  { keepsStatements, isReadOnlyNow }: Pick<PgSession, 'keepsStatements' | 'isReadOnlyNow'>,
+): NotifyStatement {
+  const { name, text, values } = plainStatement(batch);
+  if (keepsStatements && isReadOnlyNow !== undefined) return { name, text, values };
+  if (isReadOnlyNow !== undefined) return { text, values };
+  return { text: text.replace('SELECT ', `SELECT ${READ_ONLY}, `), values };
+}
+
+function plainStatement(batch: readonly OutboxMessage[]): NotifyStatement & { readonly name: string } {
+  const [first] = batch as readonly [OutboxMessage];
+  if (batch.length === 1) return { name: 'nest_pg_notify', text: NOTIFY, values: [first.channel, first.raw] };
+  const payloads = JSON.stringify(batch.map(({ raw }) => raw));
+  if (batch.every(({ channel }) => channel === first.channel)) {
+    return { name: 'nest_pg_notify_many', text: NOTIFY_MANY, values: [first.channel, payloads] };
+  }
+  const channels = JSON.stringify(batch.map(({ channel }) => channel));
+  return { name: 'nest_pg_notify_mixed', text: NOTIFY_MIXED, values: [channels, payloads] };
+}
