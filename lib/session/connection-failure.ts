@@ -31,6 +31,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   '25006': 'This server is a standby, where neither LISTEN nor NOTIFY works: connect to the primary.',
   '58P01':
     'Old releases of PostgreSQL fail so after a wraparound of the notification queue: update to the newest minor version.',
+  '54000':
+    'A listener somewhere in the cluster does not read, or has a transaction open: queueUsage() and the health indicator name the pid that most likely does.',
   '53300': 'Raise max_connections, or let something else use fewer connections.',
 };
 

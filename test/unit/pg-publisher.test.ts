@@ -178,6 +178,15 @@ describe('PgPublisher', () => {
     await publisher.close(0);
   });
 
+  it('goes on after a call that had nothing to send', async () => {
+    const { publisher, sent } = setUp();
+    expect(await publisher.publishMany('c', [])).toEqual([]);
+    const outcome = outcomeOf(publisher.publish('c', '1'));
+    (await sent.until(1))[0]?.succeed();
+    expect(await outcome).toBe('sent');
+    await publisher.close(0);
+  });
+
   it('refuses more than may wait, and takes more again when there is room', async () => {
     const { publisher, sent } = setUp({ maxWaiting: 2 });
     const outcomes = Promise.all(['1', '2', '3'].map((raw) => outcomeOf(publisher.publish('c', raw))));
