@@ -1,0 +1,21 @@
+import { PgNotifyError } from '../pg-notify.errors.js';
+
+/**
+ * The rows in what an executor has answered: an array of them, as most ORMs return it; an object that holds them in
+ * `rows`, as pg does; or an array that begins with the array of them, as Sequelize's does.
+ *
+ * @throws PgNotifyError of kind `configuration` for an answer without rows.
+ */
+export function rowsOf(answer: unknown): readonly Readonly<Record<string, unknown>>[] {
+  const held: unknown = isObject(answer) && 'rows' in answer ? answer.rows : answer;
+  const rows: unknown = Array.isArray(held) && Array.isArray(held[0]) ? held[0] : held;
+  if (Array.isArray(rows) && rows.every(isObject)) return rows;
+  throw new PgNotifyError(
+    'configuration',
+    'The executor has answered with neither an array of rows nor an object with such an array in rows. Pass one that returns the rows of a SELECT.',
+  );
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}

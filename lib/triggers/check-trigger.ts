@@ -1,0 +1,132 @@
+import { checkExecutor } from '../executor/pg-executor.js';
+import type { PgExecutor } from '../executor/pg-executor.js';
+import type { PgTableOperation, PgTriggerOptions } from './pg-trigger-options.js';
+import { FUNCTION_SETTINGS } from './trigger-function.js';
+import { readTriggerFacts } from './trigger-facts.js';
+import type { TriggerFacts } from './trigger-facts.js';
+import { planTrigger } from './trigger-plan.js';
+import type { TriggerPlan } from './trigger-plan.js';
+import { triggerSql, wantedColumns } from './trigger-sql.js';
+import type { TriggerSql } from './trigger-sql.js';
+
+/**
+ * Whether the database has a trigger:
+ *
+ * - `current`: exactly what `notifyTrigger()` makes of these options, and it fires.
+ * - `disabled`: the same, but at least one of its triggers was switched off.
+ * - `outdated`: something else: an earlier version, one that was edited, a part of it, or a table that has lost a column.
+ * - `missing`: nothing of it, or not even the table.
+ */
+export type PgTriggerState = 'current' | 'disabled' | 'outdated' | 'missing';
+
+/** What {@link checkTrigger} has found. */
+export interface PgTriggerCheck {
+  readonly state: PgTriggerState;
+  /** Why the state is not `current`, and what to do: for people. */
+  readonly problems: readonly string[];
+  /** What a trigger of these options does not announce on this table, even where it is current: for people. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Says whether the database has the very trigger that `notifyTrigger()` makes of these options in this version of
+ * nest-pg-notify, and what that trigger would miss. It reads the catalogs in one statement and changes nothing: for a test
+ * after the migrations, or a warning at start.
+ *
+ * @param executor What runs the statement: a `pg` client or pool, TypeORM's EntityManager, a function `(text, values)`.
+ * @throws PgNotifyError of kind `configuration` or `channel` for options that are none. What the executor rejects
+ * with is passed on.
+ */
+export async function checkTrigger(executor: PgExecutor, options: PgTriggerOptions): Promise<PgTriggerCheck> {
+  const plan = planTrigger(options);
+  const sql = triggerSql(plan);
+  const facts = await readTriggerFacts(checkExecutor('executor of a check', executor), plan, [...sql.names.values()]);
+  const warnings = warningsOf(plan, facts);
+  if (facts.kind === null) {
+    const problem = `There is no table ${plan.shownTable}. Run the migration that creates it, or correct the option table.`;
+    return { state: 'missing', problems: [problem], warnings };
+  }
+  if (!facts.function && facts.triggers.length === 0) {
+    const problem = `Table ${plan.shownTable} has no trigger ${plan.name}. ${REMEDY}`;
+    return { state: 'missing', problems: [problem], warnings };
+  }
+  const differences = [...differencesOf(plan, sql, facts), ...columnProblems(plan, facts)];
+  if (differences.length > 0) return { state: 'outdated', problems: differences, warnings };
+  const disabled = facts.triggers.filter(({ enabled }) => enabled === 'D' || enabled === 'R');
+  const problems = disabled.map(
+    ({ name }) => `Trigger ${name} is switched off. Run ALTER TABLE … ENABLE TRIGGER, or the SQL of up once more.`,
+  );
+  return { state: problems.length > 0 ? 'disabled' : 'current', problems, warnings };
+}
+
+const REMEDY = 'Run the SQL that notifyTrigger() returns as up, in a migration.';
+
+function differencesOf(plan: TriggerPlan, { body, marker, names }: TriggerSql, facts: TriggerFacts): string[] {
+  const found = facts.function;
+  const differences: string[] = [];
+  if (!found) {
+    differences.push(`Function ${plan.name} is missing. ${REMEDY}`);
+  } else if (found.marker !== marker) {
+    differences.push(`Function ${plan.name} is of another version, or of other options. ${REMEDY}`);
+  } else if (found.body !== body || found.definer || !sameSettings(found.settings)) {
+    differences.push(`Function ${plan.name} was changed by hand. ${REMEDY}`);
+  }
+  const expected = new Set(names.values());
+  for (const name of expected) {
+    const trigger = facts.triggers.find((each) => each.name === name);
+    if (!trigger) differences.push(`Trigger ${name} is missing. ${REMEDY}`);
+    else if (trigger.marker !== marker || !trigger.ours) {
+      differences.push(`Trigger ${name} is of another version, or was made by hand. ${REMEDY}`);
+    }
+  }
+  for (const { name } of facts.triggers.filter((trigger) => !expected.has(trigger.name))) {
+    differences.push(
+      `Trigger ${name} calls the function ${plan.name}, but these options make none of that name. ${REMEDY}`,
+    );
+  }
+  return differences;
+}
+
+function sameSettings(found: readonly string[]): boolean {
+  const wanted = FUNCTION_SETTINGS.map(([name, value]) => `${name}=${value}`);
+  return JSON.stringify(found.toSorted()) === JSON.stringify(wanted.toSorted());
+}
+
+function columnProblems(plan: TriggerPlan, { columns }: TriggerFacts): string[] {
+  return wantedColumns(plan).flatMap((column) => {
+    const found = Object.hasOwn(columns, column) ? columns[column] : undefined;
+    if (found === 'stored') return [];
+    return found === undefined
+      ? [
+          `Table ${plan.shownTable} has no column ${column}: changes are announced without keys. Correct the options, and run up.`,
+        ]
+      : [`Column ${column} is a virtual generated one, which triggers see as null. Name a stored column, and run up.`];
+  });
+}
+
+/** What even this very version cannot see: what is written straight to a partition, or to a table that inherits. */
+function warningsOf(plan: TriggerPlan, { kind, children }: TriggerFacts): string[] {
+  const silent = new Map<string, string[]>();
+  for (const { name, operations } of children) {
+    const missed = plan.on.filter((operation) => !operations.includes(operation));
+    const shown = missed.map((operation) => operation.toUpperCase()).join(', ');
+    if (missed.length > 0) silent.set(shown, [...(silent.get(shown) ?? []), name]);
+  }
+  const inherited = plan.level === 'row' && kind !== 'p';
+  const warnings = [...silent].map(([missed, names]) => {
+    const tables = `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
+    return inherited
+      ? `Not announced: ${missed} of rows of ${tables}, even through ${plan.shownTable}, from which they inherit. Use the level 'statement', or give each a trigger of its own for this channel.`
+      : `Not announced: ${missed} straight into ${tables}. Write through ${plan.shownTable}, or give each a trigger of its own for this channel.`;
+  });
+  if (plan.level === 'row' && kind === 'p' && movesUnseen(plan.on)) {
+    warnings.push(
+      `An UPDATE that moves a row to another partition is a DELETE and an INSERT for row triggers. Add 'insert' and 'delete' to the option on, or use the level 'statement'.`,
+    );
+  }
+  return warnings;
+}
+
+function movesUnseen(on: readonly PgTableOperation[]): boolean {
+  return on.includes('update') && !(on.includes('insert') && on.includes('delete'));
+}

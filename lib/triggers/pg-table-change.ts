@@ -1,0 +1,85 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { isThenable } from '../channel/thenable.js';
+import type { PgTableOperation } from './pg-trigger-options.js';
+import { TABLE_OPERATIONS } from './trigger-plan.js';
+
+/** What a trigger of `notifyTrigger()` sends. */
+export interface PgTableChange<Key = unknown> {
+  readonly op: PgTableOperation;
+  /** The table, as the trigger's options name it. */
+  readonly table: string;
+  /**
+   * The keys of the rows that have changed, each once, in no particular order; where an update has changed a key, the old
+   * one too. `null` where they are not told: after a TRUNCATE, where there are more than `maxKeys`, where one is too long.
+   * Then any row may have changed: read all anew.
+   */
+  readonly keys: readonly Key[] | null;
+  /** With `keys: null`, how many rows the statement has inserted, updated or deleted, where that is known. */
+  readonly count?: number;
+  /** When the trigger ran, by the server's clock, as ISO 8601 in UTC with microseconds: not the order of the commits. */
+  readonly at: string;
+}
+
+/**
+ * The schema of what a trigger of `notifyTrigger()` sends, for `definePgChannel()`. With a schema of the keys it checks
+ * each of them, and infers their type; without one, the type parameter is a statement of yours. Keys arrive as
+ * the driver reads them: `integer` as a number, `bigint` and `numeric` as a string.
+ *
+ * ```ts
+ * export const ProductChanges = definePgChannel('product_changes', { schema: pgTableChangeSchema<number>() });
+ * ```
+ *
+ * @param key Any Standard Schema, synchronous or not.
+ */
+export function pgTableChangeSchema<Key = unknown>(): StandardSchemaV1<PgTableChange<Key>>;
+export function pgTableChangeSchema<Schema extends StandardSchemaV1>(
+  key: Schema,
+): StandardSchemaV1<
+  PgTableChange<StandardSchemaV1.InferInput<Schema>>,
+  PgTableChange<StandardSchemaV1.InferOutput<Schema>>
+>;
+export function pgTableChangeSchema(key?: StandardSchemaV1): StandardSchemaV1<PgTableChange> {
+  const validate = (
+    value: unknown,
+  ): StandardSchemaV1.Result<PgTableChange> | Promise<StandardSchemaV1.Result<PgTableChange>> => {
+    const issues = issuesOf(value);
+    if (issues.length > 0) return { issues };
+    const change = value as PgTableChange;
+    if (!key || change.keys === null) return { value: change };
+    const results = change.keys.map((each) => key['~standard'].validate(each));
+    if (!results.some((result) => isThenable(result))) return withKeys(change, results as KeyResult[]);
+    return Promise.all(results.map(async (result) => result)).then((settled) => withKeys(change, settled));
+  };
+  return { '~standard': { version: 1, vendor: 'nest-pg-notify', validate } };
+}
+
+type KeyResult = StandardSchemaV1.Result<unknown>;
+
+function withKeys(change: PgTableChange, results: readonly KeyResult[]): StandardSchemaV1.Result<PgTableChange> {
+  const issues = results.flatMap((result, index) =>
+    (result.issues ?? []).map((issue) => ({
+      ...issue,
+      message: issue.message,
+      path: ['keys', index, ...(issue.path ?? [])],
+    })),
+  );
+  if (issues.length > 0) return { issues };
+  return {
+    value: { ...change, keys: results.map((result) => (result as StandardSchemaV1.SuccessResult<unknown>).value) },
+  };
+}
+
+function issuesOf(value: unknown): StandardSchemaV1.Issue[] {
+  if (typeof value !== 'object' || value === null) return [{ message: 'A change of a table is an object.' }];
+  const { op, table, keys, count, at } = value as Readonly<Record<string, unknown>>;
+  const issues: StandardSchemaV1.Issue[] = [];
+  const expect = (holds: boolean, property: string, what: string): void => {
+    if (!holds) issues.push({ message: `${property} must be ${what}.`, path: [property] });
+  };
+  expect((TABLE_OPERATIONS as readonly unknown[]).includes(op), 'op', `one of ${TABLE_OPERATIONS.join(', ')}`);
+  expect(typeof table === 'string', 'table', 'a string');
+  expect(keys === null || Array.isArray(keys), 'keys', 'an array or null');
+  expect(count === undefined || (Number.isSafeInteger(count) && Number(count) >= 0), 'count', 'a whole number');
+  expect(typeof at === 'string' && !Number.isNaN(Date.parse(at)), 'at', 'a date and time of ISO 8601');
+  return issues;
+}

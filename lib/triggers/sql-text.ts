@@ -1,0 +1,20 @@
+/** A name as an SQL identifier: always quoted, so that its case, spaces, dots and quotes are kept. */
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/**
+ * A text as an SQL literal that means the same whatever `standard_conforming_strings` says: when the SQL is run, and
+ * when a function reads its body in the session of somebody who writes.
+ */
+export function quoteLiteral(text: string): string {
+  const quoted = text.replaceAll("'", "''");
+  return quoted.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
+}
+
+/** A text between dollar quotes, with a tag that does not occur in it. */
+export function dollarQuote(text: string): string {
+  let tag = '$notify$';
+  for (let attempt = 1; text.includes(tag); attempt++) tag = `$notify_${attempt}$`;
+  return `${tag}${text}${tag}`;
+}

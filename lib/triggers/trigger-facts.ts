@@ -1,0 +1,100 @@
+import { execute } from '../executor/pg-executor.js';
+import type { PgExecutor } from '../executor/pg-executor.js';
+import { rowsOf } from '../executor/executor-rows.js';
+import type { PgTableOperation } from './pg-trigger-options.js';
+import type { TriggerPlan } from './trigger-plan.js';
+import { markerPrefix } from './trigger-sql.js';
+
+/** What the database has of a trigger. */
+export interface TriggerFacts {
+  /** `r` a table, `p` a partitioned one, …; null where there is none. */
+  readonly kind: string | null;
+  /** The table's columns: the names, and whether their values are computed when they are read. */
+  readonly columns: Readonly<Record<string, 'stored' | 'virtual'>>;
+  readonly function: FunctionFacts | null;
+  /** Those that call the function, and those that have one of the expected names. */
+  readonly triggers: readonly TriggerFact[];
+  /** Partitions and tables that inherit, at any depth, and what triggers of this channel on them announce. */
+  readonly children: readonly { readonly name: string; readonly operations: readonly PgTableOperation[] }[];
+}
+
+interface FunctionFacts {
+  readonly body: string;
+  readonly settings: readonly string[];
+  readonly definer: boolean;
+  readonly marker: string | null;
+}
+
+export interface TriggerFact {
+  readonly name: string;
+  /** `O` fires, `A` fires also for replicated changes, `R` only for them, `D` never. */
+  readonly enabled: 'O' | 'A' | 'R' | 'D';
+  readonly marker: string | null;
+  /** Whether it calls the function. */
+  readonly ours: boolean;
+}
+
+/** One statement, one row, one text: what every driver and ORM reads alike. */
+const FACTS = `
+WITH RECURSIVE target AS (
+  SELECT c.oid, c.relkind FROM pg_catalog.pg_class AS c
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE n.nspname = $1::text AND c.relname = $2::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+), notifier AS (
+  SELECT p.oid, p.prosrc, p.proconfig, p.prosecdef, pg_catalog.obj_description(p.oid, 'pg_proc') AS marker
+  FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+  WHERE n.nspname = $1::text AND p.proname = $3::text AND p.pronargs = 0
+), child AS (
+  SELECT i.inhrelid AS oid FROM pg_catalog.pg_inherits AS i JOIN target ON i.inhparent = target.oid
+  UNION
+  SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN child ON i.inhparent = child.oid
+)
+SELECT pg_catalog.json_build_object(
+  'kind', (SELECT relkind FROM target),
+  'columns', (
+    SELECT pg_catalog.json_object_agg(a.attname, CASE a.attgenerated WHEN 'v' THEN 'virtual' ELSE 'stored' END)
+    FROM pg_catalog.pg_attribute AS a JOIN target ON a.attrelid = target.oid WHERE a.attnum > 0 AND NOT a.attisdropped
+  ),
+  'function', (
+    SELECT pg_catalog.json_build_object('body', prosrc, 'settings', proconfig, 'definer', prosecdef, 'marker', marker)
+    FROM notifier
+  ),
+  'triggers', (
+    SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', t.tgname, 'enabled', t.tgenabled, 'ours', notifier.oid IS NOT NULL,
+      'marker', pg_catalog.obj_description(t.oid, 'pg_trigger')
+    ) ORDER BY t.tgname)
+    FROM pg_catalog.pg_trigger AS t JOIN target ON t.tgrelid = target.oid LEFT JOIN notifier ON notifier.oid = t.tgfoid
+    WHERE NOT t.tgisinternal AND (notifier.oid IS NOT NULL OR t.tgname = ANY ($4::text[]))
+  ),
+  'children', (
+    SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', child.oid::pg_catalog.regclass::text, 'operations', (
+      SELECT pg_catalog.json_agg(DISTINCT o.operation)
+      FROM pg_catalog.pg_trigger AS t
+      JOIN (VALUES (4, 'insert'), (16, 'update'), (8, 'delete'), (32, 'truncate')) AS o (bit, operation)
+        ON t.tgtype::integer & o.bit <> 0
+      WHERE t.tgrelid = child.oid AND t.tgenabled IN ('O', 'A')
+        AND pg_catalog.starts_with(pg_catalog.obj_description(t.tgfoid, 'pg_proc'), $5::text)
+    )) ORDER BY child.oid::pg_catalog.regclass::text)
+    FROM child
+  )
+)::text AS facts`;
+
+/** Asks the database, in one statement that anybody may run who can connect. */
+export async function readTriggerFacts(
+  executor: PgExecutor,
+  plan: TriggerPlan,
+  names: readonly string[],
+): Promise<TriggerFacts> {
+  const values = [plan.schema, plan.table, plan.name, names, markerPrefix(plan)];
+  const [row] = rowsOf(await execute(executor, FACTS, values));
+  const facts = JSON.parse(String(row?.facts)) as { readonly [Fact in keyof TriggerFacts]: TriggerFacts[Fact] | null };
+  const children = facts.children ?? [];
+  return {
+    kind: facts.kind,
+    columns: facts.columns ?? {},
+    function: facts.function && { ...facts.function, settings: facts.function.settings ?? [] },
+    triggers: facts.triggers ?? [],
+    children: children.map((child) => ({ ...child, operations: child.operations ?? [] })),
+  };
+}

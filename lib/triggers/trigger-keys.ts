@@ -1,0 +1,122 @@
+import { quoteIdentifier, quoteLiteral } from './sql-text.js';
+import type { TriggerPlan } from './trigger-plan.js';
+
+/** The transition table that every statement trigger of rows has: the new rows, of a DELETE the old ones. */
+export const CHANGED_ROWS = 'changed_rows';
+/** The rows of an UPDATE as they were. */
+export const OLD_ROWS = 'old_rows';
+
+/** A query for the keys of inserted or deleted rows, as JSON texts. */
+export function keysOfRows(plan: TriggerPlan): string {
+  return `SELECT DISTINCT ${entryOf(plan)}
+FROM (SELECT ${columnsOf(sentColumns(plan), 'r')} FROM ${CHANGED_ROWS} AS r) AS r (${aliases(plan)})`;
+}
+
+/** A query for the keys of updated rows, old and new. */
+export function keysOfUpdate(plan: TriggerPlan): string {
+  if (plan.columns.length === 0 && plan.include.length === 0) {
+    return `SELECT DISTINCT ${entryOf(plan)}
+FROM (
+  SELECT ${columnsOf(plan.key, 'o')} FROM ${OLD_ROWS} AS o
+  UNION ALL
+  SELECT ${columnsOf(plan.key, 'n')} FROM ${CHANGED_ROWS} AS n
+) AS r (${aliases(plan)})`;
+  }
+  return keysOfDifference(plan);
+}
+
+/**
+ * Old and new rows meet by being grouped by their key. Unlike a join that needs no operators of the key's type, takes keys
+ * that are not unique, and is never planned as a nested loop over a bulk update because the session's first
+ * update was small.
+ */
+function keysOfDifference(plan: TriggerPlan): string {
+  const watching = plan.columns.length > 0;
+  const side = (isNew: boolean, row: string, table: string): string => {
+    const watched = watching ? `ROW(${columnsOf(plan.columns, row)})::text, ` : '';
+    return `SELECT ${isNew}, ${watched}${columnsOf(sentColumns(plan), row)} FROM ${table} AS ${row}`;
+  };
+  const versions = `(
+  ${side(false, 'o', OLD_ROWS)}
+  UNION ALL
+  ${side(true, 'n', CHANGED_ROWS)}
+) AS r (is_new, ${watching ? 'watched, ' : ''}${aliases(plan)})`;
+  const changed = watching
+    ? `
+HAVING min(watched COLLATE "C") <> max(watched COLLATE "C")
+  OR count(*) FILTER (WHERE is_new) <> count(*) FILTER (WHERE NOT is_new)`
+    : '';
+  if (plan.include.length === 0) {
+    return `SELECT ${entryOf(plan)}
+FROM ${versions}
+GROUP BY 1${changed}`;
+  }
+  // A row that is still there is sent as it is now; one whose key is gone, as it was.
+  return `SELECT unnest(coalesce(array_agg(DISTINCT entry) FILTER (WHERE is_new), array_agg(DISTINCT entry)))
+FROM (SELECT is_new, ${watching ? 'watched, ' : ''}ROW(${keyAliases(plan)})::text, ${indent(entryOf(plan))}
+FROM ${versions}) AS version (is_new, ${watching ? 'watched, ' : ''}identity, entry)
+GROUP BY identity${changed}`;
+}
+
+/** A query for the key of the row that a row trigger has fired for. */
+export function keyOfRow(plan: TriggerPlan, row: 'NEW' | 'OLD'): string {
+  return `SELECT ${entryOf(plan)}
+FROM (SELECT ${columnsOf(sentColumns(plan), row)}) AS r (${aliases(plan)})`;
+}
+
+/** A query for the key of the row that a row trigger has fired for, and for its old key where the update has changed it. */
+export function keyOfUpdatedRow(plan: TriggerPlan): string {
+  return `SELECT ${entryOf(plan)}
+FROM (
+  SELECT ${columnsOf(sentColumns(plan), 'OLD')} WHERE ${rowHasChanged(plan.key)}
+  UNION ALL
+  SELECT ${columnsOf(sentColumns(plan), 'NEW')}
+) AS r (${aliases(plan)})`;
+}
+
+/** Whether one of these columns differs between OLD and NEW, for every type: json has no operator `=`. */
+export function rowHasChanged(columns: readonly string[]): string {
+  return `ROW(${columnsOf(columns, 'OLD')})::record OPERATOR(pg_catalog.*<>) ROW(${columnsOf(columns, 'NEW')})::record`;
+}
+
+function sentColumns({ key, include }: TriggerPlan): readonly string[] {
+  return [...key, ...include];
+}
+
+/** Names of the sent columns that cannot meet a name of ours. */
+function aliases(plan: TriggerPlan): string {
+  return sentColumns(plan)
+    .map((_, index) => `c${index + 1}`)
+    .join(', ');
+}
+
+function keyAliases({ key }: TriggerPlan): string {
+  return key.map((_, index) => `r.c${index + 1}`).join(', ');
+}
+
+/** The JSON text of what is announced of a row. */
+function entryOf(plan: TriggerPlan): string {
+  if (!plan.named) return jsonOf('r.c1');
+  const members = sentColumns(plan).map((column, index) => {
+    const name = quoteLiteral(`${index === 0 ? '{' : ','}${JSON.stringify(column)}:`);
+    return `${name} || ${jsonOf(`r.c${index + 1}`)}`;
+  });
+  return `${members.join('\n  || ')}\n  || '}'`;
+}
+
+/**
+ * A value as JSON text. bigint and numeric become strings, which is how pg reads them: as JSON numbers they would lose
+ * digits in JavaScript. The coalesce() takes a domain for the type that it is made of.
+ */
+function jsonOf(value: string): string {
+  const exact = `pg_typeof(coalesce(${value}, NULL)) IN ('bigint'::regtype, 'numeric'::regtype)`;
+  return `coalesce(CASE WHEN ${exact} THEN to_json(${value}::text) ELSE to_json(${value}) END::text, 'null')`;
+}
+
+function columnsOf(columns: readonly string[], row: string): string {
+  return columns.map((column) => `${row}.${quoteIdentifier(column)}`).join(', ');
+}
+
+function indent(text: string): string {
+  return text.replaceAll('\n', '\n  ');
+}

@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto';
+import type { PgTableOperation } from './pg-trigger-options.js';
+import { dollarQuote, quoteIdentifier, quoteLiteral } from './sql-text.js';
+import { FUNCTION_SETTINGS, triggerFunctionBody } from './trigger-function.js';
+import { CHANGED_ROWS, OLD_ROWS, rowHasChanged } from './trigger-keys.js';
+import { TABLE_OPERATIONS } from './trigger-plan.js';
+import type { TriggerPlan } from './trigger-plan.js';
+
+/** The SQL of a trigger, and what the database has once it has run. */
+export interface TriggerSql {
+  readonly up: string;
+  readonly down: string;
+  readonly body: string;
+  /** The comment of the function and of each trigger: which version they are. */
+  readonly marker: string;
+  /** The names of the triggers. */
+  readonly names: ReadonlyMap<PgTableOperation, string>;
+}
+
+/** What the comment of every function begins with that notifies of this channel. */
+export function markerPrefix({ channel }: TriggerPlan): string {
+  return `nest-pg-notify: notifies ${JSON.stringify(channel)}, version `;
+}
+
+export function triggerSql(plan: TriggerPlan): TriggerSql {
+  const table = `${quoteIdentifier(plan.schema)}.${quoteIdentifier(plan.table)}`;
+  const functionName = `${quoteIdentifier(plan.schema)}.${quoteIdentifier(plan.name)}`;
+  const names = new Map(plan.on.map((operation) => [operation, nameOf(plan, operation)]));
+  const body = triggerFunctionBody(plan);
+  const createFunction = `CREATE OR REPLACE FUNCTION ${functionName}() RETURNS trigger LANGUAGE plpgsql
+${FUNCTION_SETTINGS.map(([name, value]) => `SET ${name} = ${name === 'search_path' ? value : quoteLiteral(value)}`).join('\n')}
+AS ${dollarQuote(body)};`;
+  const createTriggers = plan.on.map((operation) => createTrigger(plan, operation, table, functionName));
+  const version = createHash('sha256')
+    .update([createFunction, ...createTriggers].join('\n'))
+    .digest('hex');
+  const marker = `${markerPrefix(plan)}${version.slice(0, 16)}`;
+  const comment = quoteLiteral(marker);
+  const dropTriggers = TABLE_OPERATIONS.map(
+    (operation) => `DROP TRIGGER IF EXISTS ${quoteIdentifier(nameOf(plan, operation))} ON ${table};`,
+  );
+  const up = [
+    `SELECT ${wantedColumns(plan).map(quoteIdentifier).join(', ')} FROM ${table} WHERE false;`,
+    createFunction,
+    `COMMENT ON FUNCTION ${functionName}() IS ${comment};`,
+    ...dropTriggers,
+    ...createTriggers,
+    ...[...names.values()].map((name) => `COMMENT ON TRIGGER ${quoteIdentifier(name)} ON ${table} IS ${comment};`),
+  ];
+  const down = [...dropTriggers, `DROP FUNCTION IF EXISTS ${functionName}();`];
+  return { up: `${up.join('\n')}\n`, down: `${down.join('\n')}\n`, body, marker, names };
+}
+
+/** Every column that the trigger reads. */
+export function wantedColumns({ key, include, columns }: TriggerPlan): readonly string[] {
+  return [...new Set([...key, ...include, ...columns])];
+}
+
+function nameOf({ name }: TriggerPlan, operation: PgTableOperation): string {
+  return `${name}_${operation}`;
+}
+
+function createTrigger(plan: TriggerPlan, operation: PgTableOperation, table: string, functionName: string): string {
+  const { level, key, columns } = plan;
+  const byRow = level === 'row' && operation !== 'truncate';
+  const condition =
+    byRow && operation === 'update' && columns.length > 0
+      ? ` WHEN (${rowHasChanged([...new Set([...key, ...columns])])})`
+      : '';
+  return `CREATE TRIGGER ${quoteIdentifier(nameOf(plan, operation))} AFTER ${operation.toUpperCase()} ON ${table}
+${byRow ? '' : TRANSITION_TABLES[operation]}FOR EACH ${byRow ? 'ROW' : 'STATEMENT'}${condition} EXECUTE FUNCTION ${functionName}();`;
+}
+
+const TRANSITION_TABLES: Readonly<Record<PgTableOperation, string>> = {
+  insert: `REFERENCING NEW TABLE AS ${CHANGED_ROWS} `,
+  update: `REFERENCING OLD TABLE AS ${OLD_ROWS} NEW TABLE AS ${CHANGED_ROWS} `,
+  delete: `REFERENCING OLD TABLE AS ${CHANGED_ROWS} `,
+  truncate: '',
+};

@@ -1,0 +1,247 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { definePgChannel, notifyTrigger } from 'nest-pg-notify';
+import type { PgTriggerOptions } from 'nest-pg-notify';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { shortly, TableListener } from '../support/table-listener.js';
+
+const ItemChanges = definePgChannel('item_changes');
+const OPTIONS: PgTriggerOptions = { table: 'items', channel: ItemChanges, key: 'id' };
+
+describe('a trigger of level statement', () => {
+  let database: TestDatabase;
+  let listener: TableListener;
+  const run = (sql: string): Promise<unknown> => database.query(sql);
+  const said = async (sql: string): Promise<string[]> => shortly(await listener.changesOf(() => run(sql)));
+  /** The table `items` anew, with these columns and a trigger of these options, and what the rows hold. */
+  const given = async (
+    columns: string,
+    options: Partial<PgTriggerOptions> = {},
+    rows: string[] = [],
+  ): Promise<void> => {
+    await run(`DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (${columns});`);
+    for (const row of rows) await run(`INSERT INTO items VALUES ${row}`);
+    await run(notifyTrigger({ ...OPTIONS, ...options }).up);
+  };
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    listener = await TableListener.start(database.url, 'item_changes');
+  });
+
+  afterAll(async () => {
+    await listener.close();
+    await database.drop();
+  });
+
+  describe('with one key', () => {
+    beforeEach(() => given('id integer PRIMARY KEY, name text', {}, ['(1), (2), (3)']));
+
+    it('announces one payload for a statement and an operation', async () => {
+      expect(await said('INSERT INTO items VALUES (4), (5)')).toEqual(['insert 4 5']);
+      expect(await said("UPDATE items SET name = 'x' WHERE id < 3")).toEqual(['update 1 2']);
+      expect(await said('DELETE FROM items WHERE id > 3')).toEqual(['delete 4 5']);
+    });
+
+    it('names the operation, the table and the time', async () => {
+      const before = Date.now();
+      const [change] = await listener.changesOf(() => run('INSERT INTO items VALUES (9)'));
+      expect(change).toEqual({ op: 'insert', table: 'items', keys: [9], at: expect.any(String) });
+      expect(change?.at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+      expect(Math.abs(Date.parse(change!.at) - before)).toBeLessThan(60_000);
+    });
+
+    it('tells the time of the statement, not the one at which its transaction began', async () => {
+      const changes = await listener.changesOf(() =>
+        run('BEGIN; UPDATE items SET id = id; SELECT pg_sleep(0.01); UPDATE items SET id = id; COMMIT'),
+      );
+      const [first, second] = changes.map(({ at }) => at);
+      expect(first! < second!).toBe(true);
+    });
+
+    it('announces the old and the new key where an update changes it', async () => {
+      expect(await said('UPDATE items SET id = 30 WHERE id = 3')).toEqual(['update 3 30']);
+      expect(await said('UPDATE items SET id = id + 1 WHERE id = 2')).toEqual(['update 2 3']);
+    });
+
+    it('announces a TRUNCATE, of an empty table too', async () => {
+      expect(await said('TRUNCATE items')).toEqual(['truncate *']);
+      expect(await said('TRUNCATE items')).toEqual(['truncate *']);
+    });
+
+    it('announces an upsert as the insert and the update that it is', async () => {
+      const upsert = "INSERT INTO items VALUES (1, 'x'), (7, 'x') ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name";
+      expect((await said(upsert)).toSorted()).toEqual(['insert 7', 'update 1']);
+      expect(await said(upsert)).toEqual(['update 1 7']);
+      expect(await said('INSERT INTO items VALUES (1), (8) ON CONFLICT DO NOTHING')).toEqual(['insert 8']);
+    });
+
+    it('announces each part of a MERGE', async () => {
+      const merge = `MERGE INTO items USING (VALUES (1, 'x'), (2, NULL), (9, 'y')) AS s (id, name) ON s.id = items.id
+        WHEN MATCHED AND s.name IS NULL THEN DELETE
+        WHEN MATCHED THEN UPDATE SET name = s.name
+        WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.name)`;
+      const version = await database.query<{ number: number }>(
+        "SELECT current_setting('server_version_num')::int AS number",
+      );
+      if (version.rows[0]!.number < 150_000) return;
+      expect((await said(merge)).toSorted()).toEqual(['delete 2', 'insert 9', 'update 1']);
+    });
+
+    it('announces what a foreign key cascades to', async () => {
+      await run('DROP TABLE IF EXISTS owners CASCADE; CREATE TABLE owners (id integer PRIMARY KEY)');
+      await run('INSERT INTO owners VALUES (1)');
+      await run(
+        'ALTER TABLE items ADD owner integer REFERENCES owners ON DELETE CASCADE; UPDATE items SET owner = 1 WHERE id < 3',
+      );
+      expect(await said('DELETE FROM owners')).toEqual(['delete 1 2']);
+    });
+
+    it('is silent about a statement that changes no row', async () => {
+      expect(await said('UPDATE items SET id = 0 WHERE false; DELETE FROM items WHERE id = 99')).toEqual([]);
+      expect(await said('INSERT INTO items SELECT 1 WHERE false')).toEqual([]);
+    });
+
+    it('says nothing of what is rolled back', async () => {
+      expect(await said('BEGIN; DELETE FROM items; ROLLBACK')).toEqual([]);
+    });
+
+    it('announces each of several statements in a transaction', async () => {
+      const sql = 'BEGIN; INSERT INTO items VALUES (4); UPDATE items SET id = id; DELETE FROM items; COMMIT';
+      expect(await said(sql)).toEqual(['insert 4', 'update 1 2 3 4', 'delete 1 2 3 4']);
+    });
+  });
+
+  describe('with the option on', () => {
+    it.each([
+      [['insert'], ['insert 1']],
+      [
+        ['update', 'truncate'],
+        ['update 1', 'truncate *'],
+      ],
+      [['delete'], ['delete 1']],
+      [['truncate'], ['truncate *']],
+    ] as const)('announces only %p', async (on, expected) => {
+      await given('id integer', { on });
+      expect(
+        await said('INSERT INTO items VALUES (1); UPDATE items SET id = 1; DELETE FROM items; TRUNCATE items'),
+      ).toEqual(expected);
+    });
+  });
+
+  describe('with columns', () => {
+    beforeEach(async () => {
+      await given('id integer, name text, price numeric, doc json', { columns: ['price', 'doc'] }, [
+        `(1, 'a', 1, '{}'), (2, 'b', 2, NULL), (3, 'c', NULL, '{}')`,
+      ]);
+    });
+
+    it.each([
+      ['another column', "name = name || '!'", []],
+      ['no column', 'price = price', []],
+      ['one of them in all rows', 'price = coalesce(price, 0) + 1', ['update 1 2 3']],
+      ['one of them in one row', 'price = CASE id WHEN 2 THEN 9 ELSE price END', ['update 2']],
+      ['one that has no operator =', `doc = CASE id WHEN 1 THEN '[]' ELSE doc END`, ['update 1']],
+      ['one to null', 'price = NULL', ['update 1 2']],
+      ['one from null', 'price = coalesce(price, 1)', ['update 3']],
+      ['the key', 'id = id + 10', ['update 1 2 3 11 12 13']],
+    ])('announces an update of %s as it should', async (_, assignment, expected) => {
+      expect(await said(`UPDATE items SET ${assignment}`)).toEqual(expected);
+    });
+
+    it('announces keys that change places with what they stand for', async () => {
+      expect(await said('UPDATE items SET id = 3 - id WHERE id < 3')).toEqual(['update 1 2']);
+    });
+
+    it('sees a change between rows that share their key', async () => {
+      await run('INSERT INTO items VALUES (1, NULL, 5, NULL)');
+      expect(await said('UPDATE items SET price = 6 - price WHERE id = 1')).toEqual(['update 1']);
+    });
+
+    it('announces inserts and deletes all the same', async () => {
+      expect(await said('INSERT INTO items VALUES (4); DELETE FROM items WHERE id = 4')).toEqual([
+        'insert 4',
+        'delete 4',
+      ]);
+    });
+  });
+
+  describe('with a list of keys', () => {
+    it('sends objects with the names of the columns, and null where there is none', async () => {
+      await given('a integer, "B ""x""" text', { key: ['B "x"', 'a'] });
+      expect(await said(`INSERT INTO items VALUES (1, 'one'), (NULL, NULL)`)).toEqual([
+        'insert {"B \\"x\\"":"one","a":1} {"B \\"x\\"":null,"a":null}',
+      ]);
+      expect(await said(`UPDATE items SET a = 2 WHERE a = 1`)).toEqual([
+        'update {"B \\"x\\"":"one","a":1} {"B \\"x\\"":"one","a":2}',
+      ]);
+    });
+
+    it('sends an object for a list of one, too', async () => {
+      await given('id integer', { key: ['id'] });
+      expect(await said('INSERT INTO items VALUES (1)')).toEqual(['insert {"id":1}']);
+    });
+  });
+
+  describe('with include', () => {
+    beforeEach(() => given('id integer, name text', { include: ['name'] }, [`(1, 'a'), (2, 'b')`]));
+
+    it('sends the columns as they are after the change', async () => {
+      expect(await said("INSERT INTO items VALUES (3, 'c')")).toEqual(['insert {"id":3,"name":"c"}']);
+      expect(await said("UPDATE items SET name = 'B' WHERE id = 2")).toEqual(['update {"id":2,"name":"B"}']);
+      expect(await said('DELETE FROM items WHERE id = 2')).toEqual(['delete {"id":2,"name":"B"}']);
+    });
+
+    it('sends them as they were for a key that is gone', async () => {
+      expect(await said("UPDATE items SET id = 7, name = 'A' WHERE id = 1")).toEqual([
+        'update {"id":1,"name":"a"} {"id":7,"name":"A"}',
+      ]);
+    });
+
+    it('goes together with columns', async () => {
+      await given('id integer, name text, price numeric', { include: ['name'], columns: ['price'] }, [`(1, 'a', 1)`]);
+      expect(await said("UPDATE items SET name = 'b'")).toEqual([]);
+      expect(await said('UPDATE items SET price = 2')).toEqual(['update {"id":1,"name":"b"}']);
+    });
+  });
+
+  describe('of any name', () => {
+    it('reads names as they are written: schemas, case, dots and quotes', async () => {
+      await run(`DROP SCHEMA IF EXISTS "Sh.op" CASCADE; CREATE SCHEMA "Sh.op";
+        CREATE TABLE "Sh.op"."Or""der's $notify$" ("I d\\" integer)`);
+      const table = { schema: 'Sh.op', name: `Or"der's $notify$` };
+      const trigger = notifyTrigger({ table, channel: 'item_changes', key: 'I d\\' });
+      await run(trigger.up);
+      const [change] = await listener.changesOf(() => run(`INSERT INTO "Sh.op"."Or""der's $notify$" VALUES (1)`));
+      expect(change).toMatchObject({ table: `Sh.op.Or"der's $notify$`, keys: [1] });
+      await run(trigger.down);
+      await run('DROP SCHEMA "Sh.op" CASCADE');
+    });
+
+    it('finds a table in another schema by its qualified name', async () => {
+      await run('CREATE SCHEMA shop; CREATE TABLE shop.items (id integer)');
+      await run(notifyTrigger({ ...OPTIONS, table: 'shop.items' }).up);
+      const [change] = await listener.changesOf(() => run('INSERT INTO shop.items VALUES (1)'));
+      expect(change?.table).toBe('shop.items');
+    });
+
+    it('takes columns whose names are those of its own variables', async () => {
+      const names = ['key', 'keys', 'part', 'head', 'room', 'tail', 'r', 'o', 'n', 'k', 'c1', 'is_new', 'watched'];
+      await given(names.map((name) => `"${name}" integer DEFAULT 1`).join(', '), {
+        ...{ key: names.slice(0, 7), include: names.slice(7), columns: names },
+        name: 'changed_rows',
+      });
+      const entry = `{${names.map((name) => `"${name}":1`).join(',')}}`;
+      expect(await said('INSERT INTO items DEFAULT VALUES')).toEqual([`insert ${entry}`]);
+      expect(await said('UPDATE items SET c1 = 2')).toEqual([`update ${entry.replace('"c1":1', '"c1":2')}`]);
+    });
+  });
+
+  it('goes on when a column changes its type in the middle of a session', async () => {
+    await given('id integer, name text', { columns: ['name'] });
+    expect(
+      await said(`INSERT INTO items VALUES (1); UPDATE items SET name = 'x'; ALTER TABLE items ALTER id TYPE bigint;
+        INSERT INTO items VALUES (2); UPDATE items SET name = 'y'`),
+    ).toEqual(['insert 1', 'update 1', 'insert 2', 'update 1 2']);
+  });
+});
