@@ -1,6 +1,7 @@
 import { execute } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import { rowsOf } from '../executor/executor-rows.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgTableOperation } from './pg-trigger-options.js';
 import type { TriggerPlan } from './trigger-plan.js';
 import { markerPrefix } from './trigger-sql.js';
@@ -88,7 +89,13 @@ export async function readTriggerFacts(
 ): Promise<TriggerFacts> {
   const values = [plan.schema, plan.table, plan.name, names, markerPrefix(plan)];
   const [row] = rowsOf(await execute(executor, FACTS, values));
-  const facts = JSON.parse(String(row?.facts)) as { readonly [Fact in keyof TriggerFacts]: TriggerFacts[Fact] | null };
+  if (typeof row?.facts !== 'string') {
+    throw new PgNotifyError(
+      'configuration',
+      'The executor has answered the SELECT of the check without its row. Pass one that returns rows by the names of their columns.',
+    );
+  }
+  const facts = JSON.parse(row.facts) as { readonly [Fact in keyof TriggerFacts]: TriggerFacts[Fact] | null };
   const children = facts.children ?? [];
   return {
     kind: facts.kind,

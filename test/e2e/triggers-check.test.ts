@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { checkTrigger, notifyTrigger, PgNotifyError } from 'nest-pg-notify';
+import type { PgExecutor, PgTriggerCheck, PgTriggerOptions } from 'nest-pg-notify';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { shortly, TableListener } from '../support/table-listener.js';
+
+const OPTIONS: PgTriggerOptions = { table: 'items', channel: 'it"em\\s', key: 'id', columns: ['name'] };
+const NAME = 'items_notify_it"em\\s';
+const QUOTED = '"items_notify_it""em\\s"';
+
+describe('the life of a trigger', () => {
+  let database: TestDatabase;
+  let listener: TableListener;
+  const { up, down } = notifyTrigger(OPTIONS);
+  const run = (sql: string): Promise<unknown> => database.query(sql);
+  const check = (options: Partial<PgTriggerOptions> = {}): Promise<PgTriggerCheck> =>
+    checkTrigger(database, { ...OPTIONS, ...options });
+  const objects = async (): Promise<unknown[]> => {
+    const { rows } = await database.query(`SELECT tgname::text AS name FROM pg_trigger WHERE tgrelid = 'items'::regclass
+      UNION ALL SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1`);
+    return rows.map(({ name }) => name as unknown);
+  };
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    listener = await TableListener.start(database.url, 'it"em\\s');
+  });
+
+  afterAll(async () => {
+    await listener.close();
+    await database.drop();
+  });
+
+  beforeEach(async () => {
+    await run('DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (id integer, name text)');
+    await run(down);
+  });
+
+  it('is missing at first, and current after up, however often that runs', async () => {
+    expect(await check()).toEqual({
+      state: 'missing',
+      problems: [`Table items has no trigger ${NAME}. Run the SQL that notifyTrigger() returns as up, in a migration.`],
+      warnings: [],
+    });
+    await run(up);
+    const after = await objects();
+    await run(`BEGIN; ${up} COMMIT`);
+    await run(up);
+    expect(await objects()).toEqual(after);
+    expect(await check()).toEqual({ state: 'current', problems: [], warnings: [] });
+    const changes = await listener.changesOf(() => run('INSERT INTO items VALUES (1)'));
+    expect(shortly(changes)).toEqual(['insert 1']);
+  });
+
+  it('is gone after down, however often that runs, and without its table', async () => {
+    await run(up);
+    await run(down);
+    expect(await objects()).toEqual([]);
+    await run(down);
+    expect((await check()).state).toBe('missing');
+    await run('DROP TABLE items');
+    await run(down);
+    expect(await check()).toMatchObject({
+      state: 'missing',
+      problems: [expect.stringContaining('There is no table items.')],
+    });
+  });
+
+  it('is outdated where the options are others, until up runs with them', async () => {
+    await run(up);
+    const options = { level: 'row', on: ['delete'], columns: undefined } as unknown as Partial<PgTriggerOptions>;
+    const { state, problems } = await check(options);
+    expect(state).toBe('outdated');
+    expect(problems).toEqual([
+      expect.stringContaining(`Function ${NAME} is of another version, or of other options.`),
+      expect.stringContaining(`Trigger ${NAME}_delete is of another version`),
+      ...['insert', 'truncate', 'update'].map((operation) =>
+        expect.stringContaining(`Trigger ${NAME}_${operation} calls the function`),
+      ),
+    ]);
+    await run(notifyTrigger({ ...OPTIONS, ...options }).up);
+    expect(await objects()).toEqual([NAME, `${NAME}_delete`]);
+    expect((await check(options)).state).toBe('current');
+    expect((await check()).state).toBe('outdated');
+  });
+
+  it.each([
+    [
+      'a function that was edited',
+      `CREATE OR REPLACE FUNCTION ${QUOTED}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`,
+      /was changed by hand/,
+    ],
+    ['a search path that was reset', `ALTER FUNCTION ${QUOTED}() RESET search_path`, /was changed by hand/],
+    ['another right to run', `ALTER FUNCTION ${QUOTED}() SECURITY DEFINER`, /was changed by hand/],
+    ['a trigger that was dropped', `DROP TRIGGER "items_notify_it""em\\s_update" ON items`, /_update is missing/],
+    [
+      'a trigger that was made by hand',
+      `DROP TRIGGER "items_notify_it""em\\s_truncate" ON items;
+       CREATE TRIGGER "items_notify_it""em\\s_truncate" AFTER TRUNCATE ON items EXECUTE FUNCTION ${QUOTED}()`,
+      /_truncate is of another version, or was made by hand/,
+    ],
+    [
+      'a trigger that was renamed',
+      `ALTER TRIGGER "items_notify_it""em\\s_insert" ON items RENAME TO mine`,
+      /_insert is missing[^]*mine calls/,
+    ],
+    [
+      'a function that is gone with its triggers',
+      `DROP FUNCTION ${QUOTED}() CASCADE; CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+       CREATE TRIGGER "items_notify_it""em\\s_insert" AFTER INSERT ON items EXECUTE FUNCTION f()`,
+      /Function .* is missing/,
+    ],
+    ['a key that was renamed', 'ALTER TABLE items RENAME id TO number', /Table items has no column id/],
+    ['a column that was dropped', 'ALTER TABLE items DROP name', /Table items has no column name/],
+  ])('is outdated for %s', async (_, sql, problem) => {
+    await run(up);
+    await run(sql);
+    const { state, problems } = await check();
+    expect(state).toBe('outdated');
+    expect(problems.join('\n')).toMatch(problem);
+    await run('DROP FUNCTION IF EXISTS f() CASCADE');
+  });
+
+  it.each([
+    'DISABLE TRIGGER ALL',
+    'DISABLE TRIGGER "items_notify_it""em\\s_insert"',
+    'ENABLE REPLICA TRIGGER "items_notify_it""em\\s_insert"',
+  ])('is disabled after %s, until up runs', async (action) => {
+    await run(up);
+    await run(`ALTER TABLE items ${action}`);
+    const { state, problems } = await check();
+    expect(state).toBe('disabled');
+    expect(problems[problems.length - 1]).toMatch(/is switched off\. Run ALTER TABLE/);
+    await run(up);
+    expect((await check()).state).toBe('current');
+  });
+
+  it('is current with triggers that fire always', async () => {
+    await run(`${up}; ALTER TABLE items ENABLE ALWAYS TRIGGER "items_notify_it""em\\s_insert"`);
+    expect((await check()).state).toBe('current');
+  });
+
+  it('refuses a table that lacks a column, at up', async () => {
+    await expect(run(notifyTrigger({ ...OPTIONS, key: 'nr' }).up)).rejects.toThrow('column "nr" does not exist');
+    expect(await objects()).toEqual([]);
+  });
+
+  it('finds a column that triggers cannot see', async () => {
+    const { rows } = await database.query<{ number: number }>(
+      "SELECT current_setting('server_version_num')::int AS number",
+    );
+    if (rows[0]!.number < 180_000) return;
+    await run('ALTER TABLE items ADD twice integer GENERATED ALWAYS AS (id * 2) VIRTUAL');
+    await run(notifyTrigger({ ...OPTIONS, columns: ['twice'] }).up);
+    expect(await check({ columns: ['twice'] })).toMatchObject({
+      state: 'outdated',
+      problems: [expect.stringContaining('Column twice is a virtual generated one')],
+    });
+  });
+
+  it('stands beside another trigger of the same table', async () => {
+    await run(up);
+    await run(notifyTrigger({ ...OPTIONS, channel: 'others' }).up);
+    expect((await check()).state).toBe('current');
+    expect((await check({ channel: 'others' })).state).toBe('current');
+    await run(notifyTrigger({ ...OPTIONS, channel: 'others' }).down);
+    expect((await check()).state).toBe('current');
+  });
+
+  it.each<readonly [string, (query: TestDatabase['query']) => PgExecutor]>([
+    ['an object that answers as pg does', (query) => ({ query })],
+    ['a function', (query) => query],
+    ['an ORM that answers with the rows', (query) => async (text, values) => (await query(text, values)).rows],
+    [
+      'an ORM that answers with rows and metadata',
+      (query) => async (text, values) => [(await query(text, values)).rows, {}],
+    ],
+  ])('is checked through %s', async (_, executor) => {
+    await run(up);
+    const { state } = await checkTrigger(executor(database.query), OPTIONS);
+    expect(state).toBe('current');
+  });
+
+  it.each([[undefined], ['rows'], [{ rows: 3 }], [[1]], [[]], [[{ count: 1 }]]])(
+    'refuses the answer %p of an executor',
+    async (answer) => {
+      await expect(checkTrigger(() => Promise.resolve(answer), OPTIONS)).rejects.toThrow(
+        /^The executor has answered .* Pass one that returns/,
+      );
+    },
+  );
+
+  it('refuses what is no executor, and passes on what one rejects with', async () => {
+    await expect(checkTrigger({} as PgExecutor, OPTIONS)).rejects.toBeInstanceOf(PgNotifyError);
+    await expect(checkTrigger(() => Promise.reject(new Error('gone')), OPTIONS)).rejects.toThrow('gone');
+  });
+});

@@ -1,0 +1,217 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
+import type { PgTriggerOptions } from 'nest-pg-notify';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { shortly, TableListener } from '../support/table-listener.js';
+
+const OPTIONS: PgTriggerOptions = { table: 'items', channel: 'item_changes', key: 'id' };
+const LEVELS = ['statement', 'row'] as const;
+
+describe('a trigger never stands in the way of a write', () => {
+  let database: TestDatabase;
+  let listener: TableListener;
+  let writer: Client;
+  const notices: string[] = [];
+  const run = (sql: string): Promise<unknown> => writer.query(sql);
+  const said = async (sql: string): Promise<string[]> => shortly(await listener.changesOf(() => run(sql)));
+  const given = async (columns: string, options: Partial<PgTriggerOptions> = {}): Promise<void> => {
+    await database.query(`DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (${columns})`);
+    await database.query(notifyTrigger({ ...OPTIONS, ...options }).up);
+  };
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    listener = await TableListener.start(database.url, 'item_changes');
+    writer = new Client({ connectionString: database.url });
+    writer.on('notice', ({ message }) => notices.push(message ?? ''));
+    await writer.connect();
+  });
+
+  afterAll(async () => {
+    await writer.end();
+    await listener.close();
+    await database.drop();
+  });
+
+  beforeEach(() => {
+    notices.length = 0;
+  });
+
+  it.each(LEVELS)(
+    'not when a column that it reads is gone: it says so, and that rows have changed (level %s)',
+    async (level) => {
+      await given('id integer, name text', { level });
+      await run('INSERT INTO items VALUES (1); ALTER TABLE items RENAME id TO number');
+      expect(await said("UPDATE items SET name = 'x'")).toEqual(['update *']);
+      expect(await said('INSERT INTO items VALUES (2)')).toEqual(['insert *']);
+      expect(notices).toContain(
+        'Trigger items_notify_item_changes_insert cannot tell which rows have changed (SQLSTATE 42703), and says only that some have.',
+      );
+      expect((await checkTrigger(database, { ...OPTIONS, level })).problems).toEqual([
+        expect.stringContaining('Table items has no column id'),
+      ]);
+    },
+  );
+
+  it.each(LEVELS)(
+    'not when a key cannot be made JSON: what else is sent in the transaction stays (level %s)',
+    async (level) => {
+      await database.query(`CREATE TYPE odd AS ENUM ('a');
+      CREATE FUNCTION odd_json(odd) RETURNS json LANGUAGE plpgsql AS $$BEGIN RAISE 'no'; END$$;
+      CREATE CAST (odd AS json) WITH FUNCTION odd_json(odd)`);
+      try {
+        await given('id odd, plain integer', { level });
+        await database.query(notifyTrigger({ ...OPTIONS, key: 'plain', name: 'plain' }).up);
+        expect(await said("BEGIN; INSERT INTO items VALUES ('a', 1); DELETE FROM items; COMMIT")).toEqual(
+          expect.arrayContaining(['insert *', 'insert 1', 'delete *', 'delete 1']),
+        );
+      } finally {
+        await database.query('DROP TYPE odd CASCADE');
+      }
+    },
+  );
+
+  it('not when a value of the key is no JSON of a kind that PostgreSQL can take apart', async () => {
+    await given('id json');
+    expect(await said(`INSERT INTO items VALUES ('"\\u0000"'), ('1e9999')`)).toEqual([
+      expect.stringMatching(/^insert /),
+    ]);
+  });
+
+  it('of a role that has rights on the table alone', async () => {
+    await given('id integer, name text', { columns: ['name'] });
+    const role = `writer_of_${database.name}`;
+    await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'x';
+      REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO ${role};
+      REVOKE EXECUTE ON FUNCTION items_notify_item_changes FROM PUBLIC;
+      GRANT INSERT, SELECT (id), UPDATE (name), DELETE ON items TO ${role}`);
+    try {
+      expect(
+        await said(`SET ROLE ${role}; INSERT INTO items VALUES (1); UPDATE items SET name = 'x' WHERE id = 1;
+          DELETE FROM items WHERE id = 1; RESET ROLE`),
+      ).toEqual(['insert 1', 'update 1', 'delete 1']);
+      expect(notices).toEqual([]);
+      // Who may only connect can ask for the check, too.
+      const { state } = await checkTrigger(
+        async (text, values) => {
+          await run(`SET ROLE ${role}`);
+          const answer = await writer.query(text, values);
+          await run('RESET ROLE');
+          return answer;
+        },
+        { ...OPTIONS, columns: ['name'] },
+      );
+      expect(state).toBe('current');
+    } finally {
+      await database.query(
+        `RESET ROLE; DROP OWNED BY ${role}; DROP ROLE ${role}; GRANT ALL ON SCHEMA public TO PUBLIC`,
+      );
+    }
+  });
+
+  it.each(LEVELS)('and is not hijacked by names of somebody else in the search path (level %s)', async (level) => {
+    await database.query(`DROP SCHEMA IF EXISTS evil CASCADE; CREATE SCHEMA evil;
+      CREATE FUNCTION evil.pg_notify(text, text) RETURNS void LANGUAGE sql AS $$ SELECT pg_catalog.pg_notify('item_changes', 'evil') $$;
+      CREATE FUNCTION evil.to_json(anyelement) RETURNS json LANGUAGE sql AS $$ SELECT '"evil"'::json $$;
+      CREATE FUNCTION evil.octet_length(text) RETURNS integer LANGUAGE sql AS $$ SELECT 0 $$;
+      CREATE FUNCTION evil.cat(text, text) RETURNS text LANGUAGE sql AS $$ SELECT 'evil' $$;
+      CREATE OPERATOR evil.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.cat);
+      CREATE TABLE evil.changed_rows (id integer); CREATE TABLE evil.old_rows (id integer);`);
+    await given('id integer, name text', { level, columns: ['name'] });
+    await run(`SET search_path = evil, pg_catalog, public; CREATE TEMP TABLE IF NOT EXISTS changed_rows (id integer);
+      CREATE TEMP TABLE IF NOT EXISTS unnest (id integer)`);
+    try {
+      expect(await said(`INSERT INTO public.items VALUES (1); UPDATE public.items SET name = 'x'`)).toEqual([
+        ...['insert 1', 'update 1'],
+      ]);
+    } finally {
+      await run('RESET search_path; DROP TABLE pg_temp.changed_rows, pg_temp.unnest');
+    }
+  });
+
+  it.each(LEVELS)(
+    'with standard_conforming_strings off, for the migration and for the writer (level %s)',
+    async (level) => {
+      const odd = `it's a \\'"table"\\`;
+      const quoted = `"${odd.replaceAll('"', '""')}"`;
+      const options: PgTriggerOptions = { table: { name: odd }, channel: `ch'an\\nel`, key: [odd, 'id'], level };
+      await listener.listen(`ch'an\\nel`);
+      await run('SET standard_conforming_strings = off; SET backslash_quote = off');
+      try {
+        await run(`CREATE TABLE ${quoted} (${quoted} text, id integer)`);
+        await run(notifyTrigger(options).up);
+        const [change] = await listener.changesOf(() => run(`INSERT INTO ${quoted} VALUES ('a', 1)`));
+        expect(change).toMatchObject({ table: odd, keys: [{ [odd]: 'a', id: 1 }] });
+        expect((await checkTrigger(writer, options)).state).toBe('current');
+        await run(notifyTrigger(options).down);
+      } finally {
+        await run(`RESET ALL; DROP TABLE ${quoted}`);
+      }
+    },
+  );
+
+  it('but sends nothing where triggers do not fire: of a session that is a replica', async () => {
+    await given('id integer');
+    expect(await said('SET session_replication_role = replica; INSERT INTO items VALUES (1); RESET ALL')).toEqual([]);
+    await run('ALTER TABLE items ENABLE ALWAYS TRIGGER items_notify_item_changes_insert');
+    expect(await said('SET session_replication_role = replica; INSERT INTO items VALUES (2); RESET ALL')).toEqual([
+      'insert 2',
+    ]);
+  });
+
+  it('but cannot be part of a two-phase commit: a transaction that has notified cannot be prepared', async () => {
+    await given('id integer');
+    await expect(run("BEGIN; INSERT INTO items VALUES (1); PREPARE TRANSACTION 'x'")).rejects.toThrow();
+    await run('ROLLBACK');
+  });
+});
+
+describe.each([
+  ['LATIN1', 'ü'],
+  ['SQL_ASCII', 'ü'],
+  ['EUC_JP', '日'],
+])('in a database of the encoding %s', (encoding, letter) => {
+  let server: TestDatabase;
+  let url: string;
+  let listener: TableListener;
+  let writer: Client;
+
+  beforeAll(async () => {
+    server = await createTestDatabase();
+    const name = `${server.name}_encoded`;
+    await server.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING '${encoding}' LC_COLLATE 'C' LC_CTYPE 'C'`);
+    url = Object.assign(new URL(server.url), { pathname: `/${name}` }).href;
+    listener = await TableListener.start(url, 'item_changes');
+    writer = new Client({ connectionString: url });
+    await writer.connect();
+  });
+
+  afterAll(async () => {
+    await writer.end();
+    await listener.close();
+    await server.query(`DROP DATABASE ${server.name}_encoded WITH (FORCE)`);
+    await server.drop();
+  });
+
+  it.each(LEVELS)('the limit is that of its bytes, and every key arrives (level %s)', async (level) => {
+    await writer.query(
+      `DROP TABLE IF EXISTS "tä${letter}"; CREATE TABLE "tä${letter}" (id text)`.replaceAll('ä', letter),
+    );
+    const table = `t${letter}${letter}`;
+    const options: PgTriggerOptions = { table, channel: 'item_changes', key: 'id', level };
+    await writer.query(notifyTrigger(options).up);
+    expect((await checkTrigger(writer, options)).state).toBe('current');
+    const changes = await listener.changesOf<string>(() =>
+      writer.query(`INSERT INTO "${table}" SELECT repeat($1, n) FROM generate_series(1, 120) AS n`, [letter]),
+    );
+    expect(changes[0]?.table).toBe(table);
+    const keys = changes.flatMap((change) => change.keys ?? []);
+    expect(keys.toSorted()).toEqual(Array.from({ length: 120 }, (_, n) => letter.repeat(n + 1)));
+    const long = await listener.changesOf(() =>
+      writer.query(`INSERT INTO "${table}" VALUES (repeat($1, 7999))`, [letter]),
+    );
+    expect(shortly(long)).toEqual(['insert * (1)']);
+  });
+});

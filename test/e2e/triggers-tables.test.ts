@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
+import type { PgTriggerOptions } from 'nest-pg-notify';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { shortly, TableListener } from '../support/table-listener.js';
+
+const OPTIONS: PgTriggerOptions = { table: 'items', channel: 'item_changes', key: 'id' };
+
+describe('a trigger', () => {
+  let database: TestDatabase;
+  let listener: TableListener;
+  const run = (sql: string): Promise<unknown> => database.query(sql);
+  const said = async (sql: string): Promise<string[]> => shortly(await listener.changesOf(() => run(sql)));
+  const warnings = async (options: Partial<PgTriggerOptions> = {}): Promise<readonly string[]> => {
+    const { state, warnings: found } = await checkTrigger(database, { ...OPTIONS, ...options });
+    expect(state).toBe('current');
+    return found;
+  };
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    listener = await TableListener.start(database.url, 'item_changes');
+  });
+
+  afterAll(async () => {
+    await listener.close();
+    await database.drop();
+  });
+
+  describe('of level row', () => {
+    const given = async (columns: string, options: Partial<PgTriggerOptions> = {}): Promise<void> => {
+      await run(`DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (${columns})`);
+      await run(notifyTrigger({ ...OPTIONS, level: 'row', ...options }).up);
+    };
+
+    it('announces each row, and the old and new key of an update that changes it', async () => {
+      await given('id bigint, name text');
+      expect(await said('INSERT INTO items VALUES (1), (2)')).toEqual(['insert 1', 'insert 2']);
+      expect(await said("UPDATE items SET name = 'x' WHERE id = 1")).toEqual(['update 1']);
+      expect(await said('UPDATE items SET id = 3 WHERE id = 1')).toEqual(['update 1 3']);
+      expect(await said('DELETE FROM items')).toEqual(['delete 2', 'delete 3']);
+      expect(await said('UPDATE items SET id = 3; DELETE FROM items')).toEqual([]);
+      expect(await said('TRUNCATE items')).toEqual(['truncate *']);
+    });
+
+    it('announces an update only where it changes one of the columns, or the key', async () => {
+      await given('id integer, name text, doc json', { columns: ['doc'] });
+      await run(`INSERT INTO items VALUES (1, 'a', '{}'), (2, 'b', NULL)`);
+      expect(await said("UPDATE items SET name = 'x', doc = doc")).toEqual([]);
+      expect(await said(`UPDATE items SET doc = '{}'`)).toEqual(['update 2']);
+      expect(await said('UPDATE items SET id = 3 WHERE id = 1')).toEqual(['update 1 3']);
+    });
+
+    it('sends included columns as they are after the change', async () => {
+      await given('a integer, b integer, name text', { key: ['a', 'b'], include: ['name'], on: ['update'] });
+      await run(`INSERT INTO items VALUES (1, NULL, 'a')`);
+      expect(await said("UPDATE items SET name = 'A'")).toEqual(['update {"a":1,"b":null,"name":"A"}']);
+      const [change] = await listener.changesOf(() => run("UPDATE items SET b = 2, name = 'B'"));
+      expect(change?.keys).toEqual([
+        { a: 1, b: null, name: 'A' },
+        { a: 1, b: 2, name: 'B' },
+      ]);
+    });
+  });
+
+  describe('of a partitioned table', () => {
+    beforeEach(async () => {
+      await run(`DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (id integer, name text) PARTITION BY RANGE (id);
+        CREATE TABLE items_low PARTITION OF items FOR VALUES FROM (0) TO (10);
+        CREATE TABLE items_high PARTITION OF items FOR VALUES FROM (10) TO (100) PARTITION BY RANGE (id);
+        CREATE TABLE items_mid PARTITION OF items_high FOR VALUES FROM (10) TO (50)`);
+    });
+
+    it('announces what is written through the table, once, also where a row moves', async () => {
+      await run(notifyTrigger({ ...OPTIONS, columns: ['name'] }).up);
+      expect(await said('INSERT INTO items VALUES (1), (11)')).toEqual(['insert 1 11']);
+      expect(await said("UPDATE items SET name = 'x'")).toEqual(['update 1 11']);
+      expect(await said('UPDATE items SET id = 12 WHERE id = 1')).toEqual(['update 1 12']);
+      expect(await said('DELETE FROM items')).toEqual(['delete 11 12']);
+      expect(await said('TRUNCATE items')).toEqual(['truncate *']);
+    });
+
+    it('does not see what is written straight into a partition, and its check says so', async () => {
+      await run(notifyTrigger(OPTIONS).up);
+      expect(await said('INSERT INTO items_mid VALUES (11)')).toEqual([]);
+      expect(await warnings()).toEqual([
+        'Not announced: INSERT, UPDATE, DELETE, TRUNCATE straight into items_high, items_low, items_mid. Write through items, or give each a trigger of its own for this channel.',
+      ]);
+    });
+
+    it('names no more than five partitions in a warning', async () => {
+      for (let n = 50; n < 54; n++) {
+        await run(`CREATE TABLE items_${n} PARTITION OF items_high FOR VALUES FROM (${n}) TO (${n + 1})`);
+      }
+      await run(notifyTrigger(OPTIONS).up);
+      expect(await warnings()).toEqual([
+        expect.stringContaining('items_50, items_51, items_52, items_53, items_high and 2 more.'),
+      ]);
+    });
+
+    it('sees it with a trigger of the partition, and announces nothing twice', async () => {
+      await run(notifyTrigger(OPTIONS).up);
+      await run(notifyTrigger({ ...OPTIONS, table: 'items_low', on: ['insert', 'update', 'delete'] }).up);
+      for (const table of ['items_mid', 'items_high']) await run(notifyTrigger({ ...OPTIONS, table }).up);
+      expect(await said('INSERT INTO items VALUES (1), (11)')).toEqual(['insert 1 11']);
+      expect(await said('INSERT INTO items_mid VALUES (12)')).toEqual(['insert 12']);
+      expect(await said('INSERT INTO items_high VALUES (13)')).toEqual(['insert 13']);
+      expect(await warnings()).toEqual([expect.stringContaining('Not announced: TRUNCATE straight into items_low.')]);
+    });
+
+    it('does not take a trigger for another channel for it', async () => {
+      await run(notifyTrigger(OPTIONS).up);
+      for (const table of ['items_low', 'items_mid', 'items_high']) {
+        await run(notifyTrigger({ ...OPTIONS, table, channel: 'others' }).up);
+      }
+      expect(await warnings()).toHaveLength(1);
+    });
+
+    it('announces with level row what is written straight into a partition, of one attached later too', async () => {
+      const options: PgTriggerOptions = { ...OPTIONS, level: 'row', columns: ['name'] };
+      await run(notifyTrigger(options).up);
+      await run('CREATE TABLE items_late PARTITION OF items FOR VALUES FROM (100) TO (200)');
+      expect(await said('INSERT INTO items_late VALUES (101)')).toEqual(['insert 101']);
+      expect(await said('INSERT INTO items_mid VALUES (11); INSERT INTO items VALUES (1)')).toEqual([
+        'insert 11',
+        'insert 1',
+      ]);
+      expect(await said('UPDATE items SET id = 12 WHERE id = 1')).toEqual(['delete 1', 'insert 12']);
+      expect(await warnings({ level: 'row', columns: ['name'] })).toEqual([
+        expect.stringContaining('Not announced: TRUNCATE straight into'),
+      ]);
+    });
+
+    it('warns that a row which moves is no update for row triggers', async () => {
+      await run(notifyTrigger({ ...OPTIONS, level: 'row', on: ['update', 'delete'] }).up);
+      expect(await warnings({ level: 'row', on: ['update', 'delete'] })).toEqual([
+        expect.stringMatching(/moves a row to another partition is a DELETE and an INSERT .* Add 'insert'/),
+      ]);
+    });
+
+    it('leaves nothing of level row behind when it becomes one of level statement', async () => {
+      await run(notifyTrigger({ ...OPTIONS, level: 'row' }).up);
+      await run(notifyTrigger(OPTIONS).up);
+      expect(await said('INSERT INTO items VALUES (1), (11)')).toEqual(['insert 1 11']);
+      expect(await said('INSERT INTO items_mid VALUES (12)')).toEqual([]);
+    });
+  });
+
+  describe('of a table that others inherit from', () => {
+    beforeEach(() =>
+      run(`DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (id integer, name text);
+        CREATE TABLE items_child (extra text) INHERITS (items); INSERT INTO items VALUES (1); INSERT INTO items_child VALUES (2)`),
+    );
+
+    it('announces what is written through it, and warns of the rest', async () => {
+      await run(notifyTrigger({ ...OPTIONS, columns: ['name'] }).up);
+      expect(await said("UPDATE items SET name = 'x'")).toEqual(['update 1 2']);
+      expect(await said('INSERT INTO items_child VALUES (3)')).toEqual([]);
+      expect(await warnings({ columns: ['name'] })).toEqual([expect.stringContaining('straight into items_child. ')]);
+      expect(await said('DELETE FROM items')).toEqual(['delete 1 2 3']);
+    });
+
+    it('warns, at level row, that it sees no row of the others', async () => {
+      await run(notifyTrigger({ ...OPTIONS, level: 'row' }).up);
+      expect(await said("UPDATE items SET name = 'x'")).toEqual(['update 1']);
+      expect(await warnings({ level: 'row' })).toEqual([
+        expect.stringMatching(/of rows of items_child, even through items, .* Use the level 'statement'/),
+      ]);
+    });
+  });
+});
