@@ -1,7 +1,8 @@
 import { MAX_PAYLOAD_BYTES } from '../channel/payload-codec.js';
 import type { PgTableOperation } from './pg-trigger-options.js';
 import { quoteLiteral } from './sql-text.js';
-import { CHANGED_ROWS, keyOfRow, keyOfUpdatedRow, keysOfRows, keysOfUpdate } from './trigger-keys.js';
+import { CHANGED_ROWS, indented, keyOfRow, keyOfUpdatedRow, keysOfRows, keysOfUpdate } from './trigger-keys.js';
+import type { Lines } from './trigger-keys.js';
 import type { TriggerPlan } from './trigger-plan.js';
 
 /**
@@ -64,7 +65,7 @@ function branches(plan: TriggerPlan): string {
   const byRow = plan.level === 'row';
   const among = (...operations: PgTableOperation[]): readonly PgTableOperation[] =>
     operations.filter((operation) => plan.on.includes(operation));
-  const branch = (operations: readonly PgTableOperation[], query: string): string[] =>
+  const branch = (operations: readonly PgTableOperation[], query: Lines): string[] =>
     operations.length === 0 ? [] : [`${condition(operations)} THEN\n    ${collected(plan, query)}`];
   const truncated = `PERFORM pg_catalog.pg_notify(${quoteLiteral(plan.channel)}, head || 'null' || tail);\n    RETURN NULL;`;
   return [
@@ -79,10 +80,10 @@ function branches(plan: TriggerPlan): string {
 }
 
 /** No more keys than it takes to see that they are too many, and no more of a key than it takes to see that it is too long. */
-function collected({ maxKeys }: TriggerPlan, query: string): string {
+function collected({ maxKeys }: TriggerPlan, query: Lines): string {
   return `keys := ARRAY(
       SELECT left(key, ${MAX_PAYLOAD_BYTES}) FROM (
-        ${query.replaceAll('\n', '\n        ')}
+${indented('        ', query).join('\n')}
       ) AS k (key) LIMIT ${maxKeys + 1}
     );`;
 }

@@ -178,7 +178,10 @@ describe('the life of a trigger', () => {
     ],
   ])('is checked through %s', async (_, executor) => {
     await run(up);
-    const { state } = await checkTrigger(executor(database.query), OPTIONS);
+    const { state } = await checkTrigger(
+      executor((text, values) => database.query(text, values)),
+      OPTIONS,
+    );
     expect(state).toBe('current');
   });
 

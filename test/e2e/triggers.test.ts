@@ -218,6 +218,14 @@ describe('a trigger of level statement', () => {
       await run('DROP SCHEMA "Sh.op" CASCADE');
     });
 
+    it('takes names with a line break in them', async () => {
+      await given('"i\n  d" integer, "na\nme" text', { key: 'i\n  d', include: ['na\nme'], columns: ['na\nme'] });
+      expect(await said("INSERT INTO items VALUES (1, 'a'); UPDATE items SET \"na\nme\" = 'b'")).toEqual([
+        'insert {"i\\n  d":1,"na\\nme":"a"}',
+        'update {"i\\n  d":1,"na\\nme":"b"}',
+      ]);
+    });
+
     it('finds a table in another schema by its qualified name', async () => {
       await run('CREATE SCHEMA shop; CREATE TABLE shop.items (id integer)');
       await run(notifyTrigger({ ...OPTIONS, table: 'shop.items' }).up);
@@ -228,7 +236,9 @@ describe('a trigger of level statement', () => {
     it('takes columns whose names are those of its own variables', async () => {
       const names = ['key', 'keys', 'part', 'head', 'room', 'tail', 'r', 'o', 'n', 'k', 'c1', 'is_new', 'watched'];
       await given(names.map((name) => `"${name}" integer DEFAULT 1`).join(', '), {
-        ...{ key: names.slice(0, 7), include: names.slice(7), columns: names },
+        key: names.slice(0, 7),
+        include: names.slice(7),
+        columns: names,
         name: 'changed_rows',
       });
       const entry = `{${names.map((name) => `"${name}":1`).join(',')}}`;
