@@ -1,0 +1,125 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Injectable } from '@nestjs/common';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { checkTrigger, definePgChannel, notifyTrigger, OnPgGap, OnPgNotify, pgTableChangeSchema } from 'nest-pg-notify';
+import type { PgTableChange, PgTriggerOptions } from 'nest-pg-notify';
+import { createApp } from '../support/app.js';
+import type { TestApp } from '../support/app.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { eventually } from '../support/recorder.js';
+
+// The examples of docs/triggers.md stand here as they are there, and are run.
+
+export const ProductChanges = definePgChannel('product_changes', { schema: pgTableChangeSchema<number>() });
+
+export const productTrigger: PgTriggerOptions = {
+  table: 'products',
+  channel: ProductChanges,
+  key: 'id',
+  columns: ['name', 'price'],
+};
+
+interface QueryRunner {
+  query(text: string): Promise<unknown>;
+}
+
+export class NotifyOfProducts {
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(notifyTrigger(productTrigger).up);
+  }
+
+  async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query(notifyTrigger(productTrigger).down);
+  }
+}
+
+@Injectable()
+export class ProductCache {
+  private readonly products = new Map<number, unknown>();
+
+  @OnPgNotify(ProductChanges)
+  evict({ keys }: PgTableChange<number>): void {
+    if (keys === null)
+      this.products.clear(); // too many to name, or a TRUNCATE
+    else for (const id of keys) this.products.delete(id);
+  }
+
+  @OnPgGap(ProductChanges)
+  forget(): void {
+    this.products.clear();
+  }
+
+  // What follows is for the test.
+  get size(): number {
+    return this.products.size;
+  }
+
+  fill(...ids: readonly number[]): void {
+    for (const id of ids) this.products.set(id, {});
+  }
+}
+
+describe('docs/triggers.md', () => {
+  let database: TestDatabase;
+  let subject: TestApp;
+  let page: string;
+
+  beforeAll(async () => {
+    page = await readFile(join(import.meta.dirname, '../../docs/triggers.md'), 'utf8');
+    database = await createTestDatabase();
+    await database.query('CREATE TABLE products (id integer PRIMARY KEY, name text, price numeric)');
+    await database.query("INSERT INTO products VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3), (9, 'i', 9)");
+    await new NotifyOfProducts().up(database);
+    subject = await createApp({ connection: database.url }, { providers: [ProductCache] });
+    await subject.app.init();
+  });
+
+  afterAll(async () => {
+    await subject.app.close();
+    await database.drop();
+  });
+
+  it('shows the SQL that the options make', () => {
+    const { up, down } = notifyTrigger(productTrigger);
+    expect(page).toContain(`\`\`\`sql\n${up}\`\`\`\n`);
+    expect(page).toContain(`\`\`\`sql\n${down}\`\`\`\n`);
+  });
+
+  it('shows examples that are run here', async () => {
+    const flush = (code: string): string => code.replace(/^ +/gm, '');
+    const source = flush(await readFile(import.meta.filename, 'utf8'));
+    const blocks = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => flush(code!).replace(/\}\n$/, ''));
+    expect(blocks.length).toBeGreaterThan(3);
+    for (const block of blocks) expect(source).toContain(block);
+  });
+
+  it('keeps a cache true with what its trigger announces', async () => {
+    const cache = subject.app.get(ProductCache);
+    const sizeIs = (wanted: number): Promise<number> =>
+      eventually(
+        () => cache.size,
+        (size) => size === wanted,
+      );
+    cache.fill(9);
+    await database.query("UPDATE products SET name = 'z' WHERE id = 9");
+    await sizeIs(0); // By the gap of the start, at the latest by what follows it.
+    cache.fill(1, 2, 3);
+    await database.query("UPDATE products SET name = 'A' WHERE id = 1");
+    await sizeIs(2);
+    await database.query('TRUNCATE products');
+    await sizeIs(0);
+    expect(subject.logger.texts('error')).toEqual([]);
+  });
+
+  it('has a check that an application can make at its start', async () => {
+    const warn = (text: string): void => void warned.push(text);
+    const warned: string[] = [];
+    const pool = database;
+    const { state, problems, warnings } = await checkTrigger(pool, productTrigger);
+    if (state !== 'current') throw new Error(problems.join('\n'));
+    for (const warning of warnings) warn(warning);
+    expect(warned).toEqual([]);
+  });
+});
