@@ -52,9 +52,8 @@ export async function checkTrigger(executor: PgExecutor, options: PgTriggerOptio
   }
   const differences = [...differencesOf(plan, sql, facts), ...columnProblems(plan, facts)];
   if (differences.length > 0) return { state: 'outdated', problems: differences, warnings };
-  const disabled = facts.triggers.filter(({ enabled }) => enabled === 'D' || enabled === 'R');
-  const problems = disabled.map(
-    ({ name }) => `Trigger ${name} is switched off. Run ALTER TABLE … ENABLE TRIGGER, or the SQL of up once more.`,
+  const problems = switchedOff(plan, facts).map(
+    (what) => `${what} is switched off. Run ALTER TABLE … ENABLE TRIGGER, or the SQL of up once more.`,
   );
   return { state: problems.length > 0 ? 'disabled' : 'current', problems, warnings };
 }
@@ -75,7 +74,7 @@ function differencesOf(plan: TriggerPlan, { body, marker, names }: TriggerSql, f
   for (const name of expected) {
     const trigger = facts.triggers.find((each) => each.name === name);
     if (!trigger) differences.push(`Trigger ${name} is missing. ${REMEDY}`);
-    else if (trigger.marker !== marker || !trigger.ours) {
+    else if (trigger.marker !== marker) {
       differences.push(`Trigger ${name} is of another version, or was made by hand. ${REMEDY}`);
     }
   }
@@ -104,11 +103,28 @@ function columnProblems(plan: TriggerPlan, { columns }: TriggerFacts): string[] 
   });
 }
 
+function switchedOff(plan: TriggerPlan, { kind, triggers, children }: TriggerFacts): string[] {
+  const disabled = triggers.filter(({ enabled }) => enabled === 'D' || enabled === 'R');
+  const expected = copied(plan, kind);
+  const silent = children.filter(({ operations }) => expected.some((operation) => !operations.includes(operation)));
+  return [
+    ...disabled.map(({ name }) => `Trigger ${name}`),
+    ...silent.map(({ name }) => `Trigger ${plan.name}, on the partition ${name},`),
+  ];
+}
+
+/** The operations whose triggers PostgreSQL copies to each partition. */
+function copied({ level, on }: TriggerPlan, kind: string | null): readonly PgTableOperation[] {
+  return level === 'row' && kind === 'p' ? on.filter((operation) => operation !== 'truncate') : [];
+}
+
 /** What even this very version cannot see: what is written straight to a partition, or to a table that inherits. */
 function warningsOf(plan: TriggerPlan, { kind, children }: TriggerFacts): string[] {
   const silent = new Map<string, string[]>();
   for (const { name, operations } of children) {
-    const missed = plan.on.filter((operation) => !operations.includes(operation));
+    const missed = plan.on.filter(
+      (operation) => !operations.includes(operation) && !copied(plan, kind).includes(operation),
+    );
     const shown = missed.map((operation) => operation.toUpperCase()).join(', ');
     if (missed.length > 0) silent.set(shown, [...(silent.get(shown) ?? []), name]);
   }

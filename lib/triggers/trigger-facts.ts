@@ -31,8 +31,6 @@ export interface TriggerFact {
   /** `O` fires, `A` fires also for replicated changes, `R` only for them, `D` never. */
   readonly enabled: 'O' | 'A' | 'R' | 'D';
   readonly marker: string | null;
-  /** Whether it calls the function. */
-  readonly ours: boolean;
 }
 
 /** One statement, one row, one text: what every driver and ORM reads alike. */
@@ -62,8 +60,7 @@ SELECT pg_catalog.json_build_object(
   ),
   'triggers', (
     SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', t.tgname, 'enabled', t.tgenabled, 'ours', notifier.oid IS NOT NULL,
-      'marker', pg_catalog.obj_description(t.oid, 'pg_trigger')
+      'name', t.tgname, 'enabled', t.tgenabled, 'marker', pg_catalog.obj_description(t.oid, 'pg_trigger')
     ) ORDER BY t.tgname)
     FROM pg_catalog.pg_trigger AS t JOIN target ON t.tgrelid = target.oid LEFT JOIN notifier ON notifier.oid = t.tgfoid
     WHERE NOT t.tgisinternal AND (notifier.oid IS NOT NULL OR t.tgname = ANY ($4::text[]))

@@ -12,9 +12,9 @@ import { eventually } from '../support/recorder.js';
 
 // The examples of docs/triggers.md stand here as they are there, and are run.
 
-export const ProductChanges = definePgChannel('product_changes', { schema: pgTableChangeSchema<number>() });
+const ProductChanges = definePgChannel('product_changes', { schema: pgTableChangeSchema<number>() });
 
-export const productTrigger: PgTriggerOptions = {
+const productTrigger: PgTriggerOptions = {
   table: 'products',
   channel: ProductChanges,
   key: 'id',
@@ -25,7 +25,7 @@ interface QueryRunner {
   query(text: string): Promise<unknown>;
 }
 
-export class NotifyOfProducts {
+class NotifyOfProducts {
   async up(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(notifyTrigger(productTrigger).up);
   }
@@ -36,7 +36,7 @@ export class NotifyOfProducts {
 }
 
 @Injectable()
-export class ProductCache {
+class ProductCache {
   private readonly products = new Map<number, unknown>();
 
   @OnPgNotify(ProductChanges)
@@ -88,7 +88,7 @@ describe('docs/triggers.md', () => {
   });
 
   it('shows examples that are run here', async () => {
-    const flush = (code: string): string => code.replace(/^ +/gm, '');
+    const flush = (code: string): string => code.replace(/^( |export )+/gm, '');
     const source = flush(await readFile(import.meta.filename, 'utf8'));
     const blocks = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => flush(code!).replace(/\}\n$/, ''));
     expect(blocks.length).toBeGreaterThan(3);

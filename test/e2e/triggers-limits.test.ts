@@ -121,7 +121,7 @@ describe('what a trigger sends', () => {
       ['numeric', '12345678901234567890.10', '12345678901234567890.10'],
       ['numeric', `'NaN'`, 'NaN'],
       ['exact', '9007199254740993', '9007199254740993'],
-      ['double precision', '0.1', 0.1],
+      ['double precision', '0.30000000000000004', 0.30000000000000004],
       ['boolean', 'true', true],
       ['uuid', `'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'`, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'],
       ['text', `E'a"b\\\\c\\n\\u0001é😀'`, 'a"b\\c\n\u0001é😀'],

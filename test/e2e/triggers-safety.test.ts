@@ -121,14 +121,17 @@ describe('a trigger never stands in the way of a write', () => {
       CREATE TABLE evil.changed_rows (id integer); CREATE TABLE evil.old_rows (id integer);`);
     await given('id integer, name text', { level, columns: ['name'] });
     await run(`SET search_path = evil, pg_catalog, public; CREATE TEMP TABLE IF NOT EXISTS changed_rows (id integer);
-      CREATE TEMP TABLE IF NOT EXISTS unnest (id integer)`);
+      CREATE TEMP TABLE IF NOT EXISTS unnest (id integer);
+      CREATE DOMAIN pg_temp.text AS varchar CHECK (VALUE = 'evil'); CREATE DOMAIN pg_temp.record AS varchar`);
     try {
       expect(await said(`INSERT INTO public.items VALUES (1); UPDATE public.items SET name = 'x'`)).toEqual([
         'insert 1',
         'update 1',
       ]);
     } finally {
-      await run('RESET search_path; DROP TABLE pg_temp.changed_rows, pg_temp.unnest');
+      await run(
+        'RESET search_path; DROP TABLE pg_temp.changed_rows, pg_temp.unnest; DROP DOMAIN pg_temp.text, pg_temp.record',
+      );
     }
   });
 

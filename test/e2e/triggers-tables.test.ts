@@ -132,6 +132,21 @@ describe('a trigger', () => {
       ]);
     });
 
+    it('is disabled where it is switched off on a partition', async () => {
+      const options: PgTriggerOptions = { ...OPTIONS, level: 'row', on: ['insert'] };
+      await run(notifyTrigger(options).up);
+      expect(await warnings(options)).toEqual([]);
+      await run('ALTER TABLE items_mid DISABLE TRIGGER items_notify_item_changes_insert');
+      expect(await said('INSERT INTO items VALUES (1), (11)')).toEqual(['insert 1']);
+      expect(await checkTrigger(database, options)).toEqual({
+        state: 'disabled',
+        problems: [expect.stringContaining('on the partition items_mid, is switched off.')],
+        warnings: [],
+      });
+      await run(notifyTrigger(options).up);
+      expect(await warnings(options)).toEqual([]);
+    });
+
     it('warns that a row which moves is no update for row triggers', async () => {
       await run(notifyTrigger({ ...OPTIONS, level: 'row', on: ['update', 'delete'] }).up);
       expect(await warnings({ level: 'row', on: ['update', 'delete'] })).toEqual([
