@@ -165,8 +165,12 @@ function clientConfig(option: string, given: string | ClientConfig): ClientConfi
 }
 
 /** `pg` takes URLs and folders of sockets; anything else it would take for the name of a host called "base". */
+export function isConnectionString(text: string): boolean {
+  return /^([a-z][a-z0-9+.-]*:\/\/|socket:|\/)/i.test(text);
+}
+
 function checkConnectionString(option: string, text: string): string {
-  if (/^([a-z][a-z0-9+.-]*:\/\/|socket:|\/)/i.test(text)) return text;
+  if (isConnectionString(text)) return text;
   throw invalid(option, 'must be a URL (postgres://user:password@host:5432/database) or the folder of a Unix socket');
 }
 

@@ -1,3 +1,5 @@
+import { splitRemedy } from '../session/connection-failure.js';
+import type { ProblemWithRemedy } from '../session/connection-failure.js';
 import type { SessionFacts } from '../session/session-facts.js';
 
 /** Why notifications do not arrive, as far as the evidence tells. */
@@ -28,6 +30,15 @@ export interface DeliveryEnd {
   readonly facts: SessionFacts;
 }
 
+/** What to do, by the cause; for `no-second-connection` the failure itself says it. */
+const REMEDIES: Readonly<Record<Exclude<PgDeliveryCause, 'no-second-connection'>, string>> = {
+  'transaction-pooler':
+    'Point the option connection directly to PostgreSQL, or to the pooler in session mode (PgBouncer: pool_mode=session).',
+  'different-server': 'Point the options connection and publisher.connection to the same database of the same server.',
+  standby: 'Point the option publisher.connection to the primary.',
+  'silent-drop': 'Look for a proxy between this application and PostgreSQL, and connect without it.',
+};
+
 /** Names the cause of notifications that do not arrive. The evidence explains the verdict, it does not decide it. */
 export function explainFailure(
   listener: DeliveryEnd,
@@ -41,7 +52,7 @@ export function explainFailure(
       cause: 'different-server',
       message:
         `${found} Listening and sending go to different databases: ${placeOf(listener)}, and ${placeOf(sender)}. ` +
-        `Point the options connection and publisher.connection to the same database of the same server.`,
+        REMEDIES['different-server'],
     };
   }
   if (here.backendPid !== listener.announcedPid) {
@@ -50,14 +61,14 @@ export function explainFailure(
       message:
         `${found} ${listener.endpoint} is a pooler in transaction or statement mode, where LISTEN has no lasting effect ` +
         `(it announced the backend ${listener.announcedPid}, the statements run in ${here.backendPid}). ` +
-        `Point the option connection directly to PostgreSQL, or to the pooler in session mode (PgBouncer: pool_mode=session).`,
+        REMEDIES['transaction-pooler'],
     };
   }
   return {
     cause: 'silent-drop',
     message:
       `${found} ${listener.endpoint} acknowledges LISTEN, is the same server and database that the notifications were ` +
-      `sent to, and stays silent. Look for a proxy between this application and PostgreSQL, and connect without it.`,
+      `sent to, and stays silent. ${REMEDIES['silent-drop']}`,
   };
 }
 
@@ -71,8 +82,14 @@ export function explainUnknown(error: { readonly message: string; readonly sqlSt
     cause: standby ? 'standby' : 'no-second-connection',
     message:
       `Whether notifications arrive is unknown: the connection that sends failed. ${error.message}` +
-      (standby ? ' Point the option publisher.connection to the primary.' : ''),
+      (standby ? ` ${REMEDIES.standby}` : ''),
   };
+}
+
+/** Takes the remedy off the message of a verdict. */
+export function splitVerdict(message: string): ProblemWithRemedy {
+  const split = splitRemedy(message, Object.values(REMEDIES));
+  return split.remedy === undefined ? splitRemedy(message) : split;
 }
 
 function placeOf({ endpoint, facts }: DeliveryEnd): string {

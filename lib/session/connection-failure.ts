@@ -38,6 +38,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
 
 /** OpenSSL's and Node's codes for a certificate that does not hold: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
 const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_OSSL_|HOSTNAME_MISMATCH)/;
+const TLS_REMEDY =
+  'Check the ssl settings of the connection and the certificate of the server; a connection is never made without what they ask for.';
 const TLS_MESSAGE = /does not support SSL|establishing an SSL connection/;
 
 /** Five digits and letters, as Node's EPIPE is; but each state that PostgreSQL knows has a digit. */
@@ -50,13 +52,26 @@ export function connectionFailure(error: unknown, endpoint: string): PgNotifyErr
   const sqlState = code !== undefined && SQL_STATE.test(code) ? code : undefined;
   const tls = TLS_MESSAGE.test(message) || (code !== undefined && TLS_CODE.test(code));
   const permanent = tls || message.startsWith('SASL') || (sqlState !== undefined && sqlState in PERMANENT_STATES);
-  const remedy = tls
-    ? 'Check the ssl settings of the connection and the certificate of the server; a connection is never made without what they ask for.'
-    : REMEDIES[code ?? ''];
+  const remedy = tls ? TLS_REMEDY : REMEDIES[code ?? ''];
   const text = [`${endpoint}: ${message}${sqlState ? ` (SQLSTATE ${sqlState})` : ''}.`, remedy]
     .filter(Boolean)
     .join(' ');
   return new PgNotifyError('connection', text, { endpoint, permanent, ...(sqlState && { sqlState }) });
+}
+
+/** A message that ends with what to do, for whoever shows the two apart. */
+export interface ProblemWithRemedy {
+  readonly problem: string;
+  readonly remedy?: string;
+}
+
+/** Takes the remedy off a message; without one of these at its end, all of it is the problem. */
+export function splitRemedy(
+  message: string,
+  remedies: readonly string[] = [...Object.values(REMEDIES), TLS_REMEDY],
+): ProblemWithRemedy {
+  const remedy = remedies.find((known) => message.endsWith(known));
+  return remedy === undefined ? { problem: message } : { problem: message.slice(0, -remedy.length).trimEnd(), remedy };
 }
 
 /** `host:port`, or the socket's folder, of a client's parameters. */

@@ -199,6 +199,11 @@ export class PgSession {
     return this.isDirect && !this.release;
   }
 
+  /** Whether TLS protects the connection, as far as its other end: a pooler may go on without it. */
+  get isEncrypted(): boolean {
+    return 'encrypted' in this.socket;
+  }
+
   /** When the server's last bytes came in, in milliseconds of `performance.now()`. */
   get lastHeard(): number {
     return this.heardAt;

@@ -9,7 +9,7 @@
  *
  * Source: https://www.postgresql.org/docs/current/runtime-config-client.html and runtime-config-connection.html
  */
-const SETTINGS: Readonly<Record<string, string>> = {
+export const LISTENING_SETTINGS: Readonly<Record<string, string>> = {
   idle_session_timeout: '0',
   idle_in_transaction_session_timeout: '0',
   transaction_timeout: '0',
@@ -35,4 +35,4 @@ export const APPLY_SETTINGS = `SELECT pg_catalog.count(pg_catalog.set_config(kno
   ) AS wanted(name, value)
   JOIN pg_catalog.pg_settings AS known ON known.name OPERATOR(pg_catalog.=) wanted.name`;
 
-export const SETTINGS_PARAMETER = JSON.stringify(SETTINGS);
+export const SETTINGS_PARAMETER = JSON.stringify(LISTENING_SETTINGS);
