@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './command.mjs';
@@ -19,6 +20,7 @@ export async function checkConsumer(consumer, { folder, tarball, report, signal 
       return;
     }
     await check('import and require() give the same', () => load(directory, execute));
+    await check('npx finds the command line, which finds the database', () => consult(directory, url, signal));
     for (const compiler of consumer.compilers) await checkApplication(directory, compiler, { check, execute });
   });
   // A folder takes up to 100 MB.
@@ -47,6 +49,15 @@ async function versionOf(directory, name) {
 async function load(directory, execute) {
   await cp(join(FIXTURES, 'load.cjs'), join(directory, 'load.cjs'));
   await execute('load.cjs');
+}
+
+/** By the name that npm has linked to it: so its first line and its mode are right. */
+async function consult(directory, url, signal) {
+  const npx = (...args) =>
+    run('npx', ['--no-install', 'nest-pg-notify', ...args], { cwd: directory, signal, env: { DATABASE_URL: url } });
+  assert.match(await npx('--help'), /doctor/);
+  const { ok, findings } = JSON.parse(await npx('doctor', '--json'));
+  assert(ok, JSON.stringify(findings));
 }
 
 /** Compiles the application, which checks its types too, and runs it. */

@@ -33,8 +33,8 @@ export async function checkTarball(tarball, report, signal) {
     },
   );
   await report.check('tarball has every file that package.json points to', async () => {
-    const { main, types, exports } = JSON.parse(await readFile(join(contents, 'package.json'), 'utf8'));
-    const targets = [main, types, ...stringsOf(exports)].filter((target) => target !== undefined);
+    const { main, types, exports, bin } = JSON.parse(await readFile(join(contents, 'package.json'), 'utf8'));
+    const targets = [main, types, ...stringsOf(exports), ...stringsOf(bin)].filter((target) => target !== undefined);
     for (const target of targets) await access(join(contents, target));
   });
   await report.check('tarball names no folder of this machine', async () => {

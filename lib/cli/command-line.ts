@@ -1,0 +1,67 @@
+import { createRequire } from 'node:module';
+import { isPgNotifyError, messageOf } from '../pg-notify.errors.js';
+import { withoutCredentials } from '../session/connection-failure.js';
+import { UsageError } from './command.js';
+import type { Command, CommandContext } from './command.js';
+import { doctor } from './doctor.js';
+import { listen } from './listen.js';
+
+const COMMANDS: readonly Command[] = [doctor, listen];
+
+const USAGE = 'Usage: nest-pg-notify <command> [options]';
+
+const HELP = `PostgreSQL LISTEN/NOTIFY for NestJS, from the command line.
+
+${USAGE}
+
+Commands:
+${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`).join('\n')}
+
+  nest-pg-notify <command> --help   tells the options of a command, with examples
+  nest-pg-notify --version          prints the version
+
+Exit codes:
+  0   all is well, or ended as asked
+  1   a problem was found, or the database cannot be used
+  2   wrong usage
+
+Examples:
+  DATABASE_URL=postgres://app@localhost/shop nest-pg-notify doctor
+  nest-pg-notify listen orders products
+`;
+
+/** Runs one command; what goes wrong is told in a line on standard error. Never rejects. */
+export async function runCommandLine(args: readonly string[], context: CommandContext): Promise<number> {
+  const { terminal } = context;
+  const [name, ...rest] = args;
+  const command = COMMANDS.find((known) => known.name === name);
+  try {
+    if (command && wantsHelp(rest)) terminal.text(command.help);
+    else if (command) return await command.run(rest, context);
+    else if (name === '--version' || name === '-v') terminal.text(`${readVersion()}\n`);
+    else if (wantsHelp(args)) terminal.text(HELP);
+    else throw new UsageError(name === undefined ? 'Which command?' : `There is no command ${JSON.stringify(name)}.`);
+    return 0;
+  } catch (error) {
+    // Node quotes arguments that it does not understand, and one of them may be the URL.
+    const message = withoutCredentials(messageOf(error));
+    terminal.note([['red', 'error:'], ` ${message}`]);
+    const isUsage = error instanceof UsageError || (isPgNotifyError(error) && error.kind === 'channel');
+    if (!isUsage) return 1;
+    terminal.note([command?.usage ?? USAGE]);
+    terminal.note([`More: nest-pg-notify ${command ? `${command.name} ` : ''}--help`]);
+    return 2;
+  }
+}
+
+/** An argument behind `--` is no option. */
+function wantsHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return args.slice(0, end === -1 ? undefined : end).some((arg) => arg === '--help' || arg === '-h');
+}
+
+/** By the package's own name, which leads to its package.json from the sources and from what is compiled. */
+function readVersion(): string {
+  const manifest = createRequire(import.meta.url)('nest-pg-notify/package.json') as { version: string };
+  return manifest.version;
+}

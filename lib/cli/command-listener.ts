@@ -1,0 +1,44 @@
+import { PgListener } from '../listener/pg-listener.js';
+import type { ListenerLogger } from '../listener/status-reporter.js';
+import { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import type { PgNotifyModuleOptions } from '../pg-notify.options.js';
+import { resolveOptions } from '../pg-notify.resolved-options.js';
+import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
+import { PgDeliverySender } from '../publisher/delivery-sender.js';
+import { PgSession } from '../session/pg-session.js';
+
+export interface CommandListenerParts {
+  readonly connection: ConnectionSettings;
+  /** What differs from the module's defaults. */
+  readonly options: Required<Pick<PgNotifyModuleOptions, 'startup'>> & Omit<PgNotifyModuleOptions, 'connection'>;
+  readonly logger: ListenerLogger;
+  readonly onError: (error: unknown) => void;
+}
+
+/** A listener as an application has it, with the module's defaults, on one connection for listening and for the check. */
+export function createCommandListener({ connection, options, logger, onError }: CommandListenerParts): PgListener {
+  const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = resolveOptions({
+    ...options,
+    connection: () => connection.read(),
+  });
+  return new PgListener({
+    openSession: (signal, onNotification) =>
+      PgSession.open(connection, {
+        applicationName: 'nest-pg-notify listener',
+        connectTimeout,
+        signal,
+        onNotification,
+      }),
+    startup,
+    reconnect,
+    heartbeat,
+    deliveryCheck: deliveryCheck && {
+      ...deliveryCheck,
+      openSender: (signal) => PgDeliverySender.open({ connection, timeout: publisher.timeout, connectTimeout, signal }),
+    },
+    statementTimeout: Math.min(connectTimeout, heartbeat.timeout),
+    logger,
+    onError,
+    diagnostics: new PgNotifyDiagnostics('command-line'),
+  });
+}

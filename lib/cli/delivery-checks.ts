@@ -1,0 +1,97 @@
+import { splitVerdict } from '../listener/delivery-verdict.js';
+import type { PgDeliveryVerdict } from '../listener/delivery-verdict.js';
+import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
+import { createCommandListener } from './command-listener.js';
+import { failedFinding } from './finding.js';
+import type { Finding } from './finding.js';
+
+/** The pids that tell of a pooler: see {@link PgSession.processId}. */
+export interface BackendPids {
+  readonly announced: number | undefined;
+  readonly actual: number;
+}
+
+/** The check takes up to three misses, and each may take this part of the time that there is. */
+const MISS_SHARE = 0.2;
+const LONGEST_MISS = 1_000;
+
+/**
+ * Listens, as an application would, and sends from a second connection: whether that arrives decides, and tells poolers
+ * apart. Nothing stays open.
+ *
+ * @param timeout Milliseconds.
+ */
+export async function checkDelivery(
+  connection: ConnectionSettings,
+  pids: BackendPids,
+  timeout: number,
+): Promise<readonly Finding[]> {
+  const begun = performance.now();
+  const listener = createCommandListener({
+    connection,
+    options: {
+      startup: { mode: 'fail', timeout },
+      connectTimeout: timeout,
+      publisher: { timeout },
+      deliveryCheck: { timeout: Math.min(LONGEST_MISS, Math.ceil(timeout * MISS_SHARE)), onStartFailure: 'warn' },
+    },
+    logger: { log: () => undefined, warn: () => undefined }, // The findings say it.
+    onError: () => undefined, // There is no consumer, and no channel but that of the check.
+  });
+  try {
+    await listener.start();
+    const { delivery } = listener.currentStatus;
+    const duration = Math.round(performance.now() - begun);
+    return delivery ? [poolerFinding(delivery, pids), deliveryFinding(delivery, duration)] : [];
+  } catch (error) {
+    return [failedFinding('delivery', 'problem', error)];
+  } finally {
+    await listener.stop();
+  }
+}
+
+function deliveryFinding({ verdict, message }: PgDeliveryVerdict, duration: number): Finding {
+  const check = 'delivery';
+  if (verdict === 'verified') {
+    const proof = `A notification that was sent from a second connection has arrived; to connect twice and prove it took ${duration} ms.`;
+    return { check, level: 'ok', message: proof };
+  }
+  const { problem, remedy } = splitVerdict(
+    message ?? 'Whether notifications arrive was not found out in time. Give it more: --timeout.',
+  );
+  return {
+    check,
+    level: 'problem',
+    message: problem,
+    remedy:
+      remedy ?? 'Without this nobody knows whether notifications arrive: remove what stands in the way, and ask again.',
+  };
+}
+
+function poolerFinding({ verdict, cause, message }: PgDeliveryVerdict, { announced, actual }: BackendPids): Finding {
+  const check = 'pooler';
+  if (announced === actual) {
+    return { check, level: 'ok', message: `No sign of one: statements run in the backend ${actual}, as announced.` };
+  }
+  const evidence = `it announced the backend ${announced}, and statements run in ${actual}`;
+  if (verdict === 'verified') {
+    return { check, level: 'ok', message: `A pooler (${evidence}) in session mode: notifications arrive.` };
+  }
+  const remedy =
+    cause === 'transaction-pooler' && message !== undefined
+      ? splitVerdict(message).remedy
+      : 'LISTEN needs a pooler in session mode (PgBouncer: pool_mode=session), or a direct connection.';
+  return verdict === 'failing'
+    ? {
+        check,
+        level: 'problem',
+        message: `A pooler in transaction or statement mode (${evidence}), where LISTEN has no lasting effect.`,
+        ...(remedy !== undefined && { remedy }),
+      }
+    : {
+        check,
+        level: 'warning',
+        message: `A pooler (${evidence}), of which nobody knows the mode.`,
+        ...(remedy !== undefined && { remedy }),
+      };
+}

@@ -1,0 +1,93 @@
+import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
+import { PgSession } from '../session/pg-session.js';
+import { CONNECTION_OPTIONS, parseArguments, readConnection, readSeconds, refusePositionals } from './command.js';
+import type { Command } from './command.js';
+import { checkDelivery } from './delivery-checks.js';
+import { failedFinding } from './finding.js';
+import type { Finding } from './finding.js';
+import { SERVER_CHECKS } from './server-checks.js';
+import type { Style, Terminal } from './terminal.js';
+
+const DEFAULT_TIMEOUT = 10;
+
+/** Looks whether LISTEN and NOTIFY work on a database, and says what to do where they do not. */
+export const doctor: Command = {
+  name: 'doctor',
+  summary: 'tells whether LISTEN works on a database, and what to do if it does not',
+  usage: 'Usage: nest-pg-notify doctor [--url <url>] [--timeout <seconds>] [--json]',
+  help: `Tells whether LISTEN and NOTIFY work on a database, and what to do where they do not.
+
+Usage: nest-pg-notify doctor [--url <url>] [--timeout <seconds>] [--json]
+
+It listens as an application would, sends a notification from a second connection and waits for it: only that
+shows a pooler in transaction mode. It also looks at the version, the role of the server, privileges, timeouts, the
+encoding and the notification queue. It changes nothing, and writes nothing but that notification.
+
+Options:
+  --url <url>           the database; without it, DATABASE_URL, which other users of the machine cannot read
+  --timeout <seconds>   how long all of it may take (${DEFAULT_TIMEOUT})
+  --json                prints one object: { ok, findings: [{ check, level, message, remedy }] }
+
+Exit codes:
+  0   notifications arrive, and no problem was found; there may be warnings
+  1   a problem was found: LISTEN or NOTIFY would not work
+  2   wrong usage
+
+Examples:
+  nest-pg-notify doctor --url postgres://app@localhost/shop
+  nest-pg-notify doctor --json | jq '.findings[] | select(.level != "ok")'
+`,
+  async run(args, context) {
+    const { values, positionals } = parseArguments(args, { ...CONNECTION_OPTIONS, json: { type: 'boolean' } });
+    refusePositionals(positionals);
+    const timeout = readSeconds('--timeout', values.timeout, DEFAULT_TIMEOUT);
+    const findings = await examine(readConnection(values.url, context), timeout);
+    const ok = findings.every(({ level }) => level !== 'problem');
+    if (values.json) context.terminal.json({ ok, findings });
+    else print(findings, context.terminal);
+    return ok ? 0 : 1;
+  },
+};
+
+/** What cannot be looked at because of something that is found first is left out. */
+async function examine(connection: ConnectionSettings, timeout: number): Promise<readonly Finding[]> {
+  const end = performance.now() + timeout;
+  const left = (): number => Math.max(1, Math.round(end - performance.now()));
+  let session: PgSession;
+  try {
+    session = await PgSession.open(connection, { applicationName: 'nest-pg-notify doctor', connectTimeout: left() });
+  } catch (error) {
+    return [failedFinding('connection', 'problem', error)];
+  }
+  const findings: Finding[] = [];
+  for (const { check, ask } of SERVER_CHECKS) {
+    try {
+      findings.push(await ask(session, left()));
+    } catch (error) {
+      findings.push(failedFinding(check, session.isLost ? 'problem' : 'warning', error));
+    }
+    if (session.isLost) return findings;
+  }
+  // Ended before the listener connects: a pooler in session mode may not have a third connection.
+  await session.close();
+  const { processId: announced, facts } = session;
+  if (facts.standby) return findings;
+  return [...findings, ...(await checkDelivery(connection, { announced, actual: facts.backendPid }, left()))];
+}
+
+const STYLES: Readonly<Record<Finding['level'], Style>> = { ok: 'green', warning: 'yellow', problem: 'red' };
+
+function print(findings: readonly Finding[], terminal: Terminal): void {
+  for (const { check, level, message, remedy } of findings) {
+    terminal.line([[STYLES[level], level.padEnd(9)], ['bold', check.padEnd(12)], message]);
+    if (remedy !== undefined) terminal.line([' '.repeat(21), ['cyan', `→ ${remedy}`]]);
+  }
+  const count = (level: Finding['level']): number => findings.filter((finding) => finding.level === level).length;
+  const [problems, warnings] = [count('problem'), count('warning')];
+  const told = [plural(problems, 'problem'), plural(warnings, 'warning')].filter(Boolean).join(', ');
+  terminal.line([problems === 0 ? `LISTEN and NOTIFY work here${told && ` (${told})`}.` : `Found: ${told}.`]);
+}
+
+function plural(count: number, noun: string): string {
+  return count === 0 ? '' : `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

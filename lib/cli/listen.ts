@@ -1,0 +1,98 @@
+import { checkChannelName } from '../channel/channel-name.js';
+import type { PgListener } from '../listener/pg-listener.js';
+import { isPgNotifyError, messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import { ChannelPrinter } from './channel-printer.js';
+import { CONNECTION_OPTIONS, parseArguments, readConnection, readCount, readSeconds, UsageError } from './command.js';
+import type { Command } from './command.js';
+import { createCommandListener } from './command-listener.js';
+import { JsonReport, TextReport } from './listen-report.js';
+import type { Terminal } from './terminal.js';
+
+const DEFAULT_TIMEOUT = 30;
+
+/** Prints notifications as they come, until it is ended. */
+export const listen: Command = {
+  name: 'listen',
+  summary: 'prints the notifications of channels as they come, and says when some may be missing',
+  usage: 'Usage: nest-pg-notify listen <channel…> [--count <n>] [--url <url>] [--timeout <seconds>] [--json]',
+  help: `Prints the notifications of channels as they come, one line for each: when, where and what. It survives restarts
+of the server, and says where notifications may be missing: lines that begin with "--".
+
+Usage: nest-pg-notify listen <channel…> [--count <n>] [--url <url>] [--timeout <seconds>] [--json]
+
+Names of channels are case-sensitive: LISTEN Orders in SQL means the channel orders. Control characters are printed
+as escapes (\\n, \\e, \\x07); --json has payloads as they are.
+
+Options:
+  --count <n>           ends after so many notifications
+  --url <url>           the database; without it, DATABASE_URL, which other users of the machine cannot read
+  --timeout <seconds>   how long it tries to listen for the first time (${DEFAULT_TIMEOUT}); later it never gives up
+  --json                prints an object in each line; its type is notification, gap or status
+
+Exit codes:
+  0   ended by Ctrl-C or SIGTERM, by --count, or because nobody reads the output any more
+  1   it could not listen: what a retry cannot mend, or not within --timeout
+  2   wrong usage
+
+Examples:
+  nest-pg-notify listen orders products
+  nest-pg-notify listen orders --count 1 --json | jq .payload
+`,
+  async run(args, context) {
+    const { values, positionals } = parseArguments(args, {
+      ...CONNECTION_OPTIONS,
+      count: { type: 'string' },
+      json: { type: 'boolean' },
+    });
+    const channels = new Set(positionals.map(checkChannelName));
+    if (channels.size === 0) throw new UsageError('Which channel?');
+    const count = readCount('--count', values.count) ?? Infinity;
+    const timeout = readSeconds('--timeout', values.timeout, DEFAULT_TIMEOUT);
+    const connection = readConnection(values.url, context);
+
+    const { terminal } = context;
+    const end = new AbortController();
+    const report = values.json ? new JsonReport(terminal) : new TextReport(terminal);
+    const listener = createCommandListener({
+      connection,
+      options: { startup: { mode: 'wait', timeout } },
+      logger: report.logger,
+      onError: (error) => terminal.note([['red', 'error:'], ` ${messageOf(error)}`]),
+    });
+    const printer = new ChannelPrinter({ terminal, report, count, onEnough: () => end.abort() });
+    for (const channel of channels) listener.subscribe(channel, printer.consumerOf(channel));
+    report.follow(listener.status$);
+    await listenUntil(endOf(terminal, end), listener, timeout);
+    return 0;
+  },
+};
+
+/** Listens until the signal is aborted; rejects when that never began. */
+async function listenUntil(end: AbortSignal, listener: PgListener, timeout: number): Promise<void> {
+  const ended = new Promise<void>((resolve) => end.addEventListener('abort', () => resolve(), { once: true }));
+  const started = listener.start().catch((error: unknown) => {
+    if (!end.aborted) throw startFailure(error, listener, timeout);
+  });
+  await Promise.race([started.then(() => ended), ended]);
+  await listener.stop();
+  await started;
+}
+
+/** The module would say which of its options to change. */
+function startFailure(error: unknown, listener: PgListener, timeout: number): unknown {
+  if (isPgNotifyError(error) && error.permanent === true) return error;
+  const last = listener.currentStatus.lastFailure?.message ?? 'Connected, but no notification has arrived.';
+  return new PgNotifyError('connection', `Could not listen within ${timeout / 1_000} s (--timeout). ${last}`);
+}
+
+/** Aborted when this process is asked to end, or nobody reads what it writes. A second signal ends it at once. */
+function endOf({ gone }: Terminal, end: AbortController): AbortSignal {
+  const onSignal = (): void => end.abort();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(name, onSignal);
+    end.signal.addEventListener('abort', () => process.off(name, onSignal), { once: true });
+  }
+  if (gone.aborted) end.abort();
+  gone.addEventListener('abort', onSignal, { once: true });
+  return end.signal;
+}

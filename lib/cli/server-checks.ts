@@ -1,0 +1,118 @@
+import { askQueueUsage } from '../listener/queue-usage.js';
+import type { PgSession } from '../session/pg-session.js';
+import { LISTENING_SETTINGS } from '../session/session-settings.js';
+import type { Finding, FindingCheck } from './finding.js';
+
+/** What can be asked on one connection. */
+export interface ServerCheck {
+  readonly check: FindingCheck;
+  /** @param timeout How long the server may be silent, in milliseconds. */
+  readonly ask: (session: PgSession, timeout: number) => Promise<Finding>;
+}
+
+/** The oldest version that this module is made for. */
+const OLDEST_MAJOR = 14;
+
+/** From here on the health indicator counts a registration as down, too. */
+const FULL_QUEUE = 0.5;
+const FILLING_QUEUE = 0.1;
+
+/** What the server may cut off by; the listening connection lifts them for itself. */
+const TIMEOUTS = Object.keys(LISTENING_SETTINGS).filter(
+  (name) => name.endsWith('_timeout') && !name.startsWith('tcp_'),
+);
+
+export const SERVER_CHECKS: readonly ServerCheck[] = [
+  { check: 'connection', ask: describeConnection },
+  { check: 'version', ask: checkVersion },
+  { check: 'standby', ask: checkStandby },
+  { check: 'privileges', ask: checkPrivileges },
+  { check: 'timeouts', ask: checkTimeouts },
+  { check: 'encoding', ask: checkEncoding },
+  { check: 'queue', ask: checkQueue },
+];
+
+async function describeConnection(session: PgSession, timeout: number): Promise<Finding> {
+  const [row] = await session.query({ text: 'SELECT current_user::text AS role', timeout });
+  const { endpoint, facts, isEncrypted } = session;
+  const tls = isEncrypted ? 'with TLS' : 'without TLS';
+  const message = `${endpoint}, database "${facts.database}", as "${String(row?.['role'])}", ${tls}.`;
+  return { check: 'connection', level: 'ok', message };
+}
+
+async function checkVersion(session: PgSession, timeout: number): Promise<Finding> {
+  const text = `SELECT pg_catalog.current_setting('server_version_num')::int AS number`;
+  const [row] = await session.query({ text, timeout });
+  const message = `PostgreSQL ${session.facts.serverVersion}.`;
+  if (Math.floor(Number(row?.['number']) / 10_000) >= OLDEST_MAJOR) return { check: 'version', level: 'ok', message };
+  const remedy = `Update to PostgreSQL ${OLDEST_MAJOR} or later: older versions are not tested.`;
+  return { check: 'version', level: 'warning', message, remedy };
+}
+
+async function checkStandby({ facts }: PgSession): Promise<Finding> {
+  const check = 'standby';
+  if (facts.standby) {
+    const message = 'This server is a standby, where neither LISTEN nor NOTIFY works.';
+    return { check, level: 'problem', message, remedy: 'Connect to the primary.' };
+  }
+  if (facts.readOnly) {
+    const message =
+      'Not a standby, but transactions are read-only here, as on a primary that was taken out of service.';
+    return { check, level: 'warning', message, remedy: 'Is this the primary? See default_transaction_read_only.' };
+  }
+  return { check, level: 'ok', message: 'A primary, which takes writes.' };
+}
+
+async function checkPrivileges(session: PgSession, timeout: number): Promise<Finding> {
+  const text = `SELECT current_user::text AS role, pg_catalog.quote_ident(current_user) AS quoted,
+    pg_catalog.has_function_privilege('pg_catalog.pg_notify(text, text)', 'EXECUTE') AS may_notify`;
+  const [row] = await session.query({ text, timeout });
+  const role = `The role "${String(row?.['role'])}"`;
+  const check = 'privileges';
+  if (row?.['may_notify'] === true) return { check, level: 'ok', message: `${role} may LISTEN, and send.` };
+  const remedy = `GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO ${String(row?.['quoted'])};`;
+  const message = `${role} may LISTEN, but not send: it lacks EXECUTE on pg_notify, which the delivery check needs, too.`;
+  return { check, level: 'problem', message, remedy };
+}
+
+async function checkTimeouts(session: PgSession, timeout: number): Promise<Finding> {
+  const text = `SELECT name, pg_catalog.current_setting(name) AS value FROM pg_catalog.pg_settings
+    WHERE name = ANY ($1::text[]) AND setting <> '0' ORDER BY name`;
+  const rows = await session.query({ text, values: [TIMEOUTS], timeout });
+  const set = rows.map(({ name, value }) => `${String(name)} = ${String(value)}`);
+  const message =
+    set.length === 0
+      ? 'None that would end or cancel a listener.'
+      : `${set.join(', ')}: the listening connection lifts ${set.length === 1 ? 'it' : 'them'} for itself.`;
+  return { check: 'timeouts', level: 'ok', message };
+}
+
+async function checkEncoding(session: PgSession, timeout: number): Promise<Finding> {
+  const text = `SELECT pg_catalog.current_setting('server_encoding') AS encoding`;
+  const [row] = await session.query({ text, timeout });
+  const encoding = String(row?.['encoding']);
+  const check = 'encoding';
+  if (encoding === 'UTF8') return { check, level: 'ok', message: 'UTF8.' };
+  const remedy = 'Keep payloads to ASCII (JSON can escape the rest), or move to a database with the encoding UTF8.';
+  const message =
+    encoding === 'SQL_ASCII'
+      ? 'SQL_ASCII: the database takes any bytes, and payloads that are not UTF-8 arrive damaged.'
+      : `${encoding}: a payload with a character that it lacks cannot be sent (SQLSTATE 22P05).`;
+  return { check, level: 'warning', message, remedy };
+}
+
+async function checkQueue(session: PgSession, timeout: number): Promise<Finding> {
+  const { usage, heldBackBy } = await askQueueUsage(session, timeout);
+  const check = 'queue';
+  const message = `The notification queue is ${percent(usage)} full.`;
+  if (usage < FILLING_QUEUE) return { check, level: 'ok', message };
+  const remedy =
+    heldBackBy === undefined
+      ? 'Look in pg_stat_activity for a session with an old transaction, or one that waits for ClientWrite, and end it.'
+      : `Most likely the backend ${heldBackBy} holds it back: look at it in pg_stat_activity, and end it (SELECT pg_terminate_backend(${heldBackBy})).`;
+  return { check, level: usage < FULL_QUEUE ? 'warning' : 'problem', message, remedy };
+}
+
+function percent(usage: number): string {
+  return `${(usage * 100).toFixed(usage > 0 && usage < 0.1 ? 1 : 0)} %`;
+}

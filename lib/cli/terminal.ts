@@ -1,0 +1,94 @@
+import { styleText } from 'node:util';
+import type { WriteStream } from 'node:tty';
+
+export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
+
+/** A part of a line: text, in a style or without. */
+export type Part = string | readonly [style: Style, text: string];
+
+type Output = NodeJS.WritableStream & Pick<WriteStream, 'writableLength'> & Partial<Pick<WriteStream, 'hasColors'>>;
+
+/** How much may wait to be read before the output counts as full, in characters. */
+const FULL = 2 ** 23;
+
+/**
+ * The two outputs of a process. What comes from a database may hold anything: no control character reaches a terminal,
+ * where it could move the cursor, set the title or pretend to be a line of its own.
+ */
+export class Terminal {
+  /** Aborted when nobody reads the standard output any more. */
+  readonly gone: AbortSignal;
+
+  constructor(
+    private readonly stdout: Output,
+    private readonly stderr: Output,
+    private readonly env: Readonly<Record<string, string | undefined>>,
+  ) {
+    const gone = new AbortController();
+    this.gone = gone.signal;
+    stdout.on('error', () => gone.abort());
+    stderr.on('error', () => undefined); // There is no other place to tell of it.
+  }
+
+  /** Writes a line to standard output. */
+  line(parts: readonly Part[]): void {
+    this.write(this.stdout, parts);
+  }
+
+  /** Writes a line about the work, not of its result, to standard error. */
+  note(parts: readonly Part[]): void {
+    this.write(this.stderr, parts);
+  }
+
+  /** Writes a text of this package, which may have several lines. */
+  text(text: string): void {
+    if (!this.gone.aborted) this.stdout.write(text);
+  }
+
+  /** Writes a value as one line of JSON. */
+  json(value: unknown): void {
+    const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    this.text(`${JSON.stringify(value).replaceAll(UNPRINTABLE, escape)}\n`);
+  }
+
+  /** Whether so much waits to be read that more of it would fill the memory. */
+  get isFull(): boolean {
+    return this.stdout.writableLength > FULL;
+  }
+
+  /** Calls back, once, when all that waited was read. */
+  onDrained(call: () => void): void {
+    this.stdout.once('drain', call);
+  }
+
+  private write(output: Output, parts: readonly Part[]): void {
+    if (output === this.stdout && this.gone.aborted) return;
+    const isColoured = this.showsColours(output);
+    const painted = parts.map((part) => {
+      if (typeof part === 'string') return printable(part);
+      const [style, text] = part;
+      return isColoured ? styleText(style, printable(text), { validateStream: false }) : printable(text);
+    });
+    output.write(`${painted.join('')}\n`);
+  }
+
+  /** As Node decides it itself, and as https://force-color.org and https://no-color.org say. */
+  private showsColours(output: Output): boolean {
+    const { FORCE_COLOR: force, NO_COLOR: no } = this.env;
+    if (force !== undefined) return force !== '0' && force !== 'false';
+    return !no && output.hasColors?.() === true;
+  }
+}
+
+/** Control characters, line ends, and what changes the direction of text: https://trojansource.codes */
+const UNPRINTABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\u001b': '\\e' };
+
+/** The text with its control characters in a form that can be seen. */
+export function printable(text: string): string {
+  return text.replaceAll(UNPRINTABLE, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return SHORT[character] ?? (code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`);
+  });
+}

@@ -1,0 +1,293 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import { CommandLine } from '../support/command-line.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { createTestCluster, createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
+import type { PoolMode } from '../support/pgbouncer.js';
+import { eventually } from '../support/recorder.js';
+import { createStandby } from '../support/standby.js';
+
+const CANARY = 'canary-Sm1th';
+
+interface Finding {
+  readonly check: string;
+  readonly level: 'ok' | 'warning' | 'problem';
+  readonly message: string;
+  readonly remedy?: string;
+}
+
+interface Diagnosis {
+  readonly code: number | null;
+  readonly ok: boolean;
+  readonly findings: Readonly<Record<string, Finding>>;
+}
+
+let database: TestDatabase;
+/** A role that can do nothing in particular, with a password that must be printed nowhere. */
+let role: string;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  role = `role_${database.name}`;
+  await database.query(`CREATE ROLE ${role} LOGIN PASSWORD '${CANARY}'`);
+});
+
+const clients = new Set<pg.Client>();
+const clusters = new Set<PostgresCluster>();
+
+afterEach(async () => {
+  await CommandLine.endAll();
+  for (const client of clients) await client.end();
+  clients.clear();
+  for (const cluster of [...clusters].toReversed()) await cluster.remove();
+  clusters.clear();
+});
+
+afterAll(async () => {
+  await database.query(`DROP OWNED BY ${role}`);
+  await database.query(`DROP ROLE ${role}`);
+  await database.drop();
+});
+
+async function connect(url: string): Promise<pg.Client> {
+  const client = new pg.Client(url);
+  client.on('error', () => undefined);
+  clients.add(client);
+  await client.connect();
+  return client;
+}
+
+async function startCluster(start: () => Promise<PostgresCluster>): Promise<PostgresCluster> {
+  const cluster = await start();
+  clusters.add(cluster);
+  return cluster;
+}
+
+/** The URL of the test's database, or of another, with changes. */
+function urlOf(changes: Partial<Record<'username' | 'password' | 'port' | 'pathname', string>>, url = database.url) {
+  return Object.assign(new URL(url), changes).href;
+}
+
+async function diagnose(url: string, ...args: readonly string[]): Promise<Diagnosis> {
+  const { code, stdout, stderr } = await CommandLine.run(['doctor', '--json', ...args], { DATABASE_URL: url });
+  expect(stderr).toBe('');
+  expect(stdout).not.toContain(CANARY);
+  const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: readonly Finding[] };
+  expect(findings.filter(({ level, remedy }) => (level === 'ok') === (remedy !== undefined))).toEqual([]);
+  return { code, ok, findings: Object.fromEntries(findings.map((finding) => [finding.check, finding])) };
+}
+
+/** Neither in this database nor on its way: nothing of a doctor is left. */
+async function expectNothingLeft(): Promise<void> {
+  await eventually(
+    async () =>
+      (
+        await database.query(
+          `SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'nest-pg-notify%'`,
+        )
+      ).rows,
+    ({ length }) => length === 0,
+  );
+}
+
+describe('doctor', () => {
+  it('finds a healthy server healthy, and leaves nothing behind', async () => {
+    const { code, ok, findings } = await diagnose(database.url);
+    expect({ code, ok }).toEqual({ code: 0, ok: true });
+    const { host, port, user } = database.config;
+    expect(findings).toEqual({
+      connection: expect.objectContaining({
+        level: 'ok',
+        message: `${host}:${port}, database "${database.name}", as "${user}", without TLS.`,
+      }),
+      version: expect.objectContaining({ level: 'ok', message: expect.stringMatching(/^PostgreSQL \d+/) }),
+      standby: expect.objectContaining({ level: 'ok' }),
+      privileges: expect.objectContaining({ level: 'ok', message: `The role "${user}" may LISTEN, and send.` }),
+      timeouts: expect.objectContaining({ level: 'ok', message: 'None that would end or cancel a listener.' }),
+      encoding: expect.objectContaining({ level: 'ok' }),
+      queue: expect.objectContaining({ level: 'ok', message: 'The notification queue is 0 % full.' }),
+      pooler: expect.objectContaining({ level: 'ok', message: expect.stringMatching(/^No sign of one: .+ \d+, as/) }),
+      delivery: expect.objectContaining({ level: 'ok', message: expect.stringMatching(/has arrived; .+ \d+ ms/) }),
+    });
+    await expectNothingLeft();
+  });
+
+  it('prints a line for each check and a conclusion, without colours where nobody looks', async () => {
+    const { code, stdout, stderr } = await CommandLine.run(['doctor', '--url', database.url]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines.map((line) => line.split(/ +/, 2).join(' '))).toEqual([
+      'ok connection',
+      'ok version',
+      'ok standby',
+      'ok privileges',
+      'ok timeouts',
+      'ok encoding',
+      'ok queue',
+      'ok pooler',
+      'ok delivery',
+      'LISTEN and',
+    ]);
+    expect(stdout).not.toContain('\u001b');
+  });
+
+  it('has colours where FORCE_COLOR asks for them, and where NO_COLOR does not forbid them', async () => {
+    const coloured = await CommandLine.run(['doctor', '--url', urlOf({ port: '1' })], { FORCE_COLOR: '1' });
+    expect(coloured.stdout).toContain('\u001b[31mproblem');
+    const plain = await CommandLine.run(['doctor', '--url', urlOf({ port: '1' })], { NO_COLOR: '1' });
+    expect(plain.stdout).toMatch(/^problem /);
+  });
+
+  it.each([
+    ['a wrong password', () => urlOf({ username: role, password: 'canary-Sm1th-wrong' }), /28P01/, /password/],
+    ['a port where nothing listens', () => urlOf({ port: '1', password: CANARY }), /ECONNREFUSED/, /running there/],
+    ['a database that is not there', () => urlOf({ pathname: '/nowhere' }), /"nowhere" does not exist/, /Create the/],
+    ['a URL that cannot be read', () => `postgres://u:${CANARY}@[`, /cannot be used/, /Correct the URL/],
+  ])('tells of %s, and what to do', async (_what, url, message, remedy) => {
+    const { code, ok, findings } = await diagnose(url());
+    expect({ code, ok, checks: Object.keys(findings) }).toEqual({ code: 1, ok: false, checks: ['connection'] });
+    expect(findings['connection']).toMatchObject({ level: 'problem', message: expect.stringMatching(message) });
+    expect(findings['connection']?.remedy).toMatch(remedy);
+  });
+
+  it('prints no password for people either', async () => {
+    const outputs = await Promise.all(
+      [urlOf({ username: role, password: `${CANARY}-wrong` }), urlOf({ username: role, password: CANARY })].map((url) =>
+        CommandLine.run(['doctor', '--url', url]),
+      ),
+    );
+    for (const { stdout, stderr } of outputs) expect(stdout + stderr).not.toContain(CANARY);
+    expect(outputs.map(({ code }) => code)).toEqual([1, 0]);
+  });
+
+  it('ends within its time-out where no answer comes', async () => {
+    const proxy = await FaultProxy.startFor(database);
+    proxy.blackhole();
+    const begun = performance.now();
+    const { code, findings } = await diagnose(proxy.url(database.url), '--timeout', '0.5');
+    expect(performance.now() - begun).toBeLessThan(8_000); // Node has to start, too.
+    expect(code).toBe(1);
+    expect(findings['connection']).toMatchObject({
+      message: `127.0.0.1:${proxy.port}: no connection within 500 ms.`,
+      remedy: 'Are host and port of the URL right, and can they be reached from here?',
+    });
+    await proxy.close();
+  });
+
+  it('misses the privilege to send, without which nothing can be proved', async () => {
+    await database.query('REVOKE EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) FROM PUBLIC');
+    const { code, findings } = await diagnose(urlOf({ username: role, password: CANARY }));
+    expect(code).toBe(1);
+    expect(findings['privileges']).toEqual({
+      check: 'privileges',
+      level: 'problem',
+      message: `The role "${role}" may LISTEN, but not send: it lacks EXECUTE on pg_notify, which the delivery check needs, too.`,
+      remedy: `GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO ${role};`,
+    });
+    expect(findings['delivery']).toMatchObject({ level: 'problem', message: expect.stringContaining('42501') });
+    await database.query(findings['privileges']?.remedy ?? '');
+    expect(await diagnose(urlOf({ username: role, password: CANARY }))).toMatchObject({ code: 0, ok: true });
+    await database.query('GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO PUBLIC');
+  });
+
+  it('names the timeouts that the listening connection lifts', async () => {
+    await database.query(`ALTER ROLE ${role} SET statement_timeout = '7s'`);
+    await database.query(`ALTER ROLE ${role} SET idle_session_timeout = '9min'`);
+    const { code, findings } = await diagnose(urlOf({ username: role, password: CANARY }));
+    expect(code).toBe(0);
+    expect(findings['timeouts']).toMatchObject({
+      level: 'ok',
+      message: 'idle_session_timeout = 9min, statement_timeout = 7s: the listening connection lifts them for itself.',
+    });
+    await database.query(`ALTER ROLE ${role} RESET ALL`);
+  });
+
+  it('warns of an encoding that cannot hold every payload', async () => {
+    const name = `${database.name}_latin1`;
+    await database.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'`);
+    const { code, findings } = await diagnose(urlOf({ pathname: `/${name}` }));
+    expect(code).toBe(0);
+    expect(findings['encoding']).toMatchObject({
+      level: 'warning',
+      message: expect.stringMatching(/^LATIN1: .+22P05/),
+    });
+    await database.query(`DROP DATABASE ${name} WITH (FORCE)`);
+  });
+
+  it('tells a primary that is read-only from a standby', async () => {
+    await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
+    const { findings } = await diagnose(urlOf({ username: role, password: CANARY }));
+    expect(findings['standby']).toMatchObject({ level: 'warning', message: expect.stringContaining('read-only') });
+    await database.query(`ALTER ROLE ${role} RESET ALL`);
+  });
+
+  it('tells how full the queue is, and who holds it back', async () => {
+    const cluster = await startCluster(() => createTestCluster({ max_notify_queue_pages: '64' }));
+    const [reader, writer] = [await connect(cluster.url()), await connect(cluster.url())];
+    await reader.query('LISTEN held');
+    await reader.query('BEGIN'); // Until its end nothing is read from the queue for it.
+    const { rows } = await reader.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    await writer.query(`SELECT pg_notify('held', repeat('x', 7900) || n) FROM generate_series(1, 20) AS n`);
+    const { findings } = await diagnose(cluster.url());
+    expect(findings['queue']?.message).toMatch(/^The notification queue is [1-4]\d % full\.$/);
+    expect(findings['queue']).toMatchObject({
+      level: 'warning',
+      remedy: expect.stringContaining(`SELECT pg_terminate_backend(${rows[0]?.pid})`),
+    });
+    await writer.query(`SELECT pg_notify('held', repeat('x', 7900) || n) FROM generate_series(21, 45) AS n`);
+    expect(await diagnose(cluster.url())).toMatchObject({ code: 1, findings: { queue: { level: 'problem' } } });
+  });
+
+  it('finds a standby, and points to the primary', async () => {
+    const primary = await startCluster(createTestCluster);
+    const standby = await startCluster(() => createStandby(primary));
+    const { code, findings } = await diagnose(standby.url());
+    expect(code).toBe(1);
+    expect(findings['standby']).toEqual({
+      check: 'standby',
+      level: 'problem',
+      message: 'This server is a standby, where neither LISTEN nor NOTIFY works.',
+      remedy: 'Connect to the primary.',
+    });
+    expect(findings).not.toHaveProperty('delivery');
+  });
+
+  describeWithPgBouncer('behind PgBouncer', () => {
+    async function diagnoseBehind(mode: PoolMode): Promise<Diagnosis> {
+      const bouncer = await PgBouncer.start(database.url, mode, { default_pool_size: '2' });
+      try {
+        return await diagnose(bouncer.url, '--timeout', '20');
+      } finally {
+        await bouncer.close();
+      }
+    }
+
+    it.each(['transaction', 'statement'] as const)(
+      'finds the pooler in %s mode, and names the remedy',
+      async (mode) => {
+        const { code, ok, findings } = await diagnoseBehind(mode);
+        expect({ code, ok }).toEqual({ code: 1, ok: false });
+        const remedy =
+          'Point the option connection directly to PostgreSQL, or to the pooler in session mode (PgBouncer: pool_mode=session).';
+        expect(findings['pooler']).toMatchObject({ level: 'problem', remedy });
+        expect(findings['pooler']?.message).toMatch(
+          /in transaction or statement mode \(it announced the backend -?\d+, and statements run in \d+\)/,
+        );
+        expect(findings['delivery']).toMatchObject({ level: 'problem', remedy });
+        expect(findings['delivery']?.message).toMatch(/^Notifications do not arrive: .+ within 1000 ms/);
+      },
+    );
+
+    it('is content with session mode, even with two connections only', async () => {
+      const { code, ok, findings } = await diagnoseBehind('session');
+      expect({ code, ok }).toEqual({ code: 0, ok: true });
+      expect(findings['pooler']).toMatchObject({
+        level: 'ok',
+        message: expect.stringMatching(/^A pooler \(.+\) in session mode: notifications arrive\.$/),
+      });
+    });
+  });
+});
