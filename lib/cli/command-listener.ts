@@ -15,6 +15,9 @@ export interface CommandListenerParts {
   readonly onError: (error: unknown) => void;
 }
 
+/** How long a notification of the delivery check may take: somebody waits for it. Three are missed before it fails. */
+export const DELIVERY_TIMEOUT = 1_000;
+
 /** A listener as an application has it, with the module's defaults, on one connection for listening and for the check. */
 export function createCommandListener({ connection, options, logger, onError }: CommandListenerParts): PgListener {
   const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = resolveOptions({

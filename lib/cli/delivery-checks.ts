@@ -1,7 +1,7 @@
 import { splitVerdict } from '../listener/delivery-verdict.js';
 import type { PgDeliveryVerdict } from '../listener/delivery-verdict.js';
 import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
-import { createCommandListener } from './command-listener.js';
+import { createCommandListener, DELIVERY_TIMEOUT } from './command-listener.js';
 import { failedFinding } from './finding.js';
 import type { Finding } from './finding.js';
 
@@ -13,7 +13,6 @@ export interface BackendPids {
 
 /** The check takes up to three misses, and each may take this part of the time that there is. */
 const MISS_SHARE = 0.2;
-const LONGEST_MISS = 1_000;
 
 /**
  * Listens, as an application would, and sends from a second connection: whether that arrives decides, and tells poolers
@@ -33,7 +32,7 @@ export async function checkDelivery(
       startup: { mode: 'fail', timeout },
       connectTimeout: timeout,
       publisher: { timeout },
-      deliveryCheck: { timeout: Math.min(LONGEST_MISS, Math.ceil(timeout * MISS_SHARE)), onStartFailure: 'warn' },
+      deliveryCheck: { timeout: Math.min(DELIVERY_TIMEOUT, Math.ceil(timeout * MISS_SHARE)), onStartFailure: 'warn' },
     },
     logger: { log: () => undefined, warn: () => undefined }, // The findings say it.
     onError: () => undefined, // There is no consumer, and no channel but that of the check.

@@ -4,7 +4,7 @@ import { isPgNotifyError, messageOf, PgNotifyError } from '../pg-notify.errors.j
 import { ChannelPrinter } from './channel-printer.js';
 import { CONNECTION_OPTIONS, parseArguments, readConnection, readCount, readSeconds, UsageError } from './command.js';
 import type { Command } from './command.js';
-import { createCommandListener } from './command-listener.js';
+import { createCommandListener, DELIVERY_TIMEOUT } from './command-listener.js';
 import { JsonReport, TextReport } from './listen-report.js';
 import type { Terminal } from './terminal.js';
 
@@ -55,7 +55,7 @@ Examples:
     const report = values.json ? new JsonReport(terminal) : new TextReport(terminal);
     const listener = createCommandListener({
       connection,
-      options: { startup: { mode: 'wait', timeout } },
+      options: { startup: { mode: 'wait', timeout }, deliveryCheck: { timeout: DELIVERY_TIMEOUT } },
       logger: report.logger,
       onError: (error) => terminal.note([['red', 'error:'], ` ${messageOf(error)}`]),
     });
