@@ -5,8 +5,9 @@ import { UsageError } from './command.js';
 import type { Command, CommandContext } from './command.js';
 import { doctor } from './doctor.js';
 import { listen } from './listen.js';
+import { trigger } from './trigger.js';
 
-const COMMANDS: readonly Command[] = [doctor, listen];
+const COMMANDS: readonly Command[] = [doctor, listen, trigger];
 
 const USAGE = 'Usage: nest-pg-notify <command> [options]';
 
@@ -28,6 +29,7 @@ Exit codes:
 Examples:
   DATABASE_URL=postgres://app@localhost/shop nest-pg-notify doctor
   nest-pg-notify listen orders products
+  nest-pg-notify trigger orders --channel order_changes --key id > migrations/orders.up.sql
 `;
 
 /** Runs one command; what goes wrong is told in a line on standard error. Never rejects. */

@@ -1,0 +1,85 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { notifyTrigger } from 'nest-pg-notify';
+import { CommandLine } from '../support/command-line.js';
+import type { CommandResult } from '../support/command-line.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+
+const ARGS = ['orders', '--channel', 'order_changes', '--key', 'id'];
+const OPTIONS = { table: 'orders', channel: 'order_changes', key: 'id' };
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await database.query('CREATE TABLE orders (id int PRIMARY KEY, status text, total int)');
+});
+
+afterEach(() => CommandLine.endAll());
+
+afterAll(() => database.drop());
+
+function trigger(...args: readonly string[]): Promise<CommandResult> {
+  return CommandLine.run(['trigger', ...args], { DATABASE_URL: database.url });
+}
+
+describe('trigger', () => {
+  it('prints SQL and nothing else, which makes the trigger and removes it', async () => {
+    const up = await trigger(...ARGS);
+    const down = await trigger(...ARGS, '--down');
+    expect([up, down]).toMatchObject([
+      { code: 0, stdout: `${notifyTrigger(OPTIONS).up.trimEnd()}\n`, stderr: '' },
+      { code: 0, stdout: `${notifyTrigger(OPTIONS).down.trimEnd()}\n`, stderr: '' },
+    ]);
+    await database.query(up.stdout);
+    const listening = new CommandLine(['listen', 'order_changes', '--count', '1'], { DATABASE_URL: database.url });
+    await listening.untilLine((line) => line.includes('listening from here on'));
+    await database.query(`INSERT INTO orders VALUES (1, 'new', 5)`);
+    expect((await listening.result).stdout).toMatch(/ order_changes \{.*"keys": ?\[1\]/);
+    await database.query(down.stdout);
+    expect((await database.query(`SELECT FROM pg_trigger WHERE tgrelid = 'orders'::regclass`)).rowCount).toBe(0);
+  });
+
+  it('takes every option of notifyTrigger(), lists with commas or repeated', async () => {
+    const { stdout } = await trigger(
+      ...`orders --channel c --key id,status --on insert --on update --level statement`.split(' '),
+      ...`--columns total --include total --max-keys 7 --name announce --json`.split(' '),
+    );
+    expect(JSON.parse(stdout)).toEqual(
+      notifyTrigger({
+        table: 'orders',
+        channel: 'c',
+        key: ['id', 'status'],
+        on: ['insert', 'update'],
+        level: 'statement',
+        columns: ['total'],
+        include: ['total'],
+        maxKeys: 7,
+        name: 'announce',
+      }),
+    );
+  });
+
+  it('says with --check whether the database has this very trigger', async () => {
+    const missing = await trigger(...ARGS, '--check');
+    expect(missing).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/^missing\nproblem {2}Table orders has no/),
+    });
+    await database.query(notifyTrigger(OPTIONS).up);
+    expect(await trigger(...ARGS, '--check')).toMatchObject({ code: 0, stdout: 'current\n', stderr: '' });
+    const outdated = await trigger(...ARGS, '--include', 'status', '--check', '--json');
+    expect(outdated.code).toBe(1);
+    expect(JSON.parse(outdated.stdout)).toMatchObject({
+      state: 'outdated',
+      problems: expect.arrayContaining([expect.any(String)]),
+    });
+    await database.query(notifyTrigger(OPTIONS).down);
+  });
+
+  it('cannot check without a database', async () => {
+    const { code, stdout, stderr } = await trigger(...ARGS, '--check', '--url', 'postgres://a:canary@127.0.0.1:1/x');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^error: 127\.0\.0\.1:1: .+ECONNREFUSED.+ Is PostgreSQL running there\?\n$/);
+  });
+});

@@ -1,0 +1,56 @@
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from '@jest/globals';
+import { runCommandLine } from '../../lib/cli/command-line.js';
+import { Terminal } from '../../lib/cli/terminal.js';
+
+/** Nothing listens there. */
+const NOWHERE = 'postgres://app:canary-secret@127.0.0.1:1/shop';
+
+/** Runs it in this process. */
+async function run(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const [stdout, stderr] = [new PassThrough({ encoding: 'utf8' }), new PassThrough({ encoding: 'utf8' })];
+  const code = await runCommandLine(args, { terminal: new Terminal(stdout, stderr, {}), env: {} });
+  const textOf = (stream: PassThrough): string => (stream.read() as string | null) ?? '';
+  return { code, stdout: textOf(stdout), stderr: textOf(stderr) };
+}
+
+describe('the command line', () => {
+  it.each([
+    [[], 'Which command?', ''],
+    [['docter'], 'There is no command "docter".', ''],
+    [['doctor', '--jsno'], `Unknown option '--jsno'`, 'doctor '],
+    [['doctor', 'orders'], 'Unexpected argument: orders', 'doctor '],
+    [['doctor', '--timeout', 'soon'], '--timeout must be a number of seconds above 0, not "soon".', 'doctor '],
+    [['doctor'], 'There is neither --url nor DATABASE_URL', 'doctor '],
+    [['doctor', '--url', ''], '--url is empty', 'doctor '],
+    [['doctor', '--url', 'shop'], '--url must be a URL', 'doctor '],
+    [['listen', '--url', NOWHERE], 'Which channel?', 'listen '],
+    [['listen', 'a'.repeat(64), '--url', NOWHERE], 'is 64 bytes long; PostgreSQL allows 63', 'listen '],
+    [['trigger', '--channel', 'a', '--key', 'id'], 'Which table?', 'trigger '],
+    [['trigger', 'orders', '--key', 'id'], 'Which channel? Give --channel.', 'trigger '],
+    [['trigger', 'orders', '--channel', 'a'], 'Give --key', 'trigger '],
+    [['trigger', 'orders', '--channel', 'a', '--key', 'id', '--on', 'upsert'], 'must be a list of some of', 'trigger '],
+    [
+      ['trigger', 'orders', '--channel', 'a', '--key', 'id', '--level', 'x'],
+      `must be 'statement' or 'row'`,
+      'trigger ',
+    ],
+    [['listen', 'orders', '--count', '0', '--url', NOWHERE], '--count must be a whole number from 1 on', 'listen '],
+  ])('%j is wrong usage: one line says why, and where to read on', async (args, problem, command) => {
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    const [error, usage, more, ...rest] = stderr.split('\n');
+    expect(error).toContain(`error: `);
+    expect(error).toContain(problem);
+    expect(usage).toContain(`Usage: nest-pg-notify ${command || '<command>'}`);
+    expect([more, ...rest]).toEqual([`More: nest-pg-notify ${command}--help`, '']);
+  });
+
+  it('does not repeat a URL that stands where none is expected', async () => {
+    for (const args of [['doctor', NOWHERE], [NOWHERE], ['listen', `--${NOWHERE}`]]) {
+      const { code, stdout, stderr } = await run(args);
+      expect(code).toBe(2);
+      expect(stdout + stderr).not.toContain('canary');
+    }
+  });
+});
