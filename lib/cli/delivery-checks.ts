@@ -43,7 +43,9 @@ export async function checkDelivery(
     const duration = Math.round(performance.now() - begun);
     return delivery ? [poolerFinding(delivery, pids), deliveryFinding(delivery, duration)] : [];
   } catch (error) {
-    return [failedFinding('delivery', 'problem', error)];
+    // Without a failure the time was over, of which the module would say how to raise its own.
+    const { lastFailure } = listener.currentStatus;
+    return [failedFinding('delivery', 'problem', lastFailure ? error : new Error('LISTEN was not answered in time.'))];
   } finally {
     await listener.stop();
   }
@@ -67,30 +69,28 @@ function deliveryFinding({ verdict, message }: PgDeliveryVerdict, duration: numb
   };
 }
 
-function poolerFinding({ verdict, cause, message }: PgDeliveryVerdict, { announced, actual }: BackendPids): Finding {
+function poolerFinding(
+  { verdict, cause, message = '' }: PgDeliveryVerdict,
+  { announced, actual }: BackendPids,
+): Finding {
   const check = 'pooler';
   if (announced === actual) {
     return { check, level: 'ok', message: `No sign of one: statements run in the backend ${actual}, as announced.` };
+  }
+  if (cause === 'transaction-pooler') {
+    const { remedy = '' } = splitVerdict(message);
+    const mode = 'A pooler in transaction or statement mode, where LISTEN has no lasting effect.';
+    return { check, level: 'problem', message: mode, remedy };
   }
   const evidence = `it announced the backend ${announced}, and statements run in ${actual}`;
   if (verdict === 'verified') {
     return { check, level: 'ok', message: `A pooler (${evidence}) in session mode: notifications arrive.` };
   }
-  const remedy =
-    cause === 'transaction-pooler' && message !== undefined
-      ? splitVerdict(message).remedy
-      : 'LISTEN needs a pooler in session mode (PgBouncer: pool_mode=session), or a direct connection.';
-  return verdict === 'failing'
-    ? {
-        check,
-        level: 'problem',
-        message: `A pooler in transaction or statement mode (${evidence}), where LISTEN has no lasting effect.`,
-        ...(remedy !== undefined && { remedy }),
-      }
-    : {
-        check,
-        level: 'warning',
-        message: `A pooler (${evidence}), of which nobody knows the mode.`,
-        ...(remedy !== undefined && { remedy }),
-      };
+  const unknown = `A pooler (${evidence}), whose mode is not known.`;
+  return {
+    check,
+    level: 'warning',
+    message: unknown,
+    remedy: 'LISTEN needs session mode (PgBouncer: pool_mode=session).',
+  };
 }

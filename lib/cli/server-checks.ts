@@ -22,6 +22,9 @@ const TIMEOUTS = Object.keys(LISTENING_SETTINGS).filter(
   (name) => name.endsWith('_timeout') && !name.startsWith('tcp_'),
 );
 
+/** After which silence the server looks whether a client is still there; shown without a unit, in seconds. */
+const KEEPALIVE = 'tcp_keepalives_idle';
+
 export const SERVER_CHECKS: readonly ServerCheck[] = [
   { check: 'connection', ask: describeConnection },
   { check: 'version', ask: checkVersion },
@@ -77,14 +80,17 @@ async function checkPrivileges(session: PgSession, timeout: number): Promise<Fin
 
 async function checkTimeouts(session: PgSession, timeout: number): Promise<Finding> {
   const text = `SELECT name, pg_catalog.current_setting(name) AS value FROM pg_catalog.pg_settings
-    WHERE name = ANY ($1::text[]) AND setting <> '0' ORDER BY name`;
-  const rows = await session.query({ text, values: [TIMEOUTS], timeout });
-  const set = rows.map(({ name, value }) => `${String(name)} = ${String(value)}`);
-  const message =
+    WHERE name = ANY ($1::text[]) AND pg_catalog.current_setting(name) <> '0' ORDER BY name`;
+  const rows = await session.query({ text, values: [[...TIMEOUTS, KEEPALIVE]], timeout });
+  const shown = (name: unknown, value: unknown): string => `${String(name)} = ${String(value)}`;
+  const set = rows.filter(({ name }) => name !== KEEPALIVE).map(({ name, value }) => shown(name, value));
+  const keepalive = rows.find(({ name }) => name === KEEPALIVE)?.['value'];
+  const lifted =
     set.length === 0
-      ? 'None that would end or cancel a listener.'
+      ? 'None would end or cancel a listening connection.'
       : `${set.join(', ')}: the listening connection lifts ${set.length === 1 ? 'it' : 'them'} for itself.`;
-  return { check: 'timeouts', level: 'ok', message };
+  const noticed = ` It sets ${shown(KEEPALIVE, LISTENING_SETTINGS[KEEPALIVE])}, too, instead of ${String(keepalive)} s.`;
+  return { check: 'timeouts', level: 'ok', message: `${lifted}${keepalive === undefined ? '' : noticed}` };
 }
 
 async function checkEncoding(session: PgSession, timeout: number): Promise<Finding> {

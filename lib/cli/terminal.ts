@@ -8,7 +8,7 @@ export type Part = string | readonly [style: Style, text: string];
 
 type Output = NodeJS.WritableStream & Pick<WriteStream, 'writableLength'> & Partial<Pick<WriteStream, 'hasColors'>>;
 
-/** How much may wait to be read before the output counts as full, in characters. */
+/** How much may wait to be read before the output counts as full, in bytes. */
 const FULL = 2 ** 23;
 
 /**
