@@ -1,29 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import pg from 'pg';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
 import { CommandLine } from '../support/command-line.js';
+import { CANARY, diagnose } from '../support/diagnosis.js';
 import { FaultProxy } from '../support/fault-proxy.js';
-import { createTestCluster, createTestDatabase } from '../support/postgres.js';
+import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
-import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
-import type { PoolMode } from '../support/pgbouncer.js';
 import { eventually } from '../support/recorder.js';
-import { createStandby } from '../support/standby.js';
-
-const CANARY = 'canary-Sm1th';
-
-interface Finding {
-  readonly check: string;
-  readonly level: 'ok' | 'warning' | 'problem';
-  readonly message: string;
-  readonly remedy?: string;
-}
-
-interface Diagnosis {
-  readonly code: number | null;
-  readonly ok: boolean;
-  readonly findings: Readonly<Record<string, Finding>>;
-}
 
 let database: TestDatabase;
 /** A role that can do nothing in particular, with a password that must be printed nowhere. */
@@ -35,16 +16,10 @@ beforeAll(async () => {
   await database.query(`CREATE ROLE ${role} LOGIN PASSWORD '${CANARY}'`);
 });
 
-const clients = new Set<pg.Client>();
-const clusters = new Set<PostgresCluster>();
 const proxies = new Set<FaultProxy>();
 
 afterEach(async () => {
   await CommandLine.endAll();
-  for (const client of clients) await client.end();
-  clients.clear();
-  for (const cluster of [...clusters].toReversed()) await cluster.remove();
-  clusters.clear();
   for (const proxy of proxies) await proxy.close();
   proxies.clear();
 });
@@ -55,38 +30,15 @@ afterAll(async () => {
   await database.drop();
 });
 
-async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client(url);
-  client.on('error', () => undefined);
-  clients.add(client);
-  await client.connect();
-  return client;
-}
-
 async function startProxy(): Promise<FaultProxy> {
   const proxy = await FaultProxy.startFor(database);
   proxies.add(proxy);
   return proxy;
 }
 
-async function startCluster(start: () => Promise<PostgresCluster>): Promise<PostgresCluster> {
-  const cluster = await start();
-  clusters.add(cluster);
-  return cluster;
-}
-
-/** The URL of the test's database, or of another, with changes. */
-function urlOf(changes: Partial<Record<'username' | 'password' | 'port' | 'pathname', string>>, url = database.url) {
-  return Object.assign(new URL(url), changes).href;
-}
-
-async function diagnose(url: string, ...args: readonly string[]): Promise<Diagnosis> {
-  const { code, stdout, stderr } = await CommandLine.run(['doctor', '--json', ...args], { DATABASE_URL: url });
-  expect(stderr).toBe('');
-  expect(stdout).not.toContain(CANARY);
-  const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: readonly Finding[] };
-  expect(findings.filter(({ level, remedy }) => (level === 'ok') === (remedy !== undefined))).toEqual([]);
-  return { code, ok, findings: Object.fromEntries(findings.map((finding) => [finding.check, finding])) };
+/** The URL of the test's database, with changes. */
+function urlOf(changes: Partial<Record<'username' | 'password' | 'port' | 'pathname', string>>): string {
+  return Object.assign(new URL(database.url), changes).href;
 }
 
 /** Neither in this database nor on its way: nothing of a doctor is left. */
@@ -181,7 +133,7 @@ describe('doctor', () => {
     const proxy = await startProxy();
     proxy.blackhole();
     const begun = performance.now();
-    const { code, findings } = await diagnose(proxy.url(database.url), '--timeout', '0.5');
+    const { code, findings } = await diagnose(proxy.url(database.url), ['--timeout', '0.5']);
     expect(performance.now() - begun).toBeLessThan(8_000); // Node has to start, too.
     expect(code).toBe(1);
     expect(findings['connection']).toMatchObject({
@@ -194,7 +146,7 @@ describe('doctor', () => {
     const proxy = await startProxy();
     proxy.delay(50); // So that it can be caught between two answers.
     const begun = performance.now();
-    const diagnosis = diagnose(proxy.url(database.url), '--timeout', '4');
+    const diagnosis = diagnose(proxy.url(database.url), ['--timeout', '4']);
     await eventually(
       () => proxy.connectionCount,
       (count) => count === 2,
@@ -256,71 +208,5 @@ describe('doctor', () => {
     const { findings } = await diagnose(urlOf({ username: role, password: CANARY }));
     expect(findings['standby']).toMatchObject({ level: 'warning', message: expect.stringContaining('read-only') });
     await database.query(`ALTER ROLE ${role} RESET ALL`);
-  });
-
-  it('tells how full the queue is, and who holds it back', async () => {
-    const cluster = await startCluster(() => createTestCluster({ max_notify_queue_pages: '64' }));
-    const [reader, writer] = [await connect(cluster.url()), await connect(cluster.url())];
-    await reader.query('LISTEN held');
-    await reader.query('BEGIN'); // Until its end nothing is read from the queue for it.
-    const { rows } = await reader.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-    await writer.query(`SELECT pg_notify('held', repeat('x', 7900) || n) FROM generate_series(1, 20) AS n`);
-    const { findings } = await diagnose(cluster.url());
-    expect(findings['queue']?.message).toMatch(/^The notification queue is [1-4]\d % full\.$/);
-    expect(findings['queue']).toMatchObject({
-      level: 'warning',
-      remedy: expect.stringContaining(`SELECT pg_terminate_backend(${rows[0]?.pid})`),
-    });
-    await writer.query(`SELECT pg_notify('held', repeat('x', 7900) || n) FROM generate_series(21, 45) AS n`);
-    expect(await diagnose(cluster.url())).toMatchObject({ code: 1, findings: { queue: { level: 'problem' } } });
-  });
-
-  it('finds a standby, and points to the primary', async () => {
-    const primary = await startCluster(createTestCluster);
-    const standby = await startCluster(() => createStandby(primary));
-    const { code, findings } = await diagnose(standby.url());
-    expect(code).toBe(1);
-    expect(findings['standby']).toEqual({
-      check: 'standby',
-      level: 'problem',
-      message: 'This server is a standby, where neither LISTEN nor NOTIFY works.',
-      remedy: 'Connect to the primary.',
-    });
-    expect(findings).not.toHaveProperty('delivery');
-  });
-
-  describeWithPgBouncer('behind PgBouncer', () => {
-    async function diagnoseBehind(mode: PoolMode): Promise<Diagnosis> {
-      const bouncer = await PgBouncer.start(database.url, mode, { default_pool_size: '2' });
-      try {
-        return await diagnose(bouncer.url, '--timeout', '20');
-      } finally {
-        await bouncer.close();
-      }
-    }
-
-    it.each(['transaction', 'statement'] as const)(
-      'finds the pooler in %s mode, and names the remedy',
-      async (mode) => {
-        const { code, ok, findings } = await diagnoseBehind(mode);
-        expect({ code, ok }).toEqual({ code: 1, ok: false });
-        const remedy =
-          'Point the option connection directly to PostgreSQL, or to the pooler in session mode (PgBouncer: pool_mode=session).';
-        expect(findings['pooler']).toMatchObject({ level: 'problem', remedy });
-        expect(findings['delivery']).toMatchObject({ level: 'problem', remedy });
-        expect(findings['delivery']?.message).toMatch(
-          /^Notifications do not arrive: .+ within 1000 ms.+ \(it announced the backend -?\d+, the statements run in \d+\)/,
-        );
-      },
-    );
-
-    it('is content with session mode, even with two connections only', async () => {
-      const { code, ok, findings } = await diagnoseBehind('session');
-      expect({ code, ok }).toEqual({ code: 0, ok: true });
-      expect(findings['pooler']).toMatchObject({
-        level: 'ok',
-        message: expect.stringMatching(/^A pooler \(.+\) in session mode: notifications arrive\.$/),
-      });
-    });
   });
 });

@@ -1,0 +1,136 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import { CertificateAuthority, createTlsCluster } from '../support/certificates.js';
+import { CommandLine } from '../support/command-line.js';
+import { diagnose } from '../support/diagnosis.js';
+import type { Diagnosis } from '../support/diagnosis.js';
+import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
+import type { PoolMode } from '../support/pgbouncer.js';
+import { createTestCluster, createTestDatabase } from '../support/postgres.js';
+import { createStandby } from '../support/standby.js';
+
+const clients = new Set<pg.Client>();
+const clusters = new Set<PostgresCluster>();
+
+afterEach(async () => {
+  await CommandLine.endAll();
+  for (const client of clients) await client.end();
+  clients.clear();
+  for (const cluster of [...clusters].toReversed()) await cluster.remove();
+  clusters.clear();
+});
+
+async function connect(url: string): Promise<pg.Client> {
+  const client = new pg.Client(url);
+  client.on('error', () => undefined);
+  clients.add(client);
+  await client.connect();
+  return client;
+}
+
+async function startCluster(start: () => Promise<PostgresCluster>): Promise<PostgresCluster> {
+  const cluster = await start();
+  clusters.add(cluster);
+  return cluster;
+}
+
+describe('doctor, asked about a server of its own', () => {
+  it('tells how full the queue is, and who holds it back', async () => {
+    const cluster = await startCluster(() => createTestCluster({ max_notify_queue_pages: '64' }));
+    const [reader, writer] = [await connect(cluster.url()), await connect(cluster.url())];
+    await reader.query('LISTEN held');
+    await reader.query('BEGIN'); // Until its end nothing is read from the queue for it.
+    const { rows } = await reader.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    await writer.query(`SELECT pg_notify('held', repeat('x', 7900) || n) FROM generate_series(1, 20) AS n`);
+    const { findings } = await diagnose(cluster.url());
+    expect(findings['queue']?.message).toMatch(/^The notification queue is [1-4]\d % full\.$/);
+    expect(findings['queue']).toMatchObject({
+      level: 'warning',
+      remedy: expect.stringContaining(`SELECT pg_terminate_backend(${rows[0]?.pid})`),
+    });
+    await writer.query(`SELECT pg_notify('held', repeat('x', 7900) || n) FROM generate_series(21, 45) AS n`);
+    expect(await diagnose(cluster.url())).toMatchObject({ code: 1, findings: { queue: { level: 'problem' } } });
+  });
+
+  it('finds a standby, and points to the primary', async () => {
+    const primary = await startCluster(createTestCluster);
+    const standby = await startCluster(() => createStandby(primary));
+    const { code, findings } = await diagnose(standby.url());
+    expect(code).toBe(1);
+    expect(findings['standby']).toEqual({
+      check: 'standby',
+      level: 'problem',
+      message: 'This server is a standby, where neither LISTEN nor NOTIFY works.',
+      remedy: 'Connect to the primary.',
+    });
+    expect(findings).not.toHaveProperty('delivery');
+  });
+
+  it('tells whether TLS protects the connection', async () => {
+    const authority = await CertificateAuthority.create();
+    const { certificate, key } = await authority.issue();
+    const cluster = await startCluster(() => createTlsCluster({ certificate, key }, []));
+    const url = new URL(cluster.url());
+    url.hostname = 'localhost';
+    url.searchParams.set('sslmode', 'verify-full');
+    const untrusted = await diagnose(url.href);
+    expect(untrusted).toMatchObject({
+      code: 1,
+      findings: {
+        connection: {
+          message: `localhost:${cluster.port}: unable to verify the first certificate.`,
+          remedy: expect.stringContaining('Check the ssl settings of the connection'),
+        },
+      },
+    });
+    const file = join(await mkdtemp(join(tmpdir(), 'nest-pg-notify-cli-')), 'ca.pem');
+    await writeFile(file, authority.certificate);
+    url.searchParams.set('sslrootcert', file);
+    const { code, findings } = await diagnose(url.href);
+    expect(code).toBe(0);
+    expect(findings.connection?.message).toMatch(/^localhost:\d+, .+, with TLS\.$/);
+    await rm(dirname(file), { recursive: true });
+    await authority.remove();
+  });
+
+  describeWithPgBouncer('behind PgBouncer', () => {
+    async function diagnoseBehind(mode: PoolMode): Promise<Diagnosis> {
+      const database = await createTestDatabase();
+      const bouncer = await PgBouncer.start(database.url, mode, { default_pool_size: '2' });
+      try {
+        return await diagnose(bouncer.url, ['--timeout', '20']);
+      } finally {
+        await bouncer.close();
+        await database.drop();
+      }
+    }
+
+    it.each(['transaction', 'statement'] as const)(
+      'finds the pooler in %s mode, and names the remedy',
+      async (mode) => {
+        const { code, ok, findings } = await diagnoseBehind(mode);
+        expect({ code, ok }).toEqual({ code: 1, ok: false });
+        const remedy =
+          'Point the option connection directly to PostgreSQL, or to the pooler in session mode (PgBouncer: pool_mode=session).';
+        expect(findings['pooler']).toMatchObject({ level: 'problem', remedy });
+        expect(findings['delivery']).toMatchObject({ level: 'problem', remedy });
+        expect(findings['delivery']?.message).toMatch(
+          /^Notifications do not arrive: .+ within 1000 ms.+ \(it announced the backend -?\d+, the statements run in \d+\)/,
+        );
+      },
+    );
+
+    it('is content with session mode, even with two connections only', async () => {
+      const { code, ok, findings } = await diagnoseBehind('session');
+      expect({ code, ok }).toEqual({ code: 0, ok: true });
+      expect(findings['pooler']).toMatchObject({
+        level: 'ok',
+        message: expect.stringMatching(/^A pooler \(.+\) in session mode: notifications arrive\.$/),
+      });
+    });
+  });
+});
