@@ -43,6 +43,14 @@ export type {
 } from './pg-notify.options.js';
 export { PgNotifyService } from './pg-notify.service.js';
 export type { PgNotifyStats, PgPublishOptions } from './pg-notify.service.js';
+export { fromDrizzle } from './executor/from-drizzle.js';
+export type { DrizzleSql, DrizzleTransaction } from './executor/from-drizzle.js';
+export { fromKnex } from './executor/from-knex.js';
+export type { KnexTransaction } from './executor/from-knex.js';
+export { fromKysely } from './executor/from-kysely.js';
+export type { KyselyStatement, KyselyTransaction } from './executor/from-kysely.js';
+export { fromPrisma } from './executor/from-prisma.js';
+export type { PrismaTransaction } from './executor/from-prisma.js';
 export type { PgExecutor, PgQueryable } from './executor/pg-executor.js';
 export {
   getPgChannelToken,

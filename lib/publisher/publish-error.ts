@@ -1,4 +1,5 @@
-import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import { driverFailure } from '../executor/driver-failure.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
 import type { FailedNotification } from './sending-group.js';
 
 /** What a caller is told whose notification could not be sent, or nobody knows. */
@@ -7,12 +8,15 @@ export function publishError(channel: string, error: unknown, outcome: 'not-sent
     outcome === 'not-sent'
       ? 'was not sent'
       : 'may or may not have been sent: the connection was lost before the answer';
-  const { endpoint, sqlState = sqlStateOf(error) } = error instanceof PgNotifyError ? error : {};
-  return new PgNotifyError(
-    'publish',
-    `The notification for channel ${JSON.stringify(channel)} ${fate}. ${messageOf(error)}`,
-    { channel, outcome, ...(sqlState && { sqlState }), ...(endpoint && { endpoint }), cause: error },
-  );
+  const { message, sqlState, endpoint }: Partial<PgNotifyError> =
+    error instanceof PgNotifyError ? error : driverFailure(error);
+  return new PgNotifyError('publish', `The notification for channel ${JSON.stringify(channel)} ${fate}. ${message}`, {
+    channel,
+    outcome,
+    ...(sqlState && { sqlState }),
+    ...(endpoint && { endpoint }),
+    cause: error,
+  });
 }
 
 /** How many of several failures a message tells in full. */
@@ -45,10 +49,4 @@ export function manyPublishError(
     ...(endpoint && { endpoint }),
     cause: first.error,
   });
-}
-
-/** The SQLSTATE of an error that `pg` has raised, also where a library has wrapped it. */
-function sqlStateOf(error: unknown): string | undefined {
-  const code = (error as { readonly code?: unknown } | null)?.code;
-  return typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }

@@ -1,0 +1,50 @@
+import { messageOf } from '../pg-notify.errors.js';
+
+/** What the driver said when a statement failed. */
+export interface DriverFailure {
+  readonly message: string;
+  readonly sqlState?: string;
+}
+
+/** The properties in which libraries keep the error that they have wrapped, and those in which Prisma keeps its parts. */
+interface WrappingError {
+  readonly cause?: unknown;
+  readonly driverError?: unknown;
+  readonly meta?: { readonly driverAdapterError?: unknown };
+  readonly code?: unknown;
+  readonly originalCode?: unknown;
+  readonly originalMessage?: unknown;
+}
+
+/** Far more than any library wraps: an error may be its own cause. */
+const MAX_DEPTH = 8;
+
+/** Prisma's own codes look like a SQLSTATE too: P2010. */
+const SQL_STATE = /^(?!P[1-9])(?=.*\d)[0-9A-Z]{5}$/;
+
+/**
+ * What lies innermost in an error of a library: its own message may quote the statement with its values, which must not
+ * get into a log.
+ */
+export function driverFailure(error: unknown): DriverFailure {
+  let inner = partsOf(error);
+  for (let depth = 0; depth < MAX_DEPTH; depth += 1) {
+    const next = inner.cause ?? inner.driverError ?? inner.meta?.driverAdapterError;
+    if (typeof next !== 'object' || next === null) break;
+    inner = partsOf(next);
+  }
+  const { code, originalCode, originalMessage } = inner;
+  const sqlState = [originalCode, code].find(isSqlState);
+  const message = typeof originalMessage === 'string' ? originalMessage : messageOf(inner === NO_PARTS ? error : inner);
+  return { message, ...(sqlState && { sqlState }) };
+}
+
+const NO_PARTS: WrappingError = {};
+
+function partsOf(error: unknown): WrappingError {
+  return typeof error === 'object' && error !== null ? error : NO_PARTS;
+}
+
+function isSqlState(code: unknown): code is string {
+  return typeof code === 'string' && SQL_STATE.test(code);
+}

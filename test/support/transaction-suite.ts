@@ -1,0 +1,186 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { definePgChannel } from 'nest-pg-notify';
+import type { PgExecutor } from 'nest-pg-notify';
+import { execute } from '../../lib/executor/pg-executor.js';
+import { createApp } from './app.js';
+import type { TestApp } from './app.js';
+import { createTestDatabase } from './postgres.js';
+import type { TestDatabase } from './postgres.js';
+import { Recorder } from './recorder.js';
+
+/** A transaction that is under way. */
+export interface TestTransaction {
+  readonly executor: PgExecutor;
+  /** Does the work in a savepoint: releases it, or rolls back to it and rejects where the work does. */
+  readonly savepoint: (work: (inner: TestTransaction) => Promise<void>) => Promise<void>;
+}
+
+/** One library, connected. */
+export interface TransactionLibrary {
+  /** Does the work in a transaction: commits, or rolls back and rejects where the work does. */
+  transaction(work: (transaction: TestTransaction) => Promise<void>): Promise<void>;
+  close(): Promise<unknown>;
+}
+
+const Texts = definePgChannel('texts', { codec: 'text' });
+
+/** What a library might take for something else than text. */
+const AWKWARD_TEXTS: readonly string[] = [
+  `it's "quoted", twice: '' ""`,
+  'values $1 $2 $$ $a$, ? ?? \\? :name ::text :1 @p1 {0} %s',
+  'a backslash \\ and two \\\\ and \\n, a newline \n and a tab \t',
+  "'); SELECT pg_notify('texts', 'injected'); --",
+  'é ü ß 漢字 🐘 \u200b \u0301',
+  '{"json": [1, null, "text"]}',
+  '{a,b}',
+  'null',
+  '',
+];
+
+const SYNTAX = `' " \\ $ ? : { } ( ) 1 ; - / * @ %`.split(' ');
+
+const rollBack = new Error('roll back');
+
+/**
+ * What must hold for every library that has transactions: notifications come when the transaction commits, never before,
+ * and never after a rollback.
+ */
+export function transactionSuite(
+  name: string,
+  connect: (database: TestDatabase) => TransactionLibrary | Promise<TransactionLibrary>,
+): void {
+  describe(`notify() in a transaction of ${name}`, () => {
+    let database: TestDatabase;
+    let subject: TestApp;
+    let library: TransactionLibrary;
+    const received = new Recorder<string>();
+
+    beforeAll(async () => {
+      database = await createTestDatabase();
+      subject = await createApp({ connection: database.url });
+      subject.service.listen(Texts).subscribe(({ payload }) => received.push(payload));
+      await subject.app.init();
+      library = await connect(database);
+    });
+
+    afterAll(async () => {
+      await library.close();
+      await subject.app.close();
+      await database.drop();
+    });
+
+    afterEach(() => void received.items.splice(0));
+
+    const notify = async (text: string, executor?: PgExecutor): Promise<void> =>
+      subject.service.notify(Texts, text, { executor });
+
+    /** All that has arrived when what is sent now, on a connection of its own, has arrived: the order is that of the commits. */
+    const arrived = async (mark: string): Promise<readonly string[]> => {
+      await notify(mark);
+      return [...(await received.until((items) => items.includes(mark)))];
+    };
+
+    it('delivers when it commits, and not before', async () => {
+      await library.transaction(async ({ executor }) => {
+        await notify('inside', executor);
+        expect(await arrived('before the commit')).toEqual(['before the commit']);
+      });
+      expect(await arrived('after the commit')).toEqual(['before the commit', 'inside', 'after the commit']);
+    });
+
+    it('delivers nothing after a rollback', async () => {
+      const work = library.transaction(async ({ executor }) => {
+        await notify('inside', executor);
+        throw rollBack;
+      });
+      await expect(work).rejects.toBe(rollBack);
+      expect(await arrived('after the rollback')).toEqual(['after the rollback']);
+    });
+
+    it('delivers what is sent in a savepoint that is released, and not what is sent in one that is rolled back', async () => {
+      await library.transaction(async ({ executor, savepoint }) => {
+        await notify('before', executor);
+        const undone = savepoint(async (inner) => {
+          await notify('undone', inner.executor);
+          throw rollBack;
+        });
+        await expect(undone).rejects.toBe(rollBack);
+        await savepoint(async (inner) => notify('released', inner.executor));
+        expect(await arrived('before the commit')).toEqual(['before the commit']);
+      });
+      expect(await arrived('end')).toEqual(['before the commit', 'before', 'released', 'end']);
+    });
+
+    it('delivers nothing of a released savepoint when the transaction is rolled back', async () => {
+      const work = library.transaction(async ({ savepoint }) => {
+        await savepoint(async (inner) => notify('released', inner.executor));
+        throw rollBack;
+      });
+      await expect(work).rejects.toBe(rollBack);
+      expect(await arrived('end')).toEqual(['end']);
+    });
+
+    it('delivers equal payloads of one transaction once', async () => {
+      await library.transaction(async ({ executor }) => {
+        for (const text of ['twice', 'once', 'twice']) await notify(text, executor);
+      });
+      expect(await arrived('end')).toEqual(['twice', 'once', 'end']);
+    });
+
+    it('delivers every text as it is', async () => {
+      const unit = fc.oneof(fc.constantFrom(...SYNTAX), fc.string({ unit: 'binary', maxLength: 1 }));
+      const text = fc.string({ unit, maxLength: 40 }).filter((sample) => !/[\0\p{Surrogate}]/u.test(sample));
+      const texts = [...new Set([...AWKWARD_TEXTS, ...fc.sample(text, 100)])];
+      await library.transaction(async ({ executor }) => {
+        for (const each of texts) await notify(each, executor);
+      });
+      expect(await arrived('the end of all texts')).toEqual([...texts, 'the end of all texts']);
+    });
+
+    it('goes on after a payload that is refused', async () => {
+      await library.transaction(async ({ executor }) => {
+        await expect(notify('x'.repeat(8_000), executor)).rejects.toMatchObject({ kind: 'payload' });
+        await notify('accepted', executor);
+      });
+      expect(await arrived('end')).toEqual(['accepted', 'end']);
+    });
+
+    it("tells what the transaction refuses: the server's words and SQLSTATE, and not the payload", async () => {
+      const refusal: unknown[] = [];
+      const work = library.transaction(async ({ executor }) => {
+        await execute(executor, 'SELECT no_such_column', []).catch(() => undefined);
+        refusal.push(await notify('too late', executor).catch((error: unknown) => error));
+        throw rollBack;
+      });
+      await expect(work).rejects.toBe(rollBack);
+      const message =
+        'The notification for channel "texts" was not sent. current transaction is aborted, commands ignored until end of transaction block';
+      const [kind, outcome, sqlState] = ['publish', 'not-sent', '25P02'];
+      expect(refusal).toEqual([expect.objectContaining({ kind, outcome, sqlState, channel: 'texts', message })]);
+    });
+
+    it('runs statements with values in any order, lists among them, and with what only looks like a value', async () => {
+      const statement = `SELECT $2::text AS second, $1::text AS first, $2::text || $3::int AS again, -- not $1 or ?
+        '$1 ? ?? :name' AS literal, E'\\'$1' AS escaped, $tag$it's $1$tag$ AS dollar, 1 /* $1 ' ? /* ? */ */ AS "a$1?",
+        '{"a": 1}'::jsonb ? 'a' AS operator, '{"a": 1}'::jsonb ? $4::text AS compared,
+        (SELECT count(*)::int FROM unnest($5::text[])) AS listed`;
+      await library.transaction(async ({ executor }) => {
+        const answer = await execute(executor, statement, ['one', 'two', 3, 'b', ['x', 'y']]);
+        const [row] = Array.isArray(answer) ? answer : (answer as { rows: unknown[] }).rows;
+        expect(row).toEqual({
+          first: 'one',
+          second: 'two',
+          again: 'two3',
+          literal: '$1 ? ?? :name',
+          escaped: "'$1",
+          dollar: "it's $1",
+          'a$1?': 1,
+          operator: true,
+          compared: false,
+          listed: 2,
+        });
+      });
+    });
+  });
+}
