@@ -1,4 +1,5 @@
 import type { ClientConfig, Pool } from 'pg';
+import type { CurrentExecutor } from './executor/call-executor.js';
 
 /**
  * How to reach PostgreSQL: directly, or through a pooler in session mode.
@@ -118,6 +119,14 @@ export interface PgNotifyPublisherOptions {
    * @default 100_000
    */
   readonly maxWaiting?: number;
+  /**
+   * Tells the transaction that `notify()` is called in, for applications that keep it in async context (nestjs-cls). It
+   * is asked at every call, at once; where it returns `undefined` there is no transaction, and the notification goes by
+   * the registration's own connection. `executor` of the call goes before it.
+   *
+   * @default no transaction, unless a call names one
+   */
+  readonly executor?: CurrentExecutor;
 }
 
 export interface PgNotifyHandlersOptions {

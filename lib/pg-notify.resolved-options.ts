@@ -1,4 +1,5 @@
 import type { ClientConfig, Pool, PoolClient } from 'pg';
+import type { CurrentExecutor } from './executor/call-executor.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import type {
   PgNotifyConnection,
@@ -41,7 +42,11 @@ export interface ResolvedPgNotifyOptions {
   readonly connectTimeout: number;
   readonly heartbeat: Required<PgNotifyHeartbeatOptions>;
   readonly deliveryCheck: false | Required<PgNotifyDeliveryCheckOptions>;
-  readonly publisher: { readonly timeout: number; readonly maxWaiting: number };
+  readonly publisher: {
+    readonly timeout: number;
+    readonly maxWaiting: number;
+    readonly executor?: CurrentExecutor | undefined;
+  };
   readonly handlers:
     false | { readonly bufferSize: number; readonly timeout: number | undefined; readonly globalEnhancers: boolean };
   readonly enabled: boolean;
@@ -119,6 +124,7 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
     publisher: {
       timeout: checkMilliseconds('publisher.timeout', publisher.timeout ?? 10_000, 1),
       maxWaiting: checkCount('publisher.maxWaiting', publisher.maxWaiting ?? 100_000),
+      executor: checkCurrentExecutor('publisher.executor', publisher.executor),
     },
     handlers: handlers && {
       bufferSize: checkCount('handlers.bufferSize', handlers.bufferSize ?? DEFAULT_BUFFER_SIZE),
@@ -191,6 +197,12 @@ export function checkMilliseconds(option: string, value: number, least = 0): num
 function checkCount(option: string, value: number): number {
   if (Number.isSafeInteger(value) && value >= 1) return value;
   throw invalid(option, `must be a whole number from 1 on, not ${JSON.stringify(value)}`);
+}
+
+/** What is one executor for all would run every statement on one connection, whatever transaction it is in. */
+function checkCurrentExecutor(option: string, value: CurrentExecutor | undefined): CurrentExecutor | undefined {
+  if (value === undefined || typeof value === 'function') return value;
+  throw invalid(option, "must be a function that returns the current transaction's executor, or undefined");
 }
 
 function checkGroup<T extends object>(option: string, value: T): T {

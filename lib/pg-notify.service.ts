@@ -24,8 +24,13 @@ import { withDeadline } from './session/deadline.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
 
 export interface PgPublishOptions {
-  /** Runs the statement inside the caller's own transaction. */
-  readonly executor?: PgExecutor;
+  /**
+   * Runs the statement inside the caller's own transaction. It goes before `publisher.executor` of the registration;
+   * `false` sends at once, whatever transaction there is.
+   *
+   * @default what `publisher.executor` returns, else none
+   */
+  readonly executor?: PgExecutor | false | undefined;
 }
 
 /** What a registration has counted since its start. */
@@ -70,6 +75,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     this.calls = new NotifyCalls({
       publisher: transport.publisher,
       schemaTimeout: options.publisher.timeout,
+      currentExecutor: options.publisher.executor,
       diagnostics,
       onFailure: (error) => errors.tell(error),
     });

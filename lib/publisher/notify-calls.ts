@@ -3,7 +3,8 @@ import { applySchema } from '../channel/payload-schema.js';
 import { toSendingChannel } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import { isThenable } from '../channel/thenable.js';
-import { checkExecutor } from '../executor/pg-executor.js';
+import { callExecutor } from '../executor/call-executor.js';
+import type { CurrentExecutor } from '../executor/call-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
@@ -18,6 +19,8 @@ export interface NotifyCallsOptions {
   readonly publisher: Pick<PgPublisher, 'publish' | 'publishMany'>;
   /** How long a schema may take to answer, in milliseconds. */
   readonly schemaTimeout: number;
+  /** Tells the transaction that a call is made in. */
+  readonly currentExecutor?: CurrentExecutor | undefined;
   readonly diagnostics: PgNotifyDiagnostics;
   /** Is told of what was not, or perhaps not, sent; the caller is told in any case. */
   readonly onFailure: (error: PgNotifyError) => void;
@@ -33,15 +36,12 @@ export class NotifyCalls {
 
   constructor(private readonly options: NotifyCallsOptions) {}
 
-  async notify(channel: string | PgChannel, payload: unknown, executor?: PgExecutor): Promise<void> {
+  async notify(channel: string | PgChannel, payload: unknown, given?: PgExecutor | false): Promise<void> {
     const definition = toSendingChannel(channel);
+    const executor = callExecutor('notify()', given, this.options.currentExecutor);
     const raw = this.check(definition, payload);
-    if (executor === undefined) {
-      await this.order.run(raw, (ready) => this.publish(definition, ready));
-    } else {
-      checkExecutor('option executor of notify()', executor);
-      await this.publish(definition, await raw, executor);
-    }
+    if (executor) await this.publish(definition, await raw, executor);
+    else await this.order.run(raw, (ready) => this.publish(definition, ready));
   }
 
   /**
@@ -49,14 +49,18 @@ export class NotifyCalls {
    *
    * @throws PgNotifyError that tells of all that were not, or perhaps not, sent.
    */
-  async notifyMany(channel: string | PgChannel, payloads: readonly unknown[], executor?: PgExecutor): Promise<void> {
+  async notifyMany(
+    channel: string | PgChannel,
+    payloads: readonly unknown[],
+    given?: PgExecutor | false,
+  ): Promise<void> {
     const definition = toSendingChannel(channel);
     if (!Array.isArray(payloads)) {
       throw new PgNotifyError('payload', `notifyMany() takes an array of payloads; it got a ${typeof payloads}.`, {
         channel: definition.name,
       });
     }
-    if (executor !== undefined) checkExecutor('option executor of notifyMany()', executor);
+    const executor = callExecutor('notifyMany()', given, this.options.currentExecutor);
     const failures = await new ManyNotifications(payloads, {
       check: (payload) => this.check(definition, payload),
       publish: (raws) => this.publishMany(definition, raws, executor),
