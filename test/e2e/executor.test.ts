@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { PgNotifyError } from 'nest-pg-notify';
+import { sql } from 'drizzle-orm';
+import { fromDrizzle, fromKnex, fromKysely, fromPrisma, PgNotifyError } from 'nest-pg-notify';
 import type { PgExecutor } from 'nest-pg-notify';
 import { Client } from 'pg';
 import { createApp } from '../support/app.js';
@@ -70,5 +71,37 @@ describe('notify() with an executor', () => {
     await expect(
       subject.service.notify('orders', 1, { executor: executor as unknown as PgExecutor }),
     ).rejects.toMatchObject({ kind: 'configuration', message: expect.stringContaining('query(text, values)') });
+  });
+
+  it.each<readonly [string, object]>([
+    ['fromPrisma(tx)', { $queryRawUnsafe: () => undefined }],
+    ['fromKysely(tx)', { executeQuery: () => undefined }],
+    ['fromKnex(trx)', Object.assign(() => undefined, { raw: () => undefined })],
+    ['fromDrizzle(tx, sql)', { query: {}, execute: () => undefined }],
+  ])('names the adapter %s where it was forgotten', async (adapter, executor) => {
+    await expect(
+      subject.service.notify('orders', 1, { executor: executor as unknown as PgExecutor }),
+    ).rejects.toMatchObject({ kind: 'configuration', message: expect.stringContaining(`: write ${adapter}.`) });
+  });
+
+  it.each<readonly [string, (wrong: never) => unknown]>([
+    ['fromPrisma(tx)', fromPrisma],
+    ['fromKysely(tx)', fromKysely],
+    ['fromKnex(trx)', fromKnex],
+    ['fromDrizzle(tx, sql)', (wrong) => fromDrizzle(wrong, sql)],
+  ])('%s refuses what is no transaction of that library, and says what is', (adapter, take) => {
+    for (const wrong of [undefined, null, {}, 'SELECT', Promise.resolve()]) {
+      const message = expect.stringContaining(`${adapter} takes the`);
+      expect(() => take(wrong as never)).toThrow(expect.objectContaining({ kind: 'configuration', message }));
+    }
+  });
+
+  it('fromDrizzle(tx, sql) says where the forgotten sql comes from', () => {
+    const message = expect.stringContaining("import { sql } from 'drizzle-orm'");
+    for (const wrong of [undefined, {}, () => undefined]) {
+      expect(() => fromDrizzle({ execute: () => Promise.resolve() }, wrong as unknown as typeof sql)).toThrow(
+        expect.objectContaining({ kind: 'configuration', message }),
+      );
+    }
   });
 });

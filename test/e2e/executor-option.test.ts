@@ -1,0 +1,153 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { definePgChannel, getPgNotifyTransportToken, PgNotifyModule, PgNotifyService } from 'nest-pg-notify';
+import type { PgExecutor } from 'nest-pg-notify';
+import { PgNotifyTestBus } from 'nest-pg-notify/testing';
+import { Test } from '@nestjs/testing';
+import { Client } from 'pg';
+import { z } from 'zod';
+import { appSuite } from '../support/app-suite.js';
+import { createTestDatabase } from '../support/postgres.js';
+import { Recorder } from '../support/recorder.js';
+
+const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
+
+describe('the option publisher.executor', () => {
+  let client: Client;
+  afterAll(async () => client.end()); // Before the database is dropped.
+
+  const suite = appSuite();
+  const transactions = new AsyncLocalStorage<PgExecutor>();
+
+  beforeAll(async () => {
+    client = new Client({ connectionString: suite.database.url });
+    await client.connect();
+  });
+
+  async function start(executor: () => PgExecutor | undefined = () => transactions.getStore()) {
+    const { service } = await suite.start({}, { publisher: { executor } });
+    const received = new Recorder<unknown>();
+    service.listen('orders').subscribe(({ payload }) => received.push(payload));
+    await service.ready();
+    return { service, received };
+  }
+
+  async function inTransaction(end: 'COMMIT' | 'ROLLBACK', work: () => Promise<unknown>): Promise<void> {
+    await client.query('BEGIN');
+    await transactions.run(client, work);
+    await client.query(end);
+  }
+
+  it('sends with the transaction of the async context, and without one on a connection of its own', async () => {
+    const { service, received } = await start();
+    await inTransaction('ROLLBACK', async () => service.notify('orders', 'rolled back'));
+    await inTransaction('COMMIT', async () => {
+      await service.notify('orders', 'committed');
+      await transactions.exit(async () => service.notify('orders', 'outside'));
+      await received.until(1);
+    });
+    expect(await received.until(2)).toEqual(['outside', 'committed']);
+  });
+
+  it('gives way to the executor of the call, and to false', async () => {
+    const { service, received } = await start();
+    const other = new Client({ connectionString: suite.database.url });
+    await other.connect();
+    await inTransaction('ROLLBACK', async () => {
+      await service.notify('orders', 'rolled back', { executor: undefined });
+      await service.notify('orders', 'by another client', { executor: other });
+      await service.notify('orders', 'at once', { executor: false });
+    });
+    await other.end();
+    expect(await received.until(2)).toEqual(['by another client', 'at once']);
+  });
+
+  it('is asked when notify() is called, not when a schema has answered', async () => {
+    const schema = z.string().refine(async () => Promise.resolve(true));
+    const Checked = definePgChannel('orders', { schema });
+    const { service, received } = await start();
+    await client.query('BEGIN');
+    const notified = transactions.run(client, () => service.notify(Checked, 'inside'));
+    await notified;
+    await service.notify('orders', 'outside');
+    expect(await received.until(1)).toEqual(['outside']);
+    await client.query('COMMIT');
+    expect(await received.until(2)).toEqual(['outside', 'inside']);
+  });
+
+  it.each<readonly [string, () => unknown, RegExp]>([
+    [
+      'throws',
+      () => {
+        throw new Error('No store.');
+      },
+      /publisher\.executor .* threw: No store\. It must return .*, or undefined/,
+    ],
+    ['returns null', () => null, /publisher\.executor .* returned null\. It must return .*, or undefined/],
+    ['returns a promise', async () => Promise.resolve(client), /publisher\.executor .* returned a promise\. It must/],
+    ['returns something else', () => ({}), /The result of publisher\.executor must be .*query\(text, values\)/],
+    ['forgets an adapter', () => ({ executeQuery: () => undefined }), /: write fromKysely\(tx\)\.$/],
+  ])('that %s makes notify() reject, and nothing is sent', async (_name, executor, message) => {
+    const { service, received } = await start(executor as () => PgExecutor);
+    await expect(service.notify('orders', 1)).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringMatching(message),
+    });
+    await service.notify('orders', 'sent', { executor: false });
+    expect(await received.until(1)).toEqual(['sent']);
+  });
+
+  it('must be a function', async () => {
+    const executor = client as unknown as () => PgExecutor;
+    await expect(suite.create({}, { publisher: { executor } })).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringMatching(/publisher\.executor .* must be a function that returns/),
+    });
+  });
+
+  it('is heard by the test bus, which tells the executor', async () => {
+    const module = await Test.createTestingModule({
+      imports: [
+        PgNotifyModule.forRoot({
+          connection: suite.database.url,
+          publisher: { executor: () => transactions.getStore() },
+        }),
+      ],
+    })
+      .overrideProvider(getPgNotifyTransportToken())
+      .useValue(new PgNotifyTestBus())
+      .compile();
+    const app = await module.createNestApplication().init();
+    const service = app.get(PgNotifyService);
+    await transactions.run(client, async () => {
+      await service.notify('orders', 1);
+      await service.notify('orders', 2, { executor: false });
+    });
+    await service.notify('orders', 3);
+    expect(app.get<PgNotifyTestBus>(getPgNotifyTransportToken()).sent()).toEqual([
+      { channel: 'orders', payload: 1, raw: '1', executor: client },
+      { channel: 'orders', payload: 2, raw: '2' },
+      { channel: 'orders', payload: 3, raw: '3' },
+    ]);
+    await app.close();
+  });
+});
+
+it('follows the transactions of nestjs-cls, as its recipe says', async () => {
+  const database = await createTestDatabase();
+  await database.query('CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY, item text NOT NULL)');
+  const command = ['--import', path('faults/child/hooks.mjs'), path('support/nestjs-cls-app.ts')];
+  const env = { ...process.env, NODE_OPTIONS: '', DATABASE_URL: database.url };
+  const { stdout } = await promisify(execFile)(process.execPath, command, { env });
+  await database.drop();
+  expect(JSON.parse(stdout)).toEqual({
+    'a decorated method': [1],
+    'a transaction that is rolled back': [],
+    'before the commit': [102, 101],
+    savepoints: [202],
+    'no transaction': [301],
+  });
+});

@@ -1,0 +1,3 @@
+import { definePgChannel } from 'nest-pg-notify';
+
+export const OrderEvents = definePgChannel<{ readonly id: number }>('order_events');
