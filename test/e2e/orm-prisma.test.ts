@@ -1,11 +1,14 @@
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fromPrisma } from 'nest-pg-notify';
-import type { PrismaTransaction } from 'nest-pg-notify';
+import type { PgNotifyService, PrismaTransaction } from 'nest-pg-notify';
+import { orderRecipeSuite } from '../support/order-recipe.js';
+import type { OrderRecipe } from '../support/order-recipe.js';
+import type { TestDatabase } from '../support/postgres.js';
 import { generatePrismaClient } from '../support/prisma-client.js';
 import type { GeneratedPrismaClient } from '../support/prisma-client.js';
 import { transactionSuite } from '../support/transaction-suite.js';
@@ -21,13 +24,17 @@ interface GeneratedModule {
   readonly PrismaClient: new (options: { adapter: PrismaPg }) => PrismaClient;
 }
 
+interface RecipeModule {
+  readonly Orders: new (prisma: PrismaClient, service: PgNotifyService) => Pick<OrderRecipe, 'create'>;
+}
+
 const ROOT = join(import.meta.dirname, '../..');
 
 /** The compiler must accept this, and must see the mistake. */
 const USE = `
 import { fromPrisma } from 'nest-pg-notify';
 import type { PgExecutor } from 'nest-pg-notify';
-import type { Prisma, PrismaClient } from './client/client.js';
+import type { Prisma, PrismaClient } from './generated/client.js';
 
 export function use(prisma: PrismaClient, tx: Prisma.TransactionClient): readonly PgExecutor[] {
   // @ts-expect-error A transaction of Prisma needs fromPrisma().
@@ -51,22 +58,39 @@ describe('with a generated client', () => {
 
   beforeAll(async () => {
     generated = await generatePrismaClient();
+    const page = await readFile(join(ROOT, 'docs/transactions.md'), 'utf8');
+    const recipe = /```ts\n(import \{ fromPrisma \}[^]*?)```/.exec(page)![1]!;
+    await writeFile(join(generated.folder, 'orders.ts'), recipe);
+    await copyFile(join(ROOT, 'test/recipes/order-events.ts'), join(generated.folder, 'order-events.ts'));
+    await writeFile(join(generated.folder, 'use.ts'), USE);
   });
 
   afterAll(async () => generated.remove());
 
-  transactionSuite('Prisma', async ({ url }) => {
-    const { PrismaClient } = (await import(join(generated.folder, 'client/client.ts'))) as GeneratedModule;
-    const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: url }) });
+  const load = async <Module>(file: string): Promise<Module> => (await import(join(generated.folder, file))) as Module;
+
+  async function connect({ url }: TestDatabase): Promise<PrismaClient> {
+    const { PrismaClient } = await load<GeneratedModule>('generated/client.ts');
+    return new PrismaClient({ adapter: new PrismaPg({ connectionString: url }) });
+  }
+
+  transactionSuite('Prisma', async (database) => {
+    const prisma = await connect(database);
     return {
       transaction: async (work) => prisma.$transaction(async (tx) => work(transactionOf(tx)), { timeout: 30_000 }),
       close: async () => prisma.$disconnect(),
     };
   });
 
-  it('takes the client, its transactions and its extensions by their own types', async () => {
-    await writeFile(join(generated.folder, 'use.ts'), USE);
-    const settings = { extends: '../../tsconfig.json', compilerOptions: { rootDir: '../..' }, include: ['use.ts'] };
+  orderRecipeSuite('Prisma', async (database, service) => {
+    const prisma = await connect(database);
+    const { Orders } = await load<RecipeModule>('orders.ts');
+    const orders = new Orders(prisma, service);
+    return { create: async (item) => orders.create(item), close: async () => prisma.$disconnect() };
+  });
+
+  it('takes the client, its transactions and its extensions by their own types, as the recipe does', async () => {
+    const settings = { extends: '../../tsconfig.json', compilerOptions: { rootDir: '../..' }, include: ['*.ts'] };
     await writeFile(join(generated.folder, 'tsconfig.json'), JSON.stringify(settings));
     const command = [join(ROOT, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', generated.folder];
     const run = promisify(execFile)(process.execPath, command, { cwd: ROOT });

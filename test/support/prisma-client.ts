@@ -5,11 +5,11 @@ import { promisify } from 'node:util';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** A client without models, which needs no engine: it compiles its statements itself, and a driver adapter sends them. */
+/** A client that needs no engine: it compiles its statements itself, and a driver adapter sends them. */
 const SCHEMA = `
 generator client {
   provider            = "prisma-client"
-  output              = "./client"
+  output              = "./generated"
   engineType          = "client"
   moduleFormat        = "esm"
   importFileExtension = "js"
@@ -17,6 +17,13 @@ generator client {
 
 datasource db {
   provider = "postgresql"
+}
+
+model Order {
+  id   Int    @id @default(autoincrement())
+  item String
+
+  @@map("orders")
 }
 `;
 
@@ -26,7 +33,7 @@ export interface GeneratedPrismaClient {
   remove(): Promise<void>;
 }
 
-/** Generates a client of Prisma, as `npx prisma generate` does: `client/client.ts` in a folder of its own. */
+/** Generates a client of Prisma, as `npx prisma generate` does: `generated/client.ts` in a folder of its own. */
 export async function generatePrismaClient(): Promise<GeneratedPrismaClient> {
   await mkdir(join(ROOT, '.data'), { recursive: true });
   const folder = await mkdtemp(join(ROOT, '.data/prisma-')); // Below the root, for it imports from node_modules.

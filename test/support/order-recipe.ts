@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { PgNotifyService } from 'nest-pg-notify';
+import { driverFailure } from '../../lib/executor/driver-failure.js';
+import { OrderEvents } from '../recipes/order-events.js';
+import { createApp } from './app.js';
+import type { TestApp } from './app.js';
+import { createTestDatabase } from './postgres.js';
+import type { TestDatabase } from './postgres.js';
+import { Recorder } from './recorder.js';
+
+export interface OrderRecipe {
+  /** Inserts an order and notifies of it, in one transaction. */
+  create(item: string): Promise<void>;
+  close(): Promise<unknown>;
+}
+
+/** That an item is ordered once, the database finds out at the commit: then the notification has been sent already. */
+const TABLE = `CREATE TABLE orders (
+  id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  item text NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED
+)`;
+
+/** What a recipe for a transaction must do. */
+export function orderRecipeSuite(
+  name: string,
+  connect: (database: TestDatabase, service: PgNotifyService) => OrderRecipe | Promise<OrderRecipe>,
+): void {
+  describe(`the recipe for ${name}`, () => {
+    const received = new Recorder<number>();
+    let database: TestDatabase;
+    let subject: TestApp;
+    let recipe: OrderRecipe;
+
+    beforeAll(async () => {
+      database = await createTestDatabase();
+      await database.query(TABLE);
+      subject = await createApp({ connection: database.url });
+      subject.service.listen(OrderEvents).subscribe(({ payload }) => received.push(payload.id));
+      await subject.app.init();
+      recipe = await connect(database, subject.service);
+    });
+
+    afterAll(async () => {
+      await recipe.close();
+      await subject.app.close();
+      await database.drop();
+    });
+
+    it('tells of an order that was committed, and of none that could not be', async () => {
+      await recipe.create('a tea cup');
+      const refusal: unknown = await recipe.create('a tea cup').catch((error: unknown) => error);
+      expect(driverFailure(refusal).sqlState).toBe('23505');
+      await recipe.create('a tea pot');
+      const { rows } = await database.query<{ id: number }>('SELECT id FROM orders ORDER BY id');
+      expect(rows).toHaveLength(2);
+      expect(await received.until(2)).toEqual(rows.map(({ id }) => id));
+    });
+  });
+}
