@@ -1,5 +1,5 @@
 import type { ClientConfig, Pool } from 'pg';
-import type { CurrentExecutor } from './executor/call-executor.js';
+import type { PgExecutor } from './executor/pg-executor.js';
 
 /**
  * How to reach PostgreSQL: directly, or through a pooler in session mode.
@@ -126,7 +126,7 @@ export interface PgNotifyPublisherOptions {
    *
    * @default no transaction, unless a call names one
    */
-  readonly executor?: CurrentExecutor;
+  readonly executor?: () => PgExecutor | undefined;
 }
 
 export interface PgNotifyHandlersOptions {

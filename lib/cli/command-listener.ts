@@ -6,6 +6,7 @@ import { resolveOptions } from '../pg-notify.resolved-options.js';
 import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
 import { PgDeliverySender } from '../publisher/delivery-sender.js';
 import { PgSession } from '../session/pg-session.js';
+import type { PgSessionOptions } from '../session/pg-session.js';
 
 export interface CommandListenerParts {
   readonly connection: ConnectionSettings;
@@ -24,20 +25,21 @@ export function createCommandListener({ connection, options, logger, onError }: 
     ...options,
     connection: () => connection.read(),
   });
+  const open = (
+    applicationName: string,
+    signal: AbortSignal,
+    onNotification?: PgSessionOptions['onNotification'],
+  ): Promise<PgSession> =>
+    PgSession.open(connection, { applicationName, connectTimeout, signal, ...(onNotification && { onNotification }) });
   return new PgListener({
-    openSession: (signal, onNotification) =>
-      PgSession.open(connection, {
-        applicationName: 'nest-pg-notify listener',
-        connectTimeout,
-        signal,
-        onNotification,
-      }),
+    openSession: (signal, onNotification) => open('nest-pg-notify listener', signal, onNotification),
     startup,
     reconnect,
     heartbeat,
     deliveryCheck: deliveryCheck && {
       ...deliveryCheck,
-      openSender: (signal) => PgDeliverySender.open({ connection, timeout: publisher.timeout, connectTimeout, signal }),
+      openSender: async (signal) =>
+        new PgDeliverySender(await open('nest-pg-notify delivery check', signal), publisher.timeout),
     },
     statementTimeout: Math.min(connectTimeout, heartbeat.timeout),
     logger,
