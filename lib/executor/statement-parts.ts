@@ -3,8 +3,8 @@ export type StatementPart = string | { readonly value: unknown };
 
 /**
  * What may hold a `$1` that is no place for a value (strings, quoted and plain identifiers, dollar quotes, comments), and
- * last what is one: https://www.postgresql.org/docs/current/sql-syntax-lexical.html. Comments that are nested in comments
- * are found by their outermost end where they are closed one by one.
+ * last what is one: https://www.postgresql.org/docs/current/sql-syntax-lexical.html. A comment may hold comments, but no
+ * comments within those.
  */
 const TOKENS = new RegExp(
   [
@@ -20,7 +20,10 @@ const TOKENS = new RegExp(
   'g',
 );
 
-/** Takes a statement apart at its `$1`, `$2`, …: for libraries that write placeholders in another way, or by themselves. */
+/**
+ * Takes a statement apart at its `$1`, `$2`, …: for libraries that write placeholders in another way, or by themselves. They
+ * make each place a parameter of its own: one that is repeated needs a type (`$1::text`) at each place that does not tell it.
+ */
 export function statementParts(text: string, values: readonly unknown[]): readonly StatementPart[] {
   const parts: StatementPart[] = [];
   let end = 0;
