@@ -14,6 +14,8 @@ const CALLERS = 64;
 const BATCH = 1_000;
 const NOTIFY = 'SELECT pg_notify($1, $2)';
 const NOTIFY_MANY = 'SELECT count(pg_notify(c, p)) FROM unnest($1::text[], $2::text[]) AS t(c, p)';
+/** For one channel only: the fastest form that was found, but for a JSON array, which takes as long. */
+const NOTIFY_MANY_TO_ONE = 'SELECT count(pg_notify($1, p)) FROM unnest($2::text[]) AS t(p)';
 
 /** Sends one notification, or many; resolves with how many, when they are committed. */
 type Send = (payload: string) => Promise<number>;
@@ -81,14 +83,17 @@ const ownMany: Send = async (call) => {
   await service.notifyMany('c', payloads);
   return payloads.length;
 };
-const rawMany: Send = async (call) => {
-  const payloads = payloadsOf(call);
-  for (let from = 0; from < payloads.length; from += BATCH) {
-    const part = payloads.slice(from, from + BATCH).map((payload) => JSON.stringify(payload));
-    await client.query(NOTIFY_MANY, [part.map(() => 'c'), part]);
-  }
-  return payloads.length;
-};
+/** One statement after the other, as most would write it. */
+const rawMany =
+  (text: string, valuesOf: (part: string[]) => unknown[]): Send =>
+  async (call) => {
+    const payloads = payloadsOf(call);
+    for (let from = 0; from < payloads.length; from += BATCH) {
+      const part = payloads.slice(from, from + BATCH).map((payload) => JSON.stringify(payload));
+      await client.query(text, valuesOf(part));
+    }
+    return payloads.length;
+  };
 
 process.stdout.write(
   '| | | sent a second | nest-pg-notify is so many times as fast | wanted |\n|---|---|---|---|---|\n',
@@ -104,7 +109,16 @@ await compare('1 caller', 1, [
 ]);
 await compare('arrays of 20,000', 1, [
   { name: 'nest-pg-notify', send: ownMany },
-  { name: `pg client, ${BATCH} a statement`, send: rawMany, target: 0.9 },
+  {
+    name: `pg client, ${BATCH} a statement`,
+    send: rawMany(NOTIFY_MANY, (part) => [part.map(() => 'c'), part]),
+    target: 0.9,
+  },
+  {
+    name: `pg client, ${BATCH} a statement, for one channel`,
+    send: rawMany(NOTIFY_MANY_TO_ONE, (part) => ['c', part]),
+    target: 0.9,
+  },
 ]);
 
 await pool.end();

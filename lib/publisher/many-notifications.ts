@@ -74,12 +74,12 @@ export class ManyNotifications {
   }
 
   private async publish({ from, raws }: Part): Promise<void> {
-    const places = raws.flatMap((raw, place) => (raw === undefined ? [] : [place]));
+    const accepted = raws.filter((raw) => raw !== undefined);
     const { given } = this;
-    const failed = given
-      ? places.map((_, index) => ({ index, error: given }))
-      : await this.options.publish(places.map((place) => raws[place]!));
-    for (const { index, error } of failed) this.failures.push({ index: from + places[index]!, error });
+    const failed = given ? accepted.map((_, index) => ({ index, error: given })) : await this.options.publish(accepted);
+    if (failed.length === 0) return;
+    const places = raws.flatMap((raw, place) => (raw === undefined ? [] : [from + place]));
+    for (const { index, error } of failed) this.failures.push({ index: places[index]!, error });
     // Class 22 is about the data of a single one; anything else the next would meet as well.
     const lasting = failed.find(({ error }) => !error.sqlState?.startsWith('22'))?.error;
     if (lasting) this.given ??= lasting.outcome === 'unknown' ? notTried(lasting) : lasting;

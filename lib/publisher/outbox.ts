@@ -55,15 +55,19 @@ export class Outbox {
    * delivers once, and two calls deliver two.
    */
   takeBatch(): readonly OutboxMessage[] {
-    const known = new Map<string, Set<string>>();
+    const taken = new Map<string, Set<string>>();
+    let current = { channel: '', raws: new Set<string>() };
     let size = 0;
     let end = this.taken;
     for (; end < this.messages.length && end - this.taken < MAX_MESSAGES; end += 1) {
       const message = this.messages[end]!;
       const { channel, raw } = message;
-      const raws = known.get(channel) ?? new Set();
-      if (raws.has(raw) || (end > this.taken && size + message.size > MAX_BYTES)) break;
-      known.set(channel, raws.add(raw));
+      if (channel !== current.channel) {
+        current = { channel, raws: taken.get(channel) ?? new Set() };
+        taken.set(channel, current.raws);
+      }
+      if (current.raws.has(raw) || (end > this.taken && size + message.size > MAX_BYTES)) break;
+      current.raws.add(raw);
       size += message.size;
       if (message.fold) this.foldable.delete(keyOf(channel, raw));
     }

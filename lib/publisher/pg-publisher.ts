@@ -76,7 +76,7 @@ export class PgPublisher {
     if (refusal) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
       this.outbox.push({ channel, raw, fold }, { resolve: () => resolve(), reject });
-      this.startSending();
+      this.sending ??= this.sendAll();
     });
   }
 
@@ -94,7 +94,7 @@ export class PgPublisher {
     if (refusal) return Promise.resolve(raws.map((_, index) => ({ index, error: refusal })));
     const group = new SendingGroup(raws.length);
     raws.forEach((raw, index) => this.outbox.push({ channel, raw, fold }, group, index));
-    this.startSending();
+    this.sending ??= this.sendAll();
     return group.settled;
   }
 
@@ -121,13 +121,9 @@ export class PgPublisher {
     return publishError(channel, reason, 'not-sent');
   }
 
-  /** With nothing to send, {@link sendAll} would end before it is known that it has begun. */
-  private startSending(): void {
-    if (this.outbox.size > 0) this.sending ??= this.sendAll();
-  }
-
   private async sendAll(): Promise<void> {
     clearTimeout(this.idleTimer);
+    await Promise.resolve(); // Callers whom one answer has let go on call again together: let them share a statement.
     while (this.outbox.size > 0) await this.send(this.outbox.takeBatch());
     this.sending = undefined;
     if (!this.closed) this.idleTimer = setTimeout(() => this.dropSession(), this.options.idleTimeout);

@@ -61,6 +61,19 @@ function setUp({ idleTimeout = 10_000, maxWaiting = 1_000_000, isReadOnlyNow, ke
   };
 }
 
+/** Sends one, and when that is on its way the others. */
+async function publishBehind(
+  publisher: PgPublisher,
+  sent: Recorder<Sent>,
+  raws: readonly string[],
+): Promise<Promise<string>[]> {
+  const { length } = sent.items;
+  const [first, ...others] = raws as [string, ...string[]];
+  const outcomes = [outcomeOf(publisher.publish('c', first))];
+  await sent.until(length + 1);
+  return [...outcomes, ...others.map((raw) => outcomeOf(publisher.publish('c', raw)))];
+}
+
 const sizesOf = (sent: readonly Sent[]): number[] =>
   sent.map(({ payload }) => (Array.isArray(payload) ? payload.length : 1));
 
@@ -115,7 +128,7 @@ describe('PgPublisher', () => {
     'prepares nothing any more when a pooler shows up by %s, and loses nothing',
     async (sqlState) => {
       const { publisher, sent } = setUp({ isReadOnlyNow: false, keepsStatements: true });
-      const outcomes = Promise.all(['1', '2', '3'].map((raw) => outcomeOf(publisher.publish('c', raw))));
+      const outcomes = Promise.all(await publishBehind(publisher, sent, ['1', '2', '3']));
       (await sent.until(1))[0]?.succeed();
       (await sent.until(2))[1]?.fail(new PgNotifyError('connection', 'no such statement', { sqlState }));
       (await sent.until(3))[2]?.succeed();
@@ -134,15 +147,17 @@ describe('PgPublisher', () => {
 
   it('has one statement on its way at a time; calls that are made meanwhile share the next one', async () => {
     const { publisher, sent } = setUp();
-    const first = publisher.publish('c', '1');
-    const others = Promise.all(['2', '3', '4'].map((raw) => publisher.publish('c', raw)));
+    const together = Promise.all(['1', '2'].map((raw) => outcomeOf(publisher.publish('c', raw))));
     await sent.until(1);
+    const later = Promise.all(['3', '4', '5'].map((raw) => outcomeOf(publisher.publish('c', raw))));
     sent.items[0]?.succeed();
-    await first;
-    await sent.until(2);
-    sent.items[1]?.succeed();
-    await others;
-    expect(sent.items.map(({ payload }) => payload)).toEqual(['1', ['2', '3', '4']]);
+    expect(await together).toEqual(['sent', 'sent']);
+    (await sent.until(2))[1]?.succeed();
+    expect(await later).toEqual(['sent', 'sent', 'sent']);
+    expect(sent.items.map(({ payload }) => payload)).toEqual([
+      ['1', '2'],
+      ['3', '4', '5'],
+    ]);
     await publisher.close(0);
   });
 
@@ -157,15 +172,16 @@ describe('PgPublisher', () => {
     }
     await outcomes;
     expect(sent.items.flatMap(({ payload }) => payload)).toEqual([...payloads, ...larges]);
-    expect(sizesOf(sent.items)).toEqual([1, 2, 1_000, 644, 58]);
+    expect(sizesOf(sent.items)).toEqual([3, 1_000, 644, 58]);
     await publisher.close(0);
   });
 
   it('sends what may be folded once for all who wait, in the place of the first', async () => {
     const { publisher, sent } = setUp();
     const fold = { fold: true };
+    const first = outcomeOf(publisher.publish('c', 'x', fold));
+    await sent.until(1); // On its way: what comes now waits.
     const outcomes = [
-      publisher.publish('c', 'x', fold), // On its way at once.
       publisher.publish('c', 'x', fold),
       publisher.publish('c', 'y', fold),
       publisher.publish('c', 'x', fold),
@@ -173,7 +189,7 @@ describe('PgPublisher', () => {
       publisher.publish('c', 'y'),
     ].map((promise) => outcomeOf(promise));
     for (const count of [1, 2, 3]) (await sent.until(count))[count - 1]?.succeed();
-    expect(await Promise.all(outcomes)).toEqual(Array.from({ length: 6 }, () => 'sent'));
+    expect(await Promise.all([first, ...outcomes])).toEqual(Array.from({ length: 6 }, () => 'sent'));
     expect(sent.items.map(({ payload }) => payload)).toEqual(['x', ['x', 'y', 'x'], 'y']);
     await publisher.close(0);
   });
@@ -189,7 +205,7 @@ describe('PgPublisher', () => {
 
   it('refuses more than may wait, and takes more again when there is room', async () => {
     const { publisher, sent } = setUp({ maxWaiting: 2 });
-    const outcomes = Promise.all(['1', '2', '3'].map((raw) => outcomeOf(publisher.publish('c', raw))));
+    const outcomes = Promise.all(await publishBehind(publisher, sent, ['1', '2', '3']));
     const refused: PgNotifyError = await publisher.publish('c', '4').then(
       () => undefined as never,
       (error: PgNotifyError) => error,
@@ -207,7 +223,7 @@ describe('PgPublisher', () => {
 
   it('sends one by one what the server has refused together, for what is in it', async () => {
     const { publisher, sent } = setUp();
-    const outcomes = Promise.all(['1', '2', '3', '4'].map((raw) => outcomeOf(publisher.publish('c', raw))));
+    const outcomes = Promise.all(await publishBehind(publisher, sent, ['1', '2', '3', '4']));
     const refuse = (count: number): void =>
       sent.items[count - 1]?.fail(new PgNotifyError('connection', 'no such character', { sqlState: '22P05' }));
     (await sent.until(1))[0]?.succeed();
@@ -224,7 +240,7 @@ describe('PgPublisher', () => {
 
   it('fails what is on its way as "unknown" and what waits as "not-sent" when the session is lost, then goes on', async () => {
     const { publisher, sent, sessions } = setUp();
-    const outcomes = Promise.all(['1', '2', '3'].map((raw) => outcomeOf(publisher.publish('c', raw))));
+    const outcomes = Promise.all(await publishBehind(publisher, sent, ['1', '2', '3']));
     await sent.until(1);
     sessions[0]!.isLost = true;
     sent.items[0]?.fail(new PgNotifyError('connection', 'gone'));
@@ -263,7 +279,7 @@ describe('PgPublisher', () => {
 
   it('sends what waits before it closes, and nothing after', async () => {
     const { publisher, sent, sessions } = setUp();
-    const outcomes = Promise.all(['1', '2'].map((raw) => outcomeOf(publisher.publish('c', raw))));
+    const outcomes = Promise.all(await publishBehind(publisher, sent, ['1', '2']));
     const closed = publisher.close(10_000);
     expect(await outcomeOf(publisher.publish('c', '3'))).toBe('closed');
     for (const count of [1, 2]) (await sent.until(count))[count - 1]?.succeed();
