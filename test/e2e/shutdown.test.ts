@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, Injectable, Sse } from '@nestjs/common';
 import type { MessageEvent } from '@nestjs/common';
 import { InjectPgChannel, OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyModule, PgNotifyService } from 'nest-pg-notify';
-import type { PgNotification } from 'nest-pg-notify';
+import type { PgNotification, PgNotifyError } from 'nest-pg-notify';
 import { filter, firstValueFrom, lastValueFrom, map, Observable, toArray } from 'rxjs';
 import { createApp, createAppOf } from '../support/app.js';
 import { listeningBackends } from '../support/backends.js';
@@ -127,14 +127,13 @@ describe('app.close()', () => {
       });
       const { app, service } = await createApp({ connection: stub.url, deliveryCheck: false, shutdownTimeout: 100 });
       await app.init();
-      const outcomes = Promise.all(
-        ['first', 'second'].map((channel) =>
-          service.notify(channel).catch((error: { outcome: string }) => error.outcome),
-        ),
-      );
+      const outcomeOf = (call: Promise<void>): Promise<unknown> =>
+        call.catch(({ outcome, failures }: PgNotifyError) => failures?.map(({ error }) => error.outcome) ?? outcome);
+      const first = outcomeOf(service.notify('first'));
       await asked.until(1);
+      const others = [outcomeOf(service.notify('second')), outcomeOf(service.notifyMany('third', [1, 2]))];
       await app.close();
-      expect(await outcomes).toEqual(['unknown', 'not-sent']);
+      expect(await Promise.all([first, ...others])).toEqual(['unknown', 'not-sent', ['not-sent', 'not-sent']]);
       await stub.close();
     }));
 

@@ -1,0 +1,103 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Controller, Get } from '@nestjs/common';
+import { definePgChannel, PgNotifyService } from 'nest-pg-notify';
+import type { PgNotifyError } from 'nest-pg-notify';
+import { Client } from 'pg';
+import { createApp } from '../support/app.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { HeldCalls } from '../support/held-calls.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { eventually, Recorder } from '../support/recorder.js';
+
+const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+
+const outcomeOf = (call: Promise<void>): Promise<string> =>
+  call.then(
+    () => 'sent',
+    ({ outcome, kind }: PgNotifyError) => outcome ?? kind,
+  );
+
+describe('while the application shuts down', () => {
+  let database: TestDatabase;
+  let client: Client;
+  /** What somebody else receives: the application's own listener has left by then. */
+  let received: Recorder<unknown>;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+
+  beforeEach(async () => {
+    received = new Recorder();
+    client = new Client({ connectionString: database.url });
+    client.on('notification', ({ payload = '' }) => received.push(JSON.parse(payload)));
+    await client.connect();
+    await client.query('LISTEN last');
+  });
+
+  afterEach(() => client.end());
+
+  afterAll(() => database.drop());
+
+  it('what waits to be sent still is', async () => {
+    const { app, service } = await createApp({ connection: database.url, deliveryCheck: false });
+    await app.init();
+    const calls = numbers(5_000).map((i) => outcomeOf(service.notify('last', i)));
+    await app.close();
+    expect(new Set(await Promise.all(calls))).toEqual(new Set(['sent']));
+    expect(await received.until(5_000)).toEqual(numbers(5_000));
+    expect(await outcomeOf(service.notify('last', 5_001))).toBe('closed');
+  });
+
+  it('a request that is being answered can still send', async () => {
+    const held = new HeldCalls();
+
+    @Controller()
+    class Checkout {
+      constructor(private readonly pgNotify: PgNotifyService) {}
+
+      @Get('checkout')
+      async checkout(): Promise<string> {
+        await held.run(undefined);
+        await this.pgNotify.notify('last', 'ordered');
+        await this.pgNotify.notifyMany(definePgChannel('last', { fold: true }), [1, 2]);
+        return 'thank you';
+      }
+    }
+    const { app, service } = await createApp({ connection: database.url }, { controllers: [Checkout] });
+    await app.listen(0, '127.0.0.1');
+    const response = fetch(`${await app.getUrl()}/checkout`, { headers: { connection: 'close' } });
+    await held.begun.until(1);
+    const closed = app.close();
+    await eventually(
+      () => service.status.state,
+      (state) => state === 'closed',
+    );
+    held.end();
+    expect(await (await response).text()).toBe('thank you');
+    expect(await received.until(3)).toEqual(['ordered', 1, 2]);
+    await closed;
+  });
+
+  it('what cannot be sent within the time is told', async () => {
+    const proxy = await FaultProxy.startFor(database);
+    const { app, service } = await createApp({
+      connection: database.url,
+      publisher: { connection: proxy.url(database.url) },
+      deliveryCheck: false,
+      shutdownTimeout: 200,
+    });
+    await app.init();
+    await service.notify('last', 'before');
+    proxy.blackhole();
+    const first = outcomeOf(service.notify('last', 'first'));
+    const calls = [first, ...numbers(2_000).map((i) => outcomeOf(service.notify('last', i)))];
+    await app.close();
+    const outcomes = await Promise.all(calls);
+    expect(outcomes.filter((outcome) => outcome === 'unknown').length).toBeGreaterThanOrEqual(1);
+    expect(new Set(outcomes)).toEqual(new Set(['unknown', 'not-sent']));
+    expect(await received.until(1)).toEqual(['before']);
+    await proxy.close();
+  });
+});
