@@ -138,6 +138,22 @@ export function transactionSuite(
       expect(await arrived('the end of all texts')).toEqual([...texts, 'the end of all texts']);
     });
 
+    it('delivers many at a time, in savepoints as well, and never what was rolled back', async () => {
+      const { service } = subject;
+      const texts = [...AWKWARD_TEXTS, ...Array.from({ length: 1_500 }, (_, i) => `text ${i}`)];
+      await library.transaction(async ({ executor, savepoint }) => {
+        await service.notifyMany(Texts, texts, { executor });
+        const undone = savepoint(async (inner) => {
+          await service.notifyMany(Texts, ['undone'], { executor: inner.executor });
+          throw rollBack;
+        });
+        await expect(undone).rejects.toBe(rollBack);
+        const failed = service.notifyMany(Texts, ['accepted', 'x'.repeat(8_000)], { executor });
+        await expect(failed).rejects.toMatchObject({ kind: 'payload', failures: [{ index: 1 }] });
+      });
+      expect(await arrived('end')).toEqual([...texts, 'accepted', 'end']);
+    });
+
     it('goes on after a payload that is refused', async () => {
       await library.transaction(async ({ executor }) => {
         await expect(notify('x'.repeat(8_000), executor)).rejects.toMatchObject({ kind: 'payload' });
