@@ -43,13 +43,16 @@ describe('the option publisher.executor', () => {
 
   it('sends with the transaction of the async context, and without one on a connection of its own', async () => {
     const { service, received } = await start();
-    await inTransaction('ROLLBACK', async () => service.notify('orders', 'rolled back'));
+    await inTransaction('ROLLBACK', async () => {
+      await service.notify('orders', 'rolled back');
+      await service.notifyMany('orders', ['rolled back', 'as well']);
+    });
     await inTransaction('COMMIT', async () => {
-      await service.notify('orders', 'committed');
+      await service.notifyMany('orders', ['committed', 'too']);
       await transactions.exit(async () => service.notify('orders', 'outside'));
       await received.until(1);
     });
-    expect(await received.until(2)).toEqual(['outside', 'committed']);
+    expect(await received.until(3)).toEqual(['outside', 'committed', 'too']);
   });
 
   it('gives way to the executor of the call, and to false', async () => {
