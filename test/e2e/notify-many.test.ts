@@ -1,12 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { definePgChannel, PgNotifyError } from 'nest-pg-notify';
 import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import { Client } from 'pg';
 import { z } from 'zod';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
+import { appSuite } from '../support/app-suite.js';
 import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
 import { countTransactions } from '../support/transactions.js';
 
@@ -19,40 +17,26 @@ const failureOf = (call: Promise<void>): Promise<PgNotifyError> =>
   );
 
 describe('notifyMany()', () => {
-  let database: TestDatabase;
-  let subject: TestApp | undefined;
+  const suite = appSuite();
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterEach(async () => {
-    await subject?.app.close();
-    subject = undefined;
-  });
-
-  afterAll(() => database.drop());
-
-  async function start(options: Partial<PgNotifyModuleOptions> = {}, channel = 'many') {
-    subject = await createApp({ connection: database.url, deliveryCheck: false, ...options });
-    const { app, service } = subject;
+  async function start(options: Partial<PgNotifyModuleOptions> = {}) {
+    const { app, service } = await suite.start({}, { deliveryCheck: false, ...options });
     const received = new Recorder<unknown>();
-    service.listen(channel).subscribe(({ payload }) => received.push(payload));
-    await app.init();
+    service.listen('many').subscribe(({ payload }) => received.push(payload));
     await service.ready();
-    return { service, received };
+    return { app, service, received };
   }
 
   it('delivers all of it in order, between what was sent before and after, in few transactions', async () => {
-    const { service, received } = await start({ publisher: { maxWaiting: 3_000 } });
-    const transactions = await countTransactions(database, async () => {
+    const { app, service, received } = await start({ publisher: { maxWaiting: 3_000 } });
+    const transactions = await countTransactions(suite.database, async () => {
       await Promise.all([
         service.notify('many', 'before'),
         service.notifyMany('many', numbers(25_000)),
         service.notify('many', 'after'),
       ]);
       expect(await received.until(25_002)).toEqual(['before', ...numbers(25_000), 'after']);
-      await subject!.app.close();
+      await app.close();
     });
     expect(transactions).toBeLessThan(100);
   });
@@ -104,12 +88,12 @@ describe('notifyMany()', () => {
   it('sends the others when the encoding of the database lacks a character of one', async () => {
     const latin = await createTestDatabase(undefined, 'LATIN1');
     try {
-      const { service, received } = await start({ connection: latin.url });
+      const { app, service, received } = await start({ connection: latin.url });
       const error = await failureOf(service.notifyMany('many', ['ä', 'ok', '🐘', 'ß']));
       expect(error).toMatchObject({ kind: 'publish', outcome: 'not-sent', sqlState: '22P05' });
       expect(error.failures).toMatchObject([{ index: 2, error: { sqlState: '22P05' } }]);
       expect(await received.until(3)).toEqual(['ä', 'ok', 'ß']);
-      await subject!.app.close();
+      await app.close();
     } finally {
       await latin.drop();
     }
@@ -117,7 +101,7 @@ describe('notifyMany()', () => {
 
   it('with an executor belongs to the transaction of the caller', async () => {
     const { service, received } = await start();
-    const client = new Client({ connectionString: database.url });
+    const client = new Client({ connectionString: suite.database.url });
     await client.connect();
     await client.query('BEGIN');
     await service.notifyMany('many', numbers(2_500), { executor: client });
@@ -139,10 +123,8 @@ describe('notifyMany()', () => {
   });
 
   it('is told of, when nothing can be sent at all', async () => {
-    const { service } = await start();
-    const errors = new Recorder<PgNotifyError>();
-    service.errors$.subscribe((error) => errors.push(error));
-    await subject!.app.close();
+    const { app, service } = await start();
+    await app.close();
     const error = await failureOf(service.notifyMany('many', numbers(2_500)));
     expect(error).toMatchObject({ kind: 'closed' });
     expect(error.failures).toHaveLength(2_500);
