@@ -101,7 +101,11 @@ describe('a live query on PostgreSQL', () => {
         (pids) => pids.length === 1 && pids[0] !== pid,
       );
     }
-    expect(service.stats().reconnects).toBe(5);
+    // The server shows the new backend before it has acknowledged that it listens.
+    await eventually(
+      () => service.stats().reconnects,
+      (reconnects) => reconnects === 5,
+    );
   });
 
   it('is listened to from the first subscriber to the last', async () => {
