@@ -1,12 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { RawPgNotification } from '../channel/pg-notification.js';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import type {
-  PgNotifyHeartbeatOptions,
-  PgNotifyReconnectOptions,
-  PgNotifyStartupOptions,
-} from '../pg-notify.options.js';
 import { systemClock } from '../session/clock.js';
 import type { Clock } from '../session/clock.js';
 import { connectionFailure } from '../session/connection-failure.js';
@@ -15,51 +9,15 @@ import type { ListeningSession } from './channel-reconciler.js';
 import { ChannelRegistry } from './channel-registry.js';
 import type { ChannelConsumer, GapObserver } from './channel-registry.js';
 import { DeliveryCheck } from './delivery-check.js';
-import type { DeliverySender } from './delivery-check.js';
 import type { PgDeliveryVerdict } from './delivery-verdict.js';
+import type { ListenerFigures, PgListenerOptions } from './listener-options.js';
 import { ListeningLink } from './listening-link.js';
 import type { PgNotifyStatus } from './pg-notify-status.js';
 import type { PgQueueUsage } from './queue-usage.js';
 import { Readiness } from './readiness.js';
 import { StartupPolicy } from './startup-policy.js';
 import { StatusReporter } from './status-reporter.js';
-import type { ListenerFacts, ListenerLogger } from './status-reporter.js';
-
-export type OpenListeningSession = (
-  signal: AbortSignal,
-  onNotification: (notification: RawPgNotification) => void,
-) => Promise<ListeningSession>;
-
-/** What a listener has counted since its start. */
-export interface ListenerFigures {
-  readonly received: number;
-  readonly gaps: number;
-  readonly reconnects: number;
-}
-
-export interface PgListenerOptions {
-  readonly openSession: OpenListeningSession;
-  readonly startup: Required<PgNotifyStartupOptions>;
-  readonly reconnect: Required<PgNotifyReconnectOptions>;
-  readonly heartbeat: Required<PgNotifyHeartbeatOptions>;
-  readonly deliveryCheck:
-    | false
-    | {
-        readonly openSender: (signal: AbortSignal) => Promise<DeliverySender>;
-        readonly interval: number;
-        readonly timeout: number;
-        readonly onStartFailure: 'fail' | 'warn';
-      };
-  /** How long the server may be silent before it answers a LISTEN, in milliseconds. */
-  readonly statementTimeout: number;
-  readonly logger: ListenerLogger;
-  /** Where the error of a consumer that threw goes: it must not reach `pg`. */
-  readonly onError: (error: unknown) => void;
-  /** Takes each failed attempt and each loss, which are logged already. */
-  readonly onFailure?: (error: PgNotifyError) => void;
-  readonly diagnostics: PgNotifyDiagnostics;
-  readonly clock?: Clock;
-}
+import type { ListenerFacts } from './status-reporter.js';
 
 /**
  * What survives sessions: the desired channels, the loop that opens one session after the other, and the status. At

@@ -4,7 +4,7 @@ import type { RawPgNotification } from '../channel/pg-notification.js';
 import { ChannelRegistry } from '../listener/channel-registry.js';
 import type { ChannelConsumer, GapObserver } from '../listener/channel-registry.js';
 import type { PgDeliveryVerdict } from '../listener/delivery-verdict.js';
-import type { ListenerFigures } from '../listener/pg-listener.js';
+import type { ListenerFigures } from '../listener/listener-options.js';
 import type { PgNotifyStatus } from '../listener/pg-notify-status.js';
 import type { PgQueueUsage } from '../listener/queue-usage.js';
 import { Readiness } from '../listener/readiness.js';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { DecodeLanes } from '../../lib/delivery/decode-lanes.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
 import { PgListener } from '../../lib/listener/pg-listener.js';
-import type { PgListenerOptions } from '../../lib/listener/pg-listener.js';
+import type { PgListenerOptions } from '../../lib/listener/listener-options.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { readFacts } from '../../lib/session/session-facts.js';
