@@ -1,5 +1,11 @@
+import { notifyTrigger } from 'nest-pg-notify';
+import { triggers } from './triggers.js';
+
 export interface Migration {
-  /** Never changes once it was applied somewhere; nor does the SQL. */
+  /**
+   * Never changes once it was applied somewhere; nor does the SQL, except for triggers: where their options change, or
+   * nest-pg-notify makes other SQL of them, a further migration runs it again.
+   */
   readonly name: string;
   readonly sql: string;
 }
@@ -33,54 +39,8 @@ export const migrations: readonly Migration[] = [
     `,
   },
   {
-    // The payload is a hint and stays small whatever a row holds: a payload of 8,000 bytes would fail the user's write.
-    // The search_path keeps whoever writes orders from putting a function of theirs in the place of one called here.
-    name: '002-order-events',
-    sql: `
-      CREATE FUNCTION notify_order_event() RETURNS trigger
-      LANGUAGE plpgsql
-      SET search_path = pg_catalog, pg_temp
-      AS $$
-      BEGIN
-        PERFORM pg_catalog.pg_notify(
-          'order_events',
-          pg_catalog.json_build_object(
-            'op', pg_catalog.lower(TG_OP),
-            'id', NEW.id,
-            'region', NEW.region,
-            'amount', NEW.amount,
-            'status', NEW.status
-          )::text
-        );
-        RETURN NULL;
-      END
-      $$;
-
-      CREATE TRIGGER notify_order_event
-      AFTER INSERT OR UPDATE ON orders
-      FOR EACH ROW EXECUTE FUNCTION notify_order_event();
-    `,
-  },
-  {
     name: '003-product-changes',
     sql: `
-      CREATE FUNCTION notify_product_change() RETURNS trigger
-      LANGUAGE plpgsql
-      SET search_path = pg_catalog, pg_temp
-      AS $$
-      BEGIN
-        PERFORM pg_catalog.pg_notify(
-          'product_changes',
-          pg_catalog.json_build_object('op', pg_catalog.lower(TG_OP), 'id', COALESCE(NEW.id, OLD.id))::text
-        );
-        RETURN NULL;
-      END
-      $$;
-
-      CREATE TRIGGER notify_product_change
-      AFTER INSERT OR UPDATE OR DELETE ON products
-      FOR EACH ROW EXECUTE FUNCTION notify_product_change();
-
       INSERT INTO products (name, price) VALUES ('Coffee beans', 14), ('Grinder', 89), ('Kettle', 42);
     `,
   },
@@ -103,6 +63,14 @@ export const migrations: readonly Migration[] = [
       CREATE TRIGGER wake_workers
       AFTER INSERT ON jobs
       FOR EACH STATEMENT EXECUTE FUNCTION wake_workers();
+    `,
+  },
+  {
+    // In place of the triggers that 002 and 003 once made by hand, on databases that have them.
+    name: '005-triggers',
+    sql: `
+      DROP FUNCTION IF EXISTS notify_order_event, notify_product_change CASCADE;
+      ${triggers.map((trigger) => notifyTrigger(trigger).up).join('\n')}
     `,
   },
 ];

@@ -1,13 +1,15 @@
-import { definePgChannel } from 'nest-pg-notify';
-import type { OrderStatus } from './order.js';
+import { definePgChannel, pgTableChangeSchema } from 'nest-pg-notify';
+import type { PgTableChange } from 'nest-pg-notify';
+import { z } from 'zod';
 
-/** What the trigger on the table `orders` sends. It is a hint: whoever needs more, or needs to be sure, reads the order. */
-export interface OrderEvent {
-  readonly op: 'insert' | 'update';
-  readonly id: number;
-  readonly region: string;
-  readonly amount: number;
-  readonly status: OrderStatus;
-}
+/** What the trigger on the table `orders` tells of each. It is a hint: whoever needs more, or needs to be sure, reads the order. */
+const changedOrder = z.object({
+  id: z.int(),
+  region: z.string(),
+  amount: z.int(),
+  status: z.enum(['new', 'shipped', 'cancelled']),
+});
 
-export const OrderEvents = definePgChannel<OrderEvent>('order_events');
+export type OrderChange = PgTableChange<z.infer<typeof changedOrder>>;
+
+export const OrderEvents = definePgChannel('order_events', { schema: pgTableChangeSchema(changedOrder) });

@@ -2,12 +2,12 @@ import { Body, Controller, Get, Post, Sse } from '@nestjs/common';
 import type { MessageEvent } from '@nestjs/common';
 import { InjectPgChannel, PgNotifyService } from 'nest-pg-notify';
 import type { PgNotification } from 'nest-pg-notify';
-import { filter, map, merge } from 'rxjs';
+import { filter, map, merge, mergeMap } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { CreateOrderPipe } from './create-order.pipe.js';
 import type { CreateOrder } from './create-order.pipe.js';
 import { OrderEvents } from './order-events.js';
-import type { OrderEvent } from './order-events.js';
+import type { OrderChange } from './order-events.js';
 import type { OrderSummary } from './order-summary.js';
 import type { Order } from './order.js';
 import { OrdersService } from './orders.service.js';
@@ -19,7 +19,7 @@ export class OrdersController {
   constructor(
     private readonly orders: OrdersService,
     private readonly pgNotify: PgNotifyService,
-    @InjectPgChannel(OrderEvents) private readonly orderEvents$: Observable<PgNotification<OrderEvent>>,
+    @InjectPgChannel(OrderEvents) private readonly orderEvents$: Observable<PgNotification<OrderChange>>,
   ) {
     this.summary$ = pgNotify.liveQuery(OrderEvents, () => orders.summary(), { minInterval: 100 });
   }
@@ -35,12 +35,18 @@ export class OrdersController {
   }
 
   /**
-   * Every order event as a message. An event of the type `gap` says that some may have been missed: read the orders
-   * again. A client does that when its stream opens anyway, so the gap that every stream begins with is left out.
+   * Every order that was written, as a message. An event of the type `gap` says that there may have been others: read the
+   * orders again. A client does that when its stream opens anyway, so the gap that every stream begins with is left out.
    */
   @Sse('stream')
   stream(): Observable<MessageEvent> {
-    const events$ = this.orderEvents$.pipe(map(({ payload }) => ({ data: payload })));
+    const events$ = this.orderEvents$.pipe(
+      mergeMap(({ payload: { op, keys } }): MessageEvent[] =>
+        keys === null
+          ? [{ type: 'gap', data: { reason: 'bulk' } }] // Too many in one statement to name each.
+          : keys.map((order) => ({ data: { op, ...order } })),
+      ),
+    );
     const gaps$ = this.pgNotify.gaps(OrderEvents).pipe(
       filter(({ reason }) => reason !== 'start'),
       map(({ reason }) => ({ type: 'gap', data: { reason } })),

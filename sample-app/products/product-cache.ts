@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { OnPgGap, OnPgNotify } from 'nest-pg-notify';
+import type { PgTableChange } from 'nest-pg-notify';
 import { Database } from '../database/database.js';
 import { ProductChanges } from './product-changes.js';
 import type { Product } from './product.js';
@@ -30,10 +31,12 @@ export class ProductCache {
     this.onFilled();
   }
 
+  /** One query, however many products a statement has changed; all anew where the trigger does not say which. */
   @OnPgNotify(ProductChanges)
-  async refresh({ id }: { readonly id: number }): Promise<void> {
-    const [product] = await this.database.query<Product>(`SELECT ${COLUMNS} FROM products WHERE id = $1`, [id]);
-    if (product) this.products.set(id, product);
-    else this.products.delete(id);
+  async refresh({ keys }: PgTableChange<number>): Promise<void> {
+    if (keys === null) return this.reload();
+    const products = await this.database.query<Product>(`SELECT ${COLUMNS} FROM products WHERE id = ANY ($1)`, [keys]);
+    for (const id of keys) this.products.delete(id);
+    for (const product of products) this.products.set(product.id, product);
   }
 }

@@ -1,11 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { INestApplication } from '@nestjs/common';
+import type { INestApplication, LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { notifyTrigger } from 'nest-pg-notify';
 import { AppModule } from '../../sample-app/app.module.js';
 import { migrations } from '../../sample-app/database/migrations.js';
+import { triggers } from '../../sample-app/database/triggers.js';
+import { CapturingLogger } from '../support/capturing-logger.js';
 import { createTestCluster, createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
+import { shortly, TableListener } from '../support/table-listener.js';
 
 interface Shop {
   readonly app: INestApplication;
@@ -43,12 +47,16 @@ afterEach(async () => {
   else process.env.DATABASE_URL = DATABASE_URL;
 });
 
-async function openShop(): Promise<Shop> {
-  const app = await NestFactory.create(AppModule, { logger: false, abortOnError: false });
+async function openShop(logger: LoggerService | false = false): Promise<Shop> {
+  const app = await NestFactory.create(AppModule, { logger, abortOnError: false });
   const shop: Shop = { app, url: '' };
   shops.push(shop);
   await app.listen(0, '127.0.0.1');
   return Object.assign(shop, { url: await app.getUrl() });
+}
+
+async function productsOf({ url }: Shop): Promise<{ id: number; name: string; price: number }[]> {
+  return (await fetch(`${url}/products`)).json() as Promise<{ id: number; name: string; price: number }[]>;
 }
 
 async function post({ url }: Shop, body: unknown): Promise<Response> {
@@ -131,6 +139,19 @@ describe('the sample app', () => {
     expect((await database.query('SELECT region FROM orders')).rows).toEqual([{ region: 'us' }]);
   });
 
+  it('sends clients who watch the orders to the list where too many have changed to name each', async () => {
+    const shop = await openShop();
+    const { events } = await openStream(shop);
+    await database.query(`INSERT INTO orders (region, amount) SELECT 'eu', 1 FROM generate_series(1, 1001)`);
+    expect(await events.until(1)).toEqual([{ type: 'gap', data: { reason: 'bulk' } }]);
+
+    await database.query('UPDATE orders SET amount = 2 WHERE id <= 3');
+    const seen = (await events.until(4)).slice(1).map(({ data }) => data);
+    const updated = (id: number): object => ({ op: 'update', id, region: 'eu', amount: 2, status: 'new' });
+    expect(seen).toHaveLength(3);
+    expect(seen).toEqual(expect.arrayContaining([updated(1), updated(2), updated(3)]));
+  });
+
   it('answers bad input with 400 and what is wrong with it', async () => {
     const shop = await openShop();
     const region = expect.stringContaining('region');
@@ -172,6 +193,40 @@ describe('the sample app', () => {
     expect(await orders.json()).toMatchObject([{ region: 'eu', amount: 42 }]);
   });
 
+  it('takes over a database whose triggers were written by hand', async () => {
+    await (await openShop()).app.close();
+    const byHand = (name: string, table: string, channel: string): string => `
+      CREATE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_notify('${channel}', '{"op":"update","id":1}'); RETURN NULL; END $$;
+      CREATE TRIGGER ${name} AFTER INSERT OR UPDATE ON ${table} FOR EACH ROW EXECUTE FUNCTION ${name}();`;
+    await database.query(`
+      ${triggers.map((trigger) => notifyTrigger(trigger).down).join('\n')}
+      DELETE FROM schema_migrations WHERE name > '005';
+      INSERT INTO schema_migrations (name) VALUES ('002-order-events');
+      ${byHand('notify_order_event', 'orders', 'order_events')}
+      ${byHand('notify_product_change', 'products', 'product_changes')}`);
+
+    const logger = new CapturingLogger();
+    const shop = await openShop(logger);
+
+    const { events } = await openStream(shop);
+    await post(shop, { region: 'eu', amount: 42 });
+    await database.query('UPDATE products SET price = 15 WHERE id = 1');
+    await eventually(
+      () => productsOf(shop),
+      (all) => all.some(({ price }) => price === 15),
+    );
+    expect((await events.until(2)).map(({ data }) => data)).toEqual([
+      { op: 'insert', id: 1, region: 'eu', amount: 42, status: 'new' },
+      { op: 'update', id: 1, region: 'eu', amount: 42, status: 'shipped' },
+    ]);
+    expect([...logger.texts('warn'), ...logger.texts('error')]).toEqual([]);
+    const functions = await database.query(`SELECT proname FROM pg_proc WHERE prorettype = 'trigger'::regtype
+      AND pronamespace = 'public'::regnamespace ORDER BY proname`);
+    const names = ['orders_notify_order_events', 'products_notify_product_changes', 'wake_workers'];
+    expect(functions.rows).toEqual(names.map((proname) => ({ proname })));
+  });
+
   it('is healthy while it listens, and tells its streams when they may have missed something', async () => {
     const cluster = await createTestCluster();
     try {
@@ -202,7 +257,7 @@ describe('the sample app', () => {
 
   it('answers with its products from memory, and takes over every change that matches the schema', async () => {
     const shop = await openShop();
-    const products = async (): Promise<unknown> => (await fetch(`${shop.url}/products`)).json();
+    const products = (): Promise<unknown> => productsOf(shop);
     const [beans, grinder, kettle] = [
       { id: 1, name: 'Coffee beans', price: 14 },
       { id: 2, name: 'Grinder', price: 89 },
@@ -210,10 +265,11 @@ describe('the sample app', () => {
     ];
     expect(await products()).toEqual([beans, grinder, kettle]);
 
-    await database.query('ALTER TABLE products DISABLE TRIGGER notify_product_change');
+    await database.query('ALTER TABLE products DISABLE TRIGGER USER');
     await database.query('UPDATE products SET price = 1 WHERE id = 2');
-    await database.query('ALTER TABLE products ENABLE TRIGGER notify_product_change');
-    await database.query(`SELECT pg_notify('product_changes', '{"op":"update","id":"2"}')`); // No number.
+    await database.query('ALTER TABLE products ENABLE TRIGGER USER');
+    const change = { op: 'update', table: 'products', keys: ['2'], at: new Date() }; // No number.
+    await database.query(`SELECT pg_notify('product_changes', $1)`, [JSON.stringify(change)]);
     await database.query('UPDATE products SET price = 15 WHERE id = 1');
     const changed = await eventually(products, (all) => JSON.stringify(all).includes('15'));
     expect(changed).toEqual([{ ...beans, price: 15 }, grinder, kettle]);
@@ -222,17 +278,48 @@ describe('the sample app', () => {
     await eventually(products, (all) => !JSON.stringify(all).includes('Kettle'));
   });
 
+  it('takes over a change of many products from one notification, and reads all anew where it names none', async () => {
+    const shop = await openShop();
+    const products = (holds: (prices: number[]) => boolean): Promise<unknown> =>
+      eventually(
+        () => productsOf(shop),
+        (all) => holds(all.map(({ price }) => price)),
+      );
+    const listener = await TableListener.start(database.url, 'product_changes');
+    const sent = async (sql: string): Promise<string[]> => shortly(await listener.changesOf(() => database.query(sql)));
+    try {
+      await sent(`INSERT INTO products (name, price) SELECT 'Mug ' || n, 7 FROM generate_series(1, 500) AS n`);
+      await products(({ length }) => length === 503);
+
+      const [update, ...others] = await sent('UPDATE products SET price = 8');
+      expect(others).toEqual([]);
+      expect(update).toMatch(/^update 1 2 3 4 .* 502 503$/);
+      await products((prices) => prices.length === 503 && prices.every((price) => price === 8));
+
+      const insert = `INSERT INTO products (name, price) SELECT 'Cup', 9 FROM generate_series(1, 1001)`;
+      expect(await sent(insert)).toEqual(['insert * (1001)']);
+      await products((prices) => prices.filter((price) => price === 9).length === 1001);
+
+      expect(await sent('TRUNCATE products')).toEqual(['truncate *']);
+      await products(({ length }) => length === 0);
+    } finally {
+      await listener.close();
+    }
+  });
+
   it('reads its products again when it may have missed a change', async () => {
     const shop = await openShop();
     await database.query(`
       BEGIN;
-      ALTER TABLE products DISABLE TRIGGER notify_product_change;
+      ALTER TABLE products DISABLE TRIGGER USER;
       UPDATE products SET price = 1 WHERE id = 2;
       COMMIT;
       SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE datname = current_database() AND application_name = 'nest-pg-notify listener'`);
-    const products = async (): Promise<unknown> => (await fetch(`${shop.url}/products`)).json();
-    const changed = await eventually(products, (all) => JSON.stringify(all).includes('"price":1}'));
+    const changed = await eventually(
+      () => productsOf(shop),
+      (all) => JSON.stringify(all).includes('"price":1}'),
+    );
     expect(changed).toContainEqual({ id: 2, name: 'Grinder', price: 1 });
   });
 

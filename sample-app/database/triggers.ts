@@ -1,0 +1,16 @@
+import type { PgTriggerOptions } from 'nest-pg-notify';
+import { OrderEvents } from '../orders/order-events.js';
+import { ProductChanges } from '../products/product-changes.js';
+
+const productTrigger: PgTriggerOptions = { table: 'products', channel: ProductChanges, key: 'id' };
+
+const orderTrigger: PgTriggerOptions = {
+  table: 'orders',
+  channel: OrderEvents,
+  key: 'id',
+  include: ['region', 'amount', 'status'],
+  on: ['insert', 'update'],
+};
+
+/** Who is told of the changes of which table. A migration makes these triggers. */
+export const triggers: readonly PgTriggerOptions[] = [productTrigger, orderTrigger];
