@@ -1,9 +1,11 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
+import { checkTrigger } from 'nest-pg-notify';
 import { Pool } from 'pg';
 import type { ClientConfig, PoolClient, QueryResultRow } from 'pg';
 import { DatabaseServer } from './database-server.js';
 import { migrate } from './migrate.js';
+import { triggers } from './triggers.js';
 
 /** The shop's database: open, with all migrations applied, from `onModuleInit` to `onApplicationShutdown`. */
 @Injectable()
@@ -62,6 +64,10 @@ export class Database implements OnModuleInit, OnApplicationShutdown {
     this.opened = { connection, pool };
     const applied = await this.transaction(migrate);
     if (applied.length > 0) this.logger.log(`Applied the migrations ${applied.join(', ')}.`);
+    for (const trigger of triggers) {
+      const { problems, warnings } = await checkTrigger(pool, trigger);
+      for (const text of [...problems, ...warnings]) this.logger.warn(text);
+    }
   }
 
   private get required(): { readonly connection: ClientConfig; readonly pool: Pool } {

@@ -227,6 +227,16 @@ describe('the sample app', () => {
     expect(functions.rows).toEqual(names.map((proname) => ({ proname })));
   });
 
+  it('warns at its start of a trigger that was changed', async () => {
+    await (await openShop()).app.close();
+    await database.query('DROP TRIGGER products_notify_product_changes_delete ON products');
+    const logger = new CapturingLogger();
+    await openShop(logger);
+    expect(logger.texts('warn')).toEqual([
+      expect.stringContaining('Trigger products_notify_product_changes_delete is missing.'),
+    ]);
+  });
+
   it('is healthy while it listens, and tells its streams when they may have missed something', async () => {
     const cluster = await createTestCluster();
     try {
