@@ -45,31 +45,14 @@ export const migrations: readonly Migration[] = [
     `,
   },
   {
-    // One wake-up for a statement, however many jobs it adds: it carries nothing.
     name: '004-job-queue',
-    sql: `
-      CREATE INDEX jobs_to_do ON jobs (id) WHERE finished_at IS NULL;
-
-      CREATE FUNCTION wake_workers() RETURNS trigger
-      LANGUAGE plpgsql
-      SET search_path = pg_catalog, pg_temp
-      AS $$
-      BEGIN
-        PERFORM pg_catalog.pg_notify('job_queue', '');
-        RETURN NULL;
-      END
-      $$;
-
-      CREATE TRIGGER wake_workers
-      AFTER INSERT ON jobs
-      FOR EACH STATEMENT EXECUTE FUNCTION wake_workers();
-    `,
+    sql: 'CREATE INDEX jobs_to_do ON jobs (id) WHERE finished_at IS NULL',
   },
   {
-    // In place of the triggers that 002 and 003 once made by hand, on databases that have them.
+    // In place of the triggers that 002 to 004 once made by hand, on databases that have them.
     name: '005-triggers',
     sql: `
-      DROP FUNCTION IF EXISTS notify_order_event, notify_product_change CASCADE;
+      DROP FUNCTION IF EXISTS notify_order_event, notify_product_change, wake_workers CASCADE;
       ${triggers.map((trigger) => notifyTrigger(trigger).up).join('\n')}
     `,
   },

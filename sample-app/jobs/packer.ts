@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { OnPgWakeUp } from 'nest-pg-notify';
 import { Database } from '../database/database.js';
+import { JobQueue } from './job-queue.js';
 
 /**
  * Works off the jobs in the table, one after the other. However many instances of the shop run, each job is done by one of
@@ -13,7 +14,7 @@ export class Packer {
   constructor(private readonly database: Database) {}
 
   /** Returns whether it has found a job: then it is called again. */
-  @OnPgWakeUp('job_queue')
+  @OnPgWakeUp(JobQueue)
   async pack(): Promise<boolean> {
     return this.database.transaction(async (client) => {
       const { rows } = await client.query<{ id: number; order_id: number }>(

@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { PgNotifyService } from 'nest-pg-notify';
 import { Database } from '../database/database.js';
+import { JobQueue } from '../jobs/job-queue.js';
 import type { CreateOrder } from './create-order.pipe.js';
 import type { OrderSummary } from './order-summary.js';
 import type { Order } from './order.js';
@@ -8,9 +10,12 @@ const COLUMNS = 'id, region, amount, status, created_at AS "createdAt"';
 
 @Injectable()
 export class OrdersService {
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly pgNotify: PgNotifyService,
+  ) {}
 
-  /** Stores an order together with the job to pack it: both, or neither. The trigger's event leaves with the commit. */
+  /** Stores an order together with the job to pack it: both, or neither. What is told of them leaves with the commit. */
   async create({ region, amount }: CreateOrder): Promise<Order> {
     return this.database.transaction(async (client) => {
       const { rows } = await client.query<Order>(
@@ -19,6 +24,7 @@ export class OrdersService {
       );
       const [order] = rows as [Order];
       await client.query(`INSERT INTO jobs (kind, order_id) VALUES ('pack', $1)`, [order.id]);
+      await this.pgNotify.notify(JobQueue, undefined, { executor: client });
       return order;
     });
   }

@@ -152,6 +152,29 @@ describe('the sample app', () => {
     expect(seen).toEqual(expect.arrayContaining([updated(1), updated(2), updated(3)]));
   });
 
+  it('wakes whoever packs in the transaction that stores the job', async () => {
+    const shop = await openShop();
+    const listener = await TableListener.start(database.url, 'job_queue');
+    try {
+      await database.query(`
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
+        CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON jobs
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()`); // At the commit.
+      const refused = await listener.payloadsOf(async () => {
+        expect((await post(shop, { region: 'eu', amount: 1 })).status).toBe(500);
+      });
+      expect(refused).toEqual([]);
+
+      await database.query('DROP TRIGGER refuse ON jobs');
+      const stored = await listener.payloadsOf(async () => {
+        expect((await post(shop, { region: 'us', amount: 2 })).status).toBe(201);
+      });
+      expect(stored).toEqual(['']);
+    } finally {
+      await listener.close();
+    }
+  });
+
   it('answers bad input with 400 and what is wrong with it', async () => {
     const shop = await openShop();
     const region = expect.stringContaining('region');
@@ -204,7 +227,8 @@ describe('the sample app', () => {
       DELETE FROM schema_migrations WHERE name > '005';
       INSERT INTO schema_migrations (name) VALUES ('002-order-events');
       ${byHand('notify_order_event', 'orders', 'order_events')}
-      ${byHand('notify_product_change', 'products', 'product_changes')}`);
+      ${byHand('notify_product_change', 'products', 'product_changes')}
+      ${byHand('wake_workers', 'jobs', 'job_queue')}`);
 
     const logger = new CapturingLogger();
     const shop = await openShop(logger);
@@ -223,7 +247,7 @@ describe('the sample app', () => {
     expect([...logger.texts('warn'), ...logger.texts('error')]).toEqual([]);
     const functions = await database.query(`SELECT proname FROM pg_proc WHERE prorettype = 'trigger'::regtype
       AND pronamespace = 'public'::regnamespace ORDER BY proname`);
-    const names = ['orders_notify_order_events', 'products_notify_product_changes', 'wake_workers'];
+    const names = ['orders_notify_order_events', 'products_notify_product_changes'];
     expect(functions.rows).toEqual(names.map((proname) => ({ proname })));
   });
 
@@ -341,7 +365,8 @@ describe('the sample app', () => {
         'BEGIN INSERT INTO packed VALUES (NEW.order_id); RETURN NULL; END';
       CREATE TRIGGER note AFTER UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION note();
       WITH added AS (INSERT INTO orders (region, amount) SELECT 'eu', 1 FROM generate_series(1, 200) RETURNING id)
-      INSERT INTO jobs (kind, order_id) SELECT 'pack', id FROM added`);
+      INSERT INTO jobs (kind, order_id) SELECT 'pack', id FROM added;
+      NOTIFY job_queue`);
     const left = async (): Promise<unknown[]> =>
       (await database.query(`SELECT FROM orders WHERE status <> 'shipped'`)).rows;
     await eventually(left, ({ length }) => length === 0);
