@@ -102,19 +102,22 @@ export interface PgNotifyPublisherOptions {
   readonly connection?: PgNotifyConnection;
   /**
    * A pool of your own to send with, in place of a connection of this module: a client is borrowed while there is something
-   * to send, and for delivery checks. It stays yours: end it after the application has been closed, or what is still to be
+   * to send and nobody else waits for it, and for delivery checks. One that was given back in the middle of a transaction is
+   * replaced. The pool stays yours: end it after the application has been closed, or what is still to be
    * sent then is refused.
    */
   readonly pool?: Pool;
   /**
-   * How long one statement may take, in milliseconds.
+   * How long one statement may take, and how long a schema may take to answer before a notification is sent, in
+   * milliseconds.
    *
    * @default 10_000
    */
   readonly timeout?: number;
   /**
-   * How many notifications may wait to be sent while a statement is on its way. More are refused, with the outcome
-   * `not-sent`.
+   * How many notifications may wait to be sent, for a statement that is on its way or for a schema. More are refused, with
+   * the outcome `not-sent`; the array of a `notifyMany()` counts as one for each thousand while it waits, and is taken as a
+   * whole.
    *
    * @default 100_000
    */

@@ -25,6 +25,8 @@ export interface PoolSettings {
   readonly option: string;
   /** A function, so that what holds it can be printed without printing a password. */
   readonly connect: () => Promise<PoolClient>;
+  /** Whether others wait for a client. */
+  readonly isShort: () => boolean;
 }
 
 /** Where to connect to. */
@@ -80,7 +82,7 @@ function poolSettings(option: string, pool: Pool): PoolSettings {
   // A Client can connect as well, once.
   const { connect, totalCount } = (pool ?? {}) as Partial<Pool>;
   if (typeof connect !== 'function' || typeof totalCount !== 'number') throw invalid(option, 'must be a Pool of pg');
-  return { option, connect: () => pool.connect() };
+  return { option, connect: () => pool.connect(), isShort: () => pool.waitingCount > 0 };
 }
 
 /**

@@ -74,6 +74,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   ) {
     this.calls = new NotifyCalls({
       publisher: transport.publisher,
+      maxWaiting: options.publisher.maxWaiting,
       schemaTimeout: options.publisher.timeout,
       currentExecutor: options.publisher.executor,
       diagnostics,
@@ -170,11 +171,11 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    */
   notify<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,
-    ...[payload, { executor } = {}]: undefined extends Input
+    ...[payload, options]: undefined extends Input
       ? [payload?: NoInfer<Input>, options?: PgPublishOptions]
       : [payload: NoInfer<Input>, options?: PgPublishOptions]
   ): Promise<void> {
-    return this.calls.notify(channel, payload, executor);
+    return this.calls.notify(channel, payload, options);
   }
 
   /**
@@ -186,14 +187,14 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * With `executor` they are sent inside the caller's transaction, and vanish with it; equal ones are delivered once.
    *
    * @throws PgNotifyError whose `failures` tell which were not, or perhaps not, sent, and why; all others were. Its kind
-   * is theirs where they have one in common, else `publish`.
+   * is theirs where they have one in common, else `publish`. Without `failures` the call was refused, and none was tried.
    */
   notifyMany<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,
     payloads: readonly NoInfer<Input>[],
-    { executor }: PgPublishOptions = {},
+    options?: PgPublishOptions,
   ): Promise<void> {
-    return this.calls.notifyMany(channel, payloads, executor);
+    return this.calls.notifyMany(channel, payloads, options);
   }
 
   /**
@@ -273,8 +274,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
 
   /** @internal The HTTP server is closed by now: nobody sends any more. */
   async onApplicationShutdown(): Promise<void> {
-    await this.transport.publisher.close(this.options.shutdownTimeout);
-    this.calls.close();
+    await this.calls.close(this.options.shutdownTimeout);
     this.errors.close();
   }
 }

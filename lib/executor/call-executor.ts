@@ -1,6 +1,11 @@
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import { checkExecutor } from './pg-executor.js';
+import { checkExecutor, isExecutor } from './pg-executor.js';
 import type { PgExecutor } from './pg-executor.js';
+
+/** What a call may say of its transaction. */
+export interface CallOptions {
+  readonly executor?: PgExecutor | false | undefined;
+}
 
 /** What tells the transaction that a call is made in, where the application keeps it in async context. */
 export type CurrentExecutor = () => PgExecutor | undefined;
@@ -13,9 +18,13 @@ export type CurrentExecutor = () => PgExecutor | undefined;
  */
 export function callExecutor(
   call: string,
-  given: PgExecutor | false | undefined,
+  options: CallOptions | null | undefined,
   current: CurrentExecutor | undefined,
 ): PgExecutor | undefined {
+  if (isExecutor(options)) {
+    throw new PgNotifyError('configuration', `${call} takes the executor as an option: { executor: … }.`);
+  }
+  const given = options?.executor;
   if (given === false) return undefined;
   if (given !== undefined) return checkExecutor(`option executor of ${call}`, given);
   return current && currentExecutor(current);

@@ -26,6 +26,13 @@ export function checkExecutor(option: string, executor: PgExecutor): PgExecutor 
   );
 }
 
+/** Whether something can run a statement, or is a transaction that an adapter makes one of. */
+export function isExecutor(value: unknown): boolean {
+  if (typeof value === 'function') return true;
+  const isObject = typeof value === 'object' && value !== null;
+  return isObject && ('query' in value || adapterFor(value) !== undefined);
+}
+
 /** By which method each library's own transaction is known. That of Knex is a function, and would take SQL for a table. */
 const ADAPTERS: readonly (readonly [method: string, adapter: string])[] = [
   ['$queryRawUnsafe', 'fromPrisma(tx)'],

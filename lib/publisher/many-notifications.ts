@@ -4,13 +4,16 @@ import type { FailedNotification } from './sending-group.js';
 
 /** How many are checked and handed on at a time: as many as one statement carries. */
 const PART = 1_000;
+
 export interface ManyNotificationsOptions {
   /** The text of a payload, or a promise of it. Throws, or rejects, for a payload that cannot be sent. */
   readonly check: (payload: unknown) => string | Promise<string>;
   readonly publish: (raws: readonly string[]) => Promise<readonly FailedNotification[]>;
   /** How many parts may be on their way while the next is checked. */
   readonly ahead: number;
-  /** Runs the work when `ready`, if it is a promise, has come and the calls before have begun; called part by part, in their order. */
+  /** Whether what failed so is of no use to try with others. */
+  readonly isLasting: (error: PgNotifyError) => boolean;
+  /** Runs the work of a part: when `ready` has come, if it is a promise, and the work of the parts and calls before has begun. */
   readonly inTurn: (ready: unknown, work: () => Promise<void>) => Promise<void>;
 }
 
@@ -26,7 +29,7 @@ export class ManyNotifications {
   private readonly payloads: readonly unknown[];
   private readonly failures: FailedNotification[] = [];
   /** Why what is left is not tried: each would wait for the same failure. */
-  private given: PgNotifyError | undefined;
+  private givenUp: PgNotifyError | undefined;
 
   constructor(
     payloads: readonly unknown[],
@@ -55,11 +58,11 @@ export class ManyNotifications {
 
   /** Takes into the part what may be sent; a promise only where a schema returned one. Never rejects. */
   private check({ from, raws }: Part): unknown {
+    if (this.givenUp) return this.leaveOut(from);
     const waiting: Promise<void>[] = [];
     const count = Math.min(PART, this.payloads.length - from);
     for (let place = 0; place < count; place += 1) {
-      const refuse = (error: unknown): void =>
-        void this.failures.push({ index: from + place, error: error as PgNotifyError });
+      const refuse = (error: unknown): void => this.fail(from + place, error as PgNotifyError);
       const take = (raw: string): void => void (raws[place] = raw);
       raws.push(undefined);
       try {
@@ -75,27 +78,33 @@ export class ManyNotifications {
 
   private async publish({ from, raws }: Part): Promise<void> {
     const accepted = raws.filter((raw) => raw !== undefined);
-    const { given } = this;
-    const failed = given ? accepted.map((_, index) => ({ index, error: given })) : await this.options.publish(accepted);
+    const { givenUp } = this;
+    const failed = givenUp
+      ? accepted.map((_, index) => ({ index, error: givenUp }))
+      : await this.options.publish(accepted);
     if (failed.length === 0) return;
     const places = raws.flatMap((raw, place) => (raw === undefined ? [] : [from + place]));
-    for (const { index, error } of failed) this.failures.push({ index: places[index]!, error });
-    // Class 22 is about the data of a single one; anything else the next would meet as well.
-    const lasting = failed.find(({ error }) => !error.sqlState?.startsWith('22'))?.error;
-    if (lasting) this.given ??= lasting.outcome === 'unknown' ? notTried(lasting) : lasting;
+    for (const { index, error } of failed) this.fail(places[index]!, error);
+  }
+
+  private fail(index: number, error: PgNotifyError): void {
+    this.failures.push({ index, error });
+    if (!this.givenUp && this.options.isLasting(error)) this.givenUp = notTried(error);
+  }
+
+  private leaveOut(from: number): void {
+    const end = Math.min(from + PART, this.payloads.length);
+    for (let index = from; index < end; index += 1) this.failures.push({ index, error: this.givenUp! });
   }
 }
 
-function notTried({ channel, sqlState, endpoint, cause }: PgNotifyError): PgNotifyError {
+/** What those are told that come after one that failed so that others need not be tried. */
+function notTried(error: PgNotifyError): PgNotifyError {
+  if (error.kind === 'closed') return error;
+  const { channel = '', sqlState, endpoint } = error;
   return new PgNotifyError(
     'publish',
-    `The notification for channel ${JSON.stringify(channel)} was not sent: the connection was lost while those before it were sent.`,
-    {
-      outcome: 'not-sent',
-      ...(channel !== undefined && { channel }),
-      ...(sqlState && { sqlState }),
-      ...(endpoint && { endpoint }),
-      cause,
-    },
+    `The notification for channel ${JSON.stringify(channel)} was not sent: one before it failed, and it would have failed as well. ${error.message}`,
+    { channel, outcome: 'not-sent', ...(sqlState && { sqlState }), ...(endpoint && { endpoint }), cause: error },
   );
 }

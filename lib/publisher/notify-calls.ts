@@ -4,7 +4,8 @@ import { toSendingChannel } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import { isThenable } from '../channel/thenable.js';
 import { callExecutor } from '../executor/call-executor.js';
-import type { CurrentExecutor } from '../executor/call-executor.js';
+import type { CallOptions, CurrentExecutor } from '../executor/call-executor.js';
+import { isExecutor } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
@@ -12,11 +13,14 @@ import { withDeadline } from '../session/deadline.js';
 import { CallOrder } from './call-order.js';
 import { ManyNotifications } from './many-notifications.js';
 import type { PgPublisher } from './pg-publisher.js';
-import { manyPublishError } from './publish-error.js';
+import { closedError, manyPublishError, publishError } from './publish-error.js';
+import { SchemaTimeout, SchemaWait } from './schema-wait.js';
 import type { FailedNotification } from './sending-group.js';
 
 export interface NotifyCallsOptions {
-  readonly publisher: Pick<PgPublisher, 'publish' | 'publishMany'>;
+  readonly publisher: Pick<PgPublisher, 'publish' | 'publishMany' | 'waiting' | 'close'>;
+  /** How many notifications may wait. An array counts as one for each thousand, and is taken as a whole where one could wait. */
+  readonly maxWaiting: number;
   /** How long a schema may take to answer, in milliseconds. */
   readonly schemaTimeout: number;
   /** Tells the transaction that a call is made in. */
@@ -31,14 +35,21 @@ type SendingChannel = ReturnType<typeof toSendingChannel>;
 /** The calls of `notify()` and `notifyMany()`: each is checked before anything is sent, and they are sent in their order. */
 export class NotifyCalls {
   private readonly order = new CallOrder();
-  /** Ends the wait for schemas: nothing can be sent any more. */
-  private readonly closed = new AbortController();
+  private readonly schemas: SchemaWait;
+  private closed: Promise<void> | undefined;
 
-  constructor(private readonly options: NotifyCallsOptions) {}
+  constructor(private readonly options: NotifyCallsOptions) {
+    this.schemas = new SchemaWait(options.schemaTimeout);
+  }
 
-  async notify(channel: string | PgChannel, payload: unknown, given?: PgExecutor | false): Promise<void> {
+  async notify(channel: string | PgChannel, payload: unknown, options?: CallOptions): Promise<void> {
     const definition = toSendingChannel(channel);
-    const executor = callExecutor('notify()', given, this.options.currentExecutor);
+    const executor = callExecutor('notify()', options, this.options.currentExecutor);
+    if (isOptions(payload)) {
+      const message = `The payload for channel ${JSON.stringify(definition.name)} is what the options would be: write notify(channel, undefined, { executor: … }).`;
+      throw new PgNotifyError('configuration', message, { channel: definition.name });
+    }
+    if (executor === undefined) this.checkRoom(definition.name);
     const raw = this.check(definition, payload);
     if (executor) await this.publish(definition, await raw, executor);
     else await this.order.run(raw, (ready) => this.publish(definition, ready));
@@ -49,34 +60,61 @@ export class NotifyCalls {
    *
    * @throws PgNotifyError that tells of all that were not, or perhaps not, sent.
    */
-  async notifyMany(
-    channel: string | PgChannel,
-    payloads: readonly unknown[],
-    given?: PgExecutor | false,
-  ): Promise<void> {
+  async notifyMany(channel: string | PgChannel, payloads: readonly unknown[], options?: CallOptions): Promise<void> {
     const definition = toSendingChannel(channel);
+    const { name } = definition;
     if (!Array.isArray(payloads)) {
-      throw new PgNotifyError('payload', `notifyMany() takes an array of payloads; it got a ${typeof payloads}.`, {
-        channel: definition.name,
-      });
+      const found = isThenable(payloads) ? 'a promise: await it' : payloads === null ? 'null' : typeof payloads;
+      throw new PgNotifyError('payload', `notifyMany() takes an array of payloads, not ${found}.`, { channel: name });
     }
-    const executor = callExecutor('notifyMany()', given, this.options.currentExecutor);
+    const executor = callExecutor('notifyMany()', options, this.options.currentExecutor);
+    if (executor === undefined) this.checkRoom(name);
     const failures = await new ManyNotifications(payloads, {
       check: (payload) => this.check(definition, payload),
       publish: (raws) => this.publishMany(definition, raws, executor),
+      // Class 22 is about the data of a single one, but for a transaction, which is aborted by it.
+      isLasting: (error) =>
+        error instanceof SchemaTimeout ||
+        (error.kind !== 'payload' && (executor !== undefined || !error.sqlState?.startsWith('22'))),
       // One part with the server and one that waits; the caller's connection takes one statement at a time.
       ahead: executor ? 1 : 2,
       inTurn: (ready, work) => (executor ? Promise.resolve(ready).then(work) : this.order.run(ready, work)),
     }).send();
     if (failures.length === 0) return;
-    const error = manyPublishError(definition.name, payloads.length, failures);
+    const error = manyPublishError(name, payloads.length, failures);
     if (error.kind === 'publish') this.options.onFailure(error);
     throw error;
   }
 
-  /** Nothing can be sent any more. */
-  close(): void {
-    this.closed.abort(new PgNotifyError('closed', 'The registration has been closed: nothing was sent.'));
+  /**
+   * Refuses what is called from now on, sends what was called before, as far as that is possible within `timeout`
+   * milliseconds, and closes the publisher. Never rejects; repeated calls return the same promise.
+   */
+  close(timeout: number): Promise<void> {
+    return (this.closed ??= this.finish(timeout));
+  }
+
+  private async finish(timeout: number): Promise<void> {
+    const begun = performance.now();
+    const expired = (): PgNotifyError =>
+      new PgNotifyError('closed', 'The registration has been closed: nothing was sent.');
+    await withDeadline(this.order.begun(), { timeout, expired }).catch((error: PgNotifyError) =>
+      this.schemas.end(error),
+    );
+    await this.options.publisher.close(Math.max(0, timeout - (performance.now() - begun)));
+  }
+
+  /** @throws PgNotifyError when nothing more may wait. */
+  private checkRoom(channel: string): void {
+    if (this.closed) throw closedError(channel);
+    const { publisher, maxWaiting } = this.options;
+    if (this.order.size + publisher.waiting < maxWaiting) return;
+    const reason = new Error(
+      `${maxWaiting} notifications wait to be sent already. Await notify() before you call it again, or raise publisher.maxWaiting.`,
+    );
+    const error = publishError(channel, reason, 'not-sent');
+    this.options.onFailure(error);
+    throw error;
   }
 
   /**
@@ -87,7 +125,7 @@ export class NotifyCalls {
   private check(definition: SendingChannel, payload: unknown): string | Promise<string> {
     const raw = encodePayload(definition.name, definition.codec, payload);
     const checked = applySchema(definition, payload);
-    return isThenable(checked) ? this.withinTimeout(definition.name, checked).then(() => raw) : raw;
+    return isThenable(checked) ? this.schemas.for(definition.name, checked).then(() => raw) : raw;
   }
 
   private async publish({ name, fold }: SendingChannel, raw: string, executor?: PgExecutor): Promise<void> {
@@ -122,16 +160,10 @@ export class NotifyCalls {
     }
     return failures;
   }
+}
 
-  /** A schema that never answers must not keep the calls after it waiting. */
-  private withinTimeout(channel: string, checked: PromiseLike<unknown>): Promise<unknown> {
-    const { schemaTimeout: timeout } = this.options;
-    const expired = (): PgNotifyError =>
-      new PgNotifyError(
-        'payload',
-        `The schema of channel ${JSON.stringify(channel)} did not answer within ${timeout} ms: nothing was sent.`,
-        { channel },
-      );
-    return withDeadline(Promise.resolve(checked), { timeout, expired, signal: this.closed.signal });
-  }
+/** Without a payload the options are easily written in its place; what runs statements is no payload in any case. */
+function isOptions(payload: unknown): boolean {
+  if (typeof payload !== 'object' || payload === null || !('executor' in payload)) return false;
+  return Object.keys(payload).length === 1 && isExecutor(payload.executor);
 }

@@ -19,7 +19,7 @@ const NOTIFY_MIXED = `SELECT pg_catalog.count(pg_catalog.pg_notify(message.chann
     AS message (channel, payload)`;
 
 /** A second column is measurable: it is there only where the server does not tell by itself. */
-const READ_ONLY = `pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
+const TELL_READ_ONLY = `pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only`;
 
 /**
  * How a batch is sent on a session of our own. Parsing and planning take longer than the notifications themselves, so
@@ -30,9 +30,8 @@ export function statementFor(
   { keepsStatements, isReadOnlyNow }: Pick<PgSession, 'keepsStatements' | 'isReadOnlyNow'>,
 ): NotifyStatement {
   const { name, text, values } = plainStatement(batch);
-  if (keepsStatements && isReadOnlyNow !== undefined) return { name, text, values };
-  if (isReadOnlyNow !== undefined) return { text, values };
-  return { text: text.replace('SELECT ', `SELECT ${READ_ONLY}, `), values };
+  if (isReadOnlyNow === undefined) return { text: text.replace(/^SELECT/, `SELECT ${TELL_READ_ONLY},`), values };
+  return keepsStatements ? { name, text, values } : { text, values };
 }
 
 function plainStatement(batch: readonly OutboxMessage[]): NotifyStatement & { readonly name: string } {

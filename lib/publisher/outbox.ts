@@ -34,15 +34,23 @@ export class Outbox {
   private taken = 0;
   /** Those that wait and may be folded, by channel and payload. */
   private readonly foldable = new Map<string, OutboxMessage>();
+  /** How many were folded into those that wait. */
+  private sharing = 0;
 
   get size(): number {
     return this.messages.length - this.taken;
+  }
+
+  /** How many senders wait, those that share a message among them. */
+  get waiting(): number {
+    return this.size + this.sharing;
   }
 
   push({ channel, raw, fold }: OutgoingNotification, sender: Sender, place = 0): void {
     const known = fold ? this.foldable.get(keyOf(channel, raw)) : undefined;
     if (known) {
       (known.others ??= []).push({ sender, place });
+      this.sharing += 1;
       return;
     }
     const message = { channel, raw, fold, size: Buffer.byteLength(raw), sender, place };
@@ -69,7 +77,9 @@ export class Outbox {
       if (current.raws.has(raw) || (end > this.taken && size + message.size > MAX_BYTES)) break;
       current.raws.add(raw);
       size += message.size;
-      if (message.fold) this.foldable.delete(keyOf(channel, raw));
+      if (!message.fold) continue;
+      this.foldable.delete(keyOf(channel, raw));
+      this.sharing -= message.others?.length ?? 0;
     }
     const batch = this.messages.slice(this.taken, end);
     this.taken = end;
@@ -86,6 +96,7 @@ export class Outbox {
     this.messages = [];
     this.taken = 0;
     this.foldable.clear();
+    this.sharing = 0;
     return all;
   }
 }

@@ -1,4 +1,4 @@
-import { PgNotifyError } from '../pg-notify.errors.js';
+import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { withDeadline } from '../session/deadline.js';
 import type { PgSession } from '../session/pg-session.js';
 import { statementFor } from './notify-statements.js';
@@ -8,20 +8,18 @@ import { SendingGroup } from './sending-group.js';
 import type { FailedNotification } from './sending-group.js';
 import { publishManyWith, publishWith } from './transactional-publish.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
-import { publishError } from './publish-error.js';
+import { closedError, publishError } from './publish-error.js';
 
 /** The part of a session that publishing needs; tests bring sessions of their own. */
 export type PublishingSession = Pick<
   PgSession,
-  'isLost' | 'facts' | 'isReadOnlyNow' | 'keepsStatements' | 'query' | 'close' | 'destroy'
+  'isLost' | 'isWanted' | 'facts' | 'isReadOnlyNow' | 'keepsStatements' | 'query' | 'close' | 'destroy'
 >;
 
 export interface PgPublisherOptions {
   readonly openSession: (signal: AbortSignal) => Promise<PublishingSession>;
   /** How long one statement may take, in milliseconds. */
   readonly timeout: number;
-  /** How many notifications may wait. */
-  readonly maxWaiting: number;
   /** How long a session without work is kept, in milliseconds. */
   readonly idleTimeout: number;
 }
@@ -33,9 +31,8 @@ export interface PublishOptions {
   readonly fold?: boolean | undefined;
 }
 
-/** SQLSTATE of what a standby cannot do: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/** What a standby cannot do, by its SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const READ_ONLY = '25006';
-
 const QUEUE_FULL = '54000';
 
 /**
@@ -72,8 +69,7 @@ export class PgPublisher {
    */
   publish(channel: string, raw: string, { executor, fold = false }: PublishOptions = {}): Promise<void> {
     if (executor !== undefined) return publishWith(executor, channel, raw);
-    const refusal = this.refusal(channel);
-    if (refusal) return Promise.reject(refusal);
+    if (this.closed) return Promise.reject(closedError(channel));
     return new Promise((resolve, reject) => {
       this.outbox.push({ channel, raw, fold }, { resolve: () => resolve(), reject });
       this.sending ??= this.sendAll();
@@ -82,7 +78,7 @@ export class PgPublisher {
 
   /**
    * Sends several notifications of one channel; resolves with those that were not, or perhaps not, sent, when the fate of
-   * all is known. Never rejects. They wait together, however many they are, where one could wait.
+   * all is known. Never rejects.
    */
   publishMany(
     channel: string,
@@ -90,8 +86,7 @@ export class PgPublisher {
     { executor, fold = false }: PublishOptions = {},
   ): Promise<readonly FailedNotification[]> {
     if (executor !== undefined) return publishManyWith(executor, channel, raws);
-    const refusal = this.refusal(channel);
-    if (refusal) return Promise.resolve(raws.map((_, index) => ({ index, error: refusal })));
+    if (this.closed) return Promise.resolve(raws.map((_, index) => ({ index, error: closedError(channel) })));
     const group = new SendingGroup(raws.length);
     raws.forEach((raw, index) => this.outbox.push({ channel, raw, fold }, group, index));
     this.sending ??= this.sendAll();
@@ -106,37 +101,32 @@ export class PgPublisher {
     return (this.closed ??= this.shutDown(timeout));
   }
 
-  private refusal(channel: string): PgNotifyError | undefined {
-    const { maxWaiting } = this.options;
-    if (this.closed) {
-      return new PgNotifyError(
-        'closed',
-        `Nothing can be sent to channel ${JSON.stringify(channel)}: the registration has been closed.`,
-      );
-    }
-    if (this.outbox.size < maxWaiting) return undefined;
-    const reason = new Error(
-      `${maxWaiting} notifications wait to be sent already. Await notify() before you call it again, or raise publisher.maxWaiting.`,
-    );
-    return publishError(channel, reason, 'not-sent');
+  /** How many calls wait for a statement. */
+  get waiting(): number {
+    return this.outbox.waiting;
   }
 
   private async sendAll(): Promise<void> {
     clearTimeout(this.idleTimer);
     await Promise.resolve(); // Callers whom one answer has let go on call again together: let them share a statement.
-    while (this.outbox.size > 0) await this.send(this.outbox.takeBatch());
+    while (this.outbox.size > 0) {
+      const lost = await this.send(this.outbox.takeBatch());
+      // What waits behind a connection that is lost would each wait for a time-out of its own.
+      if (lost) failAll(this.outbox.takeAll(), lost, 'not-sent');
+      if (this.session?.isWanted) this.dropSession();
+    }
     this.sending = undefined;
     if (!this.closed) this.idleTimer = setTimeout(() => this.dropSession(), this.options.idleTimeout);
   }
 
-  private async send(batch: readonly OutboxMessage[], isRepeat = false): Promise<void> {
+  /** Resolves with what ended the connection, or kept it from being opened, if something did. Never rejects. */
+  private async send(batch: readonly OutboxMessage[], isRepeat = false): Promise<PgNotifyError | undefined> {
     let session: PublishingSession;
     try {
       session = await this.openSession();
     } catch (error) {
-      // What waits behind a failed connection would each wait for a time-out of its own.
-      failAll([...batch, ...this.outbox.takeAll()], error, 'not-sent');
-      return;
+      failAll(batch, error, 'not-sent');
+      return asError(error);
     }
     try {
       const { isReadOnlyNow } = session;
@@ -144,40 +134,50 @@ export class PgPublisher {
       const statement = statementFor(batch, { isReadOnlyNow, keepsStatements });
       const [row] = await session.query({ ...statement, timeout: this.options.timeout });
       const isReadOnly = session.isReadOnlyNow ?? row?.['read_only'] === true;
-      if (!isReadOnly || session.facts.readOnly || isRepeat) return resolveAll(batch);
+      if (!isReadOnly || session.facts.readOnly || isRepeat) {
+        resolveAll(batch);
+        return undefined;
+      }
     } catch (error) {
-      return this.failed(batch, session, error, isRepeat);
+      return this.handleFailure(batch, session, asError(error), isRepeat);
     }
     // A primary that was demoted by making it read-only still takes NOTIFY, and its listeners have left: once more,
     // on a session to wherever the settings lead now.
     session.destroy(new PgNotifyError('connection', 'The server has become read-only.'));
-    await this.send(batch, true);
+    return this.send(batch, true);
   }
 
-  private async failed(
+  private async handleFailure(
     batch: readonly OutboxMessage[],
     session: PublishingSession,
-    error: unknown,
+    error: PgNotifyError,
     isRepeat: boolean,
-  ): Promise<void> {
-    const sqlState = error instanceof PgNotifyError ? error.sqlState : undefined;
+  ): Promise<PgNotifyError | undefined> {
+    const { sqlState = '' } = error;
     // A server that refuses a statement keeps the session; without an answer nobody knows.
     if (session.isLost) {
       failAll(batch, error, 'unknown');
-      failAll(this.outbox.takeAll(), error, 'not-sent');
-    } else if (!this.isForgetful && sqlState !== undefined && FORGOTTEN.includes(sqlState)) {
-      this.isForgetful = true;
-      await this.send(batch);
-    } else if (sqlState === QUEUE_FULL && !isRepeat && (await this.emptyQueue(session))) {
-      await this.send(batch, true);
-    } else if (batch.length > 1 && sqlState?.startsWith('22')) {
-      // Class 22, data: one of them holds what the encoding of the database lacks. The others must not fail with it.
-      for (const message of batch) await this.send([message]);
-    } else {
-      failAll(batch, error, 'not-sent');
-      // A standby refuses all: by the next call the settings may lead to the primary.
-      if (sqlState === READ_ONLY) session.destroy(error);
+      return error;
     }
+    if (!this.isForgetful && FORGOTTEN.includes(sqlState)) {
+      this.isForgetful = true;
+      return this.send(batch);
+    }
+    if (sqlState === QUEUE_FULL && !isRepeat && (await this.emptyQueue(session))) return this.send(batch, true);
+    // Class 22, data: one of them holds what the encoding of the database lacks. The others must not fail with it.
+    if (batch.length > 1 && sqlState.startsWith('22')) return this.sendInHalves(batch);
+    failAll(batch, error, 'not-sent');
+    // A standby refuses all: by the next call the settings may lead to the primary.
+    if (sqlState === READ_ONLY) session.destroy(error);
+    return undefined;
+  }
+
+  private async sendInHalves(batch: readonly OutboxMessage[]): Promise<PgNotifyError | undefined> {
+    const middle = Math.ceil(batch.length / 2);
+    const lost = await this.send(batch.slice(0, middle));
+    if (!lost) return this.send(batch.slice(middle));
+    failAll(batch.slice(middle), lost, 'not-sent');
+    return lost;
   }
 
   /** Lets the server notice that its queue has been read; resolves with whether it could be asked to. */
@@ -191,6 +191,7 @@ export class PgPublisher {
   private async openSession(): Promise<PublishingSession> {
     if (this.session && !this.session.isLost) return this.session;
     this.session = await this.options.openSession(this.givingUp.signal);
+    this.isForgetful = false;
     return this.session;
   }
 
@@ -210,6 +211,10 @@ export class PgPublisher {
     clearTimeout(this.idleTimer);
     await this.session?.close();
   }
+}
+
+function asError(error: unknown): PgNotifyError {
+  return error instanceof PgNotifyError ? error : new PgNotifyError('connection', messageOf(error), { cause: error });
 }
 
 function failAll(messages: readonly OutboxMessage[], error: unknown, outcome: 'not-sent' | 'unknown'): void {

@@ -19,6 +19,15 @@ export function publishError(channel: string, error: unknown, outcome: 'not-sent
   });
 }
 
+/** What a caller is told after the registration was closed. */
+export function closedError(channel: string): PgNotifyError {
+  return new PgNotifyError(
+    'closed',
+    `Nothing can be sent to channel ${JSON.stringify(channel)}: the registration has been closed.`,
+    { channel },
+  );
+}
+
 /** How many of several failures a message tells in full. */
 const TOLD = 3;
 

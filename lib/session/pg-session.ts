@@ -1,13 +1,15 @@
-import { Client } from 'pg';
-import type { ClientConfig, PoolClient, QueryResult } from 'pg';
-import type { EventEmitter } from 'node:events';
+import type { Client, QueryResult } from 'pg';
 import type { Duplex } from 'node:stream';
 import type { RawPgNotification } from '../channel/pg-notification.js';
-import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
 import type { ConnectionSettings, PoolSettings } from '../pg-notify.resolved-options.js';
-import { connectionFailure, endpointOf, isRefusal, withoutCredentials } from './connection-failure.js';
+import { connectionFailure, endpointOf, isRefusal } from './connection-failure.js';
 import { readSettings } from './connection-settings.js';
 import { withDeadline } from './deadline.js';
+import { connectionOf, createClient } from './pg-client.js';
+import type { ParameterStatus } from './pg-client.js';
+import { takeClient } from './pool-client.js';
+import type { PgBorrowOptions } from './pool-client.js';
 import { ASK_FACTS, readFacts } from './session-facts.js';
 import type { SessionFacts } from './session-facts.js';
 import { APPLY_SETTINGS, LIFT_STATEMENT_TIMEOUT, SETTINGS_PARAMETER } from './session-settings.js';
@@ -25,11 +27,11 @@ export interface PgSessionOptions {
   readonly onNotification?: (notification: RawPgNotification) => void;
 }
 
-export interface PgBorrowOptions {
-  /** Bounds the wait for a client of the pool, and what is asked of it first; milliseconds. */
-  readonly connectTimeout: number;
-  /** Ends the wait. */
-  readonly signal?: AbortSignal | undefined;
+/** What a borrowed client has besides. */
+interface Loan {
+  readonly release: (error?: Error) => void;
+  /** Whether others wait for a client. */
+  readonly isShort: () => boolean;
 }
 
 export interface PgStatement {
@@ -48,7 +50,7 @@ const GOODBYE_TIMEOUT = 1_000;
 
 /**
  * One physical connection, from connect to loss. When it is lost, everything in it is dead and it is thrown away
- * whole; it is never reused. This is the only file that touches `pg`.
+ * whole; it is never reused.
  */
 export class PgSession {
   /** Resolves once, with the reason, when the connection is gone: lost, given up or closed. Never rejects. */
@@ -66,17 +68,16 @@ export class PgSession {
   private readonly onEnd = (): void => {
     this.destroy(new Error('the connection was closed'));
     // Not before: until then the client may tell of errors, and a pool ends the process with one that nobody hears.
-    this.release?.(this.loss);
+    this.loan?.release(this.loss);
   };
   private readonly onParameterStatus = ({ parameterName, parameterValue }: ParameterStatus): void => {
     if (parameterName === 'default_transaction_read_only') this.toldReadOnly = parameterValue === 'on';
   };
   private readonly onData = (): void => void (this.heardAt = performance.now());
 
-  /** @param release Gives the client back, where it was borrowed. */
   private constructor(
     private readonly client: Client,
-    private readonly release?: (error?: Error) => void,
+    private readonly loan?: Loan,
   ) {
     this.endpoint = endpointOf(client);
     this.lost = new Promise((resolve) => (this.settleLost = resolve));
@@ -129,36 +130,35 @@ export class PgSession {
    *
    * @throws PgNotifyError of kind `connection`, or the signal's reason.
    */
-  static async borrow({ option, connect }: PoolSettings, options: PgBorrowOptions): Promise<PgSession> {
+  static async borrow(pool: PoolSettings, options: PgBorrowOptions): Promise<PgSession> {
     const started = performance.now();
-    const { connectTimeout, signal } = options;
-    const expired = (): Error =>
-      new PgNotifyError(
-        'connection',
-        `${option}: no client within ${connectTimeout} ms. Does everything release its clients, and is the "max" of the pool large enough?`,
-        { permanent: false },
-      );
-    const borrowed = connect();
-    let client: PoolClient;
-    try {
-      client = await withDeadline(borrowed, { timeout: connectTimeout, signal, expired });
-    } catch (error) {
-      // One that comes too late goes back.
-      void borrowed.then(
-        (late) => late.release(),
-        () => undefined,
-      );
-      throw signal?.aborted ? error : connectionFailure(error, option);
+    const left = (): number => Math.max(0, options.connectTimeout - (performance.now() - started));
+    for (;;) {
+      const client = await takeClient(pool, options, left());
+      const session = new PgSession(client, { release: (error) => client.release(error), isShort: pool.isShort });
+      const failure = await session.prepareLoan(left());
+      if (!failure) return session;
+      session.destroy(failure);
+      // What somebody gave back in the middle of a transaction would not be committed: the next client may be a good one.
+      if (failure.sqlState !== IN_TRANSACTION) throw failure;
     }
-    const session = new PgSession(client, (error) => client.release(error));
-    session.socket.on('data', session.onData);
-    await session
-      .askFacts(Math.max(0, connectTimeout - (performance.now() - started)))
-      .catch(async (error: unknown) => {
-        await session.close();
-        throw error;
-      });
-    return session;
+  }
+
+  private async prepareLoan(timeout: number): Promise<PgNotifyError | undefined> {
+    let status = '';
+    const onReady = (ready: { readonly status: string }): void => void (status = ready.status);
+    this.socket.on('data', this.onData);
+    connectionOf(this.client).on('readyForQuery', onReady);
+    try {
+      await this.askFacts(timeout);
+    } catch (error) {
+      return error as PgNotifyError;
+    } finally {
+      connectionOf(this.client).off('readyForQuery', onReady);
+    }
+    if (status === 'I') return undefined;
+    const message = `${this.endpoint}: the client was given back to the pool in the middle of a transaction.`;
+    return new PgNotifyError('connection', message, { sqlState: IN_TRANSACTION });
   }
 
   private async connect(timeout: number): Promise<void> {
@@ -196,12 +196,17 @@ export class PgSession {
 
   /** Whether a statement that was prepared is there for the next one: not behind a pooler, and not for a client of a pool. */
   get keepsStatements(): boolean {
-    return this.isDirect && !this.release;
+    return this.isDirect && !this.loan;
   }
 
   /** Whether TLS protects the connection, as far as its other end: a pooler may go on without it. */
   get isEncrypted(): boolean {
     return 'encrypted' in this.socket;
+  }
+
+  /** Whether somebody else waits for the client. */
+  get isWanted(): boolean {
+    return this.loan?.isShort() === true;
   }
 
   /** When the server's last bytes came in, in milliseconds of `performance.now()`. */
@@ -260,10 +265,10 @@ export class PgSession {
   async close(): Promise<void> {
     if (this.loss) return;
     const closed = new PgNotifyError('closed', `${this.endpoint}: the connection was closed by this application.`);
-    if (this.release) {
+    if (this.loan) {
       // With a statement on its way it is of no use to others.
       if (this.isAsking) this.destroy(closed);
-      else this.giveBack(closed, this.release);
+      else this.giveBack(closed, this.loan);
       return;
     }
     this.lose(closed);
@@ -279,11 +284,11 @@ export class PgSession {
     this.socket.destroy();
   }
 
-  private giveBack(reason: PgNotifyError, release: () => void): void {
+  private giveBack(reason: PgNotifyError, loan: Loan): void {
     this.lose(reason);
     this.socket.off('data', this.onData);
     this.client.off('end', this.onEnd);
-    release();
+    loan.release();
     this.client.off('error', this.onError);
   }
 
@@ -307,32 +312,5 @@ export class PgSession {
   }
 }
 
-interface ParameterStatus {
-  readonly parameterName: string;
-  readonly parameterValue: string;
-}
-
-/** The parts of a client that its types do not have. */
-function connectionOf(client: Client): EventEmitter & { readonly stream: Duplex } {
-  return (client as unknown as { readonly connection: EventEmitter & { readonly stream: Duplex } }).connection;
-}
-
-/**
- * How long a connection may be silent before the kernel asks whether the other side is there, in milliseconds. The usual
- * default is two hours; NAT gateways and load balancers of clouds forget a silent connection after four to ten minutes.
- */
-const KEEP_ALIVE_DELAY = 10_000;
-
-function createClient(config: ClientConfig, option: string, applicationName: string): Client {
-  const ours = { keepAlive: true, connectionTimeoutMillis: 0, pipeline: false, binary: false, types: OWN_TYPES };
-  try {
-    const defaults = { fallback_application_name: applicationName, keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY };
-    return new Client({ ...defaults, ...config, ...ours });
-  } catch (error) {
-    // Not kept as the cause: Node's error for an invalid URL holds the whole URL.
-    const message = withoutCredentials(messageOf(error));
-    throw new PgNotifyError('configuration', `The settings in the option ${option} cannot be used: ${message}.`, {
-      permanent: true,
-    });
-  }
-}
+/** The SQLSTATE of what is asked in a transaction that has failed; here also for one that has not. */
+const IN_TRANSACTION = '25P02';

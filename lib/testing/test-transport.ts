@@ -36,6 +36,7 @@ export class TestTransport implements PgNotifyTransport {
   constructor(routes: TransportRoutes, checkUse: () => void) {
     this.listener = new TestListener(routes, checkUse);
     this.publisher = {
+      waiting: 0,
       publish: (channel, raw, options) => this.publish(channel, raw, options?.executor),
       publishMany: (channel, raws, options) => this.publishMany(channel, raws, options?.executor),
       close: () => {

@@ -12,6 +12,7 @@ export class DisabledTransport implements PgNotifyTransport {
 }
 
 class DisabledPublisher {
+  readonly waiting = 0;
   private isClosed = false;
 
   publish(channel: string): Promise<void> {

@@ -26,7 +26,7 @@ export type ListeningTransport = Pick<
 >;
 
 /** The side that sends. */
-export type SendingTransport = Pick<PgPublisher, 'publish' | 'publishMany' | 'close'>;
+export type SendingTransport = Pick<PgPublisher, 'publish' | 'publishMany' | 'waiting' | 'close'>;
 
 /** What a registration of an application stands on: whatever listens and sends. */
 export interface PgNotifyTransport {

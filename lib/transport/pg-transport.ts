@@ -21,7 +21,7 @@ export class PgTransport implements PgNotifyTransport {
     { logger, errors, diagnostics }: PgTransportParts,
   ) {
     const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = options;
-    const { timeout, maxWaiting } = publisher;
+    const { timeout } = publisher;
     const openSendingSession = (applicationName: string, signal: AbortSignal): Promise<PgSession> =>
       publisherPool
         ? PgSession.borrow(publisherPool, { connectTimeout, signal })
@@ -53,7 +53,6 @@ export class PgTransport implements PgNotifyTransport {
       // Others wait for the clients of a pool.
       idleTimeout: publisherPool ? 0 : 10_000,
       timeout,
-      maxWaiting,
     });
   }
 }

@@ -236,7 +236,7 @@ describe('errors$ of a registration that cannot connect', () => {
 describe('a notify() that waits for its schema', () => {
   it('is rejected at close, and keeps nothing alive', async () => {
     const database = await createTestDatabase();
-    const { app, service } = await createApp({ connection: database.url });
+    const { app, service } = await createApp({ connection: database.url, shutdownTimeout: 100 });
     await app.init();
     const schema = {
       '~standard': { version: 1 as const, vendor: 'test', validate: () => new Promise<never>(() => undefined) },

@@ -67,6 +67,26 @@ describe('notify() with an executor', () => {
     await client.query('COMMIT');
   });
 
+  it.each<[string, (send: TestApp['service']) => Promise<void>]>([
+    ['notify()', async (send) => send.notify('orders', 1, client as never)],
+    ['notifyMany()', async (send) => send.notifyMany('orders', [1], client as never)],
+  ])('refuses an executor in place of the options: %s', async (call, send) => {
+    await expect(send(subject.service)).rejects.toMatchObject({
+      kind: 'configuration',
+      message: `${call} takes the executor as an option: { executor: … }.`,
+    });
+  });
+
+  it('refuses the options in place of the payload, which would be sent at once', async () => {
+    await expect(subject.service.notify('orders', { executor: client })).rejects.toMatchObject({
+      kind: 'configuration',
+      message:
+        'The payload for channel "orders" is what the options would be: write notify(channel, undefined, { executor: … }).',
+    });
+    await subject.service.notify('orders', null, null as never);
+    expect(await received.until((items) => items.includes(null))).toContain(null);
+  });
+
   it.each([{}, 'SELECT', null])('refuses %p, and says what one is', async (executor) => {
     await expect(
       subject.service.notify('orders', 1, { executor: executor as unknown as PgExecutor }),

@@ -50,6 +50,15 @@ describe('while the application shuts down', () => {
     expect(await outcomeOf(service.notify('last', 5_001))).toBe('closed');
   });
 
+  it('an array and what was called after it still are', async () => {
+    const { app, service } = await createApp({ connection: database.url, deliveryCheck: false });
+    await app.init();
+    const calls = [service.notifyMany('last', numbers(20_000)), service.notify('last', 'behind')].map(outcomeOf);
+    await app.close();
+    expect(await Promise.all(calls)).toEqual(['sent', 'sent']);
+    expect(await received.until(20_001)).toEqual([...numbers(20_000), 'behind']);
+  });
+
   it('a request that is being answered can still send', async () => {
     const held = new HeldCalls();
 
@@ -84,7 +93,7 @@ describe('while the application shuts down', () => {
     const proxy = await FaultProxy.startFor(database);
     const { app, service } = await createApp({
       connection: database.url,
-      publisher: { connection: proxy.url(database.url) },
+      publisher: { connection: proxy.url(database.url), timeout: 3_600_000 },
       deliveryCheck: false,
       shutdownTimeout: 200,
     });
@@ -98,6 +107,24 @@ describe('while the application shuts down', () => {
     expect(outcomes.filter((outcome) => outcome === 'unknown').length).toBeGreaterThanOrEqual(1);
     expect(new Set(outcomes)).toEqual(new Set(['unknown', 'not-sent']));
     expect(await received.until(1)).toEqual(['before']);
+    await proxy.close();
+  });
+
+  it('a connection that is being opened to send is given up in time', async () => {
+    const proxy = await FaultProxy.startFor(database);
+    proxy.blackhole();
+    const { app, service } = await createApp({
+      connection: database.url,
+      publisher: { connection: proxy.url(database.url) },
+      deliveryCheck: false,
+      connectTimeout: 3_600_000,
+      heartbeat: { timeout: 5_000 },
+      shutdownTimeout: 200,
+    });
+    await app.init();
+    const calls = numbers(3).map((i) => outcomeOf(service.notify('last', i)));
+    await app.close();
+    expect(await Promise.all(calls)).toEqual(['not-sent', 'not-sent', 'not-sent']);
     await proxy.close();
   });
 });

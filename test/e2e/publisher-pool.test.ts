@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { PgNotifyError, PgNotifyModuleOptions } from 'nest-pg-notify';
 import { Client, Pool } from 'pg';
+import { PgSession } from '../../lib/session/pg-session.js';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
 import { FaultProxy } from '../support/fault-proxy.js';
@@ -92,6 +93,67 @@ describe('the option publisher.pool', () => {
     await givenBack();
     await service.notify('pooled', 2);
     expect(await received.until(1)).toEqual([2]);
+  });
+
+  it.each([
+    ['in the middle of a transaction', 'SELECT 1'],
+    ['in a transaction that has failed', 'SELECT no_such_column'],
+  ])('does not send with a client that was given back %s: that would never be committed', async (_what, statement) => {
+    const { service, received } = await start();
+    const careless = await pool.connect();
+    const { rows } = await careless.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    await careless.query('BEGIN');
+    await careless.query(statement).catch(() => undefined);
+    careless.release();
+    await service.notify('pooled', 'sent');
+    expect(await received.until(1)).toEqual(['sent']);
+    await givenBack();
+    const { rows: now } = await pool.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    expect(now[0]!.pid).not.toBe(rows[0]!.pid);
+  });
+
+  it('does not keep others waiting while there is more to send', async () => {
+    const { service } = await start();
+    const done = new AbortController();
+    const sending = [1, 2, 3, 4].map(async () => {
+      for (let i = 0; !done.signal.aborted; i += 1) await service.notify('pooled', i);
+    });
+    for (let i = 0; i < 5; i += 1) expect((await pool.query('SELECT 1')).rowCount).toBe(1);
+    done.abort();
+    await Promise.all(sending);
+    await givenBack();
+  });
+
+  it('reads what it asks with type parsers of its own', async () => {
+    const odd = new Pool({
+      connectionString: database.url,
+      types: { getTypeParser: () => () => 'surprise' },
+    });
+    const session = await PgSession.borrow(
+      { option: 'publisher.pool', connect: () => odd.connect(), isShort: () => false },
+      { connectTimeout: 10_000 },
+    );
+    expect(session.facts).toMatchObject({ database: database.name, standby: false, readOnly: false });
+    expect(session.facts.backendPid).toBe(session.processId);
+    await session.close();
+    expect((await odd.query('SELECT 1 AS one')).rows).toEqual([{ one: 'surprise' }]);
+    await odd.end();
+  });
+
+  it('is not given a client back that has a statement on its way', async () => {
+    const session = await PgSession.borrow(
+      { option: 'publisher.pool', connect: () => pool.connect(), isShort: () => false },
+      { connectTimeout: 10_000 },
+    );
+    const asked = session
+      .query({ text: 'SELECT pg_sleep(600)', timeout: 3_600_000 })
+      .catch(({ kind }: PgNotifyError) => kind);
+    await session.close();
+    expect(await asked).toBe('closed');
+    await eventually(
+      () => pool.totalCount,
+      (count) => count === 0,
+    );
   });
 
   it('goes on with another client when one was lost', async () => {

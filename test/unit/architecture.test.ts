@@ -26,7 +26,7 @@ const VIOLATIONS: readonly (readonly [file: string, content: string, rule: RegEx
   [
     'listener/b.ts',
     `import { Client } from 'pg';\nexport const client = new Client();`,
-    /Only session\/pg-session\.ts touches pg/,
+    /Only session\/pg-client\.ts touches pg/,
   ],
   [
     'delivery/b.ts',

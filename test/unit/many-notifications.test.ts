@@ -15,8 +15,8 @@ const lost = new PgNotifyError('publish', 'lost', { channel: 'c', outcome: 'unkn
 const later = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function isTold(fate: Fate, error: PgNotifyError | undefined, so: { tried: boolean; wasLost: boolean }): boolean {
+  if (!so.tried && so.wasLost && error?.outcome === 'not-sent' && error.cause === lost) return true;
   if (fate === 'refused' || fate === 'refused later') return error === payload && !so.tried;
-  if (!so.tried) return so.wasLost && error?.outcome === 'not-sent' && error.channel === 'c';
   return error === (fate === 'lost' ? lost : fate === 'refused by the server' ? data : undefined);
 }
 
@@ -48,7 +48,13 @@ function setUp() {
   const send = (fates: readonly Fate[], call: number): Promise<readonly FailedNotification[]> =>
     new ManyNotifications(
       fates.map((fate, index) => `${fate} ${call} ${index}`),
-      { check, publish, ahead: 2, inTurn: (ready, work) => order.run(ready, work) },
+      {
+        check,
+        publish,
+        isLasting: (error) => error === lost,
+        ahead: 2,
+        inTurn: (ready, work) => order.run(ready, work),
+      },
     ).send();
   return { send, published, mostOnTheirWay: () => most };
 }
@@ -93,6 +99,37 @@ describe('ManyNotifications', () => {
       }),
       { numRuns: 60 },
     ));
+
+  it('gives up after a failure that others would meet as well: only what was handed on before is tried', async () => {
+    const { send, published } = setUp();
+    const failures = await send(
+      Array.from({ length: 10_000 }, (_, index) => (index === 500 ? 'lost' : 'sent')),
+      0,
+    );
+    expect(published.length).toBeLessThanOrEqual(2_000);
+    expect(failures).toHaveLength(10_000 - published.length + 1);
+    expect(failures[0]).toEqual({ index: 500, error: lost });
+    expect(failures.at(-1)).toMatchObject({ index: 9_999, error: { outcome: 'not-sent', cause: lost } });
+  });
+
+  it('takes the array as it was when it was called', async () => {
+    const payloads = Array.from({ length: 3_000 }, (_, index) => `sent ${index}`);
+    const expected = [...payloads];
+    const published: string[] = [];
+    const sending = new ManyNotifications(payloads, {
+      check: (given) => given as string,
+      publish: async (raws) => {
+        published.push(...raws);
+        return [];
+      },
+      isLasting: () => true,
+      ahead: 2,
+      inTurn: async (ready, work) => Promise.resolve(ready).then(work),
+    }).send();
+    payloads.length = 0;
+    expect(await sending).toEqual([]);
+    expect(published).toEqual(expected);
+  });
 
   it('is checked while others are on their way, and holds up nobody else', async () => {
     const { send, published } = setUp();

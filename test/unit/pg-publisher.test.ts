@@ -16,7 +16,6 @@ interface Sent {
 
 interface Given {
   readonly idleTimeout?: number;
-  readonly maxWaiting?: number;
   /** What the server tells by itself. */
   readonly isReadOnlyNow?: boolean;
   readonly keepsStatements?: boolean;
@@ -29,13 +28,14 @@ function payloadOf(values: readonly unknown[] = []): unknown {
 }
 
 /** A publisher on sessions whose every statement waits for the test. */
-function setUp({ idleTimeout = 10_000, maxWaiting = 1_000_000, isReadOnlyNow, keepsStatements = false }: Given = {}) {
+function setUp({ idleTimeout = 10_000, isReadOnlyNow, keepsStatements = false }: Given = {}) {
   const sent = new Recorder<Sent>();
   const sessions: { isLost: boolean; isClosed: boolean }[] = [];
   const openSession = (): Promise<PublishingSession> => {
     const session = {
       isLost: false,
       facts: readFacts(),
+      isWanted: false,
       isReadOnlyNow,
       keepsStatements,
       isClosed: false,
@@ -55,7 +55,7 @@ function setUp({ idleTimeout = 10_000, maxWaiting = 1_000_000, isReadOnlyNow, ke
     return Promise.resolve(session);
   };
   return {
-    publisher: new PgPublisher({ openSession, timeout: 1_000, maxWaiting, idleTimeout }),
+    publisher: new PgPublisher({ openSession, timeout: 1_000, idleTimeout }),
     sent,
     sessions,
   };
@@ -203,38 +203,56 @@ describe('PgPublisher', () => {
     await publisher.close(0);
   });
 
-  it('refuses more than may wait, and takes more again when there is room', async () => {
-    const { publisher, sent } = setUp({ maxWaiting: 2 });
-    const outcomes = Promise.all(await publishBehind(publisher, sent, ['1', '2', '3']));
-    const refused: PgNotifyError = await publisher.publish('c', '4').then(
-      () => undefined as never,
-      (error: PgNotifyError) => error,
-    );
-    expect(refused).toMatchObject({ kind: 'publish', outcome: 'not-sent', channel: 'c' });
-    expect(refused.message).toContain('2 notifications wait to be sent already');
-    (await sent.until(1))[0]?.succeed();
-    await sent.until(2);
-    const next = outcomeOf(publisher.publish('c', '5'));
-    sent.items[1]?.succeed();
-    (await sent.until(3))[2]?.succeed();
-    expect([await outcomes, await next]).toEqual([['sent', 'sent', 'sent'], 'sent']);
-    await publisher.close(0);
-  });
-
-  it('sends one by one what the server has refused together, for what is in it', async () => {
+  it('sends in halves what the server has refused together, for what is in it', async () => {
     const { publisher, sent } = setUp();
-    const outcomes = Promise.all(await publishBehind(publisher, sent, ['1', '2', '3', '4']));
+    const outcomes = Promise.all(await publishBehind(publisher, sent, ['1', '2', '3', '4', '5']));
     const refuse = (count: number): void =>
       sent.items[count - 1]?.fail(new PgNotifyError('connection', 'no such character', { sqlState: '22P05' }));
-    (await sent.until(1))[0]?.succeed();
+    sent.items[0]?.succeed();
     await sent.until(2);
     refuse(2);
     (await sent.until(3))[2]?.succeed();
     await sent.until(4);
     refuse(4);
-    (await sent.until(5))[4]?.succeed();
-    expect(await outcomes).toEqual(['sent', 'sent', 'not-sent', 'sent']);
-    expect(sent.items.map(({ payload }) => payload)).toEqual(['1', ['2', '3', '4'], '2', '3', '4']);
+    await sent.until(5);
+    refuse(5);
+    (await sent.until(6))[5]?.succeed();
+    expect(await outcomes).toEqual(['sent', 'sent', 'sent', 'not-sent', 'sent']);
+    expect(sent.items.map(({ payload }) => payload)).toEqual([
+      '1',
+      ['2', '3', '4', '5'],
+      ['2', '3'],
+      ['4', '5'],
+      '4',
+      '5',
+    ]);
+    await publisher.close(0);
+  });
+
+  it('tries the other halves no more when the session is lost meanwhile', async () => {
+    const { publisher, sent, sessions } = setUp();
+    const outcomes = Promise.all(await publishBehind(publisher, sent, ['1', '2', '3', '4', '5']));
+    sent.items[0]?.succeed();
+    (await sent.until(2))[1]?.fail(new PgNotifyError('connection', 'no such character', { sqlState: '22P05' }));
+    await sent.until(3);
+    sessions[0]!.isLost = true;
+    sent.items[2]?.fail(new PgNotifyError('connection', 'gone'));
+    expect(await outcomes).toEqual(['sent', 'unknown', 'unknown', 'not-sent', 'not-sent']);
+    expect(sessions).toHaveLength(1);
+    await publisher.close(0);
+  });
+
+  it('tells all who share a message that was folded what became of it', async () => {
+    const { publisher, sent, sessions } = setUp();
+    const [first] = await publishBehind(publisher, sent, ['1']);
+    const folded = ['x', 'x', 'x'].map((raw) => outcomeOf(publisher.publish('c', raw, { fold: true })));
+    expect(publisher.waiting).toBe(3);
+    sent.items[0]?.succeed();
+    await sent.until(2);
+    expect(publisher.waiting).toBe(0);
+    sessions[0]!.isLost = true;
+    sent.items[1]?.fail(new PgNotifyError('connection', 'gone'));
+    expect(await Promise.all([first, ...folded])).toEqual(['sent', 'unknown', 'unknown', 'unknown']);
     await publisher.close(0);
   });
 
