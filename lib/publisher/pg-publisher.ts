@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { withDeadline } from '../session/deadline.js';
 import type { PgSession } from '../session/pg-session.js';
@@ -57,6 +58,8 @@ export class PgPublisher {
   /** Whether prepared statements cannot be relied on, although it looked so. */
   private isForgetful = false;
   private readonly givingUp = new AbortController();
+  /** What is sent for many must not run in the async context of the one who called first. */
+  private readonly inOwnContext = AsyncLocalStorage.snapshot();
   private closed: Promise<void> | undefined;
 
   constructor(private readonly options: PgPublisherOptions) {}
@@ -72,7 +75,7 @@ export class PgPublisher {
     if (this.closed) return Promise.reject(closedError(channel));
     return new Promise((resolve, reject) => {
       this.outbox.push({ channel, raw, fold }, { resolve: () => resolve(), reject });
-      this.sending ??= this.sendAll();
+      this.sending ??= this.inOwnContext(() => this.sendAll());
     });
   }
 
@@ -89,7 +92,7 @@ export class PgPublisher {
     if (this.closed) return Promise.resolve(raws.map((_, index) => ({ index, error: closedError(channel) })));
     const group = new SendingGroup(raws.length);
     raws.forEach((raw, index) => this.outbox.push({ channel, raw, fold }, group, index));
-    this.sending ??= this.sendAll();
+    this.sending ??= this.inOwnContext(() => this.sendAll());
     return group.settled;
   }
 

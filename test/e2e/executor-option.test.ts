@@ -55,6 +55,18 @@ describe('the option publisher.executor', () => {
     expect(await received.until(3)).toEqual(['outside', 'committed', 'too']);
   });
 
+  it('is not what the settings of the connection are asked in, nor what the session is kept in', async () => {
+    const asked: unknown[] = [];
+    const { url } = suite.database;
+    const connection = (): string => {
+      asked.push(transactions.getStore());
+      return url;
+    };
+    const { service } = await suite.start({}, { connection: url, publisher: { connection }, deliveryCheck: false });
+    await transactions.run(client, async () => service.notify('orders', 'by the first caller'));
+    expect(asked).toEqual([undefined]);
+  });
+
   it('gives way to the executor of the call, and to false', async () => {
     const { service, received } = await start();
     const other = new Client({ connectionString: suite.database.url });
