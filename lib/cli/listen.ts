@@ -10,6 +10,12 @@ import type { Terminal } from './terminal.js';
 
 const DEFAULT_TIMEOUT = 30;
 
+/** Why it ends, when a signal says so. */
+const ASKED_TO_END = 'signal';
+
+/** How long a reader has to take what was written before a signal, in milliseconds. */
+const LAST_MOMENT = 500;
+
 /** Prints notifications as they come, until it is ended. */
 export const listen: Command = {
   name: 'listen',
@@ -63,6 +69,7 @@ Examples:
     for (const channel of channels) listener.subscribe(channel, printer.consumerOf(channel));
     report.follow(listener.status$);
     await listenUntil(endOf(terminal, end), listener, timeout);
+    if (end.signal.reason === ASKED_TO_END) leaveSoon();
     return 0;
   },
 };
@@ -87,12 +94,17 @@ function startFailure(error: unknown, listener: PgListener, timeout: number): un
 
 /** Aborted when this process is asked to end, or nobody reads what it writes. A second signal ends it at once. */
 function endOf({ gone }: Terminal, end: AbortController): AbortSignal {
-  const onSignal = (): void => end.abort();
+  const onSignal = (): void => end.abort(ASKED_TO_END);
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(name, onSignal);
     end.signal.addEventListener('abort', () => process.off(name, onSignal), { once: true });
   }
   if (gone.aborted) end.abort();
-  gone.addEventListener('abort', onSignal, { once: true });
+  gone.addEventListener('abort', () => end.abort(), { once: true });
   return end.signal;
+}
+
+/** Who presses Ctrl-C does not want to wait until somebody reads: what is not taken in a moment is dropped. */
+function leaveSoon(): void {
+  setTimeout(() => process.exit(0), LAST_MOMENT).unref();
 }
