@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { isPgNotifyError, messageOf } from '../pg-notify.errors.js';
 import { withoutCredentials } from '../session/connection-failure.js';
-import { UsageError } from './command.js';
+import { refuseConnection, UsageError } from './command.js';
 import type { Command, CommandContext } from './command.js';
 import { doctor } from './doctor.js';
 import { listen } from './listen.js';
@@ -42,18 +42,23 @@ export async function runCommandLine(args: readonly string[], context: CommandCo
     else if (command) return await command.run(rest, context);
     else if (name === '--version' || name === '-v') terminal.text(`${readVersion()}\n`);
     else if (wantsHelp(args)) terminal.text(HELP);
-    else throw new UsageError(name === undefined ? 'Which command?' : `There is no command ${JSON.stringify(name)}.`);
+    else throw unknownCommand(name);
     return 0;
   } catch (error) {
-    // Node quotes arguments that it does not understand, and one of them may be the URL.
-    const message = withoutCredentials(messageOf(error));
-    terminal.note([['red', 'error:'], ` ${message}`]);
     const isUsage = error instanceof UsageError || (isPgNotifyError(error) && error.kind === 'channel');
+    // Wrong usage quotes no URL but its own example.
+    terminal.note([['red', 'error:'], ` ${isUsage ? messageOf(error) : withoutCredentials(messageOf(error))}`]);
     if (!isUsage) return 1;
     terminal.note([command?.usage ?? USAGE]);
     terminal.note([`More: nest-pg-notify ${command ? `${command.name} ` : ''}--help`]);
     return 2;
   }
+}
+
+function unknownCommand(name: string | undefined): UsageError {
+  if (name === undefined) return new UsageError('Which command?');
+  refuseConnection('The command', name);
+  return new UsageError(`There is no command ${JSON.stringify(name)}.`);
 }
 
 /** An argument behind `--` is no option. */

@@ -27,6 +27,8 @@ export interface CommandContext {
 /** It was called in a wrong way: exit code 2. */
 export class UsageError extends Error {}
 
+const EXAMPLE_URL = 'postgres://user:password@host:5432/database';
+
 /** The options of every command that connects. */
 export const CONNECTION_OPTIONS = { url: { type: 'string' }, timeout: { type: 'string' } } as const;
 
@@ -43,11 +45,30 @@ export function parseArguments<Options extends NonNullable<ParseArgsConfig['opti
   args: readonly string[],
   options: Options,
 ): Parsed<Options> {
+  const parsed = parse(args, options);
+  for (const argument of parsed.positionals) refuseConnection('An argument', argument);
+  for (const [name, value] of Object.entries(parsed.values)) {
+    if (name !== 'url') for (const text of [value].flat()) refuseConnection(`The value of --${name}`, String(text));
+  }
+  return parsed;
+}
+
+function parse<Options extends NonNullable<ParseArgsConfig['options']>>(
+  args: readonly string[],
+  options: Options,
+): Parsed<Options> {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true });
   } catch (error) {
+    refuseConnection('An argument', messageOf(error)); // It quotes what it does not understand.
     throw new UsageError(messageOf(error));
   }
+}
+
+/** A URL where none is expected has a password that no message may quote, and no server may be sent as a name. */
+export function refuseConnection(what: string, text: string): void {
+  if (!/:\/\/|password\s*=/i.test(text)) return;
+  throw new UsageError(`${what} looks like the URL of a database: give it by --url, as ${EXAMPLE_URL}.`);
 }
 
 /** For a command that takes options only. */
@@ -60,11 +81,11 @@ export function readConnection(url: string | undefined, { env }: CommandContext)
   const [option, connectionString] = url === undefined ? ['DATABASE_URL', env['DATABASE_URL']] : ['--url', url];
   if (!connectionString) {
     const absent = option === '--url' ? '--url is empty' : 'There is neither --url nor DATABASE_URL';
-    throw new UsageError(`${absent}: give one, as postgres://user:password@host:5432/database.`);
+    throw new UsageError(`${absent}: give one, as ${EXAMPLE_URL}.`);
   }
   if (!isConnectionString(connectionString)) {
     // Not quoted: it may hold a password all the same.
-    throw new UsageError(`${option} must be a URL, as postgres://user:password@host:5432/database.`);
+    throw new UsageError(`${option} must be a URL, as ${EXAMPLE_URL}.`);
   }
   return { option, read: () => ({ connectionString }) };
 }

@@ -79,9 +79,14 @@ export function endpointOf({ host, port }: { host: string; port: number }): stri
   return host.startsWith('/') ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** A message that quotes a URL may quote its password: `scheme://user:password@host` loses what stands before the @. */
+/**
+ * A message that quotes a URL may quote its password: `scheme://user:password@host` loses what stands before the @, also
+ * where the password has spaces, and `password=` what stands behind it.
+ */
 export function withoutCredentials(message: string): string {
-  return message.replace(/\b([a-z][a-z0-9+.-]*:\/\/)\S*@/gi, '$1***@');
+  return message
+    .replace(/\b([a-z][a-z0-9+.-]*:\/\/)(\S*@|[^\s:@/?]*:[^\n@/]*@)/gi, '$1***@')
+    .replace(/(password\s*=\s*)('(\\.|[^'\\])*'|[^\s&]+)/gi, '$1***');
 }
 
 function describe(error: unknown): Failure {

@@ -46,11 +46,43 @@ describe('the command line', () => {
     expect([more, ...rest]).toEqual([`More: nest-pg-notify ${command}--help`, '']);
   });
 
-  it('does not repeat a URL that stands where none is expected', async () => {
-    for (const args of [['doctor', NOWHERE], [NOWHERE], ['listen', `--${NOWHERE}`]]) {
-      const { code, stdout, stderr } = await run(args);
-      expect(code).toBe(2);
-      expect(stdout + stderr).not.toContain('canary');
-    }
+  const SECRETS = [
+    NOWHERE,
+    'postgres://127.0.0.1:1/shop?user=app&password=canary-secret',
+    'postgres://app:canary secret@127.0.0.1:1/shop',
+    'host=127.0.0.1 password=canary-secret',
+  ];
+  it.each(
+    SECRETS.flatMap((url) => [
+      [[url]],
+      [['doctor', url]],
+      [['doctor', '--timeout', url]],
+      [['listen', url]],
+      [['listen', 'orders', url, '--url', NOWHERE]],
+      [['listen', 'orders', '--count', url]],
+      [['trigger', url, '--channel', 'a', '--key', 'id']],
+      [['trigger', 'orders', url, '--channel', 'a', '--key', 'id']],
+      [['trigger', 'orders', '--channel', url, '--key', 'id']],
+      [['trigger', 'orders', '--channel', 'a', '--key', url]],
+      [['trigger', 'orders', '--channel', 'a', '--key', 'id', '--on', url]],
+    ]),
+  )('%j has a URL where none is expected: it is not repeated, and nothing is done with it', async (args) => {
+    const { code, stdout, stderr } = await run(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).not.toContain('canary');
+    expect(stderr).toMatch(/^error: .+ looks like the URL of a database: give it by --url, as postgres:\/\/\S+\.\n/);
   });
+
+  it.each(SECRETS)('does not repeat --%s either, which it takes for an option', async (url) => {
+    const { code, stdout, stderr } = await run(['doctor', `--${url}`]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).not.toContain('canary');
+  });
+
+  it.each([[['doctor']], [['doctor', '--url', '']], [['doctor', '--url', 'shop']]])(
+    '%j lacks a URL: the example of one is whole',
+    async (args) => {
+      expect((await run(args)).stderr).toContain('as postgres://user:password@host:5432/database.');
+    },
+  );
 });

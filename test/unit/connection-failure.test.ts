@@ -53,6 +53,24 @@ describe('a failure of a connection', () => {
     expect(message).toContain('postgres://***@host/db and https://***@vault/x');
   });
 
+  it.each([
+    ['postgres://me:s3cret word@host/db is bad', 'postgres://***@host/db is bad'],
+    ['postgres://host/db?user=me&password=s3cret&x=1', 'postgres://host/db?user=me&password=***&x=1'],
+    ['host=h password=s3cret dbname=d', 'host=h password=*** dbname=d'],
+    [`host=h password = 's3\\'cret word' dbname=d`, 'host=h password = *** dbname=d'],
+    ['host=h sslpassword=s3cret', 'host=h sslpassword=***'],
+  ])('takes the password out of %j', (message, expected) => {
+    expect(failure({ message }).message).toBe(`db:5432: ${expected}.`);
+  });
+
+  it.each([
+    'postgres://host:5432/db refused bob@example',
+    'password authentication failed for user "me"',
+    'the role me@host has no password',
+  ])('leaves %j as it is', (message) => {
+    expect(failure({ message }).message).toBe(`db:5432: ${message}.`);
+  });
+
   it.each([undefined, null, 'text', 42, {}])('is made of whatever was thrown: %p', (thrown) => {
     expect(connectionFailure(thrown, 'db:5432')).toMatchObject({ kind: 'connection', permanent: false });
   });
