@@ -5,6 +5,7 @@ import { refuseConnection, UsageError } from './command.js';
 import type { Command, CommandContext } from './command.js';
 import { doctor } from './doctor.js';
 import { listen } from './listen.js';
+import type { Terminal } from './terminal.js';
 import { trigger } from './trigger.js';
 
 const COMMANDS: readonly Command[] = [doctor, listen, trigger];
@@ -38,12 +39,9 @@ export async function runCommandLine(args: readonly string[], context: CommandCo
   const [name, ...rest] = args;
   const command = COMMANDS.find((known) => known.name === name);
   try {
-    if (command && wantsHelp(rest)) terminal.text(command.help);
-    else if (command) return await command.run(rest, context);
-    else if (name === '--version' || name === '-v') terminal.text(`${readVersion()}\n`);
-    else if (wantsHelp(args)) terminal.text(HELP);
-    else throw unknownCommand(name);
-    return 0;
+    const code = command && !wantsHelp(rest) ? await command.run(rest, context) : tell(args, command, terminal);
+    await terminal.flush();
+    return code;
   } catch (error) {
     const isUsage = error instanceof UsageError || (isPgNotifyError(error) && error.kind === 'channel');
     // Wrong usage quotes no URL but its own example.
@@ -53,6 +51,16 @@ export async function runCommandLine(args: readonly string[], context: CommandCo
     terminal.note([`More: nest-pg-notify ${command ? `${command.name} ` : ''}--help`]);
     return 2;
   }
+}
+
+/** What is asked about the commands, not of one of them. Returns the exit code. */
+function tell(args: readonly string[], command: Command | undefined, terminal: Terminal): number {
+  const [name] = args;
+  if (command) terminal.text(command.help);
+  else if (name === '--version' || name === '-v') terminal.text(`${readVersion()}\n`);
+  else if (wantsHelp(args)) terminal.text(HELP);
+  else throw unknownCommand(name);
+  return 0;
 }
 
 function unknownCommand(name: string | undefined): UsageError {

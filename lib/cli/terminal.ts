@@ -11,13 +11,17 @@ type Output = NodeJS.WritableStream & Pick<WriteStream, 'writableLength'> & Part
 /** How much may wait to be read before the output counts as full, in bytes. */
 const FULL = 2 ** 23;
 
+/** The codes of a pipe, a socket or a terminal whose other end was closed, on POSIX and on Windows. */
+const READER_GONE: ReadonlySet<string | undefined> = new Set(['EPIPE', 'EOF', 'ECONNRESET']);
+
 /**
  * The two outputs of a process. What comes from a database may hold anything: no control character reaches a terminal,
  * where it could move the cursor, set the title or pretend to be a line of its own.
  */
 export class Terminal {
-  /** Aborted when nobody reads the standard output any more. */
+  /** Aborted when nobody reads the standard output any more, or it cannot be written. */
   readonly gone: AbortSignal;
+  private failure: NodeJS.ErrnoException | undefined;
 
   constructor(
     private readonly stdout: Output,
@@ -26,7 +30,10 @@ export class Terminal {
   ) {
     const gone = new AbortController();
     this.gone = gone.signal;
-    stdout.on('error', () => gone.abort());
+    stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (!READER_GONE.has(error.code)) this.failure ??= error;
+      gone.abort();
+    });
     stderr.on('error', () => undefined); // There is no other place to tell of it.
   }
 
@@ -49,6 +56,18 @@ export class Terminal {
   json(value: unknown): void {
     const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
     this.text(`${JSON.stringify(value).replaceAll(UNPRINTABLE, escape)}\n`);
+  }
+
+  /**
+   * Resolves when all that was written to standard output was taken, or its reader has gone.
+   *
+   * @throws Error when it could not be written, as on a disk that is full.
+   */
+  async flush(): Promise<void> {
+    // The error of a write is told of in a turn of its own.
+    await new Promise<void>((resolve) => this.stdout.write('', () => setImmediate(resolve)));
+    if (!this.failure) return;
+    throw new Error(`Standard output cannot be written, and lacks what was printed last: ${this.failure.message}.`);
   }
 
   /** Whether so much waits to be read that more of it would fill the memory. */

@@ -161,6 +161,25 @@ describe('doctor', () => {
     await expectNothingLeft();
   });
 
+  it('takes a connection that is lost among the checks for a problem, and asks nothing more', async () => {
+    const proxy = await startProxy();
+    proxy.delay(50); // So that it can be caught between two answers.
+    const diagnosis = diagnose(proxy.url(database.url));
+    const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+      AND application_name = 'nest-pg-notify doctor' AND query LIKE '%server_version_num%'`;
+    await eventually(
+      () => database.query(end),
+      ({ rowCount }) => rowCount === 1,
+    );
+    const { code, ok, findings } = await diagnosis;
+    expect({ code, ok }).toEqual({ code: 1, ok: false });
+    const [last, ...before] = Object.values(findings).toReversed();
+    expect(last).toMatchObject({ level: 'problem', message: expect.stringContaining('57P01') });
+    expect(before.length).toBeGreaterThan(0);
+    expect(before.every(({ level }) => level === 'ok')).toBe(true);
+    expect(findings).not.toHaveProperty('delivery');
+  });
+
   it('misses the privilege to send, without which nothing can be proved', async () => {
     await database.query('REVOKE EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) FROM PUBLIC');
     const { code, findings } = await diagnose(urlOf({ username: role, password: CANARY }));

@@ -1,4 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { CommandLine } from '../support/command-line.js';
 
@@ -6,9 +9,28 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string;
 };
 
+const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+const NODE = ['--import', path('../faults/child/hooks.mjs'), path('../../lib/cli/main.ts')];
+
 afterEach(() => CommandLine.endAll());
 
+/** Where there is a file whose disk is always full. */
+const itOnLinux = process.platform === 'linux' ? it : it.skip;
+const FULL = '/dev/full';
+
 describe('the command line', () => {
+  itOnLinux('fails when what it prints cannot be written, and says so', async () => {
+    const output = openSync(FULL, 'w');
+    const args = ['trigger', 'orders', '--channel', 'c', '--key', 'id'];
+    const child = spawn(process.execPath, [...NODE, ...args], { stdio: ['ignore', output, 'pipe'] });
+    closeSync(output);
+    let stderr = '';
+    child.stderr?.on('data', (bytes) => (stderr += String(bytes)));
+    const [code] = (await once(child, 'close')) as [number | null];
+    expect(stderr).toMatch(/^error: Standard output cannot be written, .+: ENOSPC: .+\.\n$/);
+    expect(code).toBe(1);
+  });
+
   it('prints its version', async () => {
     expect(await CommandLine.run(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' });
   });

@@ -1,4 +1,4 @@
-import { PassThrough } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import { printable, Terminal } from '../../lib/cli/terminal.js';
 
@@ -32,12 +32,54 @@ describe('a terminal', () => {
     );
   });
 
+  // Bidi_Control and the line ends: https://www.unicode.org/Public/UCD/latest/ucd/PropList.txt
+  it.each('061c 200e 200f 2028 2029 202a 202b 202c 202d 202e 2066 2067 2068 2069'.split(' '))(
+    'shows U+%s, which nobody would see, in text and in JSON',
+    (code) => {
+      const [escape, character] = [`\\u${code}`, String.fromCharCode(parseInt(code, 16))];
+      expect(printable(`a${character}b`)).toBe(`a${escape}b`);
+      const stdout = output();
+      new Terminal(stdout, output(), {}).json(character);
+      expect(stdout.read()).toBe(`"${escape}"\n`);
+    },
+  );
+
   it('writes JSON that holds the very text, and no control character', () => {
     const [stdout, value] = [output(), { payload: 'a\u001b\u009b\u202e\n' }];
     new Terminal(stdout, output(), {}).json(value);
     const written = String(stdout.read());
     expect(written).toBe(String.raw`{"payload":"a\u001b\u009b\u202e\n"}` + '\n');
     expect(JSON.parse(written)).toEqual(value);
+  });
+
+  it('waits until all was taken that was written', async () => {
+    const stdout = new PassThrough({ highWaterMark: 1 });
+    const terminal = new Terminal(stdout, output(), {});
+    let isTaken = false;
+    terminal.text('much');
+    const flushed = terminal.flush().then(() => expect(isTaken).toBe(true));
+    isTaken = true;
+    stdout.resume();
+    await flushed;
+  });
+
+  it.each(['EPIPE', 'EOF', 'ECONNRESET'])('is content when its reader has gone (%s)', async (code) => {
+    const stdout = output();
+    const terminal = new Terminal(stdout, output(), {});
+    stdout.emit('error', Object.assign(new Error(`write ${code}`), { code }));
+    await terminal.flush();
+    expect(terminal.gone.aborted).toBe(true);
+  });
+
+  it('tells what it could not write, and writes nothing more', async () => {
+    const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    const stdout = new Writable({ write: (_chunk, _encoding, done) => done(full) });
+    const terminal = new Terminal(stdout, output(), {});
+    terminal.text('SQL');
+    await expect(terminal.flush()).rejects.toThrow(
+      'Standard output cannot be written, and lacks what was printed last: ENOSPC: no space left on device, write.',
+    );
+    expect(terminal.gone.aborted).toBe(true);
   });
 
   it('writes nothing more to a reader that has gone, and says so', () => {
