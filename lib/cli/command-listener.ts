@@ -14,13 +14,24 @@ export interface CommandListenerParts {
   readonly options: Required<Pick<PgNotifyModuleOptions, 'startup'>> & Omit<PgNotifyModuleOptions, 'connection'>;
   readonly logger: ListenerLogger;
   readonly onError: (error: unknown) => void;
+  /** Called when a session for listening was opened that goes through a pooler, before it listens. */
+  readonly onPooler?: () => void;
 }
 
-/** How long a notification of the delivery check may take: somebody waits for it. Three are missed before it fails. */
-export const DELIVERY_TIMEOUT = 1_000;
+/** How long a notification of the delivery check may take at most: somebody waits for it. */
+const DELIVERY_TIMEOUT = 1_000;
+
+/** The check takes up to three misses, and each may take this part of the time that there is. */
+const MISS_SHARE = 0.2;
+
+/** How long a notification of the delivery check may take, so that the verdict comes in time; milliseconds. */
+export function deliveryTimeoutWithin(timeout: number): number {
+  return Math.min(DELIVERY_TIMEOUT, Math.ceil(timeout * MISS_SHARE));
+}
 
 /** A listener as an application has it, with the module's defaults, on one connection for listening and for the check. */
-export function createCommandListener({ connection, options, logger, onError }: CommandListenerParts): PgListener {
+export function createCommandListener(parts: CommandListenerParts): PgListener {
+  const { connection, options, logger, onError, onPooler } = parts;
   const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = resolveOptions({
     ...options,
     connection: () => connection.read(),
@@ -32,7 +43,11 @@ export function createCommandListener({ connection, options, logger, onError }: 
   ): Promise<PgSession> =>
     PgSession.open(connection, { applicationName, connectTimeout, signal, ...(onNotification && { onNotification }) });
   return new PgListener({
-    openSession: (signal, onNotification) => open('nest-pg-notify listener', signal, onNotification),
+    openSession: async (signal, onNotification) => {
+      const session = await open('nest-pg-notify listener', signal, onNotification);
+      if (session.processId !== session.facts.backendPid) onPooler?.();
+      return session;
+    },
     startup,
     reconnect,
     heartbeat,

@@ -1,7 +1,7 @@
 import { splitVerdict } from '../listener/delivery-verdict.js';
 import type { PgDeliveryVerdict } from '../listener/delivery-verdict.js';
 import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
-import { createCommandListener, DELIVERY_TIMEOUT } from './command-listener.js';
+import { createCommandListener, deliveryTimeoutWithin } from './command-listener.js';
 import { failedFinding } from './finding.js';
 import type { Finding } from './finding.js';
 
@@ -10,9 +10,6 @@ export interface BackendPids {
   readonly announced: number | undefined;
   readonly actual: number;
 }
-
-/** The check takes up to three misses, and each may take this part of the time that there is. */
-const MISS_SHARE = 0.2;
 
 /**
  * Listens, as an application would, and sends from a second connection: whether that arrives decides, and tells poolers
@@ -32,7 +29,7 @@ export async function checkDelivery(
       startup: { mode: 'fail', timeout },
       connectTimeout: timeout,
       publisher: { timeout },
-      deliveryCheck: { timeout: Math.min(DELIVERY_TIMEOUT, Math.ceil(timeout * MISS_SHARE)), onStartFailure: 'warn' },
+      deliveryCheck: { timeout: deliveryTimeoutWithin(timeout), onStartFailure: 'warn' },
     },
     logger: { log: () => undefined, warn: () => undefined }, // The findings say it.
     onError: () => undefined, // There is no consumer, and no channel but that of the check.
@@ -41,7 +38,7 @@ export async function checkDelivery(
     await listener.start();
     const { delivery } = listener.currentStatus;
     const duration = Math.round(performance.now() - begun);
-    return delivery ? [poolerFinding(delivery, pids), deliveryFinding(delivery, duration)] : [];
+    return delivery ? [poolerFinding(delivery, pids), deliveryFinding(delivery, pids, duration)] : [];
   } catch (error) {
     // Without a failure the time was over, of which the module would say how to raise its own.
     const { lastFailure } = listener.currentStatus;
@@ -51,15 +48,23 @@ export async function checkDelivery(
   }
 }
 
-function deliveryFinding({ verdict, message }: PgDeliveryVerdict, duration: number): Finding {
+/** More time is of no use where the second connection waits for the first. */
+const NO_SECOND_CONNECTION =
+  'Whether notifications arrive was not found out in time. Two connections at a time are needed: raise the size of the pool ' +
+  '(PgBouncer: default_pool_size) if it has but one, or give it more time: --timeout.';
+const NO_TIME = 'Whether notifications arrive was not found out in time. Give it more: --timeout.';
+
+function deliveryFinding(
+  { verdict, message }: PgDeliveryVerdict,
+  { announced, actual }: BackendPids,
+  duration: number,
+): Finding {
   const check = 'delivery';
   if (verdict === 'verified') {
     const proof = `A notification that was sent from a second connection has arrived; to connect twice and prove it took ${duration} ms.`;
     return { check, level: 'ok', message: proof };
   }
-  const { problem, remedy } = splitVerdict(
-    message ?? 'Whether notifications arrive was not found out in time. Give it more: --timeout.',
-  );
+  const { problem, remedy } = splitVerdict(message ?? (announced === actual ? NO_TIME : NO_SECOND_CONNECTION));
   return {
     check,
     level: 'problem',

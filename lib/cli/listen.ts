@@ -4,11 +4,14 @@ import { isPgNotifyError, messageOf, PgNotifyError } from '../pg-notify.errors.j
 import { ChannelPrinter } from './channel-printer.js';
 import { CONNECTION_OPTIONS, parseArguments, readConnection, readCount, readSeconds, UsageError } from './command.js';
 import type { Command } from './command.js';
-import { createCommandListener, DELIVERY_TIMEOUT } from './command-listener.js';
+import { createCommandListener, deliveryTimeoutWithin } from './command-listener.js';
 import { JsonReport, TextReport } from './listen-report.js';
 import type { Terminal } from './terminal.js';
 
 const DEFAULT_TIMEOUT = 30;
+
+/** The delivery check goes on while it listens, where --timeout says nothing any more; milliseconds. */
+const LEAST_DELIVERY_TIMEOUT = 250;
 
 /** Why it ends, when a signal says so. */
 const ASKED_TO_END = 'signal';
@@ -61,34 +64,52 @@ Examples:
     const report = values.json ? new JsonReport(terminal) : new TextReport(terminal);
     const listener = createCommandListener({
       connection,
-      options: { startup: { mode: 'wait', timeout }, deliveryCheck: { timeout: DELIVERY_TIMEOUT } },
+      options: {
+        startup: { mode: 'wait', timeout },
+        deliveryCheck: { timeout: Math.max(LEAST_DELIVERY_TIMEOUT, deliveryTimeoutWithin(timeout)) },
+      },
       logger: report.logger,
       onError: (error) => terminal.note([['red', 'error:'], ` ${messageOf(error)}`]),
+      // A pooler acknowledges LISTEN where nothing will arrive: only the check tells whether this listens.
+      onPooler: () => terminal.hold(),
     });
     const printer = new ChannelPrinter({ terminal, report, count, onEnough: () => end.abort() });
     for (const channel of channels) listener.subscribe(channel, printer.consumerOf(channel));
     report.follow(listener.status$);
-    await listenUntil(endOf(terminal, end), listener, timeout);
+    await listenUntil(endOf(terminal, end), listener, { timeout, onBegun: () => terminal.release() });
     if (end.signal.reason === ASKED_TO_END) leaveSoon();
     return 0;
   },
 };
 
-/** Listens until the signal is aborted; rejects when that never began. */
-async function listenUntil(end: AbortSignal, listener: PgListener, timeout: number): Promise<void> {
-  const ended = new Promise<void>((resolve) => end.addEventListener('abort', () => resolve(), { once: true }));
-  const started = listener.start().catch((error: unknown) => {
-    if (!end.aborted) throw startFailure(error, listener, timeout);
-  });
-  await Promise.race([started.then(() => ended), ended]);
-  await listener.stop();
-  await started;
+interface Beginning {
+  readonly timeout: number;
+  readonly onBegun: () => void;
 }
 
+/** Listens until the signal is aborted; rejects when that never began. */
+async function listenUntil(end: AbortSignal, listener: PgListener, { timeout, onBegun }: Beginning): Promise<void> {
+  const ended = new Promise<void>((resolve) => end.addEventListener('abort', () => resolve(), { once: true }));
+  let wasAcknowledged = false;
+  listener.status$.subscribe(({ state }) => (wasAcknowledged ||= state === 'listening'));
+  const started = listener.start().catch((error: unknown) => {
+    if (!end.aborted) throw startFailure(error, listener, timeout, wasAcknowledged ? UNPROVEN : UNANSWERED);
+  });
+  await Promise.race([started.then(onBegun).then(() => ended), ended]);
+  await listener.stop();
+  await started;
+  onBegun(); // Asked to end before the proof, which it may have had no time for: what came is shown.
+}
+
+const UNANSWERED =
+  'The server has not answered: are host and port of the URL right, and can they be reached from here?';
+const UNPROVEN =
+  'LISTEN was acknowledged, but no notification has arrived: is there a pooler in transaction mode? More time tells.';
+
 /** The module would say which of its options to change. */
-function startFailure(error: unknown, listener: PgListener, timeout: number): unknown {
+function startFailure(error: unknown, listener: PgListener, timeout: number, otherwise: string): unknown {
   if (isPgNotifyError(error) && error.permanent === true) return error;
-  const last = listener.currentStatus.lastFailure?.message ?? 'Connected, but no notification has arrived.';
+  const last = listener.currentStatus.lastFailure?.message ?? otherwise;
   return new PgNotifyError('connection', `Could not listen within ${timeout / 1_000} s (--timeout). ${last}`);
 }
 

@@ -6,7 +6,9 @@ export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 /** A part of a line: text, in a style or without. */
 export type Part = string | readonly [style: Style, text: string];
 
-type Output = NodeJS.WritableStream & Pick<WriteStream, 'writableLength'> & Partial<Pick<WriteStream, 'hasColors'>>;
+type Output = NodeJS.WritableStream &
+  Pick<WriteStream, 'writableLength' | 'cork' | 'uncork'> &
+  Partial<Pick<WriteStream, 'hasColors'>>;
 
 /** How much may wait to be read before the output counts as full, in bytes. */
 const FULL = 2 ** 23;
@@ -22,6 +24,7 @@ export class Terminal {
   /** Aborted when nobody reads the standard output any more, or it cannot be written. */
   readonly gone: AbortSignal;
   private failure: NodeJS.ErrnoException | undefined;
+  private holding: 'not yet' | 'holds' | 'released' = 'not yet';
 
   constructor(
     private readonly stdout: Output,
@@ -56,6 +59,19 @@ export class Terminal {
   json(value: unknown): void {
     const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
     this.text(`${JSON.stringify(value).replaceAll(UNPRINTABLE, escape)}\n`);
+  }
+
+  /** Keeps back what is written to standard output, until it is known whether it holds; if it does not, nobody sees it. */
+  hold(): void {
+    if (this.holding !== 'not yet') return;
+    this.holding = 'holds';
+    this.stdout.cork();
+  }
+
+  /** Writes what was kept back, and keeps nothing back any more. */
+  release(): void {
+    if (this.holding === 'holds') this.stdout.uncork();
+    this.holding = 'released';
   }
 
   /**

@@ -98,11 +98,11 @@ describe('doctor, asked about a server of its own', () => {
   });
 
   describeWithPgBouncer('behind PgBouncer', () => {
-    async function diagnoseBehind(mode: PoolMode): Promise<Diagnosis> {
+    async function diagnoseBehind(mode: PoolMode, poolSize = 2, timeout = 20): Promise<Diagnosis> {
       const database = await createTestDatabase();
-      const bouncer = await PgBouncer.start(database.url, mode, { default_pool_size: '2' });
+      const bouncer = await PgBouncer.start(database.url, mode, { default_pool_size: String(poolSize) });
       try {
-        return await diagnose(bouncer.url, ['--timeout', '20']);
+        return await diagnose(bouncer.url, ['--timeout', String(timeout)]);
       } finally {
         await bouncer.close();
         await database.drop();
@@ -131,6 +131,13 @@ describe('doctor, asked about a server of its own', () => {
         level: 'ok',
         message: expect.stringMatching(/^A pooler \(.+\) in session mode: notifications arrive\.$/),
       });
+    });
+
+    it('names the size of the pool where there is no second connection to prove it with', async () => {
+      const { code, findings } = await diagnoseBehind('session', 1, 4);
+      expect(code).toBe(1);
+      expect(findings['delivery']).toMatchObject({ level: 'problem' });
+      expect(JSON.stringify(findings['delivery'])).toContain('PgBouncer: default_pool_size');
     });
   });
 });

@@ -214,6 +214,15 @@ describe('listen', () => {
     expect(stderr).not.toContain('canary');
   });
 
+  it('does not claim to be connected to a server that never answers', async () => {
+    const proxy = await startProxy();
+    proxy.blackhole();
+    const url = proxy.url(database.url);
+    const { code, stdout, stderr } = await CommandLine.run(['listen', 'orders', '--url', url, '--timeout', '0.5']);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^error: Could not listen within 0\.5 s \(--timeout\)\. The server has not answered: .+\n$/);
+  });
+
   it('waits for a server that is not there yet, as long as --timeout says', async () => {
     const proxy = await startProxy();
     proxy.refuse();
@@ -228,12 +237,43 @@ describe('listen', () => {
   });
 
   describeWithPgBouncer('behind PgBouncer', () => {
-    it('refuses to listen where nothing would arrive', async () => {
-      const bouncer = await PgBouncer.start(database.url, 'transaction');
-      const { code, stderr } = await CommandLine.run(['listen', 'orders', '--url', bouncer.url]);
+    let bouncer: PgBouncer;
+
+    afterEach(() => bouncer.close());
+
+    it.each([
+      ['30', []],
+      ['2', ['--json']],
+    ])('refuses to listen where nothing would arrive, and never says it did (%s s)', async (timeout, args) => {
+      bouncer = await PgBouncer.start(database.url, 'transaction');
+      const { code, stdout, stderr } = await CommandLine.run(
+        ['listen', 'orders', '--timeout', timeout, ...args].concat('--url', bouncer.url),
+      );
       expect(code).toBe(1);
       expect(stderr).toMatch(/error: Notifications do not arrive: .+ is a pooler in transaction or statement mode/);
-      await bouncer.close();
+      expect(stdout).not.toMatch(/listening/);
+      expect(stdout).not.toMatch(/start/);
+    });
+
+    it('suspects the pooler where there is no time to find out', async () => {
+      bouncer = await PgBouncer.start(database.url, 'transaction');
+      const { code, stderr } = await CommandLine.run(['listen', 'orders', '--timeout', '0.4', '--url', bouncer.url]);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(
+        / within 0\.4 s \(--timeout\)\. LISTEN was acknowledged, but .+ a pooler in transaction mode\?/,
+      );
+    });
+
+    it('prints in session mode what has come meanwhile, too, once it is proved that it listens', async () => {
+      bouncer = await PgBouncer.start(database.url, 'session');
+      const command = await startListening(['orders'], ['--count', '1'], bouncer);
+      await notify('orders', 'through the pooler');
+      const { code, stdout } = await command.result;
+      expect(code).toBe(0);
+      expect(shown(stdout.trimEnd().split('\n'))).toEqual([
+        '-- TIME orders listening from here on',
+        'TIME orders through the pooler',
+      ]);
     });
   });
 });
