@@ -20,6 +20,8 @@ const PERMANENT_STATES: Readonly<Record<string, string>> = {
 const REMEDIES: Readonly<Record<string, string>> = {
   ...PERMANENT_STATES,
   ECONNREFUSED: 'Is PostgreSQL running there?',
+  ENOENT: 'Is PostgreSQL running on this machine, and is this the folder of its Unix socket (unix_socket_directories)?',
+  EACCES: 'Let the user of this process into the folder of the Unix socket, or see unix_socket_permissions.',
   ENOTFOUND: 'Check the host name of the connection.',
   EAI_AGAIN: 'The name service does not answer.',
   ETIMEDOUT: 'Is the address right, and does a firewall let this application through?',
@@ -42,6 +44,10 @@ const TLS_REMEDY =
   'Check the ssl settings of the connection and the certificate of the server; a connection is never made without what they ask for.';
 const TLS_MESSAGE = /does not support SSL|establishing an SSL connection/;
 
+/** What `pg` says where the server asks for a password, and the connection has none. */
+const NO_PASSWORD = /client password must be a /;
+const PASSWORD_REMEDY = 'Give the connection a password: in its URL, in PGPASSWORD or in a .pgpass file.';
+
 /** Five digits and letters, as Node's EPIPE is; but each state that PostgreSQL knows has a digit. */
 const SQL_STATE = /^(?=.*\d)[0-9A-Z]{5}$/;
 
@@ -52,7 +58,7 @@ export function connectionFailure(error: unknown, endpoint: string): PgNotifyErr
   const sqlState = code !== undefined && SQL_STATE.test(code) ? code : undefined;
   const tls = TLS_MESSAGE.test(message) || (code !== undefined && TLS_CODE.test(code));
   const permanent = tls || message.startsWith('SASL') || (sqlState !== undefined && sqlState in PERMANENT_STATES);
-  const remedy = tls ? TLS_REMEDY : REMEDIES[code ?? ''];
+  const remedy = tls ? TLS_REMEDY : NO_PASSWORD.test(message) ? PASSWORD_REMEDY : REMEDIES[code ?? ''];
   const text = [`${endpoint}: ${message}${sqlState ? ` (SQLSTATE ${sqlState})` : ''}.`, remedy]
     .filter(Boolean)
     .join(' ');
@@ -68,7 +74,7 @@ export interface ProblemWithRemedy {
 /** Takes the remedy off a message; without one of these at its end, all of it is the problem. */
 export function splitRemedy(
   message: string,
-  remedies: readonly string[] = [...Object.values(REMEDIES), TLS_REMEDY],
+  remedies: readonly string[] = [...Object.values(REMEDIES), TLS_REMEDY, PASSWORD_REMEDY],
 ): ProblemWithRemedy {
   const remedy = remedies.find((known) => message.endsWith(known));
   return remedy === undefined ? { problem: message } : { problem: message.slice(0, -remedy.length).trimEnd(), remedy };

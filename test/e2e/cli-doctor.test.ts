@@ -111,6 +111,18 @@ describe('doctor', () => {
     ['a wrong password', () => urlOf({ username: role, password: 'canary-Sm1th-wrong' }), /28P01/, /password/],
     ['a port where nothing listens', () => urlOf({ port: '1', password: CANARY }), /ECONNREFUSED/, /running there/],
     ['a database that is not there', () => urlOf({ pathname: '/nowhere' }), /"nowhere" does not exist/, /Create the/],
+    [
+      'no password',
+      () => urlOf({ username: role, password: '' }),
+      /client password must be/,
+      /^Give the connection a password/,
+    ],
+    [
+      'a Unix socket that is not there',
+      () => 'postgres://app@%2Fnowhere/shop',
+      /^\/nowhere: .*ENOENT/,
+      /folder of its Unix socket/,
+    ],
     ['a URL that cannot be read', () => `postgres://u:${CANARY}@[`, /cannot be used/, /Correct the URL/],
   ])('tells of %s, and what to do', async (_what, url, message, remedy) => {
     const { code, ok, findings } = await diagnose(url());

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { connectionFailure, endpointOf } from '../../lib/session/connection-failure.js';
+import { connectionFailure, endpointOf, splitRemedy } from '../../lib/session/connection-failure.js';
 
 function failure(properties: object): ReturnType<typeof connectionFailure> {
   return connectionFailure(Object.assign(new Error('it failed'), properties), 'db:5432');
@@ -32,6 +32,23 @@ describe('a failure of a connection', () => {
       expect(failure({ code }).message).toMatch(/^db:5432: it failed.*\. [A-Z].*[.?]$/);
     },
   );
+
+  it.each(['string', 'non-empty string'])('for want of a password (%s) is permanent, and asks for one', (what) => {
+    const message = `SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a ${what}`;
+    const error = failure({ message });
+    expect(error).toMatchObject({ permanent: true });
+    expect(splitRemedy(error.message)).toEqual({
+      problem: `db:5432: ${message}.`,
+      remedy: 'Give the connection a password: in its URL, in PGPASSWORD or in a .pgpass file.',
+    });
+  });
+
+  it.each([
+    ['ENOENT', 'unix_socket_directories'],
+    ['EACCES', 'unix_socket_permissions'],
+  ])('of a Unix socket (%s) tells where to look', (code, setting) => {
+    expect(splitRemedy(failure({ code }).message).remedy).toContain(setting);
+  });
 
   it.each(['57P01', 'XX000', '08P01'])('has the SQLSTATE %s of the server', (code) => {
     expect(failure({ code }).sqlState).toBe(code);
