@@ -81,9 +81,10 @@ function readTrigger(values: Values, [table, ...others]: readonly string[]): PgT
   if (table === undefined) throw new UsageError('Which table?');
   if (others.length > 0) throw new UsageError(`One table at a time: what is ${others.join(' ')}?`);
   if (values.down && values.check) throw new UsageError('Give --down or --check, not both.');
-  const { channel, level, name } = values;
+  const { channel, name } = values;
   const [on, columns, include] = [values.on, values.columns, values.include].map(readList);
   const key = readList(values.key);
+  const [level, operations] = [values.level?.toLowerCase(), on?.map((operation) => operation.toLowerCase())];
   const maxKeys = readCount('--max-keys', values['max-keys']);
   if (channel === undefined) throw new UsageError('Which channel? Give --channel.');
   if (key === undefined) throw new UsageError('What identifies a row? Give --key, with its column or columns.');
@@ -91,7 +92,7 @@ function readTrigger(values: Values, [table, ...others]: readonly string[]): PgT
     table,
     channel,
     key: key.length === 1 ? key[0]! : key,
-    ...(on && { on: on as PgTableOperation[] }),
+    ...(operations && { on: operations as PgTableOperation[] }),
     ...(level !== undefined && { level: level as PgTriggerOptions['level'] & string }),
     ...(columns && { columns }),
     ...(include && { include }),

@@ -60,6 +60,11 @@ describe('trigger', () => {
     );
   });
 
+  it('takes operations and the level as SQL writes them, too', async () => {
+    const { stdout } = await trigger(...ARGS, '--on', 'INSERT,Delete', '--level', 'ROW', '--json');
+    expect(JSON.parse(stdout)).toEqual(notifyTrigger({ ...OPTIONS, on: ['insert', 'delete'], level: 'row' }));
+  });
+
   it('says with --check whether the database has this very trigger', async () => {
     const missing = await trigger(...ARGS, '--check');
     expect(missing).toMatchObject({
