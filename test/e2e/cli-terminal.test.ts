@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { listeningBackends } from '../support/backends.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
@@ -68,6 +69,11 @@ class OnTerminal {
     process.kill(this.pid, name);
   }
 
+  /** How many bytes `script` has passed on: no more of them once its reader is full, and the terminal after it. */
+  get passedOn(): string | undefined {
+    return /^wchar: (\d+)$/m.exec(readFileSync(`/proc/${this.script.pid}/io`, 'utf8'))?.[1];
+  }
+
   /** Until `script` is read again, it does not fetch the exit code: what has ended stays as a zombie. */
   get isRunning(): boolean {
     try {
@@ -115,6 +121,11 @@ async function listenUnread(): Promise<OnTerminal> {
     () => proxy.received('down'),
     (bytes) => bytes - before > 3_000 * payload.length,
   );
+  let passedOn: string | undefined;
+  await eventually(
+    () => [passedOn, (passedOn = command.passedOn)],
+    ([then, now]) => then === now,
+  );
   return command;
 }
 
@@ -136,6 +147,19 @@ describeOnTerminal('listen, on a terminal', () => {
     expect(await command.untilLine((line) => line.includes('gap (overflow)'))).toMatch(/ \d+ dropped, because/);
     command.signal('SIGINT');
     expect(await command.exitCode).toBe(0);
+  });
+
+  it('reconnects, though nobody reads what it tells of that', async () => {
+    const command = await listenUnread();
+    const [before] = await listeningBackends(database);
+    await database.query('SELECT pg_terminate_backend($1)', [before]);
+    await eventually(
+      () => listeningBackends(database),
+      ([pid]) => pid !== undefined && pid !== before,
+    );
+    command.readOn();
+    await command.untilLine((line) => line.includes('Not listening any more: '));
+    expect(await command.untilLine((line) => line.includes('Listening again on '))).toMatch(/\(backend \d+\)/);
   });
 
   it.each(['SIGINT', 'SIGTERM'] as const)('ends at %s, though nobody reads what it has written', async (name) => {
