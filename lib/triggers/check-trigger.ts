@@ -1,6 +1,7 @@
 import { checkExecutor } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import type { PgTableOperation, PgTriggerOptions } from './pg-trigger-options.js';
+import { definitionOf, isSameDefinition } from './trigger-definition.js';
 import { FUNCTION_SETTINGS } from './trigger-function.js';
 import { readTriggerFacts } from './trigger-facts.js';
 import type { TriggerFacts } from './trigger-facts.js';
@@ -70,14 +71,16 @@ function differencesOf(plan: TriggerPlan, { body, marker, names }: TriggerSql, f
   } else if (found.body !== body || found.definer || !sameSettings(found.settings)) {
     differences.push(`Function ${plan.name} was changed by hand. ${REMEDY}`);
   }
-  const expected = new Set(names.values());
-  for (const name of expected) {
+  for (const [operation, name] of names) {
     const trigger = facts.triggers.find((each) => each.name === name);
     if (!trigger) differences.push(`Trigger ${name} is missing. ${REMEDY}`);
     else if (trigger.marker !== marker) {
       differences.push(`Trigger ${name} is of another version, or was made by hand. ${REMEDY}`);
+    } else if (!trigger.callsFunction || !isSameDefinition(trigger.definition, definitionOf(plan, operation))) {
+      differences.push(`Trigger ${name} was changed by hand. ${REMEDY}`);
     }
   }
+  const expected = new Set(names.values());
   for (const { name } of facts.triggers.filter((trigger) => !expected.has(trigger.name))) {
     differences.push(
       `Trigger ${name} calls the function ${plan.name}, but these options make none of that name. ${REMEDY}`,

@@ -3,6 +3,8 @@ import type { PgExecutor } from '../executor/pg-executor.js';
 import { rowsOf } from '../executor/executor-rows.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgTableOperation } from './pg-trigger-options.js';
+import { DEFINITION_OF_TRIGGER } from './trigger-definition.js';
+import type { TriggerDefinition } from './trigger-definition.js';
 import type { TriggerPlan } from './trigger-plan.js';
 import { markerPrefix } from './trigger-sql.js';
 
@@ -31,6 +33,9 @@ export interface TriggerFact {
   /** `O` fires, `A` fires also for replicated changes, `R` only for them, `D` never. */
   readonly enabled: 'O' | 'A' | 'R' | 'D';
   readonly marker: string | null;
+  /** Whether it calls the function, not another one. */
+  readonly callsFunction: boolean;
+  readonly definition: TriggerDefinition;
 }
 
 /** One statement, one row, one text: what every driver and ORM reads alike. */
@@ -60,7 +65,8 @@ SELECT pg_catalog.json_build_object(
   ),
   'triggers', (
     SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', t.tgname, 'enabled', t.tgenabled, 'marker', pg_catalog.obj_description(t.oid, 'pg_trigger')
+      'name', t.tgname, 'enabled', t.tgenabled, 'marker', pg_catalog.obj_description(t.oid, 'pg_trigger'),
+      'callsFunction', notifier.oid IS NOT NULL, 'definition', ${DEFINITION_OF_TRIGGER}
     ) ORDER BY t.tgname)
     FROM pg_catalog.pg_trigger AS t JOIN target ON t.tgrelid = target.oid LEFT JOIN notifier ON notifier.oid = t.tgfoid
     WHERE NOT t.tgisinternal AND (notifier.oid IS NOT NULL OR t.tgname = ANY ($4::text[]))

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { PgTableOperation } from './pg-trigger-options.js';
 import { dollarQuote, quoteIdentifier, quoteLiteral } from './sql-text.js';
+import { conditionColumns, firesByRow, TRANSITION_TABLES } from './trigger-definition.js';
 import { FUNCTION_SETTINGS, triggerFunctionBody } from './trigger-function.js';
-import { CHANGED_ROWS, OLD_ROWS, rowHasChanged } from './trigger-keys.js';
+import { rowHasChanged } from './trigger-keys.js';
 import { TABLE_OPERATIONS } from './trigger-plan.js';
 import type { TriggerPlan } from './trigger-plan.js';
 
@@ -61,19 +62,15 @@ function nameOf({ name }: TriggerPlan, operation: PgTableOperation): string {
 }
 
 function createTrigger(plan: TriggerPlan, operation: PgTableOperation, table: string, functionName: string): string {
-  const { level, key, columns } = plan;
-  const byRow = level === 'row' && operation !== 'truncate';
-  const condition =
-    byRow && operation === 'update' && columns.length > 0
-      ? ` WHEN (${rowHasChanged([...new Set([...key, ...columns])])})`
-      : '';
+  const byRow = firesByRow(plan, operation);
+  const columns = conditionColumns(plan, operation);
+  const condition = columns.length > 0 ? ` WHEN (${rowHasChanged(columns)})` : '';
   return `CREATE TRIGGER ${quoteIdentifier(nameOf(plan, operation))} AFTER ${operation.toUpperCase()} ON ${table}
-${byRow ? '' : TRANSITION_TABLES[operation]}FOR EACH ${byRow ? 'ROW' : 'STATEMENT'}${condition} EXECUTE FUNCTION ${functionName}();`;
+${byRow ? '' : referencing(operation)}FOR EACH ${byRow ? 'ROW' : 'STATEMENT'}${condition} EXECUTE FUNCTION ${functionName}();`;
 }
 
-const TRANSITION_TABLES: Readonly<Record<PgTableOperation, string>> = {
-  insert: `REFERENCING NEW TABLE AS ${CHANGED_ROWS} `,
-  update: `REFERENCING OLD TABLE AS ${OLD_ROWS} NEW TABLE AS ${CHANGED_ROWS} `,
-  delete: `REFERENCING OLD TABLE AS ${CHANGED_ROWS} `,
-  truncate: '',
-};
+function referencing(operation: PgTableOperation): string {
+  const [oldRows, newRows] = TRANSITION_TABLES[operation];
+  if (oldRows === null && newRows === null) return '';
+  return `REFERENCING ${oldRows === null ? '' : `OLD TABLE AS ${oldRows} `}${newRows === null ? '' : `NEW TABLE AS ${newRows} `}`;
+}

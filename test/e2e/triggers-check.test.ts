@@ -122,6 +122,46 @@ describe('the life of a trigger', () => {
     await run('DROP FUNCTION IF EXISTS f() CASCADE');
   });
 
+  // All of these keep the comment of the trigger.
+  it.each([
+    [
+      'a condition',
+      '_update',
+      'AFTER UPDATE ON items REFERENCING OLD TABLE AS old_rows NEW TABLE AS changed_rows',
+      'WHEN (false)',
+      '',
+    ],
+    ['another function', '_truncate', 'AFTER TRUNCATE ON items', '', 'f()'],
+    ['a time before the write, which loses the row', '_insert', 'BEFORE INSERT ON items FOR EACH ROW', '', ''],
+    ['another operation', '_truncate', 'AFTER DELETE ON items', '', ''],
+    ['no transition table', '_insert', 'AFTER INSERT ON items', '', ''],
+    ['other names of its transition tables', '_delete', 'AFTER DELETE ON items REFERENCING OLD TABLE AS o', '', ''],
+    ['a list of columns', '_update', 'AFTER UPDATE OF name ON items', '', ''],
+    ['an argument', '_truncate', 'AFTER TRUNCATE ON items', '', `${QUOTED}('x')`],
+  ])('is outdated for a trigger that was replaced by one with %s', async (_, suffix, event, condition, call) => {
+    await run(`CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; ${up}`);
+    await run(`CREATE OR REPLACE TRIGGER "items_notify_it""em\\s${suffix}" ${event} ${condition}
+      EXECUTE FUNCTION ${call || `${QUOTED}()`}`);
+    expect(await check()).toMatchObject({
+      state: 'outdated',
+      problems: [expect.stringContaining(`Trigger ${NAME}${suffix} was changed by hand.`)],
+    });
+    await run(`${up}; DROP FUNCTION f`);
+    expect((await check()).state).toBe('current');
+  });
+
+  it.each(['', 'WHEN (false)', 'WHEN (OLD.name <> NEW.name)'])(
+    'is outdated for a trigger of level row and columns that was replaced by one with the condition %p',
+    async (condition) => {
+      const options: PgTriggerOptions = { ...OPTIONS, level: 'row', columns: ['name', 'é', 'Ab'] };
+      await run(`ALTER TABLE items ADD "é" text, ADD "Ab" text; ${notifyTrigger(options).up}`);
+      expect((await check(options)).state).toBe('current');
+      await run(`CREATE OR REPLACE TRIGGER "items_notify_it""em\\s_update" AFTER UPDATE ON items FOR EACH ROW ${condition}
+        EXECUTE FUNCTION ${QUOTED}()`);
+      expect((await check(options)).problems).toEqual([expect.stringContaining('_update was changed by hand.')]);
+    },
+  );
+
   it.each([
     'DISABLE TRIGGER ALL',
     'DISABLE TRIGGER "items_notify_it""em\\s_insert"',
