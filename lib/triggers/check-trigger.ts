@@ -1,13 +1,14 @@
 import { checkExecutor } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import type { PgTableOperation, PgTriggerOptions } from './pg-trigger-options.js';
+import { quoteIdentifier } from './sql-text.js';
 import { definitionOf, isSameDefinition } from './trigger-definition.js';
 import { FUNCTION_SETTINGS } from './trigger-function.js';
 import { readTriggerFacts } from './trigger-facts.js';
 import type { TriggerFacts } from './trigger-facts.js';
-import { planTrigger } from './trigger-plan.js';
+import { planTrigger, TABLE_OPERATIONS } from './trigger-plan.js';
 import type { TriggerPlan } from './trigger-plan.js';
-import { triggerSql, wantedColumns } from './trigger-sql.js';
+import { quotedTable, triggerName, triggerSql, wantedColumns } from './trigger-sql.js';
 import type { TriggerSql } from './trigger-sql.js';
 
 /**
@@ -47,6 +48,11 @@ export async function checkTrigger(executor: PgExecutor, options: PgTriggerOptio
     const problem = `There is no table ${plan.shownTable}. Run the migration that creates it, or correct the option table.`;
     return { state: 'missing', problems: [problem], warnings };
   }
+  const view = VIEWS[facts.kind];
+  if (view !== undefined) {
+    const problem = `${plan.shownTable} is a ${view}, which cannot have this trigger. Give the option table a table that the ${view} reads.`;
+    return { state: 'missing', problems: [problem], warnings };
+  }
   if (!facts.function && facts.triggers.length === 0) {
     const problem = `Table ${plan.shownTable} has no trigger ${plan.name}. ${REMEDY}`;
     return { state: 'missing', problems: [problem], warnings };
@@ -58,6 +64,9 @@ export async function checkTrigger(executor: PgExecutor, options: PgTriggerOptio
   );
   return { state: problems.length > 0 ? 'disabled' : 'current', problems, warnings };
 }
+
+/** What no trigger of `notifyTrigger()` can be made on, by the kind of the relation. */
+const VIEWS: Readonly<Record<string, string>> = { v: 'view', m: 'materialized view' };
 
 const REMEDY = 'Run the SQL that notifyTrigger() returns as up, in a migration.';
 
@@ -82,8 +91,11 @@ function differencesOf(plan: TriggerPlan, { body, marker, names }: TriggerSql, f
   }
   const expected = new Set(names.values());
   for (const { name } of facts.triggers.filter((trigger) => !expected.has(trigger.name))) {
+    const remedy = TABLE_OPERATIONS.some((operation) => name === triggerName(plan, operation))
+      ? REMEDY
+      : `Drop it: DROP TRIGGER ${quoteIdentifier(name)} ON ${quotedTable(plan)};`;
     differences.push(
-      `Trigger ${name} calls the function ${plan.name}, but these options make none of that name. ${REMEDY}`,
+      `Trigger ${name} calls the function ${plan.name}, but these options make none of that name. ${remedy}`,
     );
   }
   return differences;
@@ -102,7 +114,9 @@ function columnProblems(plan: TriggerPlan, { columns }: TriggerFacts): string[] 
       ? [
           `Table ${plan.shownTable} has no column ${column}: changes are announced without keys. Correct the options, and run up.`,
         ]
-      : [`Column ${column} is a virtual generated one, which triggers see as null. Name a stored column, and run up.`];
+      : [
+          `Column ${column} is a virtual generated one, which ${plan.level === 'row' ? 'row triggers see as null' : 'no statement trigger can read: changes are announced without keys'}. Name a stored column, and run up.`,
+        ];
   });
 }
 

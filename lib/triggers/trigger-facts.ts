@@ -40,14 +40,17 @@ export interface TriggerFact {
 
 /** One statement, one row, one text: what every driver and ORM reads alike. */
 const FACTS = `
-WITH RECURSIVE target AS (
-  SELECT c.oid, c.relkind FROM pg_catalog.pg_class AS c
-  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-  WHERE n.nspname = $1::text AND c.relname = $2::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+WITH RECURSIVE place AS (
+  SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1::text
+  UNION ALL
+  SELECT pg_catalog.pg_my_temp_schema() WHERE $1::text = 'pg_temp'
+), target AS (
+  SELECT c.oid, c.relkind FROM pg_catalog.pg_class AS c JOIN place ON place.oid = c.relnamespace
+  WHERE c.relname = $2::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 ), notifier AS (
   SELECT p.oid, p.prosrc, p.proconfig, p.prosecdef, pg_catalog.obj_description(p.oid, 'pg_proc') AS marker
-  FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
-  WHERE n.nspname = $1::text AND p.proname = $3::text AND p.pronargs = 0
+  FROM pg_catalog.pg_proc AS p JOIN place ON place.oid = p.pronamespace
+  WHERE p.proname = $3::text AND p.pronargs = 0
 ), child AS (
   SELECT i.inhrelid AS oid FROM pg_catalog.pg_inherits AS i JOIN target ON i.inhparent = target.oid
   UNION

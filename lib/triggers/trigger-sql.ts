@@ -24,9 +24,9 @@ export function markerPrefix({ channel }: TriggerPlan): string {
 }
 
 export function triggerSql(plan: TriggerPlan): TriggerSql {
-  const table = `${quoteIdentifier(plan.schema)}.${quoteIdentifier(plan.table)}`;
+  const table = quotedTable(plan);
   const functionName = `${quoteIdentifier(plan.schema)}.${quoteIdentifier(plan.name)}`;
-  const names = new Map(plan.on.map((operation) => [operation, nameOf(plan, operation)]));
+  const names = new Map(plan.on.map((operation) => [operation, triggerName(plan, operation)]));
   const body = triggerFunctionBody(plan);
   const createFunction = `CREATE OR REPLACE FUNCTION ${functionName}() RETURNS trigger LANGUAGE plpgsql
 ${FUNCTION_SETTINGS.map(([name, value]) => `SET ${name} = ${name === 'search_path' ? value : quoteLiteral(value)}`).join('\n')}
@@ -38,7 +38,7 @@ AS ${dollarQuote(body)};`;
   const marker = `${markerPrefix(plan)}${version.slice(0, 16)}`;
   const comment = quoteLiteral(marker);
   const dropTriggers = TABLE_OPERATIONS.map(
-    (operation) => `DROP TRIGGER IF EXISTS ${quoteIdentifier(nameOf(plan, operation))} ON ${table};`,
+    (operation) => `DROP TRIGGER IF EXISTS ${quoteIdentifier(triggerName(plan, operation))} ON ${table};`,
   );
   const up = [
     `SELECT ${wantedColumns(plan).map(quoteIdentifier).join(', ')} FROM ${table} WHERE false;`,
@@ -57,7 +57,11 @@ export function wantedColumns({ key, include, columns }: TriggerPlan): readonly 
   return [...new Set([...key, ...include, ...columns])];
 }
 
-function nameOf({ name }: TriggerPlan, operation: PgTableOperation): string {
+export function quotedTable({ schema, table }: TriggerPlan): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
+}
+
+export function triggerName({ name }: TriggerPlan, operation: PgTableOperation): string {
   return `${name}_${operation}`;
 }
 
@@ -65,7 +69,7 @@ function createTrigger(plan: TriggerPlan, operation: PgTableOperation, table: st
   const byRow = firesByRow(plan, operation);
   const columns = conditionColumns(plan, operation);
   const condition = columns.length > 0 ? ` WHEN (${rowHasChanged(columns)})` : '';
-  return `CREATE TRIGGER ${quoteIdentifier(nameOf(plan, operation))} AFTER ${operation.toUpperCase()} ON ${table}
+  return `CREATE TRIGGER ${quoteIdentifier(triggerName(plan, operation))} AFTER ${operation.toUpperCase()} ON ${table}
 ${byRow ? '' : referencing(operation)}FOR EACH ${byRow ? 'ROW' : 'STATEMENT'}${condition} EXECUTE FUNCTION ${functionName}();`;
 }
 

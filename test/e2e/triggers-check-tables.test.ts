@@ -1,0 +1,79 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
+import type { PgTriggerOptions } from 'nest-pg-notify';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { shortly, TableListener } from '../support/table-listener.js';
+
+const OPTIONS: PgTriggerOptions = { table: 'items', channel: 'item_changes', key: 'id' };
+
+describe('the check of a trigger, by what its table is', () => {
+  let database: TestDatabase;
+  let listener: TableListener;
+  const run = (sql: string): Promise<unknown> => database.query(sql);
+  const said = async (sql: string): Promise<string[]> => shortly(await listener.changesOf(() => run(sql)));
+  const hasVersion = async (wanted: number): Promise<boolean> => {
+    const { rows } = await database.query<{ number: number }>(
+      "SELECT current_setting('server_version_num')::int AS number",
+    );
+    return rows[0]!.number >= wanted;
+  };
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    listener = await TableListener.start(database.url, 'item_changes');
+  });
+
+  afterAll(async () => {
+    await listener.close();
+    await database.drop();
+  });
+
+  beforeEach(() => run('DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (id integer, name text)'));
+
+  it.each(['statement', 'row'] as const)('finds a virtual column, and says what it does at level %s', async (level) => {
+    if (!(await hasVersion(180_000))) return;
+    await run('ALTER TABLE items ADD twice integer GENERATED ALWAYS AS (id * 2) VIRTUAL');
+    const options: PgTriggerOptions = { ...OPTIONS, key: 'twice', level };
+    await run(notifyTrigger(options).up);
+    const byRow = level === 'row';
+    expect(await said('INSERT INTO items VALUES (1)')).toEqual([byRow ? 'insert null' : 'insert *']);
+    const effect = byRow
+      ? 'row triggers see as null'
+      : 'no statement trigger can read: changes are announced without keys';
+    expect(await checkTrigger(database, options)).toEqual({
+      state: 'outdated',
+      problems: [`Column twice is a virtual generated one, which ${effect}. Name a stored column, and run up.`],
+      warnings: [],
+    });
+  });
+
+  it.each(['view', 'materialized view'])('says that a %s cannot have one', async (kind) => {
+    await run(`CREATE ${kind} some_items AS SELECT id FROM items`);
+    const options: PgTriggerOptions = { ...OPTIONS, table: 'some_items' };
+    await expect(run(notifyTrigger(options).up)).rejects.toThrow(/view|cannot have triggers/);
+    expect(await checkTrigger(database, options)).toEqual({
+      state: 'missing',
+      problems: [
+        `some_items is a ${kind}, which cannot have this trigger. Give the option table a table that the ${kind} reads.`,
+      ],
+      warnings: [],
+    });
+  });
+
+  it('finds the temporary table of its own session', async () => {
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    try {
+      const options: PgTriggerOptions = { ...OPTIONS, table: { schema: 'pg_temp', name: 'passing' } };
+      await client.query('CREATE TEMP TABLE passing (id integer)');
+      expect((await checkTrigger(client, options)).problems).toEqual([expect.stringContaining('has no trigger')]);
+      await client.query(notifyTrigger(options).up);
+      expect(await checkTrigger(client, options)).toEqual({ state: 'current', problems: [], warnings: [] });
+      expect((await checkTrigger(database, options)).problems).toEqual([expect.stringContaining('There is no table')]);
+    } finally {
+      await client.end();
+    }
+  });
+});
