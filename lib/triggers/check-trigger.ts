@@ -1,6 +1,6 @@
 import { checkExecutor } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
-import type { PgTableOperation, PgTriggerOptions } from './pg-trigger-options.js';
+import type { PgTriggerOptions } from './pg-trigger-options.js';
 import { quoteIdentifier } from './sql-text.js';
 import { definitionOf, isSameDefinition } from './trigger-definition.js';
 import { FUNCTION_SETTINGS } from './trigger-function.js';
@@ -10,6 +10,7 @@ import { planTrigger, TABLE_OPERATIONS } from './trigger-plan.js';
 import type { TriggerPlan } from './trigger-plan.js';
 import { quotedTable, triggerName, triggerSql, wantedColumns } from './trigger-sql.js';
 import type { TriggerSql } from './trigger-sql.js';
+import { clonedOperations, warningsOf } from './trigger-warnings.js';
 
 /**
  * Whether the database has a trigger:
@@ -122,44 +123,10 @@ function columnProblems(plan: TriggerPlan, { columns }: TriggerFacts): string[] 
 
 function switchedOff(plan: TriggerPlan, { kind, triggers, children }: TriggerFacts): string[] {
   const disabled = triggers.filter(({ enabled }) => enabled === 'D' || enabled === 'R');
-  const expected = copied(plan, kind);
-  const silent = children.filter(({ operations }) => expected.some((operation) => !operations.includes(operation)));
+  const cloned = clonedOperations(plan, kind);
+  const lacking = children.filter(({ operations }) => cloned.some((operation) => !operations.includes(operation)));
   return [
     ...disabled.map(({ name }) => `Trigger ${name}`),
-    ...silent.map(({ name }) => `Trigger ${plan.name}, on the partition ${name},`),
+    ...lacking.map(({ name }) => `Trigger ${plan.name}, on the partition ${name},`),
   ];
-}
-
-/** The operations whose triggers PostgreSQL copies to each partition. */
-function copied({ level, on }: TriggerPlan, kind: string | null): readonly PgTableOperation[] {
-  return level === 'row' && kind === 'p' ? on.filter((operation) => operation !== 'truncate') : [];
-}
-
-/** What even this very version cannot see: what is written straight to a partition, or to a table that inherits. */
-function warningsOf(plan: TriggerPlan, { kind, children }: TriggerFacts): string[] {
-  const silent = new Map<string, string[]>();
-  for (const { name, operations } of children) {
-    const missed = plan.on.filter(
-      (operation) => !operations.includes(operation) && !copied(plan, kind).includes(operation),
-    );
-    const shown = missed.map((operation) => operation.toUpperCase()).join(', ');
-    if (missed.length > 0) silent.set(shown, [...(silent.get(shown) ?? []), name]);
-  }
-  const inherited = plan.level === 'row' && kind !== 'p';
-  const warnings = [...silent].map(([missed, names]) => {
-    const tables = `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
-    return inherited
-      ? `Not announced: ${missed} of rows of ${tables}, even through ${plan.shownTable}, from which they inherit. Use the level 'statement', or give each a trigger of its own for this channel.`
-      : `Not announced: ${missed} straight into ${tables}. Write through ${plan.shownTable}, or give each a trigger of its own for this channel.`;
-  });
-  if (plan.level === 'row' && kind === 'p' && movesUnseen(plan.on)) {
-    warnings.push(
-      `An UPDATE that moves a row to another partition is a DELETE and an INSERT for row triggers. Add 'insert' and 'delete' to the option on, or use the level 'statement'.`,
-    );
-  }
-  return warnings;
-}
-
-function movesUnseen(on: readonly PgTableOperation[]): boolean {
-  return on.includes('update') && !(on.includes('insert') && on.includes('delete'));
 }

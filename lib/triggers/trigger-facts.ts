@@ -3,10 +3,10 @@ import type { PgExecutor } from '../executor/pg-executor.js';
 import { rowsOf } from '../executor/executor-rows.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgTableOperation } from './pg-trigger-options.js';
-import { DEFINITION_OF_TRIGGER } from './trigger-definition.js';
+import { DEFINITION_OF_TRIGGER, OPERATION_BITS } from './trigger-definition.js';
 import type { TriggerDefinition } from './trigger-definition.js';
 import type { TriggerPlan } from './trigger-plan.js';
-import { markerPrefix } from './trigger-sql.js';
+import { channelMarker, contentsMarker } from './trigger-sql.js';
 
 /** What the database has of a trigger. */
 export interface TriggerFacts {
@@ -17,8 +17,20 @@ export interface TriggerFacts {
   readonly function: FunctionFacts | null;
   /** Those that call the function, and those that have one of the expected names. */
   readonly triggers: readonly TriggerFact[];
-  /** Partitions and tables that inherit, at any depth, and what triggers of this channel on them announce. */
-  readonly children: readonly { readonly name: string; readonly operations: readonly PgTableOperation[] }[];
+  /** Those of other tables, neither partitions nor inheriting ones, that call the function. */
+  readonly foreign: readonly { readonly table: string; readonly name: string }[];
+  /** Partitions and tables that inherit, at any depth. */
+  readonly children: readonly ChildFacts[];
+  /** Whether a logical subscription writes into the table. */
+  readonly isSubscribed: boolean;
+}
+
+interface ChildFacts {
+  readonly name: string;
+  /** What triggers for this channel announce of it. */
+  readonly operations: readonly PgTableOperation[];
+  /** Those of them that are announced by the same columns. */
+  readonly alike: readonly PgTableOperation[];
 }
 
 interface FunctionFacts {
@@ -37,6 +49,10 @@ export interface TriggerFact {
   readonly callsFunction: boolean;
   readonly definition: TriggerDefinition;
 }
+
+const BITS = Object.entries(OPERATION_BITS)
+  .map(([operation, bit]) => `(${bit}, '${operation}')`)
+  .join(', ');
 
 /** One statement, one row, one text: what every driver and ORM reads alike. */
 const FACTS = `
@@ -74,17 +90,29 @@ SELECT pg_catalog.json_build_object(
     FROM pg_catalog.pg_trigger AS t JOIN target ON t.tgrelid = target.oid LEFT JOIN notifier ON notifier.oid = t.tgfoid
     WHERE NOT t.tgisinternal AND (notifier.oid IS NOT NULL OR t.tgname = ANY ($4::text[]))
   ),
+  'foreign', (
+    SELECT pg_catalog.json_agg(
+      pg_catalog.json_build_object('table', t.tgrelid::pg_catalog.regclass::text, 'name', t.tgname)
+      ORDER BY t.tgrelid::pg_catalog.regclass::text, t.tgname
+    )
+    FROM pg_catalog.pg_trigger AS t JOIN notifier ON notifier.oid = t.tgfoid
+    WHERE NOT t.tgisinternal AND t.tgrelid NOT IN (SELECT oid FROM target UNION ALL SELECT oid FROM child)
+  ),
   'children', (
-    SELECT pg_catalog.json_agg(pg_catalog.json_build_object('name', child.oid::pg_catalog.regclass::text, 'operations', (
-      SELECT pg_catalog.json_agg(DISTINCT o.operation)
+    SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'name', child.oid::pg_catalog.regclass::text, 'operations', announced.operations, 'alike', announced.alike
+    ) ORDER BY child.oid::pg_catalog.regclass::text)
+    FROM child CROSS JOIN LATERAL (
+      SELECT pg_catalog.json_agg(DISTINCT o.operation) AS operations,
+        pg_catalog.json_agg(DISTINCT o.operation) FILTER (WHERE pg_catalog.starts_with(f.marker, $6::text)) AS alike
       FROM pg_catalog.pg_trigger AS t
-      JOIN (VALUES (4, 'insert'), (16, 'update'), (8, 'delete'), (32, 'truncate')) AS o (bit, operation)
+      CROSS JOIN LATERAL (SELECT pg_catalog.obj_description(t.tgfoid, 'pg_proc')) AS f (marker)
+      JOIN (VALUES ${BITS}) AS o (bit, operation)
         ON t.tgtype::integer & o.bit <> 0
-      WHERE t.tgrelid = child.oid AND t.tgenabled IN ('O', 'A')
-        AND pg_catalog.starts_with(pg_catalog.obj_description(t.tgfoid, 'pg_proc'), $5::text)
-    )) ORDER BY child.oid::pg_catalog.regclass::text)
-    FROM child
-  )
+      WHERE t.tgrelid = child.oid AND t.tgenabled IN ('O', 'A') AND pg_catalog.starts_with(f.marker, $5::text)
+    ) AS announced
+  ),
+  'isSubscribed', EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS s JOIN target ON s.srrelid = target.oid)
 )::text AS facts`;
 
 /** Asks the database, in one statement that anybody may run who can connect. */
@@ -93,7 +121,7 @@ export async function readTriggerFacts(
   plan: TriggerPlan,
   names: readonly string[],
 ): Promise<TriggerFacts> {
-  const values = [plan.schema, plan.table, plan.name, names, markerPrefix(plan)];
+  const values = [plan.schema, plan.table, plan.name, names, channelMarker(plan), contentsMarker(plan)];
   const [row] = rowsOf(await execute(executor, FACTS, values));
   if (typeof row?.facts !== 'string') {
     throw new PgNotifyError(
@@ -108,6 +136,12 @@ export async function readTriggerFacts(
     columns: facts.columns ?? {},
     function: facts.function && { ...facts.function, settings: facts.function.settings ?? [] },
     triggers: facts.triggers ?? [],
-    children: children.map((child) => ({ ...child, operations: child.operations ?? [] })),
+    foreign: facts.foreign ?? [],
+    children: children.map(({ name, operations, alike }) => ({
+      name,
+      operations: operations ?? [],
+      alike: alike ?? [],
+    })),
+    isSubscribed: facts.isSubscribed ?? false,
   };
 }

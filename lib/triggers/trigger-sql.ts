@@ -19,8 +19,14 @@ export interface TriggerSql {
 }
 
 /** What the comment of every function begins with that notifies of this channel. */
-export function markerPrefix({ channel }: TriggerPlan): string {
-  return `nest-pg-notify: notifies ${JSON.stringify(channel)}, version `;
+export function channelMarker({ channel }: TriggerPlan): string {
+  return `nest-pg-notify: notifies ${JSON.stringify(channel)}, `;
+}
+
+/** What the comment of every function begins with that announces the same columns on this channel, of whichever table. */
+export function contentsMarker(plan: TriggerPlan): string {
+  const { key, include, named, columns } = plan;
+  return `${channelMarker(plan)}contents ${digest(JSON.stringify([named, key, include, columns.toSorted()]), 8)}, `;
 }
 
 export function triggerSql(plan: TriggerPlan): TriggerSql {
@@ -32,10 +38,8 @@ export function triggerSql(plan: TriggerPlan): TriggerSql {
 ${FUNCTION_SETTINGS.map(([name, value]) => `SET ${name} = ${name === 'search_path' ? value : quoteLiteral(value)}`).join('\n')}
 AS ${dollarQuote(body)};`;
   const createTriggers = plan.on.map((operation) => createTrigger(plan, operation, table, functionName));
-  const version = createHash('sha256')
-    .update([createFunction, ...createTriggers].join('\n'))
-    .digest('hex');
-  const marker = `${markerPrefix(plan)}${version.slice(0, 16)}`;
+  const version = digest([createFunction, ...createTriggers].join('\n'), 16);
+  const marker = `${contentsMarker(plan)}version ${version}`;
   const comment = quoteLiteral(marker);
   const dropTriggers = TABLE_OPERATIONS.map(
     (operation) => `DROP TRIGGER IF EXISTS ${quoteIdentifier(triggerName(plan, operation))} ON ${table};`,
@@ -55,6 +59,10 @@ AS ${dollarQuote(body)};`;
 /** Every column that the trigger reads. */
 export function wantedColumns({ key, include, columns }: TriggerPlan): readonly string[] {
   return [...new Set([...key, ...include, ...columns])];
+}
+
+function digest(text: string, length: number): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, length);
 }
 
 export function quotedTable({ schema, table }: TriggerPlan): string {

@@ -76,4 +76,27 @@ describe('the check of a trigger, by what its table is', () => {
       await client.end();
     }
   });
+
+  it('warns of a table that was given another name, whose triggers call the function of the new one', async () => {
+    const { up, down } = notifyTrigger({ ...OPTIONS, on: ['insert'] });
+    const options: PgTriggerOptions = { ...OPTIONS, on: ['insert'] };
+    await run(`DROP TABLE IF EXISTS "Old items"; ${up}`);
+    await run(`ALTER TABLE items RENAME TO "Old items"; CREATE TABLE items (id integer); ${up}`);
+    expect(await said('INSERT INTO "Old items" VALUES (1)')).toEqual(['insert 1']);
+    const { state, warnings } = await checkTrigger(database, options);
+    expect(state).toBe('current');
+    expect(warnings).toEqual([
+      'Trigger items_notify_item_changes_insert of "Old items" calls the function items_notify_item_changes, too, and announces changes of "Old items" as those of items. Drop it: DROP TRIGGER "items_notify_item_changes_insert" ON "Old items";',
+    ]);
+    await run(/DROP TRIGGER .*;$/.exec(warnings[0]!)![0]);
+    expect(await checkTrigger(database, options)).toEqual({ state: 'current', problems: [], warnings: [] });
+    await run(`${down}; DROP TABLE "Old items"`);
+  });
+
+  it('is not confused by a function of its name that takes arguments', async () => {
+    await run(`${notifyTrigger(OPTIONS).up}; CREATE FUNCTION items_notify_item_changes(integer) RETURNS integer
+      LANGUAGE sql AS 'SELECT 1'`);
+    expect(await checkTrigger(database, OPTIONS)).toEqual({ state: 'current', problems: [], warnings: [] });
+    await run('DROP FUNCTION items_notify_item_changes(integer)');
+  });
 });

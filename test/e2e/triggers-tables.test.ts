@@ -109,6 +109,30 @@ describe('a trigger', () => {
       expect(await warnings()).toEqual([expect.stringContaining('Not announced: TRUNCATE straight into items_low.')]);
     });
 
+    it('takes a trigger of a partition that fires always for it', async () => {
+      await run('DROP TABLE items_high');
+      await run(notifyTrigger({ ...OPTIONS, on: ['insert'] }).up);
+      await run(notifyTrigger({ ...OPTIONS, on: ['insert'], table: 'items_low' }).up);
+      await run('ALTER TABLE items_low ENABLE ALWAYS TRIGGER items_low_notify_item_changes_insert');
+      expect(await warnings({ on: ['insert'] })).toEqual([]);
+    });
+
+    it.each<Partial<PgTriggerOptions>>([{ key: 'name' }, { key: ['id'] }, { include: ['name'] }, { columns: [] }])(
+      'warns of a trigger of a partition for the channel that announces %p otherwise',
+      async (other) => {
+        await run('DROP TABLE items_high');
+        const options: PgTriggerOptions = { ...OPTIONS, on: ['update'], columns: ['name'] };
+        const { columns = [], ...others } = { ...options, ...other, table: 'items_low' };
+        await run(notifyTrigger(options).up);
+        await run(notifyTrigger({ ...others, ...(columns.length > 0 && { columns }) }).up);
+        expect(await warnings(options)).toEqual([
+          'Announced otherwise: what is written straight into items_low. The trigger there is for this channel, but of other options key, include or columns: give it those of items.',
+        ]);
+        await run(notifyTrigger({ ...options, table: 'items_low', name: 'right', maxKeys: 5 }).up);
+        expect(await warnings(options)).toEqual([]);
+      },
+    );
+
     it('does not take a trigger for another channel for it', async () => {
       await run(notifyTrigger(OPTIONS).up);
       for (const table of ['items_low', 'items_mid', 'items_high']) {
@@ -174,6 +198,15 @@ describe('a trigger', () => {
       expect(await said('INSERT INTO items_child VALUES (3)')).toEqual([]);
       expect(await warnings({ columns: ['name'] })).toEqual([expect.stringContaining('straight into items_child. ')]);
       expect(await said('DELETE FROM items')).toEqual(['delete 1 2 3']);
+    });
+
+    it('names a table once that inherits twice from it', async () => {
+      await run(`CREATE TABLE items_other () INHERITS (items);
+        CREATE TABLE items_grandchild () INHERITS (items_child, items_other)`);
+      await run(notifyTrigger(OPTIONS).up);
+      expect(await warnings()).toEqual([
+        expect.stringContaining('straight into items_child, items_grandchild, items_other. '),
+      ]);
     });
 
     it('warns, at level row, that it sees no row of the others', async () => {

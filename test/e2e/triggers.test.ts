@@ -198,6 +198,14 @@ describe('a trigger of level statement', () => {
       ]);
     });
 
+    it('sends what rows that share their key have in common once', async () => {
+      await run("INSERT INTO items VALUES (2, 'b')");
+      expect(await said("UPDATE items SET name = 'B' WHERE id = 2")).toEqual(['update {"id":2,"name":"B"}']);
+      expect(await said("UPDATE items SET id = 3, name = 'c' WHERE id = 2")).toEqual([
+        'update {"id":2,"name":"B"} {"id":3,"name":"c"}',
+      ]);
+    });
+
     it('goes together with columns', async () => {
       await given('id integer, name text, price numeric', { include: ['name'], columns: ['price'] }, [`(1, 'a', 1)`]);
       expect(await said("UPDATE items SET name = 'b'")).toEqual([]);

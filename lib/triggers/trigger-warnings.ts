@@ -1,0 +1,82 @@
+import type { PgTableOperation } from './pg-trigger-options.js';
+import { quoteIdentifier } from './sql-text.js';
+import type { TriggerFacts } from './trigger-facts.js';
+import type { TriggerPlan } from './trigger-plan.js';
+
+/** What even this very version of a trigger misses on this table, and what is announced in its name that it is not of. */
+export function warningsOf(plan: TriggerPlan, facts: TriggerFacts): string[] {
+  return [
+    ...unannounced(plan, facts),
+    ...announcedOtherwise(plan, facts),
+    ...movesOfRows(plan, facts),
+    ...replication(plan, facts),
+    ...foreignTriggers(plan, facts),
+  ];
+}
+
+/** The operations whose triggers PostgreSQL clones to each partition. */
+export function clonedOperations({ level, on }: TriggerPlan, kind: string | null): readonly PgTableOperation[] {
+  return level === 'row' && kind === 'p' ? on.filter((operation) => operation !== 'truncate') : [];
+}
+
+/** What is written straight to a partition, or to a table that inherits. */
+function unannounced(plan: TriggerPlan, { kind, children }: TriggerFacts): string[] {
+  const tablesByMissed = new Map<string, string[]>();
+  for (const { name, operations } of children) {
+    const missed = plan.on.filter(
+      (operation) => !operations.includes(operation) && !clonedOperations(plan, kind).includes(operation),
+    );
+    const shown = missed.map((operation) => operation.toUpperCase()).join(', ');
+    if (missed.length > 0) tablesByMissed.set(shown, [...(tablesByMissed.get(shown) ?? []), name]);
+  }
+  const inherited = plan.level === 'row' && kind !== 'p';
+  return [...tablesByMissed].map(([missed, names]) =>
+    inherited
+      ? `Not announced: ${missed} of rows of ${listed(names)}, even through ${plan.shownTable}, from which they inherit. Use the level 'statement', or give each a trigger of its own for this channel.`
+      : `Not announced: ${missed} straight into ${listed(names)}. Write through ${plan.shownTable}, or give each a trigger of its own for this channel.`,
+  );
+}
+
+/** What a partition's own trigger for the channel announces, though not as this one would. */
+function announcedOtherwise(plan: TriggerPlan, { children }: TriggerFacts): string[] {
+  const names = children
+    .filter(({ operations, alike }) => plan.on.some((each) => operations.includes(each) && !alike.includes(each)))
+    .map(({ name }) => name);
+  if (names.length === 0) return [];
+  return [
+    `Announced otherwise: what is written straight into ${listed(names)}. The trigger there is for this channel, but of other options key, include or columns: give it those of ${plan.shownTable}.`,
+  ];
+}
+
+function movesOfRows({ level, on }: TriggerPlan, { kind }: TriggerFacts): string[] {
+  const isSeen = !on.includes('update') || (on.includes('insert') && on.includes('delete'));
+  if (level !== 'row' || kind !== 'p' || isSeen) return [];
+  return [
+    `An UPDATE that moves a row to another partition is a DELETE and an INSERT for row triggers. Add 'insert' and 'delete' to the option on, or use the level 'statement'.`,
+  ];
+}
+
+/** The worker of a logical subscription is a replica, which fires only what fires always, and for rows only row triggers. */
+function replication(plan: TriggerPlan, { isSubscribed, triggers }: TriggerFacts): string[] {
+  if (!isSubscribed) return [];
+  const missed = `Not announced: what a logical subscription writes into ${plan.shownTable}.`;
+  if (plan.level === 'statement') {
+    return [
+      `${missed} It fires no statement triggers for rows: use the level 'row', and ALTER TABLE … ENABLE ALWAYS TRIGGER.`,
+    ];
+  }
+  const names = triggers.filter(({ enabled }) => enabled === 'O').map(({ name }) => name);
+  return names.length === 0 ? [] : [`${missed} Run ALTER TABLE … ENABLE ALWAYS TRIGGER for ${names.join(', ')}.`];
+}
+
+/** Those of tables that were given another name, say, while they kept their triggers, whose function is now that of this table. */
+function foreignTriggers(plan: TriggerPlan, { foreign }: TriggerFacts): string[] {
+  return foreign.map(
+    ({ table, name }) =>
+      `Trigger ${name} of ${table} calls the function ${plan.name}, too, and announces changes of ${table} as those of ${plan.shownTable}. Drop it: DROP TRIGGER ${quoteIdentifier(name)} ON ${table};`,
+  );
+}
+
+function listed(names: readonly string[]): string {
+  return `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
+}
