@@ -28,12 +28,14 @@ DECLARE
   head text := '{"op":"'
     || CASE TG_OP WHEN 'INSERT' THEN 'insert' WHEN 'UPDATE' THEN 'update' WHEN 'DELETE' THEN 'delete' ELSE 'truncate' END
     || ${quoteLiteral(`","table":${JSON.stringify(plan.shownTable)},"keys":`)};
-  tail text := ',"at":"' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"}';
-  room integer := ${MAX_PAYLOAD_BYTES} - octet_length(head || '[]' || tail);
+  tail text;
+  room integer;
   keys text[];
   key text;
   part text;
 BEGIN
+  tail := ',"at":"' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"}';
+  room := ${MAX_PAYLOAD_BYTES} - octet_length(head || '[]' || tail);
   ${branches(plan)}
   END IF;
   IF cardinality(keys) > ${plan.maxKeys} OR (SELECT max(octet_length(k)) FROM unnest(keys) AS k) > room THEN
@@ -54,7 +56,7 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
   RAISE WARNING 'Trigger % cannot tell which rows have changed (SQLSTATE %), and says only that some have.', TG_NAME, SQLSTATE
     USING HINT = 'checkTrigger() of nest-pg-notify tells what does not fit the table.';
-  PERFORM pg_catalog.pg_notify(${channel}, head || 'null' || tail);
+  PERFORM pg_catalog.pg_notify(${channel}, head || 'null' || coalesce(tail, ',"at":"' || CURRENT_DATE::text || 'T' || LOCALTIME::text || 'Z"}'));
   RETURN NULL;
 END
 `;

@@ -111,6 +111,30 @@ describe('a trigger never stands in the way of a write', () => {
     }
   });
 
+  it.each([
+    'to_char(timestamp, text)',
+    'clock_timestamp()',
+    'timezone(text, timestamptz)',
+    'octet_length(text)',
+    'cardinality(anyarray)',
+    'to_json(anyelement)',
+  ])('of a role that may not run %s', async (name) => {
+    await given('id integer');
+    const role = `hardened_of_${database.name}`;
+    await database.query(`CREATE ROLE ${role}; GRANT INSERT, TRUNCATE ON items TO ${role};
+      REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC`);
+    try {
+      const before = Date.now();
+      const changes = await listener.changesOf(() => run(`SET ROLE ${role}; INSERT INTO items VALUES (1); RESET ROLE`));
+      expect(changes).toEqual([{ op: 'insert', table: 'items', keys: null, at: expect.stringMatching(/^[^ ]+Z$/) }]);
+      expect(Math.abs(Date.parse(changes[0]!.at) - before)).toBeLessThan(60_000);
+      expect(notices).toEqual([expect.stringContaining('(SQLSTATE 42501)')]);
+    } finally {
+      await run('RESET ROLE');
+      await database.query(`GRANT EXECUTE ON FUNCTION ${name} TO PUBLIC; DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    }
+  });
+
   it.each(LEVELS)('and is not hijacked by names of somebody else in the search path (level %s)', async (level) => {
     await database.query(`DROP SCHEMA IF EXISTS evil CASCADE; CREATE SCHEMA evil;
       CREATE FUNCTION evil.pg_notify(text, text) RETURNS void LANGUAGE sql AS $$ SELECT pg_catalog.pg_notify('item_changes', 'evil') $$;
