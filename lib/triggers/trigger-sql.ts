@@ -45,10 +45,10 @@ AS ${dollarQuote(body)};`;
     (operation) => `DROP TRIGGER IF EXISTS ${quoteIdentifier(triggerName(plan, operation))} ON ${table};`,
   );
   const up = [
+    ...dropTriggers,
     `SELECT ${wantedColumns(plan).map(quoteIdentifier).join(', ')} FROM ${table} WHERE false;`,
     createFunction,
     `COMMENT ON FUNCTION ${functionName}() IS ${comment};`,
-    ...dropTriggers,
     ...createTriggers,
     ...[...names.values()].map((name) => `COMMENT ON TRIGGER ${quoteIdentifier(name)} ON ${table} IS ${comment};`),
   ];

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
 import { checkTrigger, notifyTrigger, PgNotifyError } from 'nest-pg-notify';
 import type { PgExecutor, PgTriggerCheck, PgTriggerOptions } from 'nest-pg-notify';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
+import { eventually } from '../support/recorder.js';
 import { shortly, TableListener } from '../support/table-listener.js';
 
 const OPTIONS: PgTriggerOptions = { table: 'items', channel: 'it"em\\s', key: 'id', columns: ['name'] };
@@ -13,7 +15,7 @@ describe('the life of a trigger', () => {
   let database: TestDatabase;
   let listener: TableListener;
   const { up, down } = notifyTrigger(OPTIONS);
-  const run = (sql: string): Promise<unknown> => database.query(sql);
+  const run = (sql: string): ReturnType<TestDatabase['query']> => database.query(sql);
   const check = (options: Partial<PgTriggerOptions> = {}): Promise<PgTriggerCheck> =>
     checkTrigger(database, { ...OPTIONS, ...options });
   const objects = async (): Promise<unknown[]> => {
@@ -51,6 +53,24 @@ describe('the life of a trigger', () => {
     expect(await check()).toEqual({ state: 'current', problems: [], warnings: [] });
     const changes = await listener.changesOf(() => run('INSERT INTO items VALUES (1)'));
     expect(shortly(changes)).toEqual(['insert 1']);
+  });
+
+  it('is current after two ups at once, each with its lock on the table before any other', async () => {
+    await run(up);
+    // Holds both back where they replace the function: then each has what it locks before.
+    const holder = new Client({ connectionString: database.url });
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM pg_proc WHERE proname = $1 FOR UPDATE', [NAME]);
+    const ups = Promise.allSettled([run(up), run(up)]);
+    await eventually(
+      () => run(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '${database.name}'`),
+      ({ rowCount }) => rowCount === 2,
+    );
+    await holder.query('COMMIT');
+    await holder.end();
+    expect((await ups).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+    expect(await check()).toEqual({ state: 'current', problems: [], warnings: [] });
   });
 
   it('is gone after down, however often that runs, and without its table', async () => {
