@@ -21,7 +21,7 @@ export interface PgTriggerSql {
  * await queryRunner.query(trigger.up);
  * ```
  *
- * Run it in a transaction, as the owner of the table. It keeps writers of the table out until that transaction ends, and
+ * Run it in a transaction, as the owner of the table, who needs CREATE on its schema. It keeps writers of the table out until that transaction ends, and
  * waits for those that are at it: set `lock_timeout` where that matters.
  *
  * @throws PgNotifyError of kind `configuration`, or `channel`, that names the option and what it takes.

@@ -32,7 +32,10 @@ export interface PgTriggerOptions {
    * @default 'statement'
    */
   readonly level?: 'statement' | 'row';
-  /** Announce an update only where it changed one of these columns, or the key. All updates, where left out. */
+  /**
+   * Announce an update only where it changed one of these columns, or the key. All updates, where left out. At level
+   * `statement` an update is compared key by key: one that exchanges the keys of rows whose `columns` are equal is none.
+   */
   readonly columns?: readonly string[];
   /**
    * Columns to send beside the key, as they are after the change (for a row that is gone: as they were). Then `keys` holds
@@ -48,7 +51,7 @@ export interface PgTriggerOptions {
   readonly maxKeys?: number;
   /**
    * The function's name, in the schema of the table, and the beginning of the triggers' names (`…_insert`); at most 54 bytes.
-   * A function of that name is replaced.
+   * A function of that name is replaced: do not give one name to two tables of a schema.
    *
    * @default `<table>_notify_<channel>`; cut, with a digest, where that is too long
    */

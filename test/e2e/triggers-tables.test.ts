@@ -52,6 +52,23 @@ describe('a trigger', () => {
       expect(await said('UPDATE items SET id = 3 WHERE id = 1')).toEqual(['update 1 3']);
     });
 
+    it('announces keys that change places, though the columns stay as they are', async () => {
+      await given('id integer, name text', { columns: ['name'] });
+      await run('INSERT INTO items VALUES (1), (2)');
+      expect(await said('UPDATE items SET id = 3 - id')).toEqual(['update 1 2', 'update 1 2']);
+    });
+
+    it('is in the way of a migration of its columns until down, and works on after up', async () => {
+      const options: PgTriggerOptions = { ...OPTIONS, level: 'row', columns: ['name'] };
+      await given('id integer, name text', options);
+      const migration = 'ALTER TABLE items ALTER id TYPE bigint';
+      await expect(run(migration)).rejects.toThrow('cannot alter type of a column used in a trigger definition');
+      const { up, down } = notifyTrigger(options);
+      await run(`BEGIN; ${down} ${migration}; ${up} COMMIT`);
+      expect(await said('INSERT INTO items VALUES (1)')).toEqual(['insert 1']);
+      expect(await warnings(options)).toEqual([]);
+    });
+
     it('sends included columns as they are after the change', async () => {
       await given('a integer, b integer, name text', { key: ['a', 'b'], include: ['name'], on: ['update'] });
       await run(`INSERT INTO items VALUES (1, NULL, 'a')`);
@@ -107,6 +124,16 @@ describe('a trigger', () => {
       expect(await said('INSERT INTO items_mid VALUES (12)')).toEqual(['insert 12']);
       expect(await said('INSERT INTO items_high VALUES (13)')).toEqual(['insert 13']);
       expect(await warnings()).toEqual([expect.stringContaining('Not announced: TRUNCATE straight into items_low.')]);
+    });
+
+    it('refuses at up a name for a partition that is the name of the trigger of its table', async () => {
+      const options: PgTriggerOptions = { ...OPTIONS, name: 'shared', level: 'row' };
+      await run(notifyTrigger(options).up);
+      await expect(run(notifyTrigger({ ...options, table: 'items_low' }).up)).rejects.toThrow(
+        'cannot drop trigger shared_insert on table items_low because trigger shared_insert on table items requires it',
+      );
+      expect((await checkTrigger(database, options)).state).toBe('current');
+      await run(notifyTrigger(options).down);
     });
 
     it('takes a trigger of a partition that fires always for it', async () => {
