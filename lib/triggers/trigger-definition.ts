@@ -30,10 +30,10 @@ const ROW_BIT = 1;
 export const DEFINITION_OF_TRIGGER = `pg_catalog.json_build_object(
       'type', t.tgtype, 'oldRows', t.tgoldtable, 'newRows', t.tgnewtable, 'hasCondition', t.tgqual IS NOT NULL,
       'reads', ARRAY(
-        SELECT DISTINCT a.attname::text FROM pg_catalog.pg_depend AS d
+        SELECT a.attname::text FROM pg_catalog.pg_depend AS d
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
         WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND d.objid = t.oid
-          AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjsubid > 0
+          AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
       ), 'hasColumnList', pg_catalog.cardinality(t.tgattr::pg_catalog.int2[]) > 0, 'arguments', t.tgnargs
     )`;
 

@@ -96,15 +96,15 @@ SELECT pg_catalog.json_build_object(
       ORDER BY t.tgrelid::pg_catalog.regclass::text, t.tgname
     )
     FROM pg_catalog.pg_trigger AS t JOIN notifier ON notifier.oid = t.tgfoid
-    WHERE NOT t.tgisinternal AND t.tgrelid NOT IN (SELECT oid FROM target UNION ALL SELECT oid FROM child)
+    WHERE t.tgparentid = 0 AND t.tgrelid NOT IN (SELECT oid FROM target UNION ALL SELECT oid FROM child)
   ),
   'children', (
     SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
       'name', child.oid::pg_catalog.regclass::text, 'operations', announced.operations, 'alike', announced.alike
     ) ORDER BY child.oid::pg_catalog.regclass::text)
     FROM child CROSS JOIN LATERAL (
-      SELECT pg_catalog.json_agg(DISTINCT o.operation) AS operations,
-        pg_catalog.json_agg(DISTINCT o.operation) FILTER (WHERE pg_catalog.starts_with(f.marker, $6::text)) AS alike
+      SELECT pg_catalog.json_agg(o.operation) AS operations,
+        pg_catalog.json_agg(o.operation) FILTER (WHERE pg_catalog.starts_with(f.marker, $6::text)) AS alike
       FROM pg_catalog.pg_trigger AS t
       CROSS JOIN LATERAL (SELECT pg_catalog.obj_description(t.tgfoid, 'pg_proc')) AS f (marker)
       JOIN (VALUES ${BITS}) AS o (bit, operation)

@@ -93,6 +93,18 @@ describe('the check of a trigger, by what its table is', () => {
     await run(`${down}; DROP TABLE "Old items"`);
   });
 
+  it('names a partitioned table that was given another name, not its partitions, whose triggers go with it', async () => {
+    const options: PgTriggerOptions = { ...OPTIONS, level: 'row', on: ['insert'] };
+    const { up } = notifyTrigger(options);
+    await run(`DROP TABLE items; CREATE TABLE items (id integer) PARTITION BY RANGE (id);
+      CREATE TABLE items_low PARTITION OF items FOR VALUES FROM (0) TO (10)`);
+    await run(`${up}; ALTER TABLE items RENAME TO old_items; CREATE TABLE items (id integer); ${up}`);
+    expect((await checkTrigger(database, options)).warnings).toEqual([
+      expect.stringMatching(/^Trigger items_notify_item_changes_insert of old_items calls/),
+    ]);
+    await run('DROP TABLE old_items');
+  });
+
   it('is not confused by a function of its name that takes arguments', async () => {
     await run(`${notifyTrigger(OPTIONS).up}; CREATE FUNCTION items_notify_item_changes(integer) RETURNS integer
       LANGUAGE sql AS 'SELECT 1'`);

@@ -185,7 +185,7 @@ describe('the life of a trigger', () => {
   it.each(['', 'WHEN (false)', 'WHEN (OLD.name <> NEW.name)'])(
     'is outdated for a trigger of level row and columns that was replaced by one with the condition %p',
     async (condition) => {
-      const options: PgTriggerOptions = { ...OPTIONS, level: 'row', columns: ['name', 'é', 'Ab'] };
+      const options: PgTriggerOptions = { ...OPTIONS, level: 'row', columns: ['Ab', 'name', 'é'] };
       await run(`ALTER TABLE items ADD "é" text, ADD "Ab" text; ${notifyTrigger(options).up}`);
       expect((await check(options)).state).toBe('current');
       await run(`CREATE OR REPLACE TRIGGER "items_notify_it""em\\s_update" AFTER UPDATE ON items FOR EACH ROW ${condition}

@@ -74,6 +74,12 @@ describe('a trigger of a table that a logical subscription writes into', () => {
     ]);
   });
 
+  it('is not warned of for another table', async () => {
+    await target.query('CREATE TABLE others (id integer)');
+    await target.query(notifyTrigger({ ...OPTIONS, table: 'others' }).up);
+    expect(await check({ ...OPTIONS, table: 'others' })).toEqual([]);
+  });
+
   it('announces each row at level row, where it fires always', async () => {
     const options: PgTriggerOptions = { ...OPTIONS, level: 'row' };
     await target.query(notifyTrigger(options).up);
