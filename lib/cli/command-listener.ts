@@ -1,12 +1,11 @@
-import { PgListener } from '../listener/pg-listener.js';
+import type { PgListener } from '../listener/pg-listener.js';
 import type { ListenerLogger } from '../listener/status-reporter.js';
 import { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import type { PgNotifyModuleOptions } from '../pg-notify.options.js';
 import { resolveOptions } from '../pg-notify.resolved-options.js';
 import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
-import { PgDeliverySender } from '../publisher/delivery-sender.js';
 import { PgSession } from '../session/pg-session.js';
-import type { PgSessionOptions } from '../session/pg-session.js';
+import { createListener } from '../transport/create-listener.js';
 
 export interface CommandListenerParts {
   readonly connection: ConnectionSettings;
@@ -32,31 +31,15 @@ export function deliveryTimeoutWithin(timeout: number): number {
 /** A listener as an application has it, with the module's defaults, on one connection for listening and for the check. */
 export function createCommandListener(parts: CommandListenerParts): PgListener {
   const { connection, options, logger, onError, onPooler } = parts;
-  const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = resolveOptions({
-    ...options,
-    connection: () => connection.read(),
-  });
-  const open = (
-    applicationName: string,
-    signal: AbortSignal,
-    onNotification?: PgSessionOptions['onNotification'],
-  ): Promise<PgSession> =>
-    PgSession.open(connection, { applicationName, connectTimeout, signal, ...(onNotification && { onNotification }) });
-  return new PgListener({
-    openSession: async (signal, onNotification) => {
-      const session = await open('nest-pg-notify listener', signal, onNotification);
-      if (session.processId !== session.facts.backendPid) onPooler?.();
-      return session;
+  const resolved = resolveOptions({ ...options, connection: () => connection.read() });
+  const { connectTimeout } = resolved;
+  return createListener(resolved, {
+    connection,
+    openSendingSession: (applicationName, signal) =>
+      PgSession.open(connection, { applicationName, connectTimeout, signal }),
+    onOpened: ({ isDirect }) => {
+      if (!isDirect) onPooler?.();
     },
-    startup,
-    reconnect,
-    heartbeat,
-    deliveryCheck: deliveryCheck && {
-      ...deliveryCheck,
-      openSender: async (signal) =>
-        new PgDeliverySender(await open('nest-pg-notify delivery check', signal), publisher.timeout),
-    },
-    statementTimeout: Math.min(connectTimeout, heartbeat.timeout),
     logger,
     onError,
     diagnostics: new PgNotifyDiagnostics('command-line'),

@@ -8,8 +8,8 @@ import { readSettings } from './connection-settings.js';
 import { withDeadline } from './deadline.js';
 import { connectionOf, createClient } from './pg-client.js';
 import type { ParameterStatus } from './pg-client.js';
-import { takeClient } from './pool-client.js';
-import type { PgBorrowOptions } from './pool-client.js';
+import { PoolLoan } from './pool-loan.js';
+import type { PgBorrowOptions } from './pool-loan.js';
 import { ASK_FACTS, readFacts } from './session-facts.js';
 import type { SessionFacts } from './session-facts.js';
 import { APPLY_SETTINGS, LIFT_STATEMENT_TIMEOUT, SETTINGS_PARAMETER } from './session-settings.js';
@@ -27,13 +27,6 @@ export interface PgSessionOptions {
   readonly onNotification?: (notification: RawPgNotification) => void;
 }
 
-/** What a borrowed client has besides. */
-interface Loan {
-  readonly release: (error?: Error) => void;
-  /** Whether others wait for a client. */
-  readonly isShort: () => boolean;
-}
-
 export interface PgStatement {
   readonly text: string;
   /** It stays prepared under this name: only for a session that {@link PgSession.keepsStatements}. */
@@ -44,6 +37,9 @@ export interface PgStatement {
   /** Runs with the server's answer, before any later message of the server is looked at: it must not throw. */
   readonly onReply?: () => void;
 }
+
+/** The SQLSTATE of what is asked in a transaction that has failed. */
+const FAILED_TRANSACTION = '25P02';
 
 /** How long the server may take to notice a polite goodbye before the socket is destroyed, in milliseconds. */
 const GOODBYE_TIMEOUT = 1_000;
@@ -68,7 +64,7 @@ export class PgSession {
   private readonly onEnd = (): void => {
     this.destroy(new Error('the connection was closed'));
     // Not before: until then the client may tell of errors, and a pool ends the process with one that nobody hears.
-    this.loan?.release(this.loss);
+    this.loan?.giveBack(this.loss);
   };
   private readonly onParameterStatus = ({ parameterName, parameterValue }: ParameterStatus): void => {
     if (parameterName === 'default_transaction_read_only') this.toldReadOnly = parameterValue === 'on';
@@ -77,7 +73,7 @@ export class PgSession {
 
   private constructor(
     private readonly client: Client,
-    private readonly loan?: Loan,
+    private readonly loan?: PoolLoan,
   ) {
     this.endpoint = endpointOf(client);
     this.lost = new Promise((resolve) => (this.settleLost = resolve));
@@ -134,31 +130,19 @@ export class PgSession {
     const started = performance.now();
     const left = (): number => Math.max(0, options.connectTimeout - (performance.now() - started));
     for (;;) {
-      const client = await takeClient(pool, options, left());
-      const session = new PgSession(client, { release: (error) => client.release(error), isShort: pool.isShort });
-      const failure = await session.prepareLoan(left());
-      if (!failure) return session;
-      session.destroy(failure);
-      // What somebody gave back in the middle of a transaction would not be committed: the next client may be a good one.
-      if (failure.sqlState !== IN_TRANSACTION) throw failure;
+      const loan = await PoolLoan.take(pool, options, left());
+      const session = new PgSession(loan.client, loan);
+      session.socket.on('data', session.onData);
+      const failure = await session.askFacts(left()).then(
+        () => undefined,
+        (error: PgNotifyError) => error,
+      );
+      if (!failure && !loan.isInTransaction) return session;
+      // What is sent in a transaction that somebody else has begun would not be committed: the next client may be a good one.
+      const message = `${session.endpoint}: the client was given back to the pool in the middle of a transaction.`;
+      session.destroy(failure ?? new PgNotifyError('connection', message));
+      if (failure && failure.sqlState !== FAILED_TRANSACTION) throw failure;
     }
-  }
-
-  private async prepareLoan(timeout: number): Promise<PgNotifyError | undefined> {
-    let status = '';
-    const onReady = (ready: { readonly status: string }): void => void (status = ready.status);
-    this.socket.on('data', this.onData);
-    connectionOf(this.client).on('readyForQuery', onReady);
-    try {
-      await this.askFacts(timeout);
-    } catch (error) {
-      return error as PgNotifyError;
-    } finally {
-      connectionOf(this.client).off('readyForQuery', onReady);
-    }
-    if (status === 'I') return undefined;
-    const message = `${this.endpoint}: the client was given back to the pool in the middle of a transaction.`;
-    return new PgNotifyError('connection', message, { sqlState: IN_TRANSACTION });
   }
 
   private async connect(timeout: number): Promise<void> {
@@ -179,6 +163,11 @@ export class PgSession {
   /** The backend's pid as it was announced at connect; a pooler announces one of its own. */
   get processId(): number | undefined {
     return (this.client as unknown as { processID: number | null }).processID ?? undefined;
+  }
+
+  /** Whether it speaks with the backend that was announced at connect: a pooler announces another. */
+  get isDirect(): boolean {
+    return this.processId === this.known.backendPid;
   }
 
   /** What the server said of itself at connect. */
@@ -206,7 +195,7 @@ export class PgSession {
 
   /** Whether somebody else waits for the client. */
   get isWanted(): boolean {
-    return this.loan?.isShort() === true;
+    return this.loan?.isWanted === true;
   }
 
   /** When the server's last bytes came in, in milliseconds of `performance.now()`. */
@@ -284,17 +273,12 @@ export class PgSession {
     this.socket.destroy();
   }
 
-  private giveBack(reason: PgNotifyError, loan: Loan): void {
+  private giveBack(reason: PgNotifyError, loan: PoolLoan): void {
     this.lose(reason);
     this.socket.off('data', this.onData);
     this.client.off('end', this.onEnd);
-    loan.release();
+    loan.giveBack();
     this.client.off('error', this.onError);
-  }
-
-  /** Whether it speaks with the backend that was announced at connect: a pooler announces another. */
-  private get isDirect(): boolean {
-    return this.processId === this.known.backendPid;
   }
 
   private throwIfLost(): void {
@@ -311,6 +295,3 @@ export class PgSession {
     return connectionOf(this.client).stream;
   }
 }
-
-/** The SQLSTATE of what is asked in a transaction that has failed; here also for one that has not. */
-const IN_TRANSACTION = '25P02';

@@ -1,9 +1,9 @@
-import { PgListener } from '../listener/pg-listener.js';
+import type { PgListener } from '../listener/pg-listener.js';
 import type { PgNotifyLogger } from '../pg-notify.logger.js';
 import type { ResolvedPgNotifyConnections, ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
-import { PgDeliverySender } from '../publisher/delivery-sender.js';
 import { PgPublisher } from '../publisher/pg-publisher.js';
 import { PgSession } from '../session/pg-session.js';
+import { createListener } from './create-listener.js';
 import type { PgNotifyTransport, TransportRoutes } from './pg-notify-transport.js';
 
 export interface PgTransportParts extends TransportRoutes {
@@ -20,29 +20,14 @@ export class PgTransport implements PgNotifyTransport {
     { connection, publisherConnection, publisherPool }: ResolvedPgNotifyConnections,
     { logger, errors, diagnostics }: PgTransportParts,
   ) {
-    const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = options;
-    const { timeout } = publisher;
+    const { connectTimeout } = options;
     const openSendingSession = (applicationName: string, signal: AbortSignal): Promise<PgSession> =>
       publisherPool
         ? PgSession.borrow(publisherPool, { connectTimeout, signal })
         : PgSession.open(publisherConnection, { applicationName, connectTimeout, signal });
-    this.listener = new PgListener({
-      openSession: (signal, onNotification) =>
-        PgSession.open(connection, {
-          applicationName: 'nest-pg-notify listener',
-          connectTimeout,
-          signal,
-          onNotification,
-        }),
-      startup,
-      reconnect,
-      heartbeat,
-      deliveryCheck: deliveryCheck && {
-        ...deliveryCheck,
-        openSender: async (signal) =>
-          new PgDeliverySender(await openSendingSession('nest-pg-notify delivery check', signal), timeout),
-      },
-      statementTimeout: Math.min(connectTimeout, heartbeat.timeout),
+    this.listener = createListener(options, {
+      connection,
+      openSendingSession,
       logger,
       onError: (error) => errors.report(error),
       onFailure: (error) => errors.tell(error),
@@ -52,7 +37,7 @@ export class PgTransport implements PgNotifyTransport {
       openSession: (signal) => openSendingSession('nest-pg-notify publisher', signal),
       // Others wait for the clients of a pool.
       idleTimeout: publisherPool ? 0 : 10_000,
-      timeout,
+      timeout: options.publisher.timeout,
     });
   }
 }

@@ -1,0 +1,77 @@
+import type { PoolClient } from 'pg';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import type { PoolSettings } from '../pg-notify.resolved-options.js';
+import { connectionFailure } from './connection-failure.js';
+import { withDeadline } from './deadline.js';
+import { connectionOf } from './pg-client.js';
+
+export interface PgBorrowOptions {
+  /** Bounds the wait for a client of the pool, and what is asked of it first; milliseconds. */
+  readonly connectTimeout: number;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The part of a client's own message that tells whether it is in a transaction; `I` is idle. */
+interface ReadyForQuery {
+  readonly status: string;
+}
+
+/** A client of somebody else's pool, for a while. */
+export class PoolLoan {
+  private status = '';
+  private readonly onReady = ({ status }: ReadyForQuery): void => void (this.status = status);
+
+  private constructor(
+    readonly client: PoolClient,
+    private readonly pool: PoolSettings,
+  ) {
+    connectionOf(client).on('readyForQuery', this.onReady);
+  }
+
+  /**
+   * Waits for a client; one that comes too late goes back.
+   *
+   * @param timeout What is left of the time, in milliseconds.
+   * @throws PgNotifyError of kind `connection`, or the signal's reason.
+   */
+  static async take(
+    pool: PoolSettings,
+    { connectTimeout, signal }: PgBorrowOptions,
+    timeout: number,
+  ): Promise<PoolLoan> {
+    const { option } = pool;
+    const expired = (): Error =>
+      new PgNotifyError(
+        'connection',
+        `${option}: no client within ${connectTimeout} ms. Does everything release its clients, and is the "max" of the pool large enough?`,
+        { permanent: false },
+      );
+    const borrowed = pool.connect();
+    try {
+      return new PoolLoan(await withDeadline(borrowed, { timeout, signal, expired }), pool);
+    } catch (error) {
+      void borrowed.then(
+        (late) => late.release(),
+        () => undefined,
+      );
+      throw signal?.aborted ? error : connectionFailure(error, option);
+    }
+  }
+
+  /** Whether others wait for a client. */
+  get isWanted(): boolean {
+    return this.pool.isShort();
+  }
+
+  /** Whether a transaction is open, as of the last answer: somebody gave the client back in the middle of it. */
+  get isInTransaction(): boolean {
+    return this.status !== 'I';
+  }
+
+  /** @param error Why the client is of no use any more. */
+  giveBack(error?: Error): void {
+    connectionOf(this.client).off('readyForQuery', this.onReady);
+    this.client.release(error);
+  }
+}

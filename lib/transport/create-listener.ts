@@ -1,0 +1,38 @@
+import type { PgListenerOptions } from '../listener/listener-options.js';
+import { PgListener } from '../listener/pg-listener.js';
+import type { ConnectionSettings, ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
+import { PgDeliverySender } from '../publisher/delivery-sender.js';
+import { PgSession } from '../session/pg-session.js';
+
+export interface ListenerParts extends Pick<PgListenerOptions, 'logger' | 'onError' | 'onFailure' | 'diagnostics'> {
+  /** Where it listens. */
+  readonly connection: ConnectionSettings;
+  /** Opens the second connection of a delivery check. */
+  readonly openSendingSession: (applicationName: string, signal: AbortSignal) => Promise<PgSession>;
+  /** Sees each session that is to listen, before it does. */
+  readonly onOpened?: (session: PgSession) => void;
+}
+
+/** A listener of the options of a registration. Nothing is connected before it is started. */
+export function createListener(options: ResolvedPgNotifyOptions, parts: ListenerParts): PgListener {
+  const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = options;
+  const { connection, openSendingSession, onOpened, ...routes } = parts;
+  return new PgListener({
+    openSession: async (signal, onNotification) => {
+      const applicationName = 'nest-pg-notify listener';
+      const session = await PgSession.open(connection, { applicationName, connectTimeout, signal, onNotification });
+      onOpened?.(session);
+      return session;
+    },
+    startup,
+    reconnect,
+    heartbeat,
+    deliveryCheck: deliveryCheck && {
+      ...deliveryCheck,
+      openSender: async (signal) =>
+        new PgDeliverySender(await openSendingSession('nest-pg-notify delivery check', signal), publisher.timeout),
+    },
+    statementTimeout: Math.min(connectTimeout, heartbeat.timeout),
+    ...routes,
+  });
+}
