@@ -1,48 +1,32 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
 import type { PgTriggerOptions } from 'nest-pg-notify';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
-import { shortly, TableListener } from '../support/table-listener.js';
-
-const OPTIONS: PgTriggerOptions = { table: 'items', channel: 'item_changes', key: 'id' };
+import { ITEM_TRIGGER, triggerSuite } from '../support/trigger-suite.js';
 
 describe('the check of a trigger, by what its table is', () => {
-  let database: TestDatabase;
-  let listener: TableListener;
-  const run = (sql: string): Promise<unknown> => database.query(sql);
-  const said = async (sql: string): Promise<string[]> => shortly(await listener.changesOf(() => run(sql)));
+  const suite = triggerSuite();
+  const { run, said } = suite;
   const hasVersion = async (wanted: number): Promise<boolean> => {
-    const { rows } = await database.query<{ number: number }>(
+    const { rows } = await suite.database.query<{ number: number }>(
       "SELECT current_setting('server_version_num')::int AS number",
     );
     return rows[0]!.number >= wanted;
   };
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-    listener = await TableListener.start(database.url, 'item_changes');
-  });
-
-  afterAll(async () => {
-    await listener.close();
-    await database.drop();
-  });
 
   beforeEach(() => run('DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (id integer, name text)'));
 
   it.each(['statement', 'row'] as const)('finds a virtual column, and says what it does at level %s', async (level) => {
     if (!(await hasVersion(180_000))) return;
     await run('ALTER TABLE items ADD twice integer GENERATED ALWAYS AS (id * 2) VIRTUAL');
-    const options: PgTriggerOptions = { ...OPTIONS, key: 'twice', level };
+    const options: PgTriggerOptions = { ...ITEM_TRIGGER, key: 'twice', level };
     await run(notifyTrigger(options).up);
     const byRow = level === 'row';
     expect(await said('INSERT INTO items VALUES (1)')).toEqual([byRow ? 'insert null' : 'insert *']);
     const effect = byRow
       ? 'row triggers see as null'
       : 'no statement trigger can read: changes are announced without keys';
-    expect(await checkTrigger(database, options)).toEqual({
+    expect(await checkTrigger(suite.database, options)).toEqual({
       state: 'outdated',
       problems: [`Column twice is a virtual generated one, which ${effect}. Name a stored column, and run up.`],
       warnings: [],
@@ -51,9 +35,9 @@ describe('the check of a trigger, by what its table is', () => {
 
   it.each(['view', 'materialized view'])('says that a %s cannot have one', async (kind) => {
     await run(`CREATE ${kind} some_items AS SELECT id FROM items`);
-    const options: PgTriggerOptions = { ...OPTIONS, table: 'some_items' };
+    const options: PgTriggerOptions = { ...ITEM_TRIGGER, table: 'some_items' };
     await expect(run(notifyTrigger(options).up)).rejects.toThrow(/view|cannot have triggers/);
-    expect(await checkTrigger(database, options)).toEqual({
+    expect(await checkTrigger(suite.database, options)).toEqual({
       state: 'missing',
       problems: [
         `some_items is a ${kind}, which cannot have this trigger. Give the option table a table that the ${kind} reads.`,
@@ -63,52 +47,54 @@ describe('the check of a trigger, by what its table is', () => {
   });
 
   it('finds the temporary table of its own session', async () => {
-    const client = new Client({ connectionString: database.url });
+    const client = new Client({ connectionString: suite.database.url });
     await client.connect();
     try {
-      const options: PgTriggerOptions = { ...OPTIONS, table: { schema: 'pg_temp', name: 'passing' } };
+      const options: PgTriggerOptions = { ...ITEM_TRIGGER, table: { schema: 'pg_temp', name: 'passing' } };
       await client.query('CREATE TEMP TABLE passing (id integer)');
       expect((await checkTrigger(client, options)).problems).toEqual([expect.stringContaining('has no trigger')]);
       await client.query(notifyTrigger(options).up);
       expect(await checkTrigger(client, options)).toEqual({ state: 'current', problems: [], warnings: [] });
-      expect((await checkTrigger(database, options)).problems).toEqual([expect.stringContaining('There is no table')]);
+      expect((await checkTrigger(suite.database, options)).problems).toEqual([
+        expect.stringContaining('There is no table'),
+      ]);
     } finally {
       await client.end();
     }
   });
 
   it('warns of a table that was given another name, whose triggers call the function of the new one', async () => {
-    const { up, down } = notifyTrigger({ ...OPTIONS, on: ['insert'] });
-    const options: PgTriggerOptions = { ...OPTIONS, on: ['insert'] };
+    const { up, down } = notifyTrigger({ ...ITEM_TRIGGER, on: ['insert'] });
+    const options: PgTriggerOptions = { ...ITEM_TRIGGER, on: ['insert'] };
     await run(`DROP TABLE IF EXISTS "Old items"; ${up}`);
     await run(`ALTER TABLE items RENAME TO "Old items"; CREATE TABLE items (id integer); ${up}`);
     expect(await said('INSERT INTO "Old items" VALUES (1)')).toEqual(['insert 1']);
-    const { state, warnings } = await checkTrigger(database, options);
+    const { state, warnings } = await checkTrigger(suite.database, options);
     expect(state).toBe('current');
     expect(warnings).toEqual([
       'Trigger items_notify_item_changes_insert of "Old items" calls the function items_notify_item_changes, too, and announces changes of "Old items" as those of items. Drop it: DROP TRIGGER "items_notify_item_changes_insert" ON "Old items";',
     ]);
     await run(/DROP TRIGGER .*;$/.exec(warnings[0]!)![0]);
-    expect(await checkTrigger(database, options)).toEqual({ state: 'current', problems: [], warnings: [] });
+    expect(await checkTrigger(suite.database, options)).toEqual({ state: 'current', problems: [], warnings: [] });
     await run(`${down}; DROP TABLE "Old items"`);
   });
 
   it('names a partitioned table that was given another name, not its partitions, whose triggers go with it', async () => {
-    const options: PgTriggerOptions = { ...OPTIONS, level: 'row', on: ['insert'] };
+    const options: PgTriggerOptions = { ...ITEM_TRIGGER, level: 'row', on: ['insert'] };
     const { up } = notifyTrigger(options);
     await run(`DROP TABLE items; CREATE TABLE items (id integer) PARTITION BY RANGE (id);
       CREATE TABLE items_low PARTITION OF items FOR VALUES FROM (0) TO (10)`);
     await run(`${up}; ALTER TABLE items RENAME TO old_items; CREATE TABLE items (id integer); ${up}`);
-    expect((await checkTrigger(database, options)).warnings).toEqual([
+    expect((await checkTrigger(suite.database, options)).warnings).toEqual([
       expect.stringMatching(/^Trigger items_notify_item_changes_insert of old_items calls/),
     ]);
     await run('DROP TABLE old_items');
   });
 
   it('is not confused by a function of its name that takes arguments', async () => {
-    await run(`${notifyTrigger(OPTIONS).up}; CREATE FUNCTION items_notify_item_changes(integer) RETURNS integer
+    await run(`${notifyTrigger(ITEM_TRIGGER).up}; CREATE FUNCTION items_notify_item_changes(integer) RETURNS integer
       LANGUAGE sql AS 'SELECT 1'`);
-    expect(await checkTrigger(database, OPTIONS)).toEqual({ state: 'current', problems: [], warnings: [] });
+    expect(await checkTrigger(suite.database, ITEM_TRIGGER)).toEqual({ state: 'current', problems: [], warnings: [] });
     await run('DROP FUNCTION items_notify_item_changes(integer)');
   });
 });

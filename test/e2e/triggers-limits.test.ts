@@ -1,38 +1,17 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { notifyTrigger } from 'nest-pg-notify';
-import type { PgTriggerOptions } from 'nest-pg-notify';
 import { MAX_PAYLOAD_BYTES } from '../../lib/channel/payload-codec.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
-import { shortly, TableListener } from '../support/table-listener.js';
-
-const OPTIONS: PgTriggerOptions = { table: 'items', channel: 'item_changes', key: 'id' };
+import { ITEM_TRIGGER, triggerSuite } from '../support/trigger-suite.js';
 
 describe('what a trigger sends', () => {
-  let database: TestDatabase;
-  let listener: TableListener;
-  const run = (sql: string): Promise<unknown> => database.query(sql);
-  const said = async (sql: string): Promise<string[]> => shortly(await listener.changesOf(() => run(sql)));
-  const given = async (columns: string, options: Partial<PgTriggerOptions> = {}): Promise<void> => {
-    await run(`DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (${columns});`);
-    await run(notifyTrigger({ ...OPTIONS, ...options }).up);
-  };
+  const suite = triggerSuite();
+  const { run, said, given } = suite;
   const keysOf = (payloads: readonly string[]): unknown[] =>
     payloads.flatMap((payload) => (JSON.parse(payload) as { keys: unknown[] }).keys);
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-    listener = await TableListener.start(database.url, 'item_changes');
-  });
-
-  afterAll(async () => {
-    await listener.close();
-    await database.drop();
-  });
-
   it('is cut into as few payloads as PostgreSQL allows, each key in one of them', async () => {
     await given('id text');
-    const payloads = await listener.payloadsOf(() =>
+    const payloads = await suite.listener.payloadsOf(() =>
       run("INSERT INTO items SELECT lpad(g::text, 98, 'ü') FROM generate_series(1, 900) AS g"),
     );
     const sizes = payloads.map((payload) => Buffer.byteLength(payload));
@@ -47,9 +26,9 @@ describe('what a trigger sends', () => {
 
   it('fills a payload to the last byte, and tells of a key that is one byte longer without its keys', async () => {
     await given('id text');
-    const [probe] = await listener.payloadsOf(() => run("INSERT INTO items VALUES ('')"));
+    const [probe] = await suite.listener.payloadsOf(() => run("INSERT INTO items VALUES ('')"));
     const room = MAX_PAYLOAD_BYTES - Buffer.byteLength(probe!);
-    const [full] = await listener.payloadsOf(() => run(`INSERT INTO items VALUES (repeat('x', ${room}))`));
+    const [full] = await suite.listener.payloadsOf(() => run(`INSERT INTO items VALUES (repeat('x', ${room}))`));
     expect(Buffer.byteLength(full!)).toBe(MAX_PAYLOAD_BYTES);
     expect(await said(`INSERT INTO items VALUES (repeat('x', ${room + 1})), ('short')`)).toEqual(['insert * (2)']);
     // The escapes of JSON count, too.
@@ -70,7 +49,7 @@ describe('what a trigger sends', () => {
   it('sends the old and the new key of a row apart where they do not fit together', async () => {
     await given('id text', { level: 'row' });
     await run("INSERT INTO items VALUES (repeat('x', 5000))");
-    const changes = await listener.changesOf(() => run("UPDATE items SET id = repeat('y', 5000)"));
+    const changes = await suite.listener.changesOf(() => run("UPDATE items SET id = repeat('y', 5000)"));
     expect(changes.map(({ op, keys }) => [op, keys])).toEqual([
       ['update', ['x'.repeat(5_000)]],
       ['update', ['y'.repeat(5_000)]],
@@ -95,8 +74,8 @@ describe('what a trigger sends', () => {
     await given('id integer PRIMARY KEY, name text');
     expect(await said('INSERT INTO items SELECT g FROM generate_series(1, 50000) AS g')).toEqual(['insert * (50000)']);
     expect(await said("UPDATE items SET name = 'x'")).toEqual(['update * (50000)']);
-    await run(notifyTrigger({ ...OPTIONS, maxKeys: 50_000 }).up);
-    const payloads = await listener.payloadsOf(() => run("UPDATE items SET name = 'y'"));
+    await run(notifyTrigger({ ...ITEM_TRIGGER, maxKeys: 50_000 }).up);
+    const payloads = await suite.listener.payloadsOf(() => run("UPDATE items SET name = 'y'"));
     const keys = keysOf(payloads);
     expect(new Set(keys).size).toBe(50_000);
     expect(keys).toHaveLength(50_000);
@@ -149,7 +128,7 @@ describe('what a trigger sends', () => {
       await given(`id ${type}, name text`, { columns: ['name'] });
       const settings = `SET TimeZone = 'Asia/Tokyo'; SET DateStyle = 'German'; SET IntervalStyle = 'sql_standard';
         SET bytea_output = 'escape'; SET extra_float_digits = -10`;
-      const changes = await listener.changesOf(() =>
+      const changes = await suite.listener.changesOf(() =>
         run(
           `INSERT INTO items VALUES (${value}); ${settings}; UPDATE items SET name = 'x'; DELETE FROM items; RESET ALL`,
         ),

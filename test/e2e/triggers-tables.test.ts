@@ -1,38 +1,20 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
 import type { PgTriggerOptions } from 'nest-pg-notify';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
-import { shortly, TableListener } from '../support/table-listener.js';
-
-const OPTIONS: PgTriggerOptions = { table: 'items', channel: 'item_changes', key: 'id' };
+import { ITEM_TRIGGER, triggerSuite } from '../support/trigger-suite.js';
 
 describe('a trigger', () => {
-  let database: TestDatabase;
-  let listener: TableListener;
-  const run = (sql: string): Promise<unknown> => database.query(sql);
-  const said = async (sql: string): Promise<string[]> => shortly(await listener.changesOf(() => run(sql)));
+  const suite = triggerSuite();
+  const { run, said } = suite;
   const warnings = async (options: Partial<PgTriggerOptions> = {}): Promise<readonly string[]> => {
-    const { state, warnings: found } = await checkTrigger(database, { ...OPTIONS, ...options });
+    const { state, warnings: found } = await checkTrigger(suite.database, { ...ITEM_TRIGGER, ...options });
     expect(state).toBe('current');
     return found;
   };
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-    listener = await TableListener.start(database.url, 'item_changes');
-  });
-
-  afterAll(async () => {
-    await listener.close();
-    await database.drop();
-  });
-
   describe('of level row', () => {
-    const given = async (columns: string, options: Partial<PgTriggerOptions> = {}): Promise<void> => {
-      await run(`DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (${columns})`);
-      await run(notifyTrigger({ ...OPTIONS, level: 'row', ...options }).up);
-    };
+    const given = (columns: string, options: Partial<PgTriggerOptions> = {}): Promise<void> =>
+      suite.given(columns, { level: 'row', ...options });
 
     it('announces each row, and the old and new key of an update that changes it', async () => {
       await given('id bigint, name text');
@@ -59,7 +41,7 @@ describe('a trigger', () => {
     });
 
     it('is in the way of a migration of its columns until down, and works on after up', async () => {
-      const options: PgTriggerOptions = { ...OPTIONS, level: 'row', columns: ['name'] };
+      const options: PgTriggerOptions = { ...ITEM_TRIGGER, level: 'row', columns: ['name'] };
       await given('id integer, name text', options);
       const migration = 'ALTER TABLE items ALTER id TYPE bigint';
       await expect(run(migration)).rejects.toThrow('cannot alter type of a column used in a trigger definition');
@@ -73,7 +55,7 @@ describe('a trigger', () => {
       await given('a integer, b integer, name text', { key: ['a', 'b'], include: ['name'], on: ['update'] });
       await run(`INSERT INTO items VALUES (1, NULL, 'a')`);
       expect(await said("UPDATE items SET name = 'A'")).toEqual(['update {"a":1,"b":null,"name":"A"}']);
-      const [change] = await listener.changesOf(() => run("UPDATE items SET b = 2, name = 'B'"));
+      const [change] = await suite.listener.changesOf(() => run("UPDATE items SET b = 2, name = 'B'"));
       expect(change?.keys).toEqual([
         { a: 1, b: null, name: 'A' },
         { a: 1, b: 2, name: 'B' },
@@ -90,7 +72,7 @@ describe('a trigger', () => {
     });
 
     it('announces what is written through the table, once, also where a row moves', async () => {
-      await run(notifyTrigger({ ...OPTIONS, columns: ['name'] }).up);
+      await run(notifyTrigger({ ...ITEM_TRIGGER, columns: ['name'] }).up);
       expect(await said('INSERT INTO items VALUES (1), (11)')).toEqual(['insert 1 11']);
       expect(await said("UPDATE items SET name = 'x'")).toEqual(['update 1 11']);
       expect(await said('UPDATE items SET id = 12 WHERE id = 1')).toEqual(['update 1 12']);
@@ -99,7 +81,7 @@ describe('a trigger', () => {
     });
 
     it('does not see what is written straight into a partition, and its check says so', async () => {
-      await run(notifyTrigger(OPTIONS).up);
+      await run(notifyTrigger(ITEM_TRIGGER).up);
       expect(await said('INSERT INTO items_mid VALUES (11)')).toEqual([]);
       expect(await warnings()).toEqual([
         'Not announced: INSERT, UPDATE, DELETE, TRUNCATE straight into items_high, items_low, items_mid. Write through items, or give each a trigger of its own for this channel.',
@@ -110,16 +92,16 @@ describe('a trigger', () => {
       for (let n = 50; n < 54; n++) {
         await run(`CREATE TABLE items_${n} PARTITION OF items_high FOR VALUES FROM (${n}) TO (${n + 1})`);
       }
-      await run(notifyTrigger(OPTIONS).up);
+      await run(notifyTrigger(ITEM_TRIGGER).up);
       expect(await warnings()).toEqual([
         expect.stringContaining('items_50, items_51, items_52, items_53, items_high and 2 more.'),
       ]);
     });
 
     it('sees it with a trigger of the partition, and announces nothing twice', async () => {
-      await run(notifyTrigger(OPTIONS).up);
-      await run(notifyTrigger({ ...OPTIONS, table: 'items_low', on: ['insert', 'update', 'delete'] }).up);
-      for (const table of ['items_mid', 'items_high']) await run(notifyTrigger({ ...OPTIONS, table }).up);
+      await run(notifyTrigger(ITEM_TRIGGER).up);
+      await run(notifyTrigger({ ...ITEM_TRIGGER, table: 'items_low', on: ['insert', 'update', 'delete'] }).up);
+      for (const table of ['items_mid', 'items_high']) await run(notifyTrigger({ ...ITEM_TRIGGER, table }).up);
       expect(await said('INSERT INTO items VALUES (1), (11)')).toEqual(['insert 1 11']);
       expect(await said('INSERT INTO items_mid VALUES (12)')).toEqual(['insert 12']);
       expect(await said('INSERT INTO items_high VALUES (13)')).toEqual(['insert 13']);
@@ -127,19 +109,19 @@ describe('a trigger', () => {
     });
 
     it('refuses at up a name for a partition that is the name of the trigger of its table', async () => {
-      const options: PgTriggerOptions = { ...OPTIONS, name: 'shared', level: 'row' };
+      const options: PgTriggerOptions = { ...ITEM_TRIGGER, name: 'shared', level: 'row' };
       await run(notifyTrigger(options).up);
       await expect(run(notifyTrigger({ ...options, table: 'items_low' }).up)).rejects.toThrow(
         'cannot drop trigger shared_insert on table items_low because trigger shared_insert on table items requires it',
       );
-      expect((await checkTrigger(database, options)).state).toBe('current');
+      expect((await checkTrigger(suite.database, options)).state).toBe('current');
       await run(notifyTrigger(options).down);
     });
 
     it('takes a trigger of a partition that fires always for it', async () => {
       await run('DROP TABLE items_high');
-      await run(notifyTrigger({ ...OPTIONS, on: ['insert'] }).up);
-      await run(notifyTrigger({ ...OPTIONS, on: ['insert'], table: 'items_low' }).up);
+      await run(notifyTrigger({ ...ITEM_TRIGGER, on: ['insert'] }).up);
+      await run(notifyTrigger({ ...ITEM_TRIGGER, on: ['insert'], table: 'items_low' }).up);
       await run('ALTER TABLE items_low ENABLE ALWAYS TRIGGER items_low_notify_item_changes_insert');
       expect(await warnings({ on: ['insert'] })).toEqual([]);
     });
@@ -148,7 +130,7 @@ describe('a trigger', () => {
       'warns of a trigger of a partition for the channel that announces %p otherwise',
       async (other) => {
         await run('DROP TABLE items_high');
-        const options: PgTriggerOptions = { ...OPTIONS, on: ['update'], columns: ['name', 'id'] };
+        const options: PgTriggerOptions = { ...ITEM_TRIGGER, on: ['update'], columns: ['name', 'id'] };
         const { columns = [], ...others } = { ...options, ...other, table: 'items_low' };
         await run(notifyTrigger(options).up);
         await run(notifyTrigger({ ...others, ...(columns.length > 0 && { columns }) }).up);
@@ -162,15 +144,15 @@ describe('a trigger', () => {
     );
 
     it('does not take a trigger for another channel for it', async () => {
-      await run(notifyTrigger(OPTIONS).up);
+      await run(notifyTrigger(ITEM_TRIGGER).up);
       for (const table of ['items_low', 'items_mid', 'items_high']) {
-        await run(notifyTrigger({ ...OPTIONS, table, channel: 'others' }).up);
+        await run(notifyTrigger({ ...ITEM_TRIGGER, table, channel: 'others' }).up);
       }
       expect(await warnings()).toHaveLength(1);
     });
 
     it('announces with level row what is written straight into a partition, of one attached later too', async () => {
-      const options: PgTriggerOptions = { ...OPTIONS, level: 'row', columns: ['name'] };
+      const options: PgTriggerOptions = { ...ITEM_TRIGGER, level: 'row', columns: ['name'] };
       await run(notifyTrigger(options).up);
       await run('CREATE TABLE items_late PARTITION OF items FOR VALUES FROM (100) TO (200)');
       expect(await said('INSERT INTO items_late VALUES (101)')).toEqual(['insert 101']);
@@ -185,12 +167,12 @@ describe('a trigger', () => {
     });
 
     it('is disabled where it is switched off on a partition', async () => {
-      const options: PgTriggerOptions = { ...OPTIONS, level: 'row', on: ['insert'] };
+      const options: PgTriggerOptions = { ...ITEM_TRIGGER, level: 'row', on: ['insert'] };
       await run(notifyTrigger(options).up);
       expect(await warnings(options)).toEqual([]);
       await run('ALTER TABLE items_mid DISABLE TRIGGER items_notify_item_changes_insert');
       expect(await said('INSERT INTO items VALUES (1), (11)')).toEqual(['insert 1']);
-      expect(await checkTrigger(database, options)).toEqual({
+      expect(await checkTrigger(suite.database, options)).toEqual({
         state: 'disabled',
         problems: [expect.stringContaining('on the partition items_mid, is switched off.')],
         warnings: [],
@@ -200,15 +182,15 @@ describe('a trigger', () => {
     });
 
     it('warns that a row which moves is no update for row triggers', async () => {
-      await run(notifyTrigger({ ...OPTIONS, level: 'row', on: ['update', 'delete'] }).up);
+      await run(notifyTrigger({ ...ITEM_TRIGGER, level: 'row', on: ['update', 'delete'] }).up);
       expect(await warnings({ level: 'row', on: ['update', 'delete'] })).toEqual([
         expect.stringMatching(/moves a row to another partition is a DELETE and an INSERT .* Add 'insert'/),
       ]);
     });
 
     it('leaves nothing of level row behind when it becomes one of level statement', async () => {
-      await run(notifyTrigger({ ...OPTIONS, level: 'row' }).up);
-      await run(notifyTrigger(OPTIONS).up);
+      await run(notifyTrigger({ ...ITEM_TRIGGER, level: 'row' }).up);
+      await run(notifyTrigger(ITEM_TRIGGER).up);
       expect(await said('INSERT INTO items VALUES (1), (11)')).toEqual(['insert 1 11']);
       expect(await said('INSERT INTO items_mid VALUES (12)')).toEqual([]);
     });
@@ -221,7 +203,7 @@ describe('a trigger', () => {
     );
 
     it('announces what is written through it, and warns of the rest', async () => {
-      await run(notifyTrigger({ ...OPTIONS, columns: ['name'] }).up);
+      await run(notifyTrigger({ ...ITEM_TRIGGER, columns: ['name'] }).up);
       expect(await said("UPDATE items SET name = 'x'")).toEqual(['update 1 2']);
       expect(await said('INSERT INTO items_child VALUES (3)')).toEqual([]);
       expect(await warnings({ columns: ['name'] })).toEqual([expect.stringContaining('straight into items_child. ')]);
@@ -231,14 +213,14 @@ describe('a trigger', () => {
     it('names a table once that inherits twice from it', async () => {
       await run(`CREATE TABLE items_other () INHERITS (items);
         CREATE TABLE items_grandchild () INHERITS (items_child, items_other)`);
-      await run(notifyTrigger(OPTIONS).up);
+      await run(notifyTrigger(ITEM_TRIGGER).up);
       expect(await warnings()).toEqual([
         expect.stringContaining('straight into items_child, items_grandchild, items_other. '),
       ]);
     });
 
     it('warns, at level row, that it sees no row of the others', async () => {
-      await run(notifyTrigger({ ...OPTIONS, level: 'row' }).up);
+      await run(notifyTrigger({ ...ITEM_TRIGGER, level: 'row' }).up);
       expect(await said("UPDATE items SET name = 'x'")).toEqual(['update 1']);
       expect(await warnings({ level: 'row' })).toEqual([
         expect.stringMatching(/of rows of items_child, even through items, .* Use the level 'statement'/),

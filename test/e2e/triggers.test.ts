@@ -1,38 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { definePgChannel, notifyTrigger } from 'nest-pg-notify';
-import type { PgTriggerOptions } from 'nest-pg-notify';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
-import { shortly, TableListener } from '../support/table-listener.js';
-
-const ItemChanges = definePgChannel('item_changes');
-const OPTIONS: PgTriggerOptions = { table: 'items', channel: ItemChanges, key: 'id' };
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { notifyTrigger } from 'nest-pg-notify';
+import { ITEM_TRIGGER, triggerSuite } from '../support/trigger-suite.js';
 
 describe('a trigger of level statement', () => {
-  let database: TestDatabase;
-  let listener: TableListener;
-  const run = (sql: string): Promise<unknown> => database.query(sql);
-  const said = async (sql: string): Promise<string[]> => shortly(await listener.changesOf(() => run(sql)));
-  /** The table `items` anew, with these columns and a trigger of these options, and what the rows hold. */
-  const given = async (
-    columns: string,
-    options: Partial<PgTriggerOptions> = {},
-    rows: string[] = [],
-  ): Promise<void> => {
-    await run(`DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (${columns});`);
-    for (const row of rows) await run(`INSERT INTO items VALUES ${row}`);
-    await run(notifyTrigger({ ...OPTIONS, ...options }).up);
-  };
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-    listener = await TableListener.start(database.url, 'item_changes');
-  });
-
-  afterAll(async () => {
-    await listener.close();
-    await database.drop();
-  });
+  const suite = triggerSuite();
+  const { run, said, given } = suite;
 
   describe('with one key', () => {
     beforeEach(() => given('id integer PRIMARY KEY, name text', {}, ['(1), (2), (3)']));
@@ -45,14 +17,14 @@ describe('a trigger of level statement', () => {
 
     it('names the operation, the table and the time', async () => {
       const before = Date.now();
-      const [change] = await listener.changesOf(() => run('INSERT INTO items VALUES (9)'));
+      const [change] = await suite.listener.changesOf(() => run('INSERT INTO items VALUES (9)'));
       expect(change).toEqual({ op: 'insert', table: 'items', keys: [9], at: expect.any(String) });
       expect(change?.at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
       expect(Math.abs(Date.parse(change!.at) - before)).toBeLessThan(60_000);
     });
 
     it('tells the time of the statement, not the one at which its transaction began', async () => {
-      const changes = await listener.changesOf(() =>
+      const changes = await suite.listener.changesOf(() =>
         run('BEGIN; UPDATE items SET id = id; SELECT pg_sleep(0.01); UPDATE items SET id = id; COMMIT'),
       );
       const [first, second] = changes.map(({ at }) => at);
@@ -81,7 +53,7 @@ describe('a trigger of level statement', () => {
         WHEN MATCHED AND s.name IS NULL THEN DELETE
         WHEN MATCHED THEN UPDATE SET name = s.name
         WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.name)`;
-      const version = await database.query<{ number: number }>(
+      const version = await suite.database.query<{ number: number }>(
         "SELECT current_setting('server_version_num')::int AS number",
       );
       if (version.rows[0]!.number < 150_000) return;
@@ -225,7 +197,7 @@ describe('a trigger of level statement', () => {
       const table = { schema: 'Sh.op', name: `Or"der's $notify$` };
       const trigger = notifyTrigger({ table, channel: 'item_changes', key: 'I d\\' });
       await run(trigger.up);
-      const [change] = await listener.changesOf(() => run(`INSERT INTO "Sh.op"."Or""der's $notify$" VALUES (1)`));
+      const [change] = await suite.listener.changesOf(() => run(`INSERT INTO "Sh.op"."Or""der's $notify$" VALUES (1)`));
       expect(change).toMatchObject({ table: `Sh.op.Or"der's $notify$`, keys: [1] });
       await run(trigger.down);
       await run('DROP SCHEMA "Sh.op" CASCADE');
@@ -241,8 +213,8 @@ describe('a trigger of level statement', () => {
 
     it('finds a table in another schema by its qualified name', async () => {
       await run('CREATE SCHEMA shop; CREATE TABLE shop.items (id integer)');
-      await run(notifyTrigger({ ...OPTIONS, table: 'shop.items' }).up);
-      const [change] = await listener.changesOf(() => run('INSERT INTO shop.items VALUES (1)'));
+      await run(notifyTrigger({ ...ITEM_TRIGGER, table: 'shop.items' }).up);
+      const [change] = await suite.listener.changesOf(() => run('INSERT INTO shop.items VALUES (1)'));
       expect(change?.table).toBe('shop.items');
     });
 
