@@ -1,7 +1,6 @@
 import { decodePayload } from '../channel/payload-codec.js';
 import { applySchema } from '../channel/payload-schema.js';
 import type { PgChannel } from '../channel/pg-channel.js';
-import { mergeGaps } from '../channel/pg-gap.js';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification, RawPgNotification } from '../channel/pg-notification.js';
 import { isThenable } from '../channel/thenable.js';
@@ -10,8 +9,9 @@ import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { Clock } from '../session/clock.js';
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
+import { LaneBacklog } from './lane-backlog.js';
+import type { WaitingRaw } from './lane-backlog.js';
 import type { TurnBudget } from './turn-budget.js';
-import { Fifo } from './waiting-list.js';
 
 /** What takes the decoded notifications and the gaps of one channel. A part that is left out is not of interest. */
 export interface DeliverySink<T = unknown> {
@@ -47,13 +47,6 @@ interface Attachment {
   isEnded: boolean;
 }
 
-/** What waits while an asynchronous schema has not answered, and for whom it was received. */
-type Waiting =
-  | { readonly raw: RawPgNotification; readonly to: readonly Attachment[] }
-  | { gap: PgGap; readonly to: readonly Attachment[] }
-  | { readonly end: Attachment }
-  | { readonly reached: () => void };
-
 /** How a consumer leaves a lane. */
 export interface Detachment {
   /** At once. */
@@ -73,21 +66,21 @@ const SCHEMA_TIMEOUT = 30_000;
 export class DecodeLane implements ChannelConsumer {
   /** Replaced, never changed, so that it can be walked while sinks come and go. */
   private attachments: readonly Attachment[] = [];
-  /** What comes before `waiting`: where the oldest was dropped. */
-  private readonly ahead: Waiting[] = [];
-  private waiting = new Fifo<Waiting>();
-  private waitingRaws = 0;
+  private readonly backlog: LaneBacklog<Attachment>;
   /** Whether the schema has returned a promise, and whatever comes now has to wait. */
   private isDecoding = false;
   /** Ends the wait for an answer of the schema. */
   private answering: AbortController | undefined;
-  private isOverflowing = false;
   private isCompleted = false;
   private readonly unsubscribe: () => void;
   /** How many notifications were dropped, because the schema did not keep up. */
   dropped = 0;
 
   constructor(private readonly options: DecodeLaneOptions) {
+    this.backlog = new LaneBacklog({
+      bufferSize: options.bufferSize,
+      onDrop: (isFirst) => this.countDrop(isFirst),
+    });
     this.unsubscribe = options.listener.subscribe(options.channel.name, this);
   }
 
@@ -116,16 +109,14 @@ export class DecodeLane implements ChannelConsumer {
 
   /** Resolves when nothing waits for the schema that has been received by now. */
   async settled(): Promise<void> {
-    if (this.isDecoding) await new Promise<void>((reached) => this.waiting.push({ reached }));
+    if (this.isDecoding) await new Promise<void>((reached) => this.backlog.push({ reached }));
   }
 
   notification(raw: RawPgNotification): void {
     const to = this.attachments;
     if (!to.some(takesNotifications)) return;
     if (this.isDecoding) {
-      this.waitingRaws += 1;
-      this.waiting.push({ raw, to });
-      if (this.waitingRaws > this.options.bufferSize) this.dropOldest();
+      this.backlog.push({ raw, to });
       return;
     }
     try {
@@ -140,7 +131,7 @@ export class DecodeLane implements ChannelConsumer {
 
   gap(gap: PgGap): void {
     const to = this.attachments;
-    if (this.isDecoding) this.waiting.push({ gap, to });
+    if (this.isDecoding) this.backlog.push({ gap, to });
     else this.tell(gap, to);
   }
 
@@ -149,7 +140,7 @@ export class DecodeLane implements ChannelConsumer {
     this.answering?.abort();
     const { attachments } = this;
     this.attachments = [];
-    for (let next = this.next(); next; next = this.next()) {
+    for (let next = this.backlog.shift(); next; next = this.backlog.shift()) {
       if ('end' in next) this.finish(next.end);
       else if ('reached' in next) next.reached();
     }
@@ -161,13 +152,10 @@ export class DecodeLane implements ChannelConsumer {
     return applySchema(channel, decodePayload(channel.name, channel.codec, raw.raw));
   }
 
-  private async decodeInTurn(
-    { raw, to }: Extract<Waiting, { raw: unknown }>,
-    first: PromiseLike<unknown>,
-  ): Promise<void> {
+  private async decodeInTurn({ raw, to }: WaitingRaw<Attachment>, first: PromiseLike<unknown>): Promise<void> {
     this.isDecoding = true;
     await this.deliverWhenDecoded(raw, to, () => first);
-    for (let next = this.next(); next; next = this.next()) {
+    for (let next = this.backlog.shift(); next; next = this.backlog.shift()) {
       if ('gap' in next) this.tell(next.gap, next.to);
       else if ('end' in next) this.finish(next.end);
       else if ('reached' in next) next.reached();
@@ -176,13 +164,7 @@ export class DecodeLane implements ChannelConsumer {
     this.isDecoding = false;
   }
 
-  private next(): Waiting | undefined {
-    return this.ahead.shift() ?? this.waiting.shift();
-  }
-
-  private async takeTurn({ raw, to }: Extract<Waiting, { raw: unknown }>): Promise<void> {
-    this.waitingRaws -= 1;
-    if (this.waitingRaws * 2 < this.options.bufferSize) this.isOverflowing = false;
+  private async takeTurn({ raw, to }: WaitingRaw<Attachment>): Promise<void> {
     if (!to.some(takesNotifications)) return; // They have left meanwhile.
     // A schema that answers in microtasks must not keep timers and sockets waiting for all that waits.
     const { budget } = this.options;
@@ -245,32 +227,16 @@ export class DecodeLane implements ChannelConsumer {
     }
   }
 
-  /** The schema does not keep up: the oldest that waits makes room, and its place is taken by a gap. */
-  private dropOldest(): void {
-    for (let next = this.waiting.shift(); next; next = this.waiting.shift()) {
-      if (!('raw' in next)) {
-        this.ahead.push(next);
-        continue;
-      }
-      const { channel, receivedAt } = next.raw;
-      const until = new Date(receivedAt); // An object of its own: other lanes may drop the same notification.
-      const gap: PgGap = { channel, reason: 'overflow', since: receivedAt, until, dropped: 1 };
-      const last = this.ahead.at(-1);
-      const isSame = last && 'gap' in last && last.gap.reason === 'overflow' && last.to === next.to;
-      if (isSame) last.gap = mergeGaps(last.gap, gap);
-      else this.ahead.push({ gap, to: next.to });
-      break;
-    }
-    this.waitingRaws -= 1;
+  private countDrop(isFirst: boolean): void {
+    const { diagnostics, channel, onOverflow } = this.options;
     this.dropped += 1;
-    this.options.diagnostics.publish('nest-pg-notify.dropped', { channel: this.options.channel.name, count: 1 });
-    if (!this.isOverflowing) this.options.onOverflow();
-    this.isOverflowing = true;
+    diagnostics.publish('nest-pg-notify.dropped', { channel: channel.name, count: 1 });
+    if (isFirst) onOverflow();
   }
 
   private end(attachment: Attachment): void {
     if (attachment.isEnded) return;
-    if (this.isDecoding) this.waiting.push({ end: attachment });
+    if (this.isDecoding) this.backlog.push({ end: attachment });
     this.leave(attachment);
     if (!this.isDecoding) this.finish(attachment);
   }
