@@ -5,6 +5,6 @@ import { spawnSync } from 'node:child_process';
 const [times = '10', ...args] = process.argv.slice(2);
 for (let round = 1; round <= Number(times); round += 1) {
   process.stdout.write(`\nRound ${round} of ${times}\n`);
-  const { status } = spawnSync('npm', ['test', '--', '--coverage=false', ...args], { stdio: 'inherit' });
+  const { status } = spawnSync('npm', ['test', '--', ...args], { stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findFreePort } from '../../sample-app/embedded-postgres/free-port.js';
+import { findFreePort } from '../../dev/embedded-postgres/free-port.js';
 
 export const PGBOUNCER = '/usr/sbin/pgbouncer';
 

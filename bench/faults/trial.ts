@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { conclude, emptyFacts, type Facts } from './facts.js';
 import { FaultProxy } from './fault-proxy.js';
 import type { Report } from './messages.js';

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { join } from 'node:path';
-import { PostgresCluster } from '../embedded-postgres/postgres-cluster.js';
+import { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 
 /** The server that `DATABASE_URL` names; without it one of our own, which keeps its data in the current folder. */
 @Injectable()

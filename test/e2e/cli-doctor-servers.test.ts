@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { CertificateAuthority, createTlsCluster } from '../support/certificates.js';
 import { CommandLine } from '../support/command-line.js';
 import { diagnose } from '../support/diagnosis.js';

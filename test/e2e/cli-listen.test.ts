@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { listeningBackends } from '../support/backends.js';
 import { CommandLine } from '../support/command-line.js';
 import { FaultProxy } from '../support/fault-proxy.js';

@@ -3,16 +3,13 @@ import { once } from 'node:events';
 import { readFileSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { listeningBackends } from '../support/backends.js';
 import { FaultProxy } from '../support/fault-proxy.js';
+import { RUN_COMMAND_LINE } from '../support/node-typescript.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
-
-const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-const NODE = [process.execPath, '--import', path('../faults/child/hooks.mjs'), path('../../lib/cli/main.ts')];
 
 /** Gives a command a pseudo-terminal, which Node cannot; part of every Debian. That of BSD takes other arguments. */
 const SCRIPT = 'script';
@@ -34,7 +31,7 @@ class OnTerminal {
   private pid = 0;
 
   private constructor(args: readonly string[]) {
-    const command = `echo "pid $$"; exec ${[...NODE, ...args].map((arg) => `'${arg}'`).join(' ')}`;
+    const command = `echo "pid $$"; exec ${[process.execPath, ...RUN_COMMAND_LINE, ...args].map((arg) => `'${arg}'`).join(' ')}`;
     // It types nothing, and its end is the command's.
     this.script = spawn(SCRIPT, ['-qec', command, '/dev/null'], {
       env: { ...process.env, SHELL: '/bin/sh', NODE_OPTIONS: '' },

@@ -1,16 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { CommandLine } from '../support/command-line.js';
+import { RUN_COMMAND_LINE } from '../support/node-typescript.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
-
-const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-const NODE = ['--import', path('../faults/child/hooks.mjs'), path('../../lib/cli/main.ts')];
 
 afterEach(() => CommandLine.endAll());
 
@@ -22,7 +19,7 @@ describe('the command line', () => {
   itOnLinux('fails when what it prints cannot be written, and says so', async () => {
     const output = openSync(FULL, 'w');
     const args = ['trigger', 'orders', '--channel', 'c', '--key', 'id'];
-    const child = spawn(process.execPath, [...NODE, ...args], { stdio: ['ignore', output, 'pipe'] });
+    const child = spawn(process.execPath, [...RUN_COMMAND_LINE, ...args], { stdio: ['ignore', output, 'pipe'] });
     closeSync(output);
     let stderr = '';
     child.stderr?.on('data', (bytes) => (stderr += String(bytes)));

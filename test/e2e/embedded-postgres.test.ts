@@ -7,9 +7,9 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { findPostgresBinaries, restoreSymlinks } from '../../sample-app/embedded-postgres/postgres-binaries.js';
-import { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
-import { findLockHolder } from '../../sample-app/embedded-postgres/postmaster-lock.js';
+import { findPostgresBinaries, restoreSymlinks } from '../../dev/embedded-postgres/postgres-binaries.js';
+import { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
+import { findLockHolder } from '../../dev/embedded-postgres/postmaster-lock.js';
 import { createTestCluster } from '../support/postgres.js';
 
 const strangers: ChildProcess[] = [];

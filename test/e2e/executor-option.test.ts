@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { definePgChannel, getPgNotifyTransportToken, PgNotifyModule, PgNotifyService } from 'nest-pg-notify';
@@ -10,10 +9,9 @@ import { Test } from '@nestjs/testing';
 import { Client } from 'pg';
 import { z } from 'zod';
 import { appSuite } from '../support/app-suite.js';
+import { runTypeScript } from '../support/node-typescript.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
-
-const path = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
 describe('the option publisher.executor', () => {
   let client: Client;
@@ -154,7 +152,7 @@ describe('the option publisher.executor', () => {
 it('follows the transactions of nestjs-cls, as its recipe says', async () => {
   const database = await createTestDatabase();
   await database.query('CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY, item text NOT NULL)');
-  const command = ['--import', path('faults/child/hooks.mjs'), path('support/nestjs-cls-app.ts')];
+  const command = runTypeScript('test/support/nestjs-cls-app.ts');
   const env = { ...process.env, NODE_OPTIONS: '', DATABASE_URL: database.url };
   const { stdout } = await promisify(execFile)(process.execPath, command, { env });
   await database.drop();

@@ -3,7 +3,7 @@ import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { getPgNotifyHealthToken, PgNotifyHealthIndicator, PgNotifyModule } from 'nest-pg-notify';
 import { Client } from 'pg';
 import { filter, firstValueFrom } from 'rxjs';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createApp, createAppOf } from '../support/app.js';
 import { createTestCluster } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';

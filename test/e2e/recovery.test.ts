@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { OnPgNotify } from 'nest-pg-notify';
 import type { PgGap, PgNotification, PgNotifyStatus } from 'nest-pg-notify';
 import { firstValueFrom, filter } from 'rxjs';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { channelsOnServer, createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
 import { listeningBackends } from '../support/backends.js';

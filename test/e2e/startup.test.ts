@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { OnPgNotify, PgNotifyError } from 'nest-pg-notify';
 import { inspect } from 'node:util';
 import { filter, firstValueFrom } from 'rxjs';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createApp } from '../support/app.js';
 import { listeningBackends } from '../support/backends.js';
 import { createTestCluster, createTestDatabase } from '../support/postgres.js';

@@ -5,8 +5,8 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { eventually } from '../support/recorder.js';
-import { createFaultApp, leavingNothingOpen, untilStatus } from './fault-app.js';
-import { PlayedServer } from './played-server.js';
+import { createFaultApp, leavingNothingOpen, untilStatus } from '../support/fault-app.js';
+import { PlayedServer } from '../support/played-server.js';
 
 const CONNECT_TIMEOUT = 150;
 const GIVEN_UP = new RegExp(`no connection within ${CONNECT_TIMEOUT} ms`);

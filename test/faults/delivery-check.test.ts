@@ -3,7 +3,7 @@ import type { PgDeliveryVerdict, PgGap, PgNotifyModuleOptions, PgNotifyStatus } 
 import pg from 'pg';
 import { filter, firstValueFrom } from 'rxjs';
 import { PgListener } from '../../lib/listener/pg-listener.js';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';

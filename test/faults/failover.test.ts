@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
 import { filter, firstValueFrom } from 'rxjs';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
 import { listeningBackends } from '../support/backends.js';

@@ -8,7 +8,14 @@ import { FaultProxy } from '../support/fault-proxy.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
-import { createFaultApp, expectDelivery, QUICK, recordStatements, untilLost, untilStatus } from './fault-app.js';
+import {
+  createFaultApp,
+  expectDelivery,
+  QUICK,
+  recordStatements,
+  untilLost,
+  untilStatus,
+} from '../support/fault-app.js';
 
 type Returned<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : T;
 /** The public members that are, or return, something which takes SQL. */

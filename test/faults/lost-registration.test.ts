@@ -5,8 +5,14 @@ import { listeningBackends } from '../support/backends.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
-import { createFaultApp, expectDelivery, expectNoSecret, recordStatements, askListeningSession } from './fault-app.js';
-import type { FaultApp } from './fault-app.js';
+import {
+  createFaultApp,
+  expectDelivery,
+  expectNoSecret,
+  recordStatements,
+  askListeningSession,
+} from '../support/fault-app.js';
+import type { FaultApp } from '../support/fault-app.js';
 
 // FAULTS 21.
 describe('a registration that the server has dropped on a live session', () => {

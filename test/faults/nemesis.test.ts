@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { PgListener } from '../../lib/listener/pg-listener.js';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
 import { listeningBackends } from '../support/backends.js';

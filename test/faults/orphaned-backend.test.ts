@@ -4,7 +4,7 @@ import { FaultProxy } from '../support/fault-proxy.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
-import { createFaultApp, askListeningSession, untilLost } from './fault-app.js';
+import { createFaultApp, askListeningSession, untilLost } from '../support/fault-app.js';
 
 // FAULTS 4, the server's side: what it does with a backend whose listener is gone without a word.
 describe('a backend whose listener is gone', () => {

@@ -7,7 +7,7 @@ import { channelsOnServer } from '../support/app.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
-import { createFaultApp, expectDelivery, recordStatements } from './fault-app.js';
+import { createFaultApp, expectDelivery, recordStatements } from '../support/fault-app.js';
 
 // FAULTS 30.
 describe('a database without an encoding (SQL_ASCII)', () => {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import type { PgNotifyError } from 'nest-pg-notify';
 import { Client } from 'pg';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
 import { Recorder } from '../support/recorder.js';

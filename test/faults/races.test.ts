@@ -9,7 +9,7 @@ import { FaultProxy } from '../support/fault-proxy.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
-import { createFaultApp, expectNoSecret } from './fault-app.js';
+import { createFaultApp, expectNoSecret } from '../support/fault-app.js';
 
 const CHANNELS = ['a', 'b', 'c', 'd'];
 

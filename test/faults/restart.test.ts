@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { channelsOnServer } from '../support/app.js';
 import { backend } from '../support/backend-messages.js';
 import { listeningBackends } from '../support/backends.js';
 import { createTestCluster } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
-import { createFaultApp, expectDelivery, expectNoSecret, untilLost } from './fault-app.js';
-import type { FaultApp } from './fault-app.js';
-import { PlayedServer } from './played-server.js';
+import { createFaultApp, expectDelivery, expectNoSecret, untilLost } from '../support/fault-app.js';
+import type { FaultApp } from '../support/fault-app.js';
+import { PlayedServer } from '../support/played-server.js';
 
 const ONE_LOSS = ['closed', 'connecting', 'listening', 'reconnecting', 'listening'];
 

@@ -5,8 +5,8 @@ import { backend } from '../support/backend-messages.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
-import { askListeningSession, createFaultApp, expectDelivery, untilStatus } from './fault-app.js';
-import { PlayedServer } from './played-server.js';
+import { askListeningSession, createFaultApp, expectDelivery, untilStatus } from '../support/fault-app.js';
+import { PlayedServer } from '../support/played-server.js';
 
 /** What the server of this run knows: settings came with 14 (idle_session_timeout) and 17 (transaction_timeout). */
 async function knownSettings(): Promise<Set<string>> {

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { PgNotifyError } from 'nest-pg-notify';
 import { inspect } from 'node:util';
 import { filter, firstValueFrom } from 'rxjs';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
 import { CertificateAuthority, createTlsCluster, useCertificate } from '../support/certificates.js';

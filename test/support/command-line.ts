@@ -2,10 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
+import { RUN_COMMAND_LINE } from './node-typescript.js';
 import { Recorder } from './recorder.js';
-
-const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 /** What this process has of it must not decide what a test sees. */
 const NOT_INHERITED = ['DATABASE_URL', 'NODE_OPTIONS', 'NO_COLOR', 'FORCE_COLOR', 'NODE_DISABLE_COLORS'];
@@ -31,8 +29,7 @@ export class CommandLine {
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const inherited = Object.entries(process.env).filter(([name]) => !NOT_INHERITED.includes(name));
-    const node = ['--unhandled-rejections=strict', '--import', path('../faults/child/hooks.mjs')];
-    const child = spawn(process.execPath, [...node, path('../../lib/cli/main.ts'), ...args], {
+    const child = spawn(process.execPath, ['--unhandled-rejections=strict', ...RUN_COMMAND_LINE, ...args], {
       env: { ...Object.fromEntries(inherited), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

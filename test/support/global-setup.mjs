@@ -1,6 +1,6 @@
-import { register } from 'node:module';
+import { loadTypeScript } from '../../dev/typescript/load-typescript.mjs';
 
-register('./typescript-hooks.mjs', import.meta.url);
+loadTypeScript();
 const { startTestRun } = await import('./test-run.ts');
 
 /** Jest's global setup: starts the PostgreSQL server that all tests of this run share. */

@@ -1,4 +1,4 @@
-// The global setup has registered the hooks that load TypeScript, and this is the same instance of the module.
+// The global setup has made this process load TypeScript, and this is the same instance of the module.
 const { endTestRun } = await import('./test-run.ts');
 
 /** Jest's global teardown: stops the PostgreSQL server of the run. */

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Client } from 'pg';
-import { findFreePort } from '../../sample-app/embedded-postgres/free-port.js';
+import { findFreePort } from '../../dev/embedded-postgres/free-port.js';
 import { withDeadline } from './deadline.js';
 
 export type PoolMode = 'session' | 'transaction' | 'statement';

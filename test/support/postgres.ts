@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Client, Pool, type QueryResult, type QueryResultRow } from 'pg';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { withDeadline } from './deadline.js';
 import { startTemporaryCluster } from './temporary-cluster.js';
 import { ADMIN_URL_VARIABLE } from './test-run.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import type { QueryResultRow } from 'pg';
-import { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createTestCluster } from './postgres.js';
 import { eventually } from './recorder.js';
 import { TEST_SETTINGS } from './test-server.js';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 
 /**
  * Starts an embedded server in a temporary folder. `remove()` it; if this process dies before, the server is stopped and

@@ -24,7 +24,7 @@ import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Observable } from 'rxjs';
 import * as z from 'zod';
-import { leavingNothingOpen } from '../faults/fault-app.js';
+import { leavingNothingOpen } from '../support/fault-app.js';
 import { CapturingLogger } from '../support/capturing-logger.js';
 
 const Changes = definePgChannel<{ id: number }>('changes');

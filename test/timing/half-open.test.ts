@@ -4,7 +4,7 @@ import { FaultProxy } from '../support/fault-proxy.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
-import { createFaultApp, expectDelivery, expectNoSecret, untilLost, untilStatus } from './fault-app.js';
+import { createFaultApp, expectDelivery, expectNoSecret, untilLost, untilStatus } from '../support/fault-app.js';
 
 const HEARTBEAT = { interval: 500, timeout: 500 };
 /** What the application promises: noticed and healed within interval + timeout + 1 s. */

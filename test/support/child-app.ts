@@ -1,11 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import type { PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
-import { Recorder } from '../support/recorder.js';
-
-const path = (name: string): string => fileURLToPath(new URL(`child/${name}`, import.meta.url));
+import { runTypeScript } from './node-typescript.js';
+import { Recorder } from './recorder.js';
 
 /** An application in a process of its own, which a test may stop, starve and kill. */
 export class ChildApp {
@@ -71,7 +69,7 @@ export class ChildApp {
 }
 
 function spawnNode(options: PgNotifyModuleOptions, openFiles: number | undefined) {
-  const node = [process.execPath, '--unhandled-rejections=strict', '--import', path('hooks.mjs'), path('app.ts')];
+  const node = [process.execPath, '--unhandled-rejections=strict', ...runTypeScript('test/support/child-process.ts')];
   const limit = openFiles === undefined ? '' : `ulimit -n ${openFiles} && `;
   return spawn('/bin/sh', ['-c', `${limit}exec "$@"`, 'sh', ...node], {
     env: { ...process.env, NODE_OPTIONS: '', APP_OPTIONS: JSON.stringify(options) },

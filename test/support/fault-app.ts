@@ -2,9 +2,9 @@ import { expect } from '@jest/globals';
 import type { PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
 import { filter, firstValueFrom } from 'rxjs';
 import { PgListener } from '../../lib/listener/pg-listener.js';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { eventually, Recorder } from '../support/recorder.js';
+import { createApp } from './app.js';
+import type { TestApp } from './app.js';
+import { eventually, Recorder } from './recorder.js';
 
 /** Short enough for a test to see it happen. */
 export const QUICK = {

@@ -3,7 +3,7 @@ import { filter, firstValueFrom } from 'rxjs';
 import { PgListener } from '../../lib/listener/pg-listener.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgSession } from '../../lib/session/pg-session.js';
-import type { PostgresCluster } from '../../sample-app/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createTestCluster } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 import { queryOnce } from '../support/standby.js';

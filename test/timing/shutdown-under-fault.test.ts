@@ -12,9 +12,9 @@ import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import type { StubConnection } from '../support/stub-connection.js';
 import { StubServer } from '../support/stub-server.js';
-import { ChildApp } from './child-app.js';
-import { createFaultApp, leavingNothingOpen, QUICK, untilLost, untilStatus } from './fault-app.js';
-import { PlayedServer } from './played-server.js';
+import { ChildApp } from '../support/child-app.js';
+import { createFaultApp, leavingNothingOpen, QUICK, untilLost, untilStatus } from '../support/fault-app.js';
+import { PlayedServer } from '../support/played-server.js';
 
 /** A goodbye may take 1 s on each of three connections: the listening one, that of a check and the publisher's. */
 const BOUND = 3_500;

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Recorder } from '../support/recorder.js';
 import type { StubConnection } from '../support/stub-connection.js';
-import { createFaultApp, untilStatus } from './fault-app.js';
-import { PlayedServer } from './played-server.js';
+import { createFaultApp, untilStatus } from '../support/fault-app.js';
+import { PlayedServer } from '../support/played-server.js';
 
 const isListener = ({ parameters }: StubConnection): boolean =>
   parameters.get('application_name') === 'nest-pg-notify listener';

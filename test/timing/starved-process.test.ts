@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { setTimeout as lasting } from 'node:timers/promises';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
-import { ChildApp } from './child-app.js';
-import { QUICK } from './fault-app.js';
+import { ChildApp } from '../support/child-app.js';
+import { QUICK } from '../support/fault-app.js';
 
 const LONGER_THAN_A_HEARTBEAT = 2 * (QUICK.heartbeat.interval + QUICK.heartbeat.timeout);
 

@@ -1,8 +1,8 @@
-import { backend } from '../support/backend-messages.js';
-import type { FrontendQuery } from '../support/frontend-query.js';
-import type { StubConnection } from '../support/stub-connection.js';
-import type { StubStartupHandler } from '../support/stub-connection.js';
-import { StubServer } from '../support/stub-server.js';
+import { backend } from './backend-messages.js';
+import type { FrontendQuery } from './frontend-query.js';
+import type { StubConnection } from './stub-connection.js';
+import type { StubStartupHandler } from './stub-connection.js';
+import { StubServer } from './stub-server.js';
 
 export interface PlayedServerOptions {
   /** Called before a query is answered; whoever returns true has dealt with it, be it by silence. */

@@ -10,7 +10,7 @@ import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { first } from 'rxjs';
-import { PgListener } from '../../../lib/listener/pg-listener.js';
+import { PgListener } from '../../lib/listener/pg-listener.js';
 
 const options = JSON.parse(process.env['APP_OPTIONS'] ?? '{}') as PgNotifyModuleOptions;
 

@@ -3,8 +3,8 @@ import { FaultProxy } from '../support/fault-proxy.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
-import { createFaultApp, expectDelivery, expectNoSecret, recordStatements, untilLost } from './fault-app.js';
-import type { FaultApp } from './fault-app.js';
+import { createFaultApp, expectDelivery, expectNoSecret, recordStatements, untilLost } from '../support/fault-app.js';
+import type { FaultApp } from '../support/fault-app.js';
 
 const BURST = 100_000;
 
