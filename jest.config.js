@@ -1,7 +1,7 @@
-/** @type {import('jest').Config} */
-export default {
+import { availableParallelism } from 'node:os';
+
+const project = {
   testEnvironment: 'node',
-  roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
@@ -23,10 +23,32 @@ export default {
       },
     ],
   },
+};
+
+/** Jest starts the server once, for whichever of the projects that need one are chosen. */
+const onPostgres = {
+  ...project,
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
+};
+
+/** @type {import('jest').Config} */
+export default {
+  projects: [
+    { ...project, displayName: 'unit', roots: ['<rootDir>/test/unit'] },
+    { ...onPostgres, displayName: 'e2e', roots: ['<rootDir>/test/e2e'] },
+    { ...onPostgres, displayName: 'faults', roots: ['<rootDir>/test/faults'] },
+    // Promises about time: one file after the other, and none beside them.
+    {
+      ...onPostgres,
+      displayName: 'timing',
+      roots: ['<rootDir>/test/timing'],
+      runner: '<rootDir>/test/support/serial-runner.mjs',
+    },
+  ],
+  testTimeout: 30_000,
+  maxWorkers: Math.max(2, availableParallelism()),
   coverageProvider: 'v8',
   collectCoverageFrom: ['lib/**/*.ts'],
   coverageReporters: ['text', 'html'],
-  testTimeout: 30_000,
 };
