@@ -85,6 +85,13 @@ describe('the table of arrows', () => {
   it('is drawn in CONTRIBUTING.md, by npm run arrows', async () => {
     expect(/(?<=```arrows\n)[^]*?(?=\n```)/.exec(await contributing())?.[0]).toBe(ARROWS);
   });
+
+  it('has the files in its folders that CONTRIBUTING.md names', async () => {
+    const named = (await contributing()).match(new RegExp(`\\b(${PARTS.join('|')})/[\\w.-]+\\.ts\\b`, 'g')) ?? [];
+    const files = await readdir(join(ROOT, 'lib'), { recursive: true });
+    expect(named).toContain('session/pg-session.ts');
+    expect(files).toEqual(expect.arrayContaining(named));
+  });
 });
 
 describe('the linter', () => {
