@@ -3,7 +3,6 @@ import { PgDelivery } from './delivery/pg-delivery.js';
 import { HandlerDiscovery } from './handlers/handler-discovery.js';
 import { PgNotifyExplorer } from './handlers/pg-notify.explorer.js';
 import { PgNotifyHealthIndicator } from './health/pg-notify-health.indicator.js';
-import { PgListener } from './listener/pg-listener.js';
 import { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
 import { PgNotifyErrorRoute } from './pg-notify.error-route.js';
 import { PgNotifyError } from './pg-notify.errors.js';
@@ -70,11 +69,6 @@ export function registrationProviders(name: string): Provider[] {
       provide: PG_NOTIFY_TRANSPORT,
       useFactory: connectTransport,
       inject: [getPgNotifyTransportToken(name), PgNotifyErrorRoute, PgNotifyDiagnostics],
-    },
-    {
-      provide: PgListener,
-      useFactory: ({ listener }: PgNotifyTransport) => listener,
-      inject: [PG_NOTIFY_TRANSPORT],
     },
     {
       provide: PgDelivery,

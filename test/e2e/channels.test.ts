@@ -3,12 +3,12 @@ import { definePgChannel, PgNotifyError } from 'nest-pg-notify';
 import type { PgGap, PgNotification, PgNotifyService } from 'nest-pg-notify';
 import { filter, firstValueFrom } from 'rxjs';
 import type { Subscription } from 'rxjs';
-import { PgListener } from '../../lib/listener/pg-listener.js';
 import { channelsOnServer, createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
+import { recordStatements } from '../support/app/listening-session.js';
 
 const ODD_NAMES = [
   'UpperCase',
@@ -122,19 +122,12 @@ describe('channels', () => {
   });
 
   it('are asked for in one statement when they are wanted together', async () => {
-    const session = subject.app.get(PgListener)['link']!.session;
-    const statements: string[] = [];
-    const query = session.query.bind(session);
-    session.query = (statement) => {
-      if (statement.text.includes('LISTEN')) statements.push(statement.text);
-      return query(statement);
-    };
+    const statements = recordStatements(subject);
     const names = Array.from({ length: 1_000 }, (_, index) => `channel ${String(index).padStart(3, '0')}`);
     for (const name of names) subscribe(name);
     await service.ready();
-    expect(statements).toHaveLength(1);
+    expect(statements.items.filter((text) => text.includes('LISTEN'))).toHaveLength(1);
     expect(await channelsOnServer(subject)).toEqual(names);
-    session.query = query;
   });
 
   it('send nothing, JSON, and text as they were asked to', async () => {

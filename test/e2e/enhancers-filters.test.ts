@@ -13,7 +13,7 @@ import {
 import type { ArgumentsHost, CanActivate, ExceptionFilter } from '@nestjs/common';
 import { getPgNotifyContext, OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
 import type { PgGap, PgNotifyContext } from 'nest-pg-notify';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { handled } from '../support/handled.js';
 import { Recorder } from '../support/recorder.js';
 

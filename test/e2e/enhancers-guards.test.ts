@@ -12,7 +12,7 @@ import type {
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE, Reflector } from '@nestjs/core';
 import { OnPgNotify } from 'nest-pg-notify';
 import type { Observable } from 'rxjs';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { handled } from '../support/handled.js';
 import { Recorder } from '../support/recorder.js';
 
@@ -218,10 +218,11 @@ describe('global enhancers', () => {
   });
 
   it('see notifications with globalEnhancers', async () => {
-    const { service, logger } = await suite.start(
-      { controllers: [Handling], providers: [Handlers, ...GLOBALS] },
-      { handlers: { globalEnhancers: true } },
-    );
+    const { service, logger } = await suite.start({
+      controllers: [Handling],
+      providers: [Handlers, ...GLOBALS],
+      handlers: { globalEnhancers: true },
+    });
     await service.notify('global', 'allowed');
     expect(await handled(service, 2)).toEqual({ delivered: 2, failed: 0 });
     expect(log.items.map(String).toSorted()).toEqual([
@@ -239,10 +240,7 @@ describe('global enhancers', () => {
   });
 
   it('see notifications with globalEnhancers, those that were given to the application as well', async () => {
-    const { app, service, logger } = await suite.create(
-      { providers: [Handlers] },
-      { handlers: { globalEnhancers: true } },
-    );
+    const { app, service, logger } = await suite.create({ providers: [Handlers], handlers: { globalEnhancers: true } });
     app.useGlobalGuards(new NoGuard());
     await app.init();
     await service.notify('global', 'allowed');

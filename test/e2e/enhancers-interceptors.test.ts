@@ -12,7 +12,7 @@ import { getPgNotifyContext, isPgNotifyContext, OnPgNotify, OnPgWakeUp } from 'n
 import type { PgWakeUp } from 'nest-pg-notify';
 import { EMPTY, map, of, tap } from 'rxjs';
 import type { Observable } from 'rxjs';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { handled, runsOf } from '../support/handled.js';
 import { eventually, Recorder } from '../support/recorder.js';
 

@@ -6,7 +6,7 @@ import { IsInt } from 'class-validator';
 import { OnPgGap, OnPgNotify } from 'nest-pg-notify';
 import type { PgGap, PgNotification, PgNotifyContext } from 'nest-pg-notify';
 import { z } from 'zod';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { handled } from '../support/handled.js';
 import { Recorder } from '../support/recorder.js';
 

@@ -8,7 +8,7 @@ import { PgNotifyTestBus } from 'nest-pg-notify/testing';
 import { Test } from '@nestjs/testing';
 import { Client } from 'pg';
 import { z } from 'zod';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { runTypeScript } from '../support/node-typescript.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
@@ -26,7 +26,7 @@ describe('the option publisher.executor', () => {
   });
 
   async function start(executor: () => PgExecutor | undefined = () => transactions.getStore()) {
-    const { service } = await suite.start({}, { publisher: { executor } });
+    const { service } = await suite.start({ publisher: { executor } });
     const received = new Recorder<unknown>();
     service.listen('orders').subscribe(({ payload }) => received.push(payload));
     await service.ready();
@@ -60,7 +60,7 @@ describe('the option publisher.executor', () => {
       asked.push(transactions.getStore());
       return url;
     };
-    const { service } = await suite.start({}, { connection: url, publisher: { connection }, deliveryCheck: false });
+    const { service } = await suite.start({ connection: url, publisher: { connection }, deliveryCheck: false });
     await transactions.run(client, async () => service.notify('orders', 'by the first caller'));
     expect(asked).toEqual([undefined]);
   });
@@ -115,7 +115,7 @@ describe('the option publisher.executor', () => {
 
   it('must be a function', async () => {
     const executor = client as unknown as () => PgExecutor;
-    await expect(suite.create({}, { publisher: { executor } })).rejects.toMatchObject({
+    await expect(suite.create({ publisher: { executor } })).rejects.toMatchObject({
       kind: 'configuration',
       message: expect.stringMatching(/publisher\.executor .* must be a function that returns/),
     });

@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import type { Type } from '@nestjs/common';
@@ -12,6 +11,7 @@ import { HeldCalls } from '../support/held-calls.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
+import { turn } from '../support/turn.js';
 
 describe('@OnPgGap', () => {
   let database: TestDatabase;

@@ -3,7 +3,7 @@ import { Injectable, Module, UseFilters, UseGuards, UseInterceptors, UsePipes } 
 import type { CanActivate, ModuleMetadata, Type } from '@nestjs/common';
 import { OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
 import type { PgGap, PgNotifyContext, PgWakeUp } from 'nest-pg-notify';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { listeningBackends } from '../support/backends.js';
 import { handled } from '../support/handled.js';
 import { eventually, Recorder } from '../support/recorder.js';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Type } from '@nestjs/common';
 import { OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyError } from 'nest-pg-notify';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { listeningBackends } from '../support/backends.js';
 import { eventually } from '../support/recorder.js';
 
@@ -134,9 +134,9 @@ describe('options of decorators', () => {
 
   it('are checked even where no connection is opened, and not where no handlers are wanted', async () => {
     const providers = [notify({ concurrency: 0 })];
-    const disabled = await suite.create({ providers }, { enabled: false });
+    const disabled = await suite.create({ providers, enabled: false });
     await expect(disabled.app.init()).rejects.toThrow('takes a whole number from 1 on for concurrency, not 0');
-    const { service } = await suite.start({ providers }, { handlers: false });
+    const { service } = await suite.start({ providers, handlers: false });
     expect(service.stats().handlers).toEqual([]);
   });
 

@@ -3,24 +3,18 @@ import { definePgChannel, PgNotifyError } from 'nest-pg-notify';
 import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import { Client } from 'pg';
 import { z } from 'zod';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
 import { countTransactions } from '../support/transactions.js';
-
-const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-
-const failureOf = (call: Promise<void>): Promise<PgNotifyError> =>
-  call.then(
-    () => Promise.reject(new Error('It was sent.')),
-    (error: PgNotifyError) => error,
-  );
+import { numbers } from '../support/numbers.js';
+import { failureOf } from '../support/failures.js';
 
 describe('notifyMany()', () => {
   const suite = appSuite();
 
   async function start(options: Partial<PgNotifyModuleOptions> = {}) {
-    const { app, service } = await suite.start({}, { deliveryCheck: false, ...options });
+    const { app, service } = await suite.start({ deliveryCheck: false, ...options });
     const received = new Recorder<unknown>();
     service.listen('many').subscribe(({ payload }) => received.push(payload));
     await service.ready();

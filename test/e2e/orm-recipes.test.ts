@@ -14,7 +14,7 @@ import { Orders as KyselyOrders } from '../recipes/transaction-kysely.js';
 import type { Database } from '../recipes/transaction-kysely.js';
 import { Orders as PgOrders } from '../recipes/transaction-pg.js';
 import { Order, Orders as TypeOrmOrders } from '../recipes/transaction-typeorm.js';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { orderRecipeSuite } from '../support/order-recipe.js';
 import { eventually } from '../support/recorder.js';
 

@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get } from '@nestjs/common';
 import { definePgChannel, PgNotifyService } from 'nest-pg-notify';
-import type { PgNotifyError } from 'nest-pg-notify';
 import { Client } from 'pg';
 import { createApp } from '../support/app.js';
 import { FaultProxy } from '../support/fault-proxy.js';
@@ -9,14 +8,8 @@ import { HeldCalls } from '../support/held-calls.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
-
-const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-
-const outcomeOf = (call: Promise<void>): Promise<string> =>
-  call.then(
-    () => 'sent',
-    ({ outcome, kind }: PgNotifyError) => outcome ?? kind,
-  );
+import { outcomeOf } from '../support/failures.js';
+import { numbers } from '../support/numbers.js';
 
 describe('while the application shuts down', () => {
   let database: TestDatabase;

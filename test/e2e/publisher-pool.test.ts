@@ -8,12 +8,7 @@ import { FaultProxy } from '../support/fault-proxy.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
-
-const outcomeOf = (call: Promise<void>): Promise<string> =>
-  call.then(
-    () => 'sent',
-    ({ outcome, kind }: PgNotifyError) => outcome ?? kind,
-  );
+import { outcomeOf } from '../support/failures.js';
 
 describe('the option publisher.pool', () => {
   let database: TestDatabase;

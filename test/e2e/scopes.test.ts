@@ -5,7 +5,7 @@ import { APP_FILTER, APP_GUARD, ContextIdFactory, REQUEST } from '@nestjs/core';
 import type { ContextId, ContextIdStrategy, HostComponentInfo } from '@nestjs/core';
 import { getPgNotifyContext, OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
 import type { PgNotification, PgNotifyContext } from 'nest-pg-notify';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { handled } from '../support/handled.js';
 import { Recorder } from '../support/recorder.js';
 
@@ -217,18 +217,16 @@ describe('request-scoped enhancers', () => {
       }
     }
 
-    const { service } = await suite.start(
-      {
-        controllers: [Handling],
-        providers: [
-          Handlers,
-          PerRun,
-          { provide: APP_GUARD, useClass: ScopedGuard },
-          { provide: APP_FILTER, useClass: ScopedFilter },
-        ],
-      },
-      { handlers: { globalEnhancers: true } },
-    );
+    const { service } = await suite.start({
+      controllers: [Handling],
+      providers: [
+        Handlers,
+        PerRun,
+        { provide: APP_GUARD, useClass: ScopedGuard },
+        { provide: APP_FILTER, useClass: ScopedFilter },
+      ],
+      handlers: { globalEnhancers: true },
+    });
     await service.notify('of a provider', 'a');
     await service.notify('of a provider', 'b');
     expect(await log.until(4)).toEqual([
@@ -356,10 +354,10 @@ describe('a transient provider', () => {
       handle(): void {}
     }
 
-    const { service } = await suite.start(
-      { providers: [Plain, Counter, { provide: APP_GUARD, useClass: TransientGuard }] },
-      { handlers: { globalEnhancers: true } },
-    );
+    const { service } = await suite.start({
+      providers: [Plain, Counter, { provide: APP_GUARD, useClass: TransientGuard }],
+      handlers: { globalEnhancers: true },
+    });
     await service.notify('guarded');
     expect(await handled(service, 1)).toEqual({ delivered: 1, failed: 0 });
     expect(log.items).toEqual(['guard with number']);

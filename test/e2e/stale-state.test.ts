@@ -5,10 +5,10 @@ import { Test } from '@nestjs/testing';
 import { definePgChannel, OnPgGap, OnPgNotify, PgNotifyService } from 'nest-pg-notify';
 import type { PgChannel, PgGap } from 'nest-pg-notify';
 import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
-import { setImmediate as turn } from 'node:timers/promises';
 import { HeldCalls } from '../support/held-calls.js';
 import { eventually } from '../support/recorder.js';
 import { SeededRandom } from '../support/seeded-random.js';
+import { turn } from '../support/turn.js';
 
 interface Change {
   readonly key: string;

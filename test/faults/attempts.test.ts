@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { eventually } from '../support/recorder.js';
 import { createFaultApp, leavingNothingOpen, untilStatus } from '../support/fault-app.js';
-import { PlayedServer } from '../support/played-server.js';
+import { StubPostgres } from '../support/stub-postgres.js';
 
 const CONNECT_TIMEOUT = 150;
 const GIVEN_UP = new RegExp(`no connection within ${CONNECT_TIMEOUT} ms`);
@@ -19,7 +19,7 @@ describe('an attempt to connect is given up after connectTimeout, and the next o
   ])('%s', (_what, question) =>
     leavingNothingOpen(async () => {
       let isSilent = true;
-      const server = await PlayedServer.start({
+      const server = await StubPostgres.start({
         onStartup: (connection) => {
           if (!isSilent || question !== '') connection.greet();
         },

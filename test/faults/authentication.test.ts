@@ -1,14 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
+import type { PgGap, PgNotifyModuleOptions } from 'nest-pg-notify';
 import { inspect } from 'node:util';
 import type pg from 'pg';
-import { filter, firstValueFrom } from 'rxjs';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
 import { listeningBackends } from '../support/backends.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
+import { untilStatus } from '../support/app/status.js';
 
 const ROLE = 'rotating_listener';
 const OLD = 'canary-öld';
@@ -56,9 +56,6 @@ const settings = (more: pg.ClientConfig = {}): pg.ClientConfig => ({
   password: OLD,
   ...more,
 });
-
-const untilStatus = ({ service }: TestApp, holds: (status: PgNotifyStatus) => boolean): Promise<PgNotifyStatus> =>
-  firstValueFrom(service.status$.pipe(filter(holds)));
 
 /** Ends the listening backend, as the loss that is followed by what the test has changed. */
 async function interrupt(subject: Subject): Promise<void> {

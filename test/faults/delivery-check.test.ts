@@ -2,7 +2,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { PgDeliveryVerdict, PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
 import pg from 'pg';
 import { filter, firstValueFrom } from 'rxjs';
-import { PgListener } from '../../lib/listener/pg-listener.js';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
@@ -10,6 +9,8 @@ import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import { createTestCluster, createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
+import { internals } from '../support/app/internals.js';
+import { untilStatus } from '../support/app/status.js';
 
 const CHECKING = 'nest-pg-notify delivery check';
 
@@ -61,24 +62,17 @@ interface Event {
 const gapsIn = (events: readonly Event[]): string[] =>
   events.flatMap(({ channel, gap }) => (gap ? [`${channel} ${gap.reason}`] : []));
 
-function untilVerdict({ service }: TestApp, verdict: PgDeliveryVerdict['verdict']): Promise<PgNotifyStatus> {
-  return firstValueFrom(service.status$.pipe(filter(({ delivery }) => delivery?.verdict === verdict)));
+function untilVerdict(subject: TestApp, verdict: PgDeliveryVerdict['verdict']): Promise<PgNotifyStatus> {
+  return untilStatus(subject, ({ delivery }) => delivery?.verdict === verdict);
 }
 
 /** Asks the listening session itself, as nobody else can. */
-async function onListener({ app }: TestApp, text: string): Promise<void> {
-  const session = app.get(PgListener, { strict: false })['link']?.session;
-  if (!session) throw new Error('There is no listening session.');
-  await session.query({ text, timeout: 5_000 });
-}
-
-/** The channel of the checks, which is listened to as any other. */
-function checkChannelOf({ app }: TestApp): string {
-  return app.get(PgListener, { strict: false })['check']!.channel;
+async function onListener(subject: TestApp, text: string): Promise<void> {
+  await internals(subject).session.query({ text, timeout: 5_000 });
 }
 
 async function listenAgain(subject: TestApp): Promise<void> {
-  const channels = ['numbers', 'letters', checkChannelOf(subject)];
+  const channels = ['numbers', 'letters', internals(subject).deliveryCheck.channel];
   await onListener(subject, channels.map((channel) => `LISTEN "${channel}"`).join('; '));
 }
 

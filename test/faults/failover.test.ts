@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
-import { filter, firstValueFrom } from 'rxjs';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
@@ -8,6 +7,7 @@ import { listeningBackends } from '../support/backends.js';
 import { createTestCluster } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import { createStandby, queryOnce } from '../support/standby.js';
+import { untilStatus } from '../support/app/status.js';
 
 const MAX_DELAY = 200;
 
@@ -48,9 +48,6 @@ describe('a primary with a standby', () => {
     subject.service.listen('orders').subscribe(({ payload }) => payloads.push(payload));
     return { ...subject, gaps, payloads };
   }
-
-  const untilStatus = ({ service }: TestApp, holds: (status: PgNotifyStatus) => boolean): Promise<PgNotifyStatus> =>
-    firstValueFrom(service.status$.pipe(filter(holds)));
 
   const standbyMessage = (): string =>
     `127.0.0.1:${second.port}: this server is a standby, which cannot LISTEN. Connect to the primary.`;

@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals';
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
-import { PgListener } from '../../lib/listener/pg-listener.js';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
@@ -12,6 +11,7 @@ import { LedgerReader, LedgerWriter, readLedger } from '../support/ledger.js';
 import { createTestCluster } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 import { SeededRandom } from '../support/seeded-random.js';
+import { askListeningSession } from '../support/app/listening-session.js';
 
 const SECONDS = Number(process.env['NEMESIS_SECONDS'] ?? 30);
 const SEED = Number(process.env['NEMESIS_SEED'] ?? randomInt(2 ** 31));
@@ -35,10 +35,8 @@ const FAULTS: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
     });
   },
   'forgotten registration': async ({ subject }) => {
-    const session = subject.app.get(PgListener)['link']?.session;
-    const reconciler = subject.app.get(PgListener)['link']?.reconciler;
-    const forget = (): Promise<unknown> => session!.query({ text: 'UNLISTEN *', timeout: 1_000 });
-    await reconciler?.whileQuiet(forget).catch(() => undefined); // Another fault may have ended the session.
+    // Another fault may have ended the session.
+    await askListeningSession(subject, 'UNLISTEN *').catch(() => undefined);
   },
   'reset connections': async ({ proxy }) => proxy.reset(),
   'half-closed connections': async ({ proxy }) => proxy.halfClose(),

@@ -1,8 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
+import type { PgGap, PgNotifyModuleOptions } from 'nest-pg-notify';
 import pg from 'pg';
-import { filter, firstValueFrom } from 'rxjs';
-import { PgListener } from '../../lib/listener/pg-listener.js';
 import { createApp } from '../support/app.js';
 import type { TestApp } from '../support/app.js';
 import { listeningBackends } from '../support/backends.js';
@@ -11,6 +9,8 @@ import type { PgBouncerSettings, PoolMode } from '../support/pgbouncer.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
+import { askListeningSession } from '../support/app/listening-session.js';
+import { untilStatus } from '../support/app/status.js';
 
 /** A check that fails is over soon; one that is expected to succeed keeps the default. */
 const IMPATIENT = { timeout: 100 };
@@ -63,15 +63,10 @@ function makeBusy(members: readonly pg.Client[]): () => Promise<void> {
   };
 }
 
-function untilStatus({ service }: TestApp, holds: (status: PgNotifyStatus) => boolean): Promise<PgNotifyStatus> {
-  return firstValueFrom(service.status$.pipe(filter(holds)));
-}
-
 /** What a setting is on the listening session, asked when the listener has nothing to ask. */
-async function settingOfListener({ app }: TestApp, name: string): Promise<unknown> {
-  const link = app.get(PgListener, { strict: false })['link'];
-  const rows = await link?.reconciler.whileQuiet(() => link.session.query({ text: `SHOW ${name}`, timeout: 5_000 }));
-  return rows?.[0]?.[name];
+async function settingOfListener(subject: TestApp, name: string): Promise<unknown> {
+  const [row] = await askListeningSession(subject, `SHOW ${name}`);
+  return row?.[name];
 }
 
 /** The verdict behind a pooler that does not keep sessions. */

@@ -1,12 +1,11 @@
 import { afterEach, expect, it } from '@jest/globals';
 import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import { Client, Pool } from 'pg';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import type { PoolMode } from '../support/pgbouncer.js';
 import { Recorder } from '../support/recorder.js';
-
-const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+import { numbers } from '../support/numbers.js';
 
 describeWithPgBouncer('sending through PgBouncer', () => {
   const suite = appSuite();
@@ -45,7 +44,7 @@ describeWithPgBouncer('sending through PgBouncer', () => {
     ['statement', 'a pool', () => ({ pool })],
   ])('in %s mode, by %s, delivers all in its order', async (mode, _what, publisher) => {
     await startBusy(mode);
-    const { app, service } = await suite.start({}, { publisher: publisher()! });
+    const { app, service } = await suite.start({ publisher: publisher()! });
     const received = new Recorder<unknown>();
     service.listen('pooled').subscribe(({ payload }) => received.push(payload));
     await service.ready();

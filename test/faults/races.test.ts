@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { setImmediate as turn } from 'node:timers/promises';
 import type { PgNotifyService } from 'nest-pg-notify';
 import type { Subscription } from 'rxjs';
 import { channelsOnServer } from '../support/app.js';
@@ -10,6 +9,7 @@ import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 import { createFaultApp, expectNoSecret } from '../support/fault-app.js';
+import { turn } from '../support/turn.js';
 
 const CHANNELS = ['a', 'b', 'c', 'd'];
 

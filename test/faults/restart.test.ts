@@ -7,7 +7,7 @@ import { createTestCluster } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 import { createFaultApp, expectDelivery, expectNoSecret, untilLost } from '../support/fault-app.js';
 import type { FaultApp } from '../support/fault-app.js';
-import { PlayedServer } from '../support/played-server.js';
+import { StubPostgres } from '../support/stub-postgres.js';
 
 const ONE_LOSS = ['closed', 'connecting', 'listening', 'reconnecting', 'listening'];
 
@@ -85,7 +85,7 @@ describe('a server that', () => {
 // FAULTS 2.
 describe('a server that is starting up (57P03)', () => {
   it.each(['wait', 'background'] as const)('is tried again in the startup mode %j', async (mode) => {
-    const server = await PlayedServer.start({
+    const server = await StubPostgres.start({
       onStartup: (connection) => {
         if (server.connectionCount > 3) return connection.greet();
         connection.write(backend.errorResponse('57P03', 'the database system is starting up', 'FATAL'));

@@ -6,7 +6,7 @@ import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
 import { askListeningSession, createFaultApp, expectDelivery, untilStatus } from '../support/fault-app.js';
-import { PlayedServer } from '../support/played-server.js';
+import { StubPostgres } from '../support/stub-postgres.js';
 
 /** What the server of this run knows: settings came with 14 (idle_session_timeout) and 17 (transaction_timeout). */
 async function knownSettings(): Promise<Set<string>> {
@@ -128,7 +128,7 @@ describe('a role with', () => {
 describe('a server that refuses', () => {
   it('a heartbeat (57014) has lost the session: it is replaced, and the loss announced', async () => {
     let refusals = 1;
-    const server = await PlayedServer.start({
+    const server = await StubPostgres.start({
       onQuery: (query, connection) => {
         if (!query.text.includes('AS same') || refusals === 0) return false;
         refusals -= 1;
@@ -150,7 +150,7 @@ describe('a server that refuses', () => {
   it('LISTEN (58P01, of old minor versions) is asked again with growing delays, and the status tells', async () => {
     let refusals = 4;
     const attempts = new Recorder<number>();
-    const server = await PlayedServer.start({
+    const server = await StubPostgres.start({
       onQuery: (query, connection) => {
         if (!query.text.includes('LISTEN "') || refusals === 0) return false;
         refusals -= 1;
@@ -175,7 +175,7 @@ describe('a server that refuses', () => {
   });
 
   it('LISTEN (58P01) is told to be updated', async () => {
-    const server = await PlayedServer.start({
+    const server = await StubPostgres.start({
       onQuery: (query, connection) => {
         if (!query.text.includes('LISTEN "')) return false;
         connection.reply(query, backend.errorResponse('58P01', 'could not access status of transaction 1234567'));
@@ -192,7 +192,7 @@ describe('a server that refuses', () => {
 
   it('the settings of a session is asked again, and no session is left behind', async () => {
     let refusals = 2;
-    const server = await PlayedServer.start({
+    const server = await StubPostgres.start({
       onQuery: (query, connection) => {
         if (!query.text.includes('set_config') || refusals === 0) return false;
         refusals -= 1;

@@ -10,7 +10,7 @@ import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { first } from 'rxjs';
-import { PgListener } from '../../lib/listener/pg-listener.js';
+import { internals } from './app/internals.js';
 
 const options = JSON.parse(process.env['APP_OPTIONS'] ?? '{}') as PgNotifyModuleOptions;
 
@@ -35,7 +35,7 @@ const commands: Readonly<Record<string, (argument: number) => void>> = {
   block,
   /** Blocks the event loop right after the next heartbeat was sent. */
   blockHeartbeat: (milliseconds) => {
-    const { session } = app.get(PgListener, { strict: false })['link']!;
+    const { session } = internals({ app });
     const before = session.query;
     session.query = (statement) => {
       const reply = before.call(session, statement);
@@ -82,7 +82,7 @@ service.gaps('watched').subscribe(({ reason }) => tell('seen', reason));
 service.listen('watched').subscribe(({ payload }) => tell('seen', payload));
 await app.init();
 
-const { session } = app.get(PgListener, { strict: false })['link']!;
+const { session } = internals({ app });
 const query = session.query.bind(session);
 session.query = async (statement) => {
   const rows = await query(statement);

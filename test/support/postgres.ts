@@ -25,6 +25,8 @@ export interface TestDatabase {
   query<Row extends QueryResultRow = QueryResultRow>(text: string, values?: unknown[]): Promise<QueryResult<Row>>;
   /** Ends whatever is still connected and drops the database; fails if that takes 20 s. A second call does nothing. */
   drop(): Promise<void>;
+  /** Ends the connections of `query()` and leaves the database to whoever removes its server. */
+  disconnect(): Promise<void>;
 }
 
 /** Creates an empty database, on the server of the test run or on the one whose admin URL is given. `drop()` it. */
@@ -56,6 +58,7 @@ export async function createTestDatabase(serverUrl = adminUrl(), encoding?: stri
     },
     query: (text, values) => pool.query(text, values),
     drop: () => (dropped ??= withDeadline(drop(serverUrl, name, pool), 20_000, `Dropping the database ${name}`)),
+    disconnect: () => pool.end(),
   };
 }
 

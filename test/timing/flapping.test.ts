@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Recorder } from '../support/recorder.js';
 import type { StubConnection } from '../support/stub-connection.js';
 import { createFaultApp, untilStatus } from '../support/fault-app.js';
-import { PlayedServer } from '../support/played-server.js';
+import { StubPostgres } from '../support/stub-postgres.js';
 
 const isListener = ({ parameters }: StubConnection): boolean =>
   parameters.get('application_name') === 'nest-pg-notify listener';
@@ -14,11 +14,11 @@ class FlappingServer {
   readonly heartbeats = new Recorder<string>();
   isFlapping = true;
 
-  private constructor(readonly server: PlayedServer) {}
+  private constructor(readonly server: StubPostgres) {}
 
   static async start(): Promise<FlappingServer> {
     const flapping: FlappingServer = new FlappingServer(
-      await PlayedServer.start({
+      await StubPostgres.start({
         onStartup: (connection) => {
           if (isListener(connection)) flapping.connects.push(performance.now());
           connection.greet();

@@ -14,7 +14,7 @@ import type { StubConnection } from '../support/stub-connection.js';
 import { StubServer } from '../support/stub-server.js';
 import { ChildApp } from '../support/child-app.js';
 import { createFaultApp, leavingNothingOpen, QUICK, untilLost, untilStatus } from '../support/fault-app.js';
-import { PlayedServer } from '../support/played-server.js';
+import { StubPostgres } from '../support/stub-postgres.js';
 
 /** A goodbye may take 1 s on each of three connections: the listening one, that of a check and the publisher's. */
 const BOUND = 3_500;
@@ -74,7 +74,7 @@ async function closesAt({ isReached, options, outcome }: Stage): Promise<void> {
   await leavingNothingOpen(async () => {
     const reached = new Recorder<string>();
     let isDue = outcome !== 'started'; // A heartbeat may come before the end of the start, which would wait behind it.
-    const server = await PlayedServer.start({
+    const server = await StubPostgres.start({
       onQuery: (query, connection) => {
         if (reached.items.length === 0 && !(isDue && isReached(query, connection))) return false;
         reached.push(query.text);
@@ -105,7 +105,7 @@ describe('app.close() while', () => {
   it('the notification of a delivery check is awaited ends everything within its bound', () =>
     leavingNothingOpen(async () => {
       const sent = new Recorder<string>();
-      const server = await PlayedServer.start({
+      const server = await StubPostgres.start({
         delivers: false,
         onQuery: (query) => {
           if (query.text.includes('pg_notify(')) sent.push(query.text);
@@ -123,7 +123,7 @@ describe('app.close() while', () => {
   it('the connection of a delivery check is being made ends everything within its bound', () =>
     leavingNothingOpen(async () => {
       const reached = new Recorder<StubConnection>();
-      const server = await PlayedServer.start({
+      const server = await StubPostgres.start({
         onStartup: (connection) => {
           if (isCheck(connection)) reached.push(connection);
           else connection.greet();
@@ -163,7 +163,7 @@ describe('app.close() while', () => {
 
   it('the next attempt after a loss is waited for ends everything at once', () =>
     leavingNothingOpen(async () => {
-      const server = await PlayedServer.start();
+      const server = await StubPostgres.start();
       const reconnect = { minDelay: 3_600_000, maxDelay: 3_600_000 };
       const subject = await createFaultApp({ connection: server.url, reconnect });
       await subject.app.init();
@@ -180,7 +180,7 @@ describe('app.close() while', () => {
     leavingNothingOpen(async () => {
       const attempts = new Recorder<StubConnection>();
       let isUp = true;
-      const server = await PlayedServer.start({
+      const server = await StubPostgres.start({
         onStartup: (connection) => (isUp ? connection.greet() : attempts.push(connection)),
       });
       const subject = await createFaultApp({ connection: server.url });
@@ -196,7 +196,7 @@ describe('app.close() while', () => {
   it('a settings function never answers after a loss ends everything within its bound', () =>
     leavingNothingOpen(async () => {
       const asked = new Recorder<string>();
-      const server = await PlayedServer.start();
+      const server = await StubPostgres.start();
       const { config } = server;
       let isUp = true;
       const subject = await createFaultApp({

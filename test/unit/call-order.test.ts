@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CallOrder } from '../../lib/publisher/call-order.js';
+import { turn } from '../support/turn.js';
 
 interface Call {
   /** When it is known whether its payload may be sent; in the order of all that are not known at once. */
@@ -13,10 +14,6 @@ const call = fc.record<Call>({
   ready: fc.constantFrom('at once', 'resolves', 'rejects'),
   work: fc.constantFrom('succeeds', 'fails', 'throws'),
 });
-
-async function turn(): Promise<void> {
-  await new Promise<void>((resolve) => setImmediate(resolve));
-}
 
 describe('CallOrder', () => {
   it('begins the work of calls in their order, whatever each has to wait for, and tells each how it went', () =>

@@ -3,6 +3,7 @@ import { ChannelReconciler } from '../../lib/listener/channel-reconciler.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { FakeClock, FakeSession } from '../support/fake-server.js';
 import { Recorder } from '../support/recorder.js';
+import { turn } from '../support/turn.js';
 
 /** A reconciler of a session that answers when the test says so, and what it has told. */
 function setUp() {
@@ -36,11 +37,6 @@ function setUp() {
     await turn();
   };
   return { session, reconciler, told, want, reply, refuse };
-}
-
-/** Lets everything happen that is only waiting for its turn. */
-async function turn(): Promise<void> {
-  for (let i = 0; i < 10; i += 1) await Promise.resolve();
 }
 
 describe('an UNLISTEN in one statement with a LISTEN that is refused', () => {

@@ -4,11 +4,7 @@ import { CoalescingRunner } from '../../lib/delivery/coalescing-runner.js';
 import type { CoalescingRunnerOptions, WakeReason } from '../../lib/delivery/coalescing-runner.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
 import { FakeClock } from '../support/fake-server.js';
-
-/** Lets everything happen that is only waiting for its turn. Three, because a budget may be used up on a slow machine. */
-async function turn(): Promise<void> {
-  for (let i = 0; i < 3; i += 1) await new Promise<void>((resolve) => setImmediate(resolve));
-}
+import { turns } from '../support/turn.js';
 
 /** A runner whose every run waits for the test. */
 function setUp(options: Partial<CoalescingRunnerOptions> = {}) {
@@ -131,14 +127,14 @@ describe('CoalescingRunner', () => {
               runner[each.do]();
               model[each.do]();
             }
-            await turn();
+            await turns();
             model.settle();
             expect(subject.runs).toEqual(model.runs);
             expect(runner.isIdle).toBe(model.isIdle);
             if (model.isIdle) expect(isSettled).toBe(true);
           }
           runner.stop();
-          await turn();
+          await turns();
           expect(runner.isIdle).toBe(!subject.isRunning());
           expect(clock.sleeping).toBe(0);
           subject.end('again');
@@ -146,7 +142,7 @@ describe('CoalescingRunner', () => {
           runner.begin();
           clock.advance(10_000);
           await runner.settled();
-          await turn();
+          await turns();
           expect(subject.runs).toEqual(model.runs);
           expect(clock.sleeping).toBe(0);
         },
@@ -157,15 +153,15 @@ describe('CoalescingRunner', () => {
   it('makes one run of all that wakes it during a run, and tells it the first reason', async () => {
     const { runs, runner, end } = setUp();
     runner.wake('start');
-    await turn();
+    await turns();
     runner.wake('gap');
     runner.wake('notification');
     runner.wake('notification');
     end('done');
-    await turn();
+    await turns();
     expect(runs).toEqual(['start', 'gap']);
     end('done');
-    await turn();
+    await turns();
     expect(runs).toEqual(['start', 'gap']);
     runner.stop();
   });
@@ -174,20 +170,20 @@ describe('CoalescingRunner', () => {
     const { clock, runs, runner, end } = setUp({ errorDelay: (failures) => failures * 100 });
     runner.wake('start');
     for (const delay of [100, 200, 300]) {
-      await turn();
+      await turns();
       end('fail');
-      await turn();
+      await turns();
       clock.advance(delay - 1);
-      await turn();
+      await turns();
       const { length } = runs;
       clock.advance(1);
-      await turn();
+      await turns();
       expect(runs).toHaveLength(length + 1);
     }
     end('fail');
-    await turn();
+    await turns();
     runner.forgive();
-    await turn();
+    await turns();
     expect(runs).toHaveLength(5);
     runner.stop();
   });
@@ -195,9 +191,9 @@ describe('CoalescingRunner', () => {
   it('is settled as soon as it is stopped, where nothing runs', async () => {
     const { runs, runner, end } = setUp({ minInterval: 100 });
     runner.wake('start');
-    await turn();
+    await turns();
     end('again');
-    await turn();
+    await turns();
     const settled = runner.settled();
     runner.stop();
     await settled;
@@ -213,12 +209,12 @@ describe('CoalescingRunner', () => {
       },
     });
     runner.wake('start');
-    await turn();
+    await turns();
     clock.advance(99);
-    await turn();
+    await turns();
     expect(attempts).toBe(1);
     clock.advance(1);
-    await turn();
+    await turns();
     expect(attempts).toBe(2);
     runner.stop();
   });
@@ -228,14 +224,14 @@ describe('CoalescingRunner', () => {
     const { clock, runs, runner } = setUp({ pollDelay: () => delay });
     runner.begin();
     for (let passed = 0; passed < 1_000; passed += 100) {
-      await turn();
+      await turns();
       delay = delay === 1_000 ? 1_200 : 1_000;
       runner.pollAnew();
-      await turn();
+      await turns();
       expect(runs).toEqual([]);
       clock.advance(100);
     }
-    await turn();
+    await turns();
     expect(runs).toEqual(['poll']);
     runner.stop();
   });
@@ -243,15 +239,15 @@ describe('CoalescingRunner', () => {
   it('counts as settled while a run that has failed waits for its turn, and as busy while it runs again', async () => {
     const { clock, runner, end } = setUp();
     runner.wake('start');
-    await turn();
+    await turns();
     let isSettled = false;
     const settled = runner.settled().then(() => (isSettled = true));
-    await turn();
+    await turns();
     expect(isSettled).toBe(false);
     end('fail');
     await settled;
     clock.advance(100);
-    await turn();
+    await turns();
     expect(runner.isIdle).toBe(false);
     runner.stop();
     expect(runner.isIdle).toBe(false);
@@ -267,7 +263,7 @@ describe('CoalescingRunner', () => {
     expect(count).toBeGreaterThan(0);
     runner.stop();
     const last = count;
-    await turn();
+    await turns();
     expect(count).toBe(last);
   });
 });

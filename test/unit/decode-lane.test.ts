@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import fc from 'fast-check';
@@ -14,6 +13,7 @@ import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import type { ListeningTransport } from '../../lib/transport/pg-notify-transport.js';
 import { FakeClock } from '../support/fake-server.js';
+import { turn } from '../support/turn.js';
 
 /** The part of a listener that lanes use, run by the test. */
 class FakeListener {
@@ -80,11 +80,6 @@ function setUp({ bufferSize = 10_000 } = {}) {
     warn: (line) => lines.push(line),
   });
   return { listener, clock, errors, lines, lanes };
-}
-
-/** Lets everything happen that is only waiting for its turn. */
-async function turn(): Promise<void> {
-  for (let i = 0; i < 20; i += 1) await Promise.resolve();
 }
 
 function channelWith(validate: (value: unknown) => unknown): PgChannel {
@@ -272,7 +267,7 @@ describe('a decode lane', () => {
     owed[0]!.reject(); // Too late: nobody hears it, and it is no unhandled rejection.
     owed[1]!.pass();
     await lanes.settled();
-    await nextTurn();
+    await turn();
     expect(seen).toEqual(['start', '2']);
     expect(errors).toHaveLength(1);
     expect(clock.sleeping).toBe(0);
@@ -405,7 +400,7 @@ describe('a decode lane', () => {
     ]);
     expect(clock.sleeping).toBe(0);
     owed[0]!.reject();
-    await nextTurn();
+    await turn();
     expect(errors).toEqual([]);
     const late = recordingSink();
     lanes.attach(channel, late.sink);
@@ -438,7 +433,7 @@ describe('a decode lane', () => {
       sink,
     );
     for (let i = 0; i < 5_000; i += 1) listener.notify(String(i));
-    await nextTurn();
+    await turn();
     expect(seen.length).toBeLessThan(5_000);
     await lanes.settled();
     expect(seen).toHaveLength(5_001);

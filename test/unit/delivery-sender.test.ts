@@ -3,6 +3,7 @@ import { PgDeliverySender } from '../../lib/publisher/delivery-sender.js';
 import { PgSession } from '../../lib/session/pg-session.js';
 import { Recorder } from '../support/recorder.js';
 import { StubServer } from '../support/stub-server.js';
+import { turn } from '../support/turn.js';
 
 let stub: StubServer;
 
@@ -30,7 +31,7 @@ it('leaves when its statement is answered: a pooler gives up the server connecti
   const sent = sender.notify('c', 'x');
   await held.until(1);
   const closed = sender.close();
-  await new Promise((resolve) => setImmediate(resolve));
+  await turn();
   held.items[0]!();
   await Promise.all([sent, closed]);
   expect(await log.until(2)).toEqual(['answered', 'left']);

@@ -1,10 +1,10 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { GAP_REASONS } from '../../lib/channel/pg-gap.js';
 import type { HandlerQueueMode } from '../../lib/delivery/handler-queue.js';
 import { GateModel } from '../support/gate-model.js';
 import type { Behaviour, HeldRun, MethodModel, QueueModel } from '../support/gate-model.js';
+import { turn } from '../support/turn.js';
 
 const BEHAVIOURS: readonly Behaviour[] = ['returns', 'throws', 'resolves', 'rejects', 'held'];
 

@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import type { PgGap, PgGapReason } from '../../lib/channel/pg-gap.js';
 import { GAP_REASONS } from '../../lib/channel/pg-gap.js';
@@ -14,6 +13,7 @@ import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import type { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { FakeClock } from '../support/fake-server.js';
 import { Recorder } from '../support/recorder.js';
+import { turn } from '../support/turn.js';
 
 type Overrides = Partial<Omit<HandlerQueueOptions, 'run'>> & {
   readonly call?: (ids: readonly number[], signal: AbortSignal) => unknown;

@@ -10,11 +10,7 @@ import { liveQuery } from '../../lib/delivery/live-query.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
 import { createBusListener } from '../support/bus-listener.js';
 import { FakeClock } from '../support/fake-server.js';
-
-/** Lets everything happen that is only waiting for its turn. */
-async function turn(): Promise<void> {
-  for (let i = 0; i < 3; i += 1) await new Promise<void>((resolve) => setImmediate(resolve));
-}
+import { turns } from '../support/turn.js';
 
 interface Load {
   readonly signal: AbortSignal;
@@ -99,13 +95,13 @@ describe('liveQuery', () => {
 
   it('is cold, and loads exactly once for all subscribers when its channels are covered a moment later', async () => {
     const { query$, loads, listener } = await setUp({ channels: ['orders', 'products'] });
-    await turn();
+    await turns();
     expect([loads.length, listener.coveredChannels]).toEqual([0, []]);
     const [one, other] = [subscribe(query$), subscribe(query$)];
-    await turn();
+    await turns();
     expect([loads.length, listener.coveredChannels]).toEqual([1, ['orders', 'products']]);
     loads[0]?.succeed('first');
-    await turn();
+    await turns();
     const later = subscribe(query$);
     expect([one.seen, other.seen, later.seen]).toEqual([['first'], ['first'], ['first']]);
     expect(loads).toHaveLength(1);
@@ -114,18 +110,18 @@ describe('liveQuery', () => {
   it('has one load under way and one that follows, however much is notified meanwhile, on any channel', async () => {
     const { query$, loads, notify, mostAtOnce } = await setUp({ channels: ['orders', 'products'] });
     const { seen } = subscribe(query$);
-    await turn();
+    await turns();
     for (let i = 0; i < 100; i += 1) notify(i % 2 ? 'orders' : 'products');
-    await turn();
+    await turns();
     expect(loads).toHaveLength(1);
     loads[0]?.succeed(1);
-    await turn();
+    await turns();
     expect(loads).toHaveLength(2);
     loads[1]?.succeed(2);
-    await turn();
+    await turns();
     expect([loads.length, mostAtOnce(), seen]).toEqual([2, 1, [1, 2]]);
     notify('products');
-    await turn();
+    await turns();
     expect(loads).toHaveLength(3);
   });
 
@@ -133,51 +129,51 @@ describe('liveQuery', () => {
     const Orders = definePgChannel('orders', { schema: z.object({ id: z.number() }) });
     const { query$, loads, listener, notify, errors } = await setUp({ channels: [Orders] });
     subscribe(query$);
-    await turn();
+    await turns();
     loads[0]?.succeed(1);
-    await turn();
+    await turns();
     listener.lapse('orders', 'relisten');
-    await turn();
+    await turns();
     loads[1]?.succeed(2);
-    await turn();
+    await turns();
     notify('orders', 'something else');
-    await turn();
+    await turns();
     expect([loads.length, errors]).toEqual([3, []]);
   });
 
   it('keeps minInterval between the begins of two loads', async () => {
     const { query$, loads, clock, notify } = await setUp({ minInterval: 500 });
     subscribe(query$);
-    await turn();
+    await turns();
     clock.advance(200);
     loads[0]?.succeed(1);
     notify();
-    await turn();
+    await turns();
     clock.advance(299);
-    await turn();
+    await turns();
     expect(loads).toHaveLength(1);
     clock.advance(1);
-    await turn();
+    await turns();
     expect(loads).toHaveLength(2);
   });
 
   it('keeps the last value when a load fails, reports each failure once, and waits longer each time', async () => {
     const { query$, loads, clock, errors, notify } = await setUp();
     const { seen } = subscribe(query$);
-    await turn();
+    await turns();
     loads[0]?.succeed('kept');
     notify();
-    await turn();
+    await turns();
     for (const [index, delay] of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].entries()) {
       loads[index + 1]?.fail(new Error(`failure ${index + 1}`));
-      await turn();
+      await turns();
       expect(errors).toHaveLength(index + 1);
       notify(); // Does not shorten the wait.
       clock.advance(delay - 1);
-      await turn();
+      await turns();
       expect(loads).toHaveLength(index + 2);
       clock.advance(1);
-      await turn();
+      await turns();
       expect(loads).toHaveLength(index + 3);
     }
     expect(errors[0]).toMatchObject({
@@ -189,20 +185,20 @@ describe('liveQuery', () => {
     const later = subscribe(query$);
     expect([seen, later.seen]).toEqual([['kept'], ['kept']]);
     loads.at(-1)?.succeed('new');
-    await turn();
+    await turns();
     expect(seen).toEqual(['kept', 'new']);
   });
 
   it('tries at once what has failed when PostgreSQL is back', async () => {
     const { query$, loads, listener } = await setUp();
     subscribe(query$);
-    await turn();
+    await turns();
     listener.disconnect();
     loads[0]?.fail(new Error('no database'));
-    await turn();
+    await turns();
     expect(loads).toHaveLength(1);
     listener.connect();
-    await turn();
+    await turns();
     expect(loads).toHaveLength(2);
   });
 
@@ -216,55 +212,55 @@ describe('liveQuery', () => {
       },
     });
     const { seen } = subscribe(query$);
-    await turn();
+    await turns();
     expect([seen, errors.length]).toEqual([[], 1]);
     clock.advance(1_000);
-    await turn();
+    await turns();
     expect(seen).toEqual(['a value without a promise']);
   });
 
   it('fails with onError "error", once, and loads anew for whoever subscribes then', async () => {
     const { query$, loads, errors, clock, listener } = await setUp({ onError: 'error' });
     const { seen } = subscribe(query$);
-    await turn();
+    await turns();
     const cause = new Error('a load');
     loads[0]?.fail(cause);
-    await turn();
+    await turns();
     expect(seen).toEqual([expect.objectContaining({ kind: 'handler', cause })]);
     expect([errors, listener.coveredChannels, clock.sleeping]).toEqual([[], [], 0]);
     const again = subscribe(query$);
-    await turn();
+    await turns();
     loads[1]?.succeed('recovered');
-    await turn();
+    await turns();
     expect(again.seen).toEqual(['recovered']);
   });
 
   it('replays a value that is undefined', async () => {
     const { query$, loads } = await setUp();
     const { seen } = subscribe(query$);
-    await turn();
+    await turns();
     loads[0]?.succeed(undefined);
-    await turn();
+    await turns();
     expect([seen, subscribe(query$).seen]).toEqual([[undefined], [undefined]]);
   });
 
   it('forgets everything after the last subscriber has left, and ends the load that nobody waits for', async () => {
     const { query$, loads, listener, clock, notify, errors } = await setUp();
     const [one, other] = [subscribe(query$), subscribe(query$)];
-    await turn();
+    await turns();
     loads[0]?.succeed('old');
-    await turn();
+    await turns();
     one.leave();
     notify();
-    await turn();
+    await turns();
     expect(loads[1]?.signal.aborted).toBe(false);
     other.leave();
     expect([loads[1]?.signal.aborted, listener.coveredChannels]).toEqual([true, []]);
     loads[1]?.fail(new Error('was aborted'));
-    await turn();
+    await turns();
     expect([clock.sleeping, errors]).toEqual([0, []]);
     const again = subscribe(query$);
-    await turn();
+    await turns();
     expect([again.seen, loads.length]).toEqual([[], 3]);
   });
 
@@ -272,27 +268,27 @@ describe('liveQuery', () => {
     const { query$, loads, mostAtOnce } = await setUp();
     for (let i = 0; i < 5; i += 1) {
       const { leave } = subscribe(query$);
-      await turn();
+      await turns();
       leave();
     }
     const { seen } = subscribe(query$);
-    await turn();
+    await turns();
     expect(loads).toHaveLength(1);
     loads[0]?.succeed('nobody wants it');
-    await turn();
+    await turns();
     expect([loads.length, mostAtOnce(), seen]).toEqual([2, 1, []]);
     loads[1]?.succeed('new');
-    await turn();
+    await turns();
     expect(seen).toEqual(['new']);
   });
 
   it('may be left by a subscriber as soon as it is told', async () => {
     const { query$, loads, clock } = await setUp();
     const first = firstValueFrom(query$);
-    await turn();
+    await turns();
     loads[0]?.succeed('value');
     expect(await first).toBe('value');
-    await turn();
+    await turns();
     expect([clock.sleeping, loads.length]).toEqual([0, 1]);
   });
 
@@ -304,12 +300,12 @@ describe('liveQuery', () => {
       throw new Error('a subscriber');
     });
     const { seen } = subscribe(query$);
-    await turn();
+    await turns();
     loads[0]?.succeed(1);
     notify();
-    await turn();
+    await turns();
     loads[1]?.succeed(2);
-    await turn();
+    await turns();
     expect([seen, errors]).toEqual([[1, 2], []]);
     await new Promise<void>((resolve) => setTimeout(resolve)); // RxJS tells of them by timers, which are due by now.
     expect(thrown).toHaveLength(2);
@@ -319,24 +315,24 @@ describe('liveQuery', () => {
     const { query$, loads, clock, listener } = await setUp({ isConnected: false, fallbackPollInterval: 300 });
     const { seen } = subscribe(query$);
     for (const count of [1, 2, 3]) {
-      await turn();
+      await turns();
       expect(loads).toHaveLength(count);
       loads.at(-1)?.succeed(count);
-      await turn();
+      await turns();
       clock.advance(300);
     }
-    await turn();
+    await turns();
     loads[3]?.succeed(4);
-    await turn();
+    await turns();
     await listener.start(); // Covered: a gap.
-    await turn();
+    await turns();
     loads[4]?.succeed(5);
-    await turn();
+    await turns();
     clock.advance(3_600_000);
-    await turn();
+    await turns();
     expect([loads.length, seen]).toEqual([5, [1, 2, 3, 4, 5]]);
     listener.disconnect();
-    await turn();
+    await turns();
     expect(loads).toHaveLength(6); // It has not been loaded for an hour.
   });
 
@@ -344,23 +340,23 @@ describe('liveQuery', () => {
     const { query$, loads, clock, listener } = await setUp({ fallbackPollInterval: 300 });
     listener.subscribe = () => () => undefined;
     subscribe(query$);
-    await turn();
+    await turns();
     expect(loads).toHaveLength(0);
     clock.advance(300);
-    await turn();
+    await turns();
     expect(loads).toHaveLength(1);
   });
 
   it('completes when the registration is closed, for later subscribers too, and loads nothing more', async () => {
     const { query$, loads, listener, clock, errors } = await setUp();
     const { seen } = subscribe(query$);
-    await turn();
+    await turns();
     loads[0]?.succeed('last');
-    await turn();
+    await turns();
     await listener.stop();
-    await turn();
+    await turns();
     const later = subscribe(query$);
-    await turn();
+    await turns();
     expect([seen, later.seen]).toEqual([['last', 'complete'], ['complete']]);
     expect([loads.length, clock.sleeping, errors]).toEqual([1, 0, []]);
   });

@@ -4,6 +4,7 @@ import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { CallOrder } from '../../lib/publisher/call-order.js';
 import { ManyNotifications } from '../../lib/publisher/many-notifications.js';
 import type { FailedNotification } from '../../lib/publisher/sending-group.js';
+import { turn } from '../support/turn.js';
 
 /** What becomes of a payload: when it is checked, at once or later, or by the server. */
 type Fate = 'sent' | 'sent later' | 'refused' | 'refused later' | 'refused by the server' | 'lost';
@@ -11,8 +12,6 @@ type Fate = 'sent' | 'sent later' | 'refused' | 'refused later' | 'refused by th
 const payload = new PgNotifyError('payload', 'refused');
 const data = new PgNotifyError('publish', 'no such character', { sqlState: '22P05', outcome: 'not-sent' });
 const lost = new PgNotifyError('publish', 'lost', { channel: 'c', outcome: 'unknown' });
-
-const later = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function isTold(fate: Fate, error: PgNotifyError | undefined, so: { tried: boolean; wasLost: boolean }): boolean {
   if (!so.tried && so.wasLost && error?.outcome === 'not-sent' && error.cause === lost) return true;
@@ -30,7 +29,7 @@ function setUp() {
   async function publish(raws: readonly string[]): Promise<readonly FailedNotification[]> {
     published.push(...raws);
     most = Math.max(most, (onTheirWay += 1));
-    await later();
+    await turn();
     onTheirWay -= 1;
     return raws.flatMap((raw, index) => {
       if (raw.startsWith('refused by')) return [{ index, error: data }];
@@ -40,9 +39,9 @@ function setUp() {
 
   function check(given: unknown): string | Promise<string> {
     const raw = given as string;
-    if (raw.startsWith('refused later')) return later().then(() => Promise.reject(payload));
+    if (raw.startsWith('refused later')) return turn().then(() => Promise.reject(payload));
     if (raw.startsWith('refused ') && !raw.startsWith('refused by')) throw payload;
-    return raw.startsWith('sent later') ? later().then(() => raw) : raw;
+    return raw.startsWith('sent later') ? turn().then(() => raw) : raw;
   }
 
   const send = (fates: readonly Fate[], call: number): Promise<readonly FailedNotification[]> =>
@@ -136,7 +135,7 @@ describe('ManyNotifications', () => {
     let turns = 0;
     let isOver = false;
     const beside = (async () => {
-      for (; !isOver; turns += 1) await later();
+      for (; !isOver; turns += 1) await turn();
     })();
     await send(
       Array.from({ length: 50_000 }, () => 'sent' as const),

@@ -6,6 +6,8 @@ import type { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { NotifyCalls } from '../../lib/publisher/notify-calls.js';
 import type { NotifyCallsOptions } from '../../lib/publisher/notify-calls.js';
 import { Recorder } from '../support/recorder.js';
+import { turn } from '../support/turn.js';
+import { outcomeOf } from '../support/failures.js';
 
 interface Sent {
   readonly raws: readonly string[];
@@ -48,14 +50,6 @@ function slowChannel() {
   };
   return { asked, channel: definePgChannel('slow', { schema }) };
 }
-
-const outcomeOf = (call: Promise<void>): Promise<string> =>
-  call.then(
-    () => 'sent',
-    (error: PgNotifyError) => error.outcome ?? error.kind,
-  );
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('NotifyCalls', () => {
   it('refuses more than may wait, behind a schema and with the publisher together, and takes more when there is room', async () => {

@@ -9,6 +9,7 @@ import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { readFacts } from '../../lib/session/session-facts.js';
 import { FakeClock, FakeServer } from '../support/fake-server.js';
 import { eventually } from '../support/recorder.js';
+import { turn } from '../support/turn.js';
 
 const CHANNELS = ['a', 'b', 'c'];
 
@@ -40,11 +41,6 @@ function setUp(options: Partial<PgListenerOptions> = {}) {
     warn: (line) => lines.push(line),
   });
   return { server, clock, errors, lines, listener, lanes };
-}
-
-/** Lets everything happen that is only waiting for its turn. */
-async function turn(): Promise<void> {
-  for (let i = 0; i < 20; i += 1) await Promise.resolve();
 }
 
 const transient = (): Error => new PgNotifyError('connection', 'refused', { permanent: false });

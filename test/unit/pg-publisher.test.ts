@@ -4,6 +4,7 @@ import { PgPublisher } from '../../lib/publisher/pg-publisher.js';
 import { readFacts } from '../../lib/session/session-facts.js';
 import type { PublishingSession } from '../../lib/publisher/pg-publisher.js';
 import { Recorder } from '../support/recorder.js';
+import { outcomeOf } from '../support/failures.js';
 
 interface Sent {
   /** One, or those of a batch. */
@@ -76,12 +77,6 @@ async function publishBehind(
 
 const sizesOf = (sent: readonly Sent[]): number[] =>
   sent.map(({ payload }) => (Array.isArray(payload) ? payload.length : 1));
-
-const outcomeOf = (promise: Promise<void>): Promise<string> =>
-  promise.then(
-    () => 'sent',
-    (error: PgNotifyError) => error.outcome ?? error.kind,
-  );
 
 describe('PgPublisher', () => {
   it('leaves a standby as soon as it has refused: the settings may lead to the primary by now', async () => {

@@ -26,6 +26,8 @@ import type { Observable } from 'rxjs';
 import * as z from 'zod';
 import { leavingNothingOpen } from '../support/fault-app.js';
 import { CapturingLogger } from '../support/capturing-logger.js';
+import { turn } from '../support/turn.js';
+import { failureOf } from '../support/failures.js';
 
 const Changes = definePgChannel<{ id: number }>('changes');
 
@@ -76,17 +78,6 @@ function initOn(bus: PgNotifyTestBus, metadata: ModuleMetadata = {}): Promise<IN
   const imports = [PgNotifyModule.forRoot({} as PgNotifyModuleOptions), ...(metadata.imports ?? [])];
   const builder = Test.createTestingModule({ ...metadata, imports });
   return init(builder.overrideProvider(getPgNotifyTransportToken()).useValue(bus));
-}
-
-/** The message of what this throws or rejects with. */
-async function failureOf(work: () => unknown): Promise<string> {
-  try {
-    await work();
-  } catch (error) {
-    expect(error).toBeInstanceOf(PgNotifyError);
-    return (error as PgNotifyError).message;
-  }
-  throw new Error('It did not fail.');
 }
 
 describe('PgNotifyTestBus', () => {
@@ -204,11 +195,11 @@ describe('PgNotifyTestBus', () => {
     for (const name of [undefined, 'analytics']) {
       builder.overrideProvider(getPgNotifyTransportToken(name)).useValue(bus);
     }
-    expect(await failureOf(() => init(builder))).toMatch(shared);
+    expect((await failureOf(() => init(builder))).message).toMatch(shared);
     await apps.pop()?.close();
 
     const first = await initOn(bus);
-    expect(await failureOf(() => initOn(bus))).toMatch(shared);
+    expect((await failureOf(() => initOn(bus))).message).toMatch(shared);
     expect(first.get(PgNotifyService).status.state).toBe('listening');
   });
 
@@ -245,12 +236,12 @@ describe('PgNotifyTestBus', () => {
       () => bus.reconnect(),
       () => bus.settled(),
     ]) {
-      expect(await failureOf(use)).toMatch(unused);
+      expect((await failureOf(use)).message).toMatch(unused);
     }
     expect(bus.sent()).toEqual([]);
     const builder = Test.createTestingModule({ imports: [PgNotifyModule.forRoot({ connection: '' })] });
     builder.overrideProvider(getPgNotifyTransportToken()).useValue({});
-    expect(await failureOf(() => builder.compile())).toMatch(/can be overridden by a PgNotifyTestBus only/);
+    expect((await failureOf(() => builder.compile())).message).toMatch(/can be overridden by a PgNotifyTestBus only/);
   });
 
   it('simulates every gap of a connection, for one channel or for all', async () => {
@@ -347,7 +338,7 @@ describe('PgNotifyTestBus', () => {
 
       @OnPgWakeUp('jobs')
       async work({ reason }: PgWakeUp): Promise<boolean> {
-        await new Promise((resolve) => setImmediate(resolve));
+        await turn();
         if (reason !== 'notification' && reason !== 'again') return false;
         log.push(`work ${reason}`);
         if (reason === 'again') await this.pgNotify.notify('summary');
@@ -357,7 +348,7 @@ describe('PgNotifyTestBus', () => {
     const bus = new PgNotifyTestBus();
     const app = await initOn(bus, { providers: [Chain] });
     const load = async (): Promise<number> => {
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
       return log.push('load');
     };
     app.get(PgNotifyService).liveQuery('summary', load).subscribe();
@@ -375,14 +366,14 @@ describe('PgNotifyTestBus', () => {
     class Late {
       @OnPgNotify('loaded')
       async handle(): Promise<void> {
-        for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+        for (let left = 5; left > 0; left -= 1) await turn();
         log.push('handled');
       }
     }
     const bus = new PgNotifyTestBus();
     const service = (await initOn(bus, { providers: [Late] })).get(PgNotifyService);
     const load = async (): Promise<void> => {
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
       void service.notify('loaded');
     };
     service.liveQuery('orders', load).subscribe();
@@ -512,7 +503,7 @@ describe('PgNotifyTestingModule', () => {
   it('cannot be combined with the root that it stands for', async () => {
     const imports = [PgNotifyTestingModule.forRoot(), PgNotifyModule.forRoot({ connection: '' })];
     expect(
-      await failureOf(() => Test.createTestingModule({ imports }).setLogger(new CapturingLogger()).compile()),
+      (await failureOf(() => Test.createTestingModule({ imports }).setLogger(new CapturingLogger()).compile())).message,
     ).toMatch(/The option connection of PgNotifyModule is empty|Two registrations have the name 'default'/);
   });
 });

@@ -1,6 +1,6 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
+import { turn } from '../support/turn.js';
 
 interface Worker {
   readonly count: number;

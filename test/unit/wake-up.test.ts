@@ -11,11 +11,7 @@ import type { WakeUpSpec } from '../../lib/delivery/handler-pool.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
 import { createBusListener } from '../support/bus-listener.js';
 import { FakeClock } from '../support/fake-server.js';
-
-/** Lets everything happen that is only waiting for its turn. */
-async function turn(): Promise<void> {
-  for (let i = 0; i < 3; i += 1) await new Promise<void>((resolve) => setImmediate(resolve));
-}
+import { turns } from '../support/turn.js';
 
 const VERIFIED: PgNotifyStatus = {
   state: 'listening',
@@ -59,13 +55,13 @@ async function setUp(given: Partial<WakeUpSpec> = {}) {
       return given.call?.(reason, signal);
     },
   });
-  await turn();
+  await turns();
   const notify = (raw = ''): void => listener.receive({ channel: 'jobs', raw, processId: 1, receivedAt: new Date() });
   /** Lets time pass; returns why it was called meanwhile. */
   const pass = async (milliseconds: number): Promise<readonly WakeReason[]> => {
     const { length } = reasons;
     clock.advance(milliseconds);
-    await turn();
+    await turns();
     return reasons.slice(length);
   };
   return { pool, listener, status$, clock, errors, reasons, notify, pass };
@@ -76,7 +72,7 @@ describe('a method that is woken', () => {
     const { reasons, listener } = await setUp();
     expect(reasons).toEqual(['start']); // The channel was covered before the first run.
     listener.lapse('jobs', 'relisten');
-    await turn();
+    await turns();
     expect(reasons).toEqual(['start', 'gap']);
   });
 
@@ -84,7 +80,7 @@ describe('a method that is woken', () => {
     const channel = definePgChannel('jobs', { schema: z.object({ id: z.number() }) });
     const { reasons, notify, errors } = await setUp({ channel });
     notify('no object');
-    await turn();
+    await turns();
     expect([reasons, errors]).toEqual([['start', 'notification'], []]);
   });
 
@@ -111,10 +107,10 @@ describe('a method that is woken', () => {
     async (_name, status) => {
       const { status$, pass } = await setUp();
       status$.next(status);
-      await turn();
+      await turns();
       expect([await pass(999), await pass(1), await pass(999), await pass(1)]).toEqual([[], ['poll'], [], ['poll']]);
       status$.next(VERIFIED);
-      await turn();
+      await turns();
       expect([await pass(29_999), await pass(1)]).toEqual([[], ['poll']]);
     },
   );
@@ -123,7 +119,7 @@ describe('a method that is woken', () => {
     const { status$, pass, reasons } = await setUp();
     await pass(10_000);
     status$.next({ ...VERIFIED, state: 'reconnecting' });
-    await turn();
+    await turns();
     expect(reasons).toEqual(['start', 'poll']);
   });
 
@@ -168,7 +164,7 @@ describe('a method that is woken', () => {
     pool.end();
     let isSettled = false;
     const settled = pool.settled().then(() => (isSettled = true));
-    await turn();
+    await turns();
     expect(isSettled).toBe(false);
     finish();
     await settled;

@@ -4,7 +4,7 @@ import type { StubConnection } from './stub-connection.js';
 import type { StubStartupHandler } from './stub-connection.js';
 import { StubServer } from './stub-server.js';
 
-export interface PlayedServerOptions {
+export interface StubPostgresOptions {
   /** Called before a query is answered; whoever returns true has dealt with it, be it by silence. */
   readonly onQuery?: (query: FrontendQuery, connection: StubConnection) => boolean;
   readonly onStartup?: StubStartupHandler;
@@ -16,15 +16,15 @@ const INT4 = 23;
 const BOOL = 16;
 
 /** A stub server that answers all that a registration asks as PostgreSQL does, until a test has it misbehave. */
-export class PlayedServer {
+export class StubPostgres {
   /** The channels of each connection, in the order in which they were listened to. */
   private readonly channels = new WeakMap<StubConnection, Set<string>>();
   private stub!: StubServer;
 
-  private constructor(private readonly options: PlayedServerOptions) {}
+  private constructor(private readonly options: StubPostgresOptions) {}
 
-  static async start(options: PlayedServerOptions = {}): Promise<PlayedServer> {
-    const server = new PlayedServer(options);
+  static async start(options: StubPostgresOptions = {}): Promise<StubPostgres> {
+    const server = new StubPostgres(options);
     server.stub = await StubServer.start({
       ...(options.onStartup && { onStartup: options.onStartup }),
       onQuery: (query, connection) => {
