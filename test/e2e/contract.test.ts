@@ -1,6 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
-import type { ModuleMetadata } from '@nestjs/common';
 import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import {
   definePgChannel,
@@ -8,116 +7,69 @@ import {
   OnPgGap,
   OnPgNotify,
   OnPgWakeUp,
-  PgNotifyError,
   PgNotifyHealthIndicator,
   PgNotifyModule,
+  PgNotifyService,
 } from 'nest-pg-notify';
-import type { PgGap, PgNotification, PgNotifyModuleOptions, PgNotifyStatus, PgWakeUp } from 'nest-pg-notify';
+import type { PgGap, PgNotification, PgNotifyStatus, PgWakeUp } from 'nest-pg-notify';
 import { Observable } from 'rxjs';
 import * as z from 'zod';
-import type { TestApp } from '../support/app.js';
-import { busHarness, postgresHarness, statusOf } from '../support/harness.js';
-import type { Harness } from '../support/harness.js';
+import { consume } from '../support/app/consumer.js';
+import { busContractSuite, postgresContractSuite } from '../support/app/contract-suite.js';
+import { untilStatus } from '../support/app/status.js';
+import { failureOf } from '../support/failures.js';
+import { recordStream } from '../support/record-stream.js';
 import { Recorder } from '../support/recorder.js';
 
-const HARNESSES: readonly (readonly [string, () => Promise<Harness>])[] = [
-  ['PostgreSQL', postgresHarness],
-  ['the test bus', busHarness],
-];
+const SUITES = [
+  ['PostgreSQL', postgresContractSuite],
+  ['the test bus', busContractSuite],
+] as const;
 
-/** What consumers of one channel are told, in order: the reasons of gaps, and payloads. */
-function consume({ service }: TestApp, channel: string, seen = new Recorder<unknown>()) {
-  const subscriptions = [
-    service.gaps(channel).subscribe(({ reason }) => seen.push(`${channel}: ${reason}`)),
-    service.listen(channel).subscribe(({ payload }) => seen.push(payload)),
-  ];
-  return { seen, unsubscribe: () => subscriptions.forEach((subscription) => subscription.unsubscribe()) };
-}
-
-/** What the stream tells until it has completed, with a mark at its end. */
-function record<T>(stream: Observable<T>): Recorder<T | 'completed'> {
-  const recorder = new Recorder<T | 'completed'>();
-  stream.subscribe({ next: recorder.push, complete: () => recorder.push('completed') });
-  return recorder;
-}
-
-/** The error that a promise rejects with. */
-async function rejection(promise: Promise<unknown>): Promise<PgNotifyError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(PgNotifyError);
-  return error as PgNotifyError;
-}
-
-describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
-  let harness: Harness;
-  const subjects: TestApp[] = [];
-
-  beforeAll(async () => {
-    harness = await createHarness();
-  });
-
-  afterEach(async () => {
-    for (const { app } of subjects.splice(0)) await app.close();
-  });
-
-  afterAll(() => harness.close());
-
-  async function create(metadata?: ModuleMetadata, options?: Partial<PgNotifyModuleOptions>): Promise<TestApp> {
-    const subject = await harness.create(metadata, options);
-    subjects.push(subject);
-    return subject;
-  }
-
-  async function start(metadata?: ModuleMetadata, options?: Partial<PgNotifyModuleOptions>): Promise<TestApp> {
-    const subject = await create(metadata, options);
-    await subject.app.init();
-    return subject;
-  }
+describe.each(SUITES)('a registration on %s', (_name, createSuite) => {
+  const suite = createSuite();
 
   describe('its streams', () => {
-    it('begin with a start gap, and are ready when init() has resolved', async () => {
-      const subject = await create();
+    it('emit a start gap first, and are ready when init() has resolved', async () => {
+      const subject = await suite.create();
       const { seen } = consume(subject, 'a');
       await subject.app.init();
-      await harness.emit('a', '1');
+      await suite.emit('a', '1');
       expect(await seen.until(2)).toEqual(['a: start', 1]);
     });
 
-    it('give a late subscriber a start gap of its own, and tell the others nothing of it', async () => {
-      const subject = await start();
+    it('give a late subscriber a start gap of its own, which the others do not get', async () => {
+      const subject = await suite.start();
       const first = consume(subject, 'a');
       await subject.service.ready();
       const second = consume(subject, 'a');
       expect(second.seen.items).toEqual(['a: start']); // At once: the channel is covered.
-      await harness.emit('a', '1');
+      await suite.emit('a', '1');
       expect(await first.seen.until(2)).toEqual(['a: start', 1]);
       expect(await second.seen.until(2)).toEqual(['a: start', 1]);
     });
 
-    it('keep the order of the senders across channels, own notifications among them', async () => {
-      const subject = await start();
+    it('keep the order of the senders across channels, own notifications included', async () => {
+      const subject = await suite.start();
       const seen = new Recorder<unknown>();
       consume(subject, 'a', seen);
       consume(subject, 'b', seen);
       await subject.service.ready();
       await seen.until(2);
-      await harness.emit('a', '1');
+      await suite.emit('a', '1');
       await subject.service.notify('b', 2);
-      await harness.emit('b', '3');
+      await suite.emit('b', '3');
       await Promise.all([
         subject.service.notify('a', 4),
         subject.service.notify('b', 5),
         subject.service.notify('a', 6),
       ]);
-      await harness.emit('a', '7');
+      await suite.emit('a', '7');
       expect((await seen.until(9)).slice(2)).toEqual([1, 2, 3, 4, 5, 6, 7]);
     });
 
-    it('get what a subscriber causes after all have got what caused it', async () => {
-      const subject = await start();
+    it('deliver what a subscriber sends after every subscriber got what it reacts to', async () => {
+      const subject = await suite.start();
       const { service } = subject;
       const asked: Promise<void>[] = [];
       service.listen('a').subscribe(({ payload }) => {
@@ -128,7 +80,7 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
       const other = consume(subject, 'b');
       await service.ready();
       await seen.until((items) => items.includes('after the gap'));
-      await harness.emit('a', 'question');
+      await suite.emit('a', 'question');
       await seen.until((items) => items.includes('answer'));
       expect(seen.items).toEqual(['a: start', 'after the gap', 'question', 'answer']);
       expect(other.seen.items).toEqual(['b: start']);
@@ -136,19 +88,19 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
     });
 
     it('deliver two equal notifications for two calls', async () => {
-      const subject = await start();
+      const subject = await suite.start();
       const { seen } = consume(subject, 'a');
       await subject.service.ready();
       await Promise.all([subject.service.notify('a', 'same'), subject.service.notify('a', 'same')]);
-      await harness.emit('a', 'last');
+      await suite.emit('a', 'last');
       expect(await seen.until((items) => items.includes('last'))).toEqual(['a: start', 'same', 'same', 'last']);
     });
 
     it('carry whole notifications', async () => {
-      const subject = await start();
-      const notifications = record(subject.service.listen('Mixed Case "quoted"'));
+      const subject = await suite.start();
+      const notifications = recordStream(subject.service.listen('Mixed Case "quoted"'));
       await subject.service.ready();
-      await harness.emit('Mixed Case "quoted"', '{"id":7}');
+      await suite.emit('Mixed Case "quoted"', '{"id":7}');
       await subject.service.notify('Mixed Case "quoted"');
       expect(await notifications.until(2)).toEqual([
         {
@@ -165,14 +117,14 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
     });
 
     it('decode by the codec of each definition', async () => {
-      const subject = await start();
+      const subject = await suite.start();
       const raws = ['{"a":[1,null]}', 'plain text', '9007199254740993', '12', '"quoted"', 'null', '{"broken":', ''];
-      const auto = record(subject.service.listen('codecs'));
-      const text = record(subject.service.listen(definePgChannel('codecs', { codec: 'text' })));
-      const json = record(subject.service.listen(definePgChannel('codecs', { codec: 'json' })));
-      const errors = record(subject.service.errors$);
+      const auto = recordStream(subject.service.listen('codecs'));
+      const text = recordStream(subject.service.listen(definePgChannel('codecs', { codec: 'text' })));
+      const json = recordStream(subject.service.listen(definePgChannel('codecs', { codec: 'json' })));
+      const errors = recordStream(subject.service.errors$);
       await subject.service.ready();
-      for (const raw of raws) await harness.emit('codecs', raw);
+      for (const raw of raws) await suite.emit('codecs', raw);
       const payloads = async (recorder: typeof auto, count: number): Promise<unknown[]> =>
         (await recorder.until(count)).map((item) => (item as PgNotification).payload);
       expect(await payloads(text as typeof auto, raws.length)).toEqual(raws);
@@ -198,42 +150,42 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
       class Feature {
         constructor(@InjectPgChannel('a') readonly stream: Observable<PgNotification>) {}
       }
-      const subject = await start({ imports: [PgNotifyModule.forFeature(['a'])], providers: [Feature] });
-      const notifications = record(subject.app.get(Feature).stream);
+      const subject = await suite.start({ imports: [PgNotifyModule.forFeature(['a'])], providers: [Feature] });
+      const notifications = recordStream(subject.app.get(Feature).stream);
       await subject.service.ready();
-      await harness.emit('a', '1');
+      await suite.emit('a', '1');
       expect(await notifications.until(1)).toMatchObject([{ channel: 'a', payload: 1 }]);
     });
 
     it('release the channel after the last subscriber, and begin anew with the next', async () => {
-      const subject = await start();
+      const subject = await suite.start();
       const [first, second] = [consume(subject, 'a'), consume(subject, 'a')];
       await subject.service.ready();
       expect(subject.service.status.channels).toEqual({ wanted: 1, acknowledged: 1 });
       first.unsubscribe();
-      await harness.emit('a', '1');
+      await suite.emit('a', '1');
       await second.seen.until(2);
       expect(first.seen.items).toEqual(['a: start']);
-      const released = statusOf(subject, ({ channels }) => channels.wanted === 0 && channels.acknowledged === 0);
+      const released = untilStatus(subject, ({ channels }) => channels.wanted === 0 && channels.acknowledged === 0);
       second.unsubscribe();
       await released;
-      await harness.emit('a', 'missed');
+      await suite.emit('a', 'missed');
       const third = consume(subject, 'a');
       await subject.service.ready();
-      await harness.emit('a', '2');
+      await suite.emit('a', '2');
       expect(await third.seen.until(2)).toEqual(['a: start', 2]);
       expect(second.seen.items).toEqual(['a: start', 1]);
     });
 
-    it('tell the gaps of all channels to whoever asks for all', async () => {
-      const subject = await start();
+    it('report the gaps of all channels to gaps() without a channel', async () => {
+      const subject = await suite.start();
       consume(subject, 'a');
       await subject.service.ready();
-      const gaps = record(subject.service.gaps());
+      const gaps = recordStream(subject.service.gaps());
       consume(subject, 'b');
       await subject.service.ready();
-      await harness.disconnect(subject);
-      await harness.reconnect(subject);
+      await suite.disconnect(subject);
+      await suite.reconnect(subject);
       const told = (await gaps.until(4)).map((gap) => `${(gap as PgGap).channel}: ${(gap as PgGap).reason}`);
       expect(told.slice(0, 2)).toEqual(['a: start', 'b: start']);
       expect(told.slice(2).toSorted()).toEqual(['a: reconnect', 'b: reconnect']);
@@ -241,8 +193,8 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
   });
 
   describe('what it sends', () => {
-    it('is refused with the same errors, before anything is sent', async () => {
-      const subject = await start();
+    it('refuses what cannot be sent with the same errors, before anything is sent', async () => {
+      const subject = await suite.start();
       const { service } = subject;
       const { seen } = consume(subject, 'a');
       await service.ready();
@@ -260,7 +212,7 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
           service.notify('a', cyclic),
           service.notify('a', () => undefined),
           service.notify(Checked, { id: 'seven' } as never),
-        ].map(rejection),
+        ].map((call) => failureOf(call)),
       );
       expect(refused.map(({ kind, size, limit }) => [kind, size, limit])).toEqual([
         ['channel', 64, 63],
@@ -277,64 +229,66 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
       expect(await seen.until(2)).toEqual(['a: start', 'x'.repeat(7_999)]);
     });
 
-    it('is checked by the schema, which handlers and streams get the output of', async () => {
+    it('checks payloads by their schema, and delivers its output to handlers and streams', async () => {
       const Dates = definePgChannel('dates', {
         schema: z.object({ at: z.string().transform((text) => new Date(text)) }),
       });
-      const subject = await start();
-      const notifications = record(subject.service.listen(Dates));
-      const errors = record(subject.service.errors$);
+      const subject = await suite.start();
+      const notifications = recordStream(subject.service.listen(Dates));
+      const errors = recordStream(subject.service.errors$);
       await subject.service.ready();
-      await harness.emit('dates', '{"at":7}');
+      await suite.emit('dates', '{"at":7}');
       await subject.service.notify(Dates, { at: '2026-01-01T00:00:00.000Z' });
       expect(await notifications.until(1)).toMatchObject([{ payload: { at: new Date('2026-01-01T00:00:00.000Z') } }]);
       expect(errors.items).toMatchObject([{ kind: 'payload', channel: 'dates', issues: [expect.anything()] }]);
     });
 
-    it('may be many at a time: those that can be sent are, in their order, and the caller is told of the others', async () => {
-      const subject = await start();
+    it('sends the valid payloads of notifyMany() in order, and rejects with the others', async () => {
+      const subject = await suite.start();
       const { seen } = consume(subject, 'a');
       await subject.service.ready();
       const call = subject.service.notifyMany('a', [1, 'x'.repeat(8_000), 2, () => undefined, 2]);
-      const error = await rejection(call);
+      const error = await failureOf(call);
       expect(error).toMatchObject({ kind: 'payload', channel: 'a' });
       expect(error.failures?.map(({ index }) => index)).toEqual([1, 3]);
       expect(await seen.until(4)).toEqual(['a: start', 1, 2, 2]);
     });
 
-    it('is sent by handlers as well, and comes back to them', async () => {
+    it('delivers what a handler sends to that handler too', async () => {
       const seen = new Recorder<unknown>();
 
       @Injectable()
       class Chain {
+        constructor(private readonly service: PgNotifyService) {}
+
         @OnPgNotify('count')
         async count(value: number): Promise<void> {
           seen.push(value);
-          if (value < 3) await subjects[0]?.service.notify('count', value + 1);
+          if (value < 3) await this.service.notify('count', value + 1);
         }
       }
-      await start({ providers: [Chain] });
-      await harness.emit('count', '1');
+      await suite.start({ providers: [Chain] });
+      await suite.emit('count', '1');
       expect(await seen.until(3)).toEqual([1, 2, 3]);
     });
   });
 
   describe('its connection', () => {
     it('announces a gap before the first notification after a loss; what was sent meanwhile is lost', async () => {
-      const subject = await start();
+      const subject = await suite.start();
       const seen = new Recorder<unknown>();
       consume(subject, 'a', seen);
       consume(subject, 'b', seen);
-      const gaps = record(subject.service.gaps('a'));
+      const gaps = recordStream(subject.service.gaps('a'));
       await subject.service.ready();
-      await harness.emit('a', '1');
+      await suite.emit('a', '1');
       await seen.until(3);
-      await harness.disconnect(subject);
-      await harness.emit('a', 'lost');
+      await suite.disconnect(subject);
+      await suite.emit('a', 'lost');
       await subject.service.notify('b', 'lost too');
-      await harness.reconnect(subject);
-      await harness.emit('a', '2');
-      await harness.emit('b', '3');
+      await suite.reconnect(subject);
+      await suite.emit('a', '2');
+      await suite.emit('b', '3');
       await seen.until((items) => items.includes(3));
       expect(new Set(seen.items.slice(0, 3))).toEqual(new Set(['a: start', 'b: start', 1]));
       expect(new Set(seen.items.slice(3, 5))).toEqual(new Set(['a: reconnect', 'b: reconnect']));
@@ -347,30 +301,30 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
       expect(since.getTime()).toBeLessThanOrEqual(until.getTime());
     });
 
-    it('gives a subscriber that came while it was lost a start gap', async () => {
-      const subject = await start();
+    it('gives a subscriber that came during a loss a start gap', async () => {
+      const subject = await suite.start();
       const early = consume(subject, 'a');
       await subject.service.ready();
-      await harness.disconnect(subject);
+      await suite.disconnect(subject);
       const late = consume(subject, 'a');
       const other = consume(subject, 'b');
       expect([...late.seen.items, ...other.seen.items]).toEqual([]);
-      await harness.reconnect(subject);
-      await harness.emit('a', '1');
-      await harness.emit('b', '2');
+      await suite.reconnect(subject);
+      await suite.emit('a', '1');
+      await suite.emit('b', '2');
       expect(await late.seen.until(2)).toEqual(['a: start', 1]);
       expect(await other.seen.until(2)).toEqual(['b: start', 2]);
       expect(early.seen.items).toEqual(['a: start', 'a: reconnect', 1]);
     });
 
-    it('is told of by the status, field by field', async () => {
-      const subject = await create();
+    it('describes its connection in the status, field by field', async () => {
+      const subject = await suite.create();
       const { service } = subject;
       const states = new Recorder<PgNotifyStatus>();
       service.status$.subscribe((status) => {
         if (states.items.at(-1)?.state !== status.state) states.push(status);
       });
-      const errors = record(service.errors$);
+      const errors = recordStream(service.errors$);
       consume(subject, 'a');
       expect(service.status).toMatchObject({ state: 'closed', channels: { wanted: 1, acknowledged: 0 } });
       await subject.app.init();
@@ -385,7 +339,7 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
         serverVersion: expect.any(String) as never,
       };
       expect(service.status).toEqual(listening);
-      await harness.disconnect(subject);
+      await suite.disconnect(subject);
       const lost = service.status;
       expect(lost).toEqual({
         state: 'reconnecting',
@@ -403,8 +357,8 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
       });
       expect(lost.attempts).toBeGreaterThan(0);
       expect(errors.items[0]).toMatchObject({ kind: 'connection' });
-      await harness.reconnect(subject);
-      const again = await statusOf(subject, ({ delivery }) => delivery?.verdict === 'verified');
+      await suite.reconnect(subject);
+      const again = await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'verified');
       expect(again).toEqual({ ...listening, gaps: 2, lastFailure: expect.objectContaining({ kind: 'connection' }) });
       await subject.app.close();
       expect(states.items.map(({ state }) => state)).toEqual([
@@ -417,36 +371,36 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
       ]);
     });
 
-    it('keeps ready() waiting while it is lost, but not for a channel that nobody wants any more', async () => {
-      const subject = await start();
+    it('keeps ready() waiting while the connection is lost, but not for a channel without consumers', async () => {
+      const subject = await suite.start();
       const { service } = subject;
       const a = consume(subject, 'a');
       await service.ready();
-      await harness.disconnect(subject);
+      await suite.disconnect(subject);
       const b = consume(subject, 'b');
       const settled: string[] = [];
       const ready = service.ready().then(() => settled.push('ready'));
       b.unsubscribe();
       const nothing = service.ready();
-      await harness.emit('a', 'meanwhile');
+      await suite.emit('a', 'meanwhile');
       expect(settled).toEqual([]);
-      await harness.reconnect(subject);
+      await suite.reconnect(subject);
       await Promise.all([ready, nothing]);
       expect(a.seen.items).toEqual(['a: start', 'a: reconnect']);
     });
 
-    it('keeps ready() waiting while it is lost, even if nothing is wanted', async () => {
-      const subject = await start();
-      await harness.disconnect(subject);
+    it('keeps ready() waiting while the connection is lost, even without consumers', async () => {
+      const subject = await suite.start();
+      await suite.disconnect(subject);
       const settled: string[] = [];
       const ready = subject.service.ready().then(() => settled.push('ready'));
-      await harness.emit('a', 'meanwhile');
+      await suite.emit('a', 'meanwhile');
       expect(settled).toEqual([]);
-      await harness.reconnect(subject);
+      await suite.reconnect(subject);
       await ready;
     });
 
-    it('is counted', async () => {
+    it('counts what was received, handled and lost', async () => {
       const handled = new Recorder<unknown>();
 
       @Injectable()
@@ -457,17 +411,17 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
           if (payload === 'fail') throw new Error('on purpose');
         }
       }
-      const subject = await start({ providers: [Handlers] });
-      const errors = record(subject.service.errors$);
+      const subject = await suite.start({ providers: [Handlers] });
+      const errors = recordStream(subject.service.errors$);
       const other = consume(subject, 'b');
       await subject.service.ready();
-      await harness.emit('unheard', '1');
-      await harness.emit('a', '1');
+      await suite.emit('unheard', '1');
+      await suite.emit('a', '1');
       await handled.until(1);
-      await harness.disconnect(subject);
-      await harness.reconnect(subject);
-      await harness.emit('a', 'fail');
-      await harness.emit('b', 'last');
+      await suite.disconnect(subject);
+      await suite.reconnect(subject);
+      await suite.emit('a', 'fail');
+      await suite.emit('b', 'last');
       await other.seen.until((items) => items.includes('last'));
       await errors.until((items) => items.some((error) => error !== 'completed' && error.kind === 'handler'));
       expect(subject.service.stats()).toEqual({
@@ -493,8 +447,8 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
       });
     });
 
-    it('is healthy while it listens, as @nestjs/terminus sees it', async () => {
-      const subject = await start({ imports: [TerminusModule] });
+    it('reports to @nestjs/terminus that it is healthy while it listens', async () => {
+      const subject = await suite.start({ imports: [TerminusModule] });
       const [health, terminus] = [subject.app.get(PgNotifyHealthIndicator), subject.app.get(HealthCheckService)];
       const { details } = await terminus.check([() => health.isHealthy('notifications')]);
       expect(details).toEqual({
@@ -507,13 +461,13 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
           queueUsage: expect.any(Number),
         },
       });
-      await harness.disconnect(subject);
+      await suite.disconnect(subject);
       expect((await health.isHealthy()).pg_notify).toMatchObject({
         status: 'down',
         reason: 'the registration is reconnecting',
       });
-      expect((await rejection(subject.service.queueUsage())).kind).toBe('connection');
-      await harness.reconnect(subject);
+      expect((await failureOf(subject.service.queueUsage())).kind).toBe('connection');
+      await suite.reconnect(subject);
     });
   });
 
@@ -540,15 +494,15 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
           if (attempts === 2) throw new Error('on purpose');
         }
       }
-      const subject = await start({ providers: [Cache] });
+      const subject = await suite.start({ providers: [Cache] });
       const { seen } = consume(subject, 'a');
       await log.until(1);
-      await harness.emit('a', 'slow');
-      await harness.emit('a', 'waits');
+      await suite.emit('a', 'slow');
+      await suite.emit('a', 'waits');
       await seen.until((items) => items.includes('waits'));
-      await harness.disconnect(subject);
-      await harness.reconnect(subject);
-      await harness.emit('a', 'after');
+      await suite.disconnect(subject);
+      await suite.reconnect(subject);
+      await suite.emit('a', 'after');
       await seen.until((items) => items.includes('after'));
       release();
       await log.until((lines) => lines.includes('handled after'));
@@ -566,7 +520,7 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
       expect(subject.logger.texts('error')).toEqual([expect.stringContaining('on purpose')]);
     });
 
-    it('drop the oldest when they are too slow, and are told by a gap of exactly how many', async () => {
+    it('drop the oldest when they are too slow, and get a gap with the exact number', async () => {
       const log = new Recorder<unknown>();
       let go: () => void = () => undefined;
       const first = new Promise<void>((resolve) => (go = resolve));
@@ -584,12 +538,12 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
           log.push(`${reason} ${dropped}`);
         }
       }
-      const subject = await start({ providers: [Slow] });
+      const subject = await suite.start({ providers: [Slow] });
       const { seen } = consume(subject, 'a');
       await log.until(1);
-      await harness.emit('a', '1');
+      await suite.emit('a', '1');
       await log.until(2);
-      for (let id = 2; id <= 6; id += 1) await harness.emit('a', String(id));
+      for (let id = 2; id <= 6; id += 1) await suite.emit('a', String(id));
       await seen.until((items) => items.includes(6));
       go();
       await log.until((items) => items.includes(6));
@@ -608,17 +562,17 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
           return reason === 'notification'; // There is more.
         }
       }
-      const subject = await start({ providers: [Worker] });
+      const subject = await suite.start({ providers: [Worker] });
       expect((await reasons.until(1))[0]).toBe('jobs start');
-      await harness.emit('jobs', '');
+      await suite.emit('jobs', '');
       await reasons.until((items) => items.includes('jobs again'));
       expect(reasons.items.slice(reasons.items.indexOf('jobs notification'))).toEqual([
         'jobs notification',
         'jobs again',
       ]);
       const { length } = reasons.items;
-      await harness.disconnect(subject);
-      await harness.reconnect(subject);
+      await suite.disconnect(subject);
+      await suite.reconnect(subject);
       await reasons.until((items) => items.slice(length).includes('jobs gap'));
     });
 
@@ -634,10 +588,10 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
           seen.push(payload);
         }
       }
-      const subject = await start({ providers: [Fragile] });
-      const errors = record(subject.service.errors$);
-      await harness.emit('a', 'bad');
-      await harness.emit('a', 'good');
+      const subject = await suite.start({ providers: [Fragile] });
+      const errors = recordStream(subject.service.errors$);
+      await suite.emit('a', 'bad');
+      await suite.emit('a', 'good');
       expect(await seen.until(1)).toEqual(['good']);
       expect(errors.items).toEqual([
         expect.objectContaining({ kind: 'handler', channel: 'a', handler: 'Fragile.handle' }),
@@ -648,19 +602,19 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
 
   describe('its live queries', () => {
     it('load at the start, after notifications and after gaps, once for all subscribers', async () => {
-      const subject = await start();
+      const subject = await suite.start();
       let loads = 0;
       const summary$ = subject.service.liveQuery(['a', 'b'], () => Promise.resolve((loads += 1)));
-      const [first, second] = [record(summary$), record(summary$)];
+      const [first, second] = [recordStream(summary$), recordStream(summary$)];
       await subject.service.ready();
       await first.until(1);
       expect(loads).toBe(1);
-      await harness.emit('b', '1');
+      await suite.emit('b', '1');
       await first.until(2);
       expect(second.items).toEqual(first.items);
-      await harness.disconnect(subject);
+      await suite.disconnect(subject);
       const { length } = first.items;
-      await harness.reconnect(subject);
+      await suite.reconnect(subject);
       await first.until(length + 1);
       await subject.app.close();
       expect(await second.until((items) => items.includes('completed'))).toEqual(first.items);
@@ -670,24 +624,24 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
 
   describe('at its end', () => {
     it('completes every stream, and sends nothing any more', async () => {
-      const subject = await start();
+      const subject = await suite.start();
       const { service } = subject;
       const streams = [
-        record(service.listen('a')),
-        record(service.gaps('a')),
-        record(service.gaps()),
-        record(service.errors$),
-        record(service.status$),
-        record(service.liveQuery('a', () => 1)),
+        recordStream(service.listen('a')),
+        recordStream(service.gaps('a')),
+        recordStream(service.gaps()),
+        recordStream(service.errors$),
+        recordStream(service.status$),
+        recordStream(service.liveQuery('a', () => 1)),
       ];
       await service.ready();
       await subject.app.close();
       for (const stream of streams) expect(stream.items.at(-1)).toBe('completed');
       expect(service.status).toMatchObject({ state: 'closed', channels: { wanted: 0, acknowledged: 0 } });
-      const [late, ready] = [record(service.listen('a')), await rejection(service.ready())];
+      const [late, ready] = [recordStream(service.listen('a')), await failureOf(service.ready())];
       expect(late.items).toEqual(['completed']);
       expect(ready.kind).toBe('closed');
-      const error = await rejection(service.notify('a', 1));
+      const error = await failureOf(service.notify('a', 1));
       expect([error.kind, error.message]).toEqual([
         'closed',
         'Nothing can be sent to channel "a": the registration has been closed.',
@@ -701,19 +655,21 @@ describe.each(HARNESSES)('a registration on %s', (_name, createHarness) => {
 
       @Injectable()
       class Slow {
+        constructor(private readonly service: PgNotifyService) {}
+
         @OnPgNotify('a')
         async handle(payload: number): Promise<void> {
           log.push(payload);
           await first;
-          await subjects[0]?.service.notify('done', payload);
+          await this.service.notify('done', payload);
           log.push(`${payload} done`);
         }
       }
-      const subject = await start({ providers: [Slow] });
+      const subject = await suite.start({ providers: [Slow] });
       const { seen } = consume(subject, 'a');
       await subject.service.ready();
-      await harness.emit('a', '1');
-      await harness.emit('a', '2');
+      await suite.emit('a', '1');
+      await suite.emit('a', '2');
       await seen.until((items) => items.includes(2));
       const closed = subject.app.close();
       go();

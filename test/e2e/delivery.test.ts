@@ -1,39 +1,29 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { OnPgNotify, PgNotifyService } from 'nest-pg-notify';
 import type { PgNotification } from 'nest-pg-notify';
 import pg from 'pg';
 import { config, merge } from 'rxjs';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
 
 const CHANNELS = ['north', 'south', 'west'];
 
 describe('delivery', () => {
-  let database: TestDatabase;
-  let subject: TestApp;
+  const suite = appSuite();
   let service: PgNotifyService;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    subject = await createApp({ connection: database.url });
-    service = subject.service;
-    await subject.app.init();
+    ({ service } = await suite.start());
   });
 
-  afterAll(async () => {
-    await subject.app.close();
-    await database.drop();
-  });
-
-  it('follows the transaction: nothing before commit, one after it, none after rollback', async () => {
+  it('delivers at the commit, not before, and never after a rollback', async () => {
     const received = new Recorder<PgNotification>();
     const subscription = service.listen('tx').subscribe(received.push);
     await service.ready();
-    const writer = new pg.Client(database.url);
+    const writer = new pg.Client(suite.database.url);
+    suite.cleanup(() => writer.end());
     await writer.connect();
 
     await writer.query(`BEGIN; SELECT pg_notify('tx', '"rolled back"'); ROLLBACK`);
@@ -47,28 +37,27 @@ describe('delivery', () => {
     await received.until(3);
 
     expect(received.items.map(({ payload }) => payload)).toEqual(['from elsewhere', 'committed', 'last']);
-    await writer.end();
     subscription.unsubscribe();
   });
 
   it('keeps the commit order over several channels and writers', async () => {
-    await database.query('CREATE TABLE commits (position bigserial, name text)');
+    await suite.database.query('CREATE TABLE commits (position bigserial, name text)');
     const received = new Recorder<PgNotification<string>>();
     const subscription = merge(...CHANNELS.map((channel) => service.listen<string>(channel))).subscribe(received.push);
     await service.ready();
 
     const writers = 8;
     const rounds = 50;
-    await Promise.all(Array.from({ length: writers }, (_, writer) => commitInOrder(database, writer, rounds)));
+    await Promise.all(Array.from({ length: writers }, (_, writer) => commitInOrder(suite.database, writer, rounds)));
     await received.until(writers * rounds);
 
-    const { rows } = await database.query('SELECT name FROM commits ORDER BY position');
+    const { rows } = await suite.database.query('SELECT name FROM commits ORDER BY position');
     expect(received.items.map(({ payload }) => payload)).toEqual(rows.map(({ name }) => name));
     expect(new Set(received.items.map(({ channel }) => channel))).toEqual(new Set(CHANNELS));
     subscription.unsubscribe();
   });
 
-  it('sends in the order of the calls, and two calls deliver two notifications', async () => {
+  it('delivers in the order of the calls, and two equal calls deliver two notifications', async () => {
     const received = new Recorder<PgNotification<number>>();
     const subscription = service.listen<number>('calls').subscribe(received.push);
     await service.ready();
@@ -79,7 +68,7 @@ describe('delivery', () => {
     subscription.unsubscribe();
   });
 
-  it('shares one notification between all that receive it', async () => {
+  it('gives all subscribers the same notification object', async () => {
     const received = new Recorder<PgNotification>();
     const subscriptions = [1, 2].map(() => service.listen('shared').subscribe(received.push));
     await service.ready();
@@ -89,7 +78,7 @@ describe('delivery', () => {
     for (const subscription of subscriptions) subscription.unsubscribe();
   });
 
-  it('is not disturbed by a subscriber that fails', async () => {
+  it('goes on for other subscribers when one throws', async () => {
     const received = new Recorder<PgNotification>();
     const errors = new Recorder<unknown>();
     const failing = service.listen('fragile').subscribe({
@@ -110,7 +99,7 @@ describe('delivery', () => {
     healthy.unsubscribe();
   });
 
-  it('reaches the own process and every other', async () => {
+  it('reaches every application, the sender included', async () => {
     const received = new Recorder<string>();
 
     @Injectable()
@@ -120,13 +109,9 @@ describe('delivery', () => {
         received.push(payload);
       }
     }
-    const others = await Promise.all(
-      [1, 2].map(() => createApp({ connection: database.url }, { providers: [Handlers] })),
-    );
-    await Promise.all(others.map(({ app }) => app.init()));
-    await others[0]!.service.notify('everybody', 'hello');
+    const [one] = await Promise.all([1, 2].map(() => suite.start({ providers: [Handlers] })));
+    await one!.service.notify('everybody', 'hello');
     expect(await received.until(2)).toEqual(['hello', 'hello']);
-    await Promise.all(others.map(({ app }) => app.close()));
   });
 });
 

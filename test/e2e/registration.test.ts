@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Injectable, Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import {
@@ -12,26 +12,21 @@ import {
 } from 'nest-pg-notify';
 import type { PgNotification, PgNotifyModuleOptions, PgNotifyOptionsFactory } from 'nest-pg-notify';
 import { Observable } from 'rxjs';
-import { createApp, createAppOf } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { listeningBackends } from '../support/backends.js';
-import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
-let database: TestDatabase;
+const suite = appSuite();
 let analytics: TestDatabase;
 
 beforeAll(async () => {
-  [database, analytics] = await Promise.all([createTestDatabase(), createTestDatabase()]);
-});
-
-afterAll(async () => {
-  await Promise.all([database.drop(), analytics.drop()]);
+  analytics = await suite.createDatabase();
 });
 
 @Injectable()
 class Settings {
-  readonly url = database.url;
+  readonly url = suite.database.url;
 }
 
 @Module({ providers: [Settings], exports: [Settings] })
@@ -40,7 +35,7 @@ class SettingsModule {}
 @Injectable()
 class OptionsFactory implements PgNotifyOptionsFactory {
   createPgNotifyOptions(): PgNotifyModuleOptions {
-    return { connection: database.config };
+    return { connection: suite.database.config };
   }
 }
 
@@ -49,12 +44,13 @@ class OptionsModule {}
 
 describe('PgNotifyModule', () => {
   const forms: [form: string, module: () => DynamicModule][] = [
-    ['forRoot with a connection string', () => PgNotifyModule.forRoot({ connection: database.url })],
-    ['forRoot with settings', () => PgNotifyModule.forRoot({ connection: database.config })],
-    ['forRoot with a function', () => PgNotifyModule.forRoot({ connection: () => database.config })],
+    ['forRoot with a connection string', () => PgNotifyModule.forRoot({ connection: suite.database.url })],
+    ['forRoot with settings', () => PgNotifyModule.forRoot({ connection: suite.database.config })],
+    ['forRoot with a function', () => PgNotifyModule.forRoot({ connection: () => suite.database.config })],
     [
       'forRoot with an asynchronous function',
-      () => PgNotifyModule.forRoot({ connection: async () => Promise.resolve({ connectionString: database.url }) }),
+      () =>
+        PgNotifyModule.forRoot({ connection: async () => Promise.resolve({ connectionString: suite.database.url }) }),
     ],
     [
       'forRootAsync with a factory',
@@ -72,7 +68,7 @@ describe('PgNotifyModule', () => {
     ],
   ];
 
-  it.each(forms)('works as %s', async (_form, module) => {
+  it.each(forms)('delivers to handlers when registered by %s', async (_form, module) => {
     const received = new Recorder<unknown>();
 
     @Injectable()
@@ -86,11 +82,10 @@ describe('PgNotifyModule', () => {
     @Module({ providers: [Handlers] })
     class FeatureModule {}
 
-    const { app, service } = await createAppOf({ imports: [module(), FeatureModule] });
+    const { app, service } = await suite.createOf({ imports: [module(), FeatureModule] });
     await app.init();
     await service.notify('forms', 'delivered');
     expect(await received.until(1)).toEqual(['delivered']);
-    await app.close();
   });
 
   it('keeps two registrations apart, each with its database and its handlers', async () => {
@@ -114,9 +109,9 @@ describe('PgNotifyModule', () => {
       }
     }
 
-    const { app } = await createAppOf({
+    const { app } = await suite.createOf({
       imports: [
-        PgNotifyModule.forRoot({ connection: database.url }),
+        PgNotifyModule.forRoot({ connection: suite.database.url }),
         PgNotifyModule.forRootAsync({ name: 'analytics', useFactory: () => ({ connection: analytics.url }) }),
       ],
       providers: [Handlers],
@@ -131,10 +126,9 @@ describe('PgNotifyModule', () => {
     expect((await received.until(2)).toSorted()).toEqual(['analytics got from analytics', 'default got from default']);
     expect(own.status.channels.wanted).toBe(1);
     expect(other.status.channels.wanted).toBe(1);
-    await app.close();
   });
 
-  it('makes the streams of channels injectable, by definition and by name, per registration', async () => {
+  it('injects the streams of channels, by definition and by name, of each registration', async () => {
     const Orders = definePgChannel<{ id: number }>('orders');
 
     @Injectable()
@@ -151,9 +145,9 @@ describe('PgNotifyModule', () => {
     })
     class FeatureModule {}
 
-    const { app, service } = await createAppOf({
+    const { app, service } = await suite.createOf({
       imports: [
-        PgNotifyModule.forRoot({ connection: database.url }),
+        PgNotifyModule.forRoot({ connection: suite.database.url }),
         PgNotifyModule.forRoot({ name: 'analytics', connection: analytics.url }),
         FeatureModule,
       ],
@@ -167,60 +161,57 @@ describe('PgNotifyModule', () => {
     await received.until(1);
     await app.get<PgNotifyService>(getPgNotifyToken('analytics')).notify('orders', 'other');
     expect(await received.until(2)).toEqual([1, 'other']);
-    await app.close();
   });
 
-  it('gives the service by its class for the default registration only', async () => {
+  it('injects the service by its class for the default registration only', async () => {
     const named = (name: string): DynamicModule => PgNotifyModule.forRoot({ name, connection: analytics.url });
-    const own = PgNotifyModule.forRoot({ connection: database.url });
-    const { app } = await createAppOf({ imports: [named('first'), own, named('last')] });
+    const own = PgNotifyModule.forRoot({ connection: suite.database.url });
+    const { app } = await suite.createOf({ imports: [named('first'), own, named('last')] });
     expect(app.get(PgNotifyService)).toBe(app.get(getPgNotifyToken()));
-    await app.close();
 
     @Injectable()
     class Consumer {
       constructor(readonly service: PgNotifyService) {}
     }
-    const alone = createAppOf({ imports: [named('only')], providers: [Consumer] });
+    const alone = suite.createOf({ imports: [named('only')], providers: [Consumer] });
     await expect(alone).rejects.toThrow("can't resolve dependencies of the Consumer");
   });
 
-  it('listens to nothing any more when one of its registrations cannot start', async () => {
-    const { app } = await createAppOf({
+  it('stops the other registrations when one cannot start', async () => {
+    const { app } = await suite.createOf({
       imports: [
-        PgNotifyModule.forRoot({ connection: database.url }),
-        PgNotifyModule.forRoot({ name: 'broken', connection: { ...database.config, password: 'wrong' } }),
+        PgNotifyModule.forRoot({ connection: suite.database.url }),
+        PgNotifyModule.forRoot({ name: 'broken', connection: { ...suite.database.config, password: 'wrong' } }),
       ],
     });
     await expect(app.init()).rejects.toMatchObject({ sqlState: '28P01' });
     expect(
       await eventually(
-        () => listeningBackends(database),
+        () => listeningBackends(suite.database),
         (pids) => pids.length === 0,
       ),
     ).toEqual([]);
   });
 
-  it('sends where publisher.connection says', async () => {
+  it('sends to the database that publisher.connection names', async () => {
     const options = {
-      connection: database.url,
+      connection: suite.database.url,
       publisher: { connection: analytics.url },
       deliveryCheck: false as const,
     };
     const [{ app, service }, elsewhere] = await Promise.all([
-      createApp(options),
-      createApp({ connection: analytics.url }),
+      suite.create(options),
+      suite.create({ connection: analytics.url }),
     ]);
     const received = new Recorder<unknown>();
     elsewhere.service.listen('elsewhere').subscribe(({ payload }) => received.push(payload));
     await Promise.all([app.init(), elsewhere.app.init()]);
     await service.notify('elsewhere', 1);
     expect(await received.until(1)).toEqual([1]);
-    await Promise.all([app.close(), elsewhere.app.close()]);
   });
 
-  it('serves two applications in one process', async () => {
-    const apps = await Promise.all([createApp({ connection: database.url }), createApp({ connection: database.url })]);
+  it('keeps two applications in one process apart', async () => {
+    const apps = await Promise.all([suite.create(), suite.create()]);
     const received = apps.map(({ service }) => {
       const recorder = new Recorder<unknown>();
       service.listen('both').subscribe(({ payload }) => recorder.push(payload));
@@ -233,54 +224,52 @@ describe('PgNotifyModule', () => {
     await apps[1].service.notify('both', 2);
     expect(await received[1]!.until(2)).toEqual([1, 2]);
     expect(received[0]!.items).toEqual([1]);
-    await apps[1].app.close();
   });
 });
 
-describe('a mistake in the wiring fails the bootstrap and says what to write:', () => {
-  it('two registrations of one name', async () => {
-    const root = (): DynamicModule => PgNotifyModule.forRoot({ connection: database.url });
-    await expect(createAppOf({ imports: [root(), root()] })).rejects.toThrow(
+describe('a mistake in the wiring', () => {
+  it('refuses two registrations of one name', async () => {
+    const root = (): DynamicModule => PgNotifyModule.forRoot({ connection: suite.database.url });
+    await expect(suite.createOf({ imports: [root(), root()] })).rejects.toThrow(
       /Two registrations have the name 'default'\..*PgNotifyModule\.forRoot\(\{ name: 'analytics', … \}\)/,
     );
   });
 
-  it('a decorator that names a registration which does not exist', async () => {
+  it('refuses a decorator that names a registration which does not exist', async () => {
     @Injectable()
     class Handlers {
       @OnPgNotify('events', { registration: 'analytic' })
       handle(): void {}
     }
-    const { app, service } = await createApp({ connection: database.url }, { providers: [Handlers] });
+    const { app, service } = await suite.create({ providers: [Handlers] });
     await expect(app.init()).rejects.toThrow(
       `@OnPgNotify('events') on Handlers.handle names the registration 'analytic', which does not exist. There is 'default'.`,
     );
     expect(service.status.state).toBe('closed');
-    await app.close();
   });
 
-  it('an injected service of a registration which does not exist', async () => {
+  it('refuses to inject the service of a registration that does not exist', async () => {
     @Injectable()
     class Consumer {
       constructor(@InjectPgNotify('nowhere') readonly service: PgNotifyService) {}
     }
-    await expect(createApp({ connection: database.url }, { providers: [Consumer] })).rejects.toThrow(
+    await expect(suite.create({ providers: [Consumer] })).rejects.toThrow(
       `PgNotifyModule.forRoot({ name: 'nowhere', … }) in the root module`,
     );
   });
 
-  it('an injected channel that no forFeature registered', async () => {
+  it('refuses to inject a channel that no forFeature registered', async () => {
     @Injectable()
     class Consumer {
       constructor(@InjectPgChannel('orders') readonly orders$: Observable<PgNotification>) {}
     }
-    await expect(createApp({ connection: database.url }, { providers: [Consumer] })).rejects.toThrow(
+    await expect(suite.create({ providers: [Consumer] })).rejects.toThrow(
       `PgNotifyModule.forFeature(['orders']) in the imports of this module`,
     );
   });
 
-  it('forFeature without forRoot', async () => {
-    await expect(createAppOf({ imports: [PgNotifyModule.forFeature(['orders'])] })).rejects.toThrow(
+  it('refuses forFeature without forRoot', async () => {
+    await expect(suite.createOf({ imports: [PgNotifyModule.forFeature(['orders'])] })).rejects.toThrow(
       'PgNotifyModule.forRoot({ … }) in the root module',
     );
   });
@@ -325,10 +314,10 @@ describe('a mistake in the wiring fails the bootstrap and says what to write:', 
       { connection: {}, reconnect: { minDelay: 5, maxDelay: 1 } },
       'reconnect.minDelay of PgNotifyModule (5 ms) is larger than',
     ],
-  ])('the options %j', async (options, message) => {
+  ])('refuses the options %j', async (options, message) => {
     const useFactory = (): PgNotifyModuleOptions => options as unknown as PgNotifyModuleOptions;
     const boot = async (): Promise<void> => {
-      const { app } = await createAppOf({ imports: [PgNotifyModule.forRootAsync({ useFactory })] });
+      const { app } = await suite.createOf({ imports: [PgNotifyModule.forRootAsync({ useFactory })] });
       await app.init();
     };
     await expect(boot()).rejects.toThrow(message);

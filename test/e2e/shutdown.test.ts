@@ -1,66 +1,47 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { Controller, Injectable, Sse } from '@nestjs/common';
 import type { MessageEvent } from '@nestjs/common';
 import { InjectPgChannel, OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyModule, PgNotifyService } from 'nest-pg-notify';
 import type { PgNotification, PgNotifyError } from 'nest-pg-notify';
-import { filter, firstValueFrom, lastValueFrom, map, Observable, toArray } from 'rxjs';
-import { createApp, createAppOf } from '../support/app.js';
+import { lastValueFrom, map, Observable, toArray } from 'rxjs';
+import { appSuite } from '../support/app/app-suite.js';
+import { untilStatus } from '../support/app/status.js';
 import { listeningBackends } from '../support/backends.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { leavingNothingOpen } from '../support/open-resources.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import { StubServer } from '../support/stub-server.js';
 
-/** The sockets and timers that keep this process alive. */
-function openResources(): string[] {
-  return process.getActiveResourcesInfo().filter((resource) => /^TCP|^TLS|Timeout|GETADDRINFO/.test(resource));
-}
-
-/** Runs what opens and closes an application, and asserts that it leaves nothing open. */
-async function leavingNothingOpen(work: () => Promise<void>): Promise<void> {
-  const before = openResources().length;
-  await work();
-  await eventually(openResources, (resources) => resources.length <= before);
-}
-
 describe('app.close()', () => {
-  let database: TestDatabase;
+  const suite = appSuite();
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterAll(() => database.drop());
-
-  it('at once, before init(), leaves nothing open', () =>
+  it('leaves nothing open when called before init()', () =>
     leavingNothingOpen(async () => {
-      const { app, service } = await createApp({ connection: database.url });
+      const { app, service } = await suite.create();
       await app.close();
       expect(service.status.state).toBe('closed');
       await expect(service.ready()).rejects.toMatchObject({ kind: 'closed' });
     }));
 
-  it('twice, and at the same time, leaves nothing open and no backend', () =>
+  it('leaves nothing open and no backend when called several times at once', () =>
     leavingNothingOpen(async () => {
-      const { app, service } = await createApp({ connection: database.url });
-      await app.init();
+      const { app, service } = await suite.start();
       await service.notify('anything');
       await Promise.all([app.close(), app.close()]);
       await app.close();
       const { rows } = await eventually(
         () =>
-          database.query(`SELECT 1 FROM pg_stat_activity
+          suite.database.query(`SELECT 1 FROM pg_stat_activity
              WHERE application_name LIKE 'nest-pg-notify%' AND datname = current_database()`),
         (result) => result.rows.length === 0,
       );
       expect(rows).toEqual([]);
     }));
 
-  it('while init() connects to a server that never answers, ends both', () =>
+  it('ends init() while it connects to a server that never answers', () =>
     leavingNothingOpen(async () => {
       const arrived = new Recorder<number>();
       const stub = await StubServer.start({ onStartup: ({ processId }) => arrived.push(processId) });
-      const { app } = await createApp({ connection: stub.url, deliveryCheck: false });
+      const { app } = await suite.create({ connection: stub.url, deliveryCheck: false });
       const started = app.init().then(
         () => 'started',
         (error: { kind: string }) => error.kind,
@@ -75,41 +56,42 @@ describe('app.close()', () => {
       await stub.close();
     }));
 
-  it('while the settings of the connection are asked for, ends both', () =>
+  it('ends init() while it waits for the settings of the connection', () =>
     leavingNothingOpen(async () => {
       const asked = new Recorder<string>();
       const connection = (): Promise<never> => {
         asked.push('asked');
         return new Promise(() => undefined);
       };
-      const { app } = await createApp({ connection });
+      const { app } = await suite.create({ connection });
       const started = app.init().catch((error: { kind: string }) => error.kind);
       await asked.until(1);
       await app.close();
       expect(await started).toBe('closed');
     }));
 
-  it('while it waits for the next attempt, ends both', () =>
+  it('ends init() while it waits for the next attempt', () =>
     leavingNothingOpen(async () => {
       const stub = await StubServer.start();
       const connection = stub.url;
       await stub.close(); // Nobody listens on that port any more.
       const options = { connection, reconnect: { minDelay: 3_600_000, maxDelay: 3_600_000 } };
-      const { app, service } = await createApp(options);
+      const subject = await suite.create(options);
+      const { app } = subject;
       const started = app.init().catch((error: { kind: string }) => error.kind);
-      await firstValueFrom(service.status$.pipe(filter(({ attempts }) => attempts === 1)));
+      await untilStatus(subject, ({ attempts }) => attempts === 1);
       await app.close();
       expect(await started).toBe('closed');
     }));
 
-  it('while LISTEN is not answered, and the server says nothing to a goodbye, ends within its bound', () =>
+  it('ends init() while LISTEN is unanswered, on a server that never closes its side', () =>
     leavingNothingOpen(async () => {
       const asked = new Recorder<string>();
       const stub = await StubServer.start({
         onQuery: (query, connection) =>
           query.text.startsWith('LISTEN') ? asked.push(query.text) : connection.replyByDefault(query),
       });
-      const { app, service } = await createApp({ connection: stub.url, deliveryCheck: false });
+      const { app, service } = await suite.create({ connection: stub.url, deliveryCheck: false });
       service.listen('unanswered').subscribe();
       const started = app.init().catch((error: { kind: string }) => error.kind);
       await asked.until(1);
@@ -118,15 +100,14 @@ describe('app.close()', () => {
       await stub.close();
     }));
 
-  it('ends while sending is stuck, and tells the sender that nobody knows', () =>
+  it('rejects calls whose statement is unanswered as unknown, and waiting ones as not sent', () =>
     leavingNothingOpen(async () => {
       const asked = new Recorder<string>();
       const stub = await StubServer.start({
         onQuery: (query, connection) =>
           query.text.includes('pg_notify') ? asked.push(query.text) : connection.replyByDefault(query),
       });
-      const { app, service } = await createApp({ connection: stub.url, deliveryCheck: false, shutdownTimeout: 100 });
-      await app.init();
+      const { app, service } = await suite.start({ connection: stub.url, deliveryCheck: false, shutdownTimeout: 100 });
       const outcomeOf = (call: Promise<void>): Promise<unknown> =>
         call.catch(({ outcome, failures }: PgNotifyError) => failures?.map(({ error }) => error.outcome) ?? outcome);
       const first = outcomeOf(service.notify('first'));
@@ -137,7 +118,7 @@ describe('app.close()', () => {
       await stub.close();
     }));
 
-  it('is not needed after a bootstrap that failed: neither woken methods nor gap methods run on', () =>
+  it('is not needed after a failed bootstrap: woken methods and gap methods have stopped', () =>
     leavingNothingOpen(async () => {
       const attempts = new Recorder<string>();
 
@@ -157,18 +138,17 @@ describe('app.close()', () => {
         @OnPgNotify('work', { registration: 'second', concurrency: 0 })
         wrong(): void {}
       }
-      const first = PgNotifyModule.forRoot({ connection: database.url });
-      const second = PgNotifyModule.forRoot({ connection: database.url, name: 'second' });
-      const { app } = await createAppOf({ imports: [first, second], providers: [Handlers] });
+      const first = PgNotifyModule.forRoot({ connection: suite.database.url });
+      const second = PgNotifyModule.forRoot({ connection: suite.database.url, name: 'second' });
+      const { app } = await suite.createOf({ imports: [first, second], providers: [Handlers] });
       await expect(app.init()).rejects.toThrow(
         `@OnPgNotify('work') on Handlers.wrong takes a whole number from 1 on for concurrency, not 0.`,
       );
       expect(attempts.items).toEqual(expect.arrayContaining(['gap', 'wake-up']));
     }));
 
-  it('completes all streams, and later subscribers at once', async () => {
-    const { app, service } = await createApp({ connection: database.url });
-    await app.init();
+  it('completes all streams, those subscribed to later included', async () => {
+    const { app, service } = await suite.start();
     const streams: Observable<unknown>[] = [
       service.listen('a'),
       service.listen('b'),
@@ -185,7 +165,7 @@ describe('app.close()', () => {
     await expect(service.notify('a')).rejects.toMatchObject({ kind: 'closed' });
   });
 
-  it('lets a running handler and what is queued finish, and the handler may still send', async () => {
+  it('lets running and queued handlers finish, and send while they do', async () => {
     const log = new Recorder<string>();
     let finish: () => void = () => undefined;
     const finished = new Promise<void>((resolve) => (finish = resolve));
@@ -203,13 +183,11 @@ describe('app.close()', () => {
       }
     }
     const results = new Recorder<unknown>();
-    const observer = await createApp({ connection: database.url });
-    await observer.app.init();
+    const observer = await suite.start();
     observer.service.listen('results').subscribe(({ payload }) => results.push(payload));
     await observer.service.ready();
 
-    const { app, service } = await createApp({ connection: database.url }, { providers: [Handlers] });
-    await app.init();
+    const { app, service } = await suite.start({ providers: [Handlers] });
     await service.notify('work', 1);
     await service.notify('work', 2);
     await log.until(1);
@@ -224,10 +202,9 @@ describe('app.close()', () => {
     await closed;
     expect(log.items).toEqual(['begin 1', 'end 1', 'begin 2', 'end 2', 'closed']);
     expect(await results.until(2)).toEqual([1, 2]);
-    await observer.app.close();
   });
 
-  it('does not wait longer than shutdownTimeout for a handler, and names it', async () => {
+  it('waits for a handler no longer than shutdownTimeout, and names the handler in the log', async () => {
     const begun = new Recorder<string>();
     let finish: () => void = () => undefined;
     const finished = new Promise<void>((resolve) => (finish = resolve));
@@ -240,9 +217,7 @@ describe('app.close()', () => {
         await finished;
       }
     }
-    const options = { connection: database.url, shutdownTimeout: 50 };
-    const { app, service, logger } = await createApp(options, { providers: [Handlers] });
-    await app.init();
+    const { app, service, logger } = await suite.start({ providers: [Handlers], shutdownTimeout: 50 });
     await service.notify('work');
     await begun.until(1);
     await service.notify('work');
@@ -261,13 +236,13 @@ describe('app.close()', () => {
     expect(begun.items).toHaveLength(1);
     expect(
       await eventually(
-        () => listeningBackends(database),
+        () => listeningBackends(suite.database),
         (pids) => pids.length === 0,
       ),
     ).toEqual([]);
   });
 
-  it('is not held up by an open SSE route', async () => {
+  it('ends open SSE routes', async () => {
     @Controller()
     class Events {
       constructor(@InjectPgChannel('events') private readonly events$: Observable<PgNotification<string>>) {}
@@ -277,10 +252,10 @@ describe('app.close()', () => {
         return this.events$.pipe(map(({ payload }) => ({ data: payload })));
       }
     }
-    const { app, service } = await createApp(
-      { connection: database.url },
-      { imports: [PgNotifyModule.forFeature(['events'])], controllers: [Events] },
-    );
+    const { app, service } = await suite.create({
+      imports: [PgNotifyModule.forFeature(['events'])],
+      controllers: [Events],
+    });
     await app.listen(0, '127.0.0.1');
     const response = await fetch(`${await app.getUrl()}/events`);
     const chunks = new Recorder<string>();

@@ -1,25 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { askListeningSession } from '../support/app/listening-session.js';
+import { untilLost } from '../support/app/status.js';
 import { listeningBackends } from '../support/backends.js';
-import { FaultProxy } from '../support/fault-proxy.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
-import { createFaultApp, askListeningSession, untilLost } from '../support/fault-app.js';
 
 // FAULTS 4, the server's side: what it does with a backend whose listener is gone without a word.
-describe('a backend whose listener is gone', () => {
-  let database: TestDatabase;
+describe('a listening backend', () => {
+  const suite = appSuite({ proxy: 'all', options: QUICK });
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterAll(() => database.drop());
-
-  it('was told to look for its client every few seconds', async () => {
-    const subject = await createFaultApp({ connection: database.url });
-    await subject.app.init();
-    await subject.service.ready();
+  it('is set up to probe a silent client every few seconds', async () => {
+    const subject = await suite.start();
     const rows = await askListeningSession(
       subject,
       `SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp_keepalives%' OR name = 'tcp_user_timeout'`,
@@ -32,14 +23,13 @@ describe('a backend whose listener is gone', () => {
       tcp_keepalives_count: 2,
       tcp_user_timeout: 10_000,
     });
-    await subject.app.close();
   });
 
   // A kernel answers keepalives for any process that lives; so what is shown here is the time-out of what was sent.
-  it('is ended by the server when nobody takes what it sends, and holds back the notification queue no longer', async () => {
-    const proxy = await FaultProxy.startFor(database);
-    const subject = await createFaultApp({ connection: proxy.url(database.url), publisher: { timeout: 300 } });
-    await subject.app.init();
+  it('is ended by the server when nobody reads what it sends, and then no longer holds back the notification queue', async () => {
+    const { database, proxy } = suite;
+    const subject = await suite.start({ publisher: { timeout: 300 } });
+    subject.service.listen('watched').subscribe();
     await subject.service.ready();
     const { processId: orphan } = subject.service.status;
     const lost = untilLost(subject);
@@ -65,7 +55,5 @@ describe('a backend whose listener is gone', () => {
     expect(await listeningBackends(database)).toEqual([subject.service.status.processId]);
     const { rows } = await database.query<{ used: number }>('SELECT pg_notification_queue_usage() AS used');
     expect(Number(rows[0]?.used)).toBeLessThan(0.01);
-    await subject.app.close();
-    await proxy.close();
   });
 });

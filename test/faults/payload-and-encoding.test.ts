@@ -1,48 +1,31 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import pg from 'pg';
 import type { PgGap } from 'nest-pg-notify';
 import { MAX_CHANNEL_BYTES } from '../../lib/channel/channel-name.js';
-import { channelsOnServer } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { channelsOnServer, recordStatements } from '../support/app/listening-session.js';
+import { expectDelivery, watched } from '../support/app/watched-app.js';
 import { Recorder } from '../support/recorder.js';
-import { createFaultApp, expectDelivery, recordStatements } from '../support/fault-app.js';
 
 // FAULTS 30.
 describe('a database without an encoding (SQL_ASCII)', () => {
-  let server: TestDatabase;
-  let ascii: TestDatabase;
+  const suite = appSuite({ encoding: 'SQL_ASCII', options: QUICK });
 
-  beforeAll(async () => {
-    server = await createTestDatabase();
-    const name = `${server.name}_ascii`;
-    await server.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'`);
-    const url = new URL(server.url);
-    url.pathname = `/${name}`;
-    ascii = { ...server, name, url: url.href };
-  });
-
-  afterAll(async () => {
-    await server.query(`DROP DATABASE ${ascii.name} WITH (FORCE)`);
-    await server.drop();
-  });
-
-  it('delivers bytes that are no UTF-8 as replacement characters, on the session that it has', async () => {
-    const subject = await createFaultApp({ connection: ascii.url });
+  it('delivers bytes that are not UTF-8 as replacement characters, and keeps its session', async () => {
+    const subject = watched(await suite.create());
     await subject.app.init();
     await subject.service.ready();
     const { processId } = subject.service.status;
-    await sendBytes(ascii.url, `E'before \\xff after'`);
+    await sendBytes(suite.database.url, `E'before \\xff after'`);
     await subject.seen.until(2);
     await expectDelivery(subject, 'next');
     expect(subject.seen.items).toEqual(['start', 'before \uFFFD after', 'next']);
     expect(subject.service.status.processId).toBe(processId);
-    await subject.app.close();
   });
 
-  it('compares channels with names outside ASCII as they are', async () => {
-    const subject = await createFaultApp({ connection: ascii.url, heartbeat: { interval: 30, timeout: 5_000 } });
+  it('finds channels with names outside ASCII unchanged at each heartbeat', async () => {
+    const subject = watched(await suite.create({ heartbeat: { interval: 30, timeout: 5_000 } }));
     await subject.app.init();
     subject.service.listen('日本語 🐘').subscribe();
     await subject.service.ready();
@@ -50,19 +33,14 @@ describe('a database without an encoding (SQL_ASCII)', () => {
     await statements.until((texts) => texts.filter((text) => text.includes('AS same')).length >= 3);
     expect(statements.items.every((text) => text.includes('AS same'))).toBe(true);
     expect(await channelsOnServer(subject)).toEqual(['watched', '日本語 🐘']);
-    await subject.app.close();
   });
 });
 
 describe('a database in another encoding (LATIN1)', () => {
-  it('delivers what it can store, and compares channels as they are', async () => {
-    const server = await createTestDatabase();
-    const name = `${server.name}_latin1`;
-    await server.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'`);
-    const url = new URL(server.url);
-    url.pathname = `/${name}`;
-    const subject = await createFaultApp({ connection: url.href, heartbeat: { interval: 30, timeout: 5_000 } });
-    await subject.app.init();
+  const suite = appSuite({ encoding: 'LATIN1', options: { heartbeat: { interval: 30, timeout: 5_000 } } });
+
+  it('delivers what it can store, and finds channels outside ASCII unchanged at each heartbeat', async () => {
+    const subject = await suite.start();
     const received = new Recorder<unknown>();
     subject.service.listen('straße').subscribe(({ payload }) => received.push(payload));
     await subject.service.ready();
@@ -71,33 +49,15 @@ describe('a database in another encoding (LATIN1)', () => {
     const statements = recordStatements(subject);
     await statements.until((texts) => texts.filter((text) => text.includes('AS same')).length >= 3);
     expect(statements.items.every((text) => text.includes('AS same'))).toBe(true);
-    await subject.app.close();
-    await server.query(`DROP DATABASE ${name} WITH (FORCE)`);
-    await server.drop();
   });
 });
 
 // FAULTS 31.
 describe('channel names', () => {
-  let database: TestDatabase;
-  const open: { close(): Promise<void> }[] = [];
+  const suite = appSuite({ options: { heartbeat: { interval: 100, timeout: 20_000 } } });
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterEach(async () => {
-    for (const app of open.splice(0)) await app.close();
-  });
-
-  afterAll(() => database.drop());
-
-  it('of 10,000 random texts, quotes and SQL among them, are on the server as they were written', async () => {
-    const subject = await createFaultApp({
-      connection: database.url,
-      heartbeat: { interval: 100, timeout: 20_000 },
-    });
-    open.push(subject.app);
+  it('arrive on the server as they were written: 10,000 random texts, quotes and SQL among them', async () => {
+    const subject = watched(await suite.create());
     await subject.app.init();
     const piece = fc.oneof(
       { weight: 3, arbitrary: fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }) },

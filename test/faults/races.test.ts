@@ -1,14 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import type { PgNotifyService } from 'nest-pg-notify';
 import type { Subscription } from 'rxjs';
-import { channelsOnServer } from '../support/app.js';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { channelsOnServer } from '../support/app/listening-session.js';
+import { expectNoSecret } from '../support/app/no-secret.js';
+import { watched } from '../support/app/watched-app.js';
 import { listeningBackends } from '../support/backends.js';
-import { FaultProxy } from '../support/fault-proxy.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
-import { createFaultApp, expectNoSecret } from '../support/fault-app.js';
 import { turn } from '../support/turn.js';
 
 const CHANNELS = ['a', 'b', 'c', 'd'];
@@ -50,21 +49,11 @@ class Consumers {
 
 // FAULTS 37.
 describe('consumers that come and go while connections are reset', () => {
-  let database: TestDatabase;
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterAll(() => database.drop());
+  const suite = appSuite({ proxy: 'all', options: QUICK });
 
   it('leave the server listening to exactly what is wanted in the end, on one backend', async () => {
-    const proxy = await FaultProxy.startFor(database);
-    const subject = await createFaultApp({
-      connection: proxy.url(database.url),
-      reconnect: { minDelay: 1, maxDelay: 5 },
-      deliveryCheck: false,
-    });
+    const { database, proxy } = suite;
+    const subject = watched(await suite.create({ reconnect: { minDelay: 1, maxDelay: 5 }, deliveryCheck: false }));
     const { app, service } = subject;
     await app.init();
     const property = fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {
@@ -104,7 +93,6 @@ describe('consumers that come and go while connections are reset', () => {
       ),
     ).toEqual([service.status.processId]);
     await app.close();
-    await proxy.close();
     expectNoSecret(subject, database.url);
   });
 });

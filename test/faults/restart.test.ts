@@ -1,40 +1,31 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
-import { channelsOnServer } from '../support/app.js';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { channelsOnServer } from '../support/app/listening-session.js';
+import { expectNoSecret } from '../support/app/no-secret.js';
+import { untilLost } from '../support/app/status.js';
+import { expectDelivery, watched } from '../support/app/watched-app.js';
+import type { WatchedApp } from '../support/app/watched-app.js';
 import { backend } from '../support/backend-messages.js';
 import { listeningBackends } from '../support/backends.js';
-import { createTestCluster } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
-import { createFaultApp, expectDelivery, expectNoSecret, untilLost } from '../support/fault-app.js';
-import type { FaultApp } from '../support/fault-app.js';
 import { StubPostgres } from '../support/stub-postgres.js';
 
 const ONE_LOSS = ['closed', 'connecting', 'listening', 'reconnecting', 'listening'];
 
-describe('a server that', () => {
-  let cluster: PostgresCluster;
-  let subject: FaultApp;
-
-  beforeAll(async () => {
-    cluster = await createTestCluster();
-    await cluster.start();
-  });
+describe('an application', () => {
+  // The default delays between attempts: the first one is at most 100 ms.
+  const suite = appSuite({ server: {}, options: { heartbeat: QUICK.heartbeat } });
+  let subject: WatchedApp;
 
   beforeEach(async () => {
-    // The delays of the defaults: the first one is at most 100 ms.
-    subject = await createFaultApp({ connection: cluster.url(), reconnect: {} });
+    subject = watched(await suite.create());
     subject.service.listen('another').subscribe();
     await subject.app.init();
     await subject.service.ready();
     await expectDelivery(subject, 'before');
   });
 
-  afterEach(async () => {
-    await subject.app.close();
-    expectNoSecret(subject, cluster.url());
-  });
-
-  afterAll(() => cluster.remove());
+  afterEach(() => expectNoSecret(subject, suite.database.url));
 
   /** One loss, one gap before what follows it, all channels again, and one listening backend. */
   async function expectOneLoss(): Promise<void> {
@@ -45,7 +36,7 @@ describe('a server that', () => {
     expect(await channelsOnServer(subject)).toEqual(['another', 'watched']);
     expect(
       await eventually(
-        () => listeningBackends({ url: cluster.url() }),
+        () => listeningBackends(suite.database),
         (pids) => pids.length === 1,
       ),
     ).toEqual([subject.service.status.processId]);
@@ -55,10 +46,10 @@ describe('a server that', () => {
 
   // FAULTS 1 and 2.
   it.each(['fast', 'immediate'] as const)(
-    'is restarted (%s) is listened to again: one loss, one gap, no second listener',
+    'listens again after a restart (%s) of the server: one loss, one gap, no second backend',
     async (mode) => {
       const lost = untilLost(subject);
-      await cluster.restart(mode);
+      await suite.server.restart(mode);
       const { lastFailure, attempts } = await lost;
       expect(attempts).toBe(1);
       // What is stopped at once only warns its clients, and is gone.
@@ -68,7 +59,7 @@ describe('a server that', () => {
   );
 
   // FAULTS 2 and 3: after SIGKILL of one backend, the server restarts all, and recovers from a crash.
-  it.each(['SIGTERM', 'SIGKILL'] as const)('loses its listening backend by %s is listened to again', async (signal) => {
+  it.each(['SIGTERM', 'SIGKILL'] as const)('listens again after %s to its listening backend', async (signal) => {
     const { processId } = subject.service.status;
     const lost = untilLost(subject);
     process.kill(processId!, signal);
@@ -84,21 +75,25 @@ describe('a server that', () => {
 
 // FAULTS 2.
 describe('a server that is starting up (57P03)', () => {
-  it.each(['wait', 'background'] as const)('is tried again in the startup mode %j', async (mode) => {
-    const server = await StubPostgres.start({
-      onStartup: (connection) => {
-        if (server.connectionCount > 3) return connection.greet();
-        connection.write(backend.errorResponse('57P03', 'the database system is starting up', 'FATAL'));
-        connection.socket.end();
-      },
-    });
-    const subject = await createFaultApp({ connection: server.url, startup: { mode } });
-    await subject.app.init();
-    await subject.service.ready();
-    expect(subject.service.status.lastFailure?.sqlState).toBe('57P03');
-    expect(subject.seen.items).toEqual(['start']);
-    expect(subject.logger.texts('warn').filter((line) => line.includes('Not listening yet'))).toHaveLength(1);
-    await subject.app.close();
-    await server.close();
-  });
+  const suite = appSuite({ options: QUICK });
+
+  it.each(['wait', 'background'] as const)(
+    'is tried again until it lets the application in, in the startup mode %j',
+    async (mode) => {
+      const server = await StubPostgres.start({
+        onStartup: (connection) => {
+          if (server.connectionCount > 3) return connection.greet();
+          connection.write(backend.errorResponse('57P03', 'the database system is starting up', 'FATAL'));
+          connection.socket.end();
+        },
+      });
+      suite.use(server);
+      const subject = watched(await suite.create({ connection: server.url, startup: { mode } }));
+      await subject.app.init();
+      await subject.service.ready();
+      expect(subject.service.status.lastFailure?.sqlState).toBe('57P03');
+      expect(subject.seen.items).toEqual(['start']);
+      expect(subject.logger.texts('warn').filter((line) => line.includes('Not listening yet'))).toHaveLength(1);
+    },
+  );
 });

@@ -1,10 +1,9 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-import { Injectable, Logger } from '@nestjs/common';
-import type { INestApplication, Type } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
-import { definePgChannel, OnPgGap, OnPgNotify, PgNotifyService } from 'nest-pg-notify';
+import { describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import type { Type } from '@nestjs/common';
+import { definePgChannel, OnPgGap, OnPgNotify } from 'nest-pg-notify';
 import type { PgChannel, PgGap } from 'nest-pg-notify';
-import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
+import { appSuite } from '../support/app/app-suite.js';
 import { HeldCalls } from '../support/held-calls.js';
 import { eventually } from '../support/recorder.js';
 import { SeededRandom } from '../support/seeded-random.js';
@@ -31,70 +30,63 @@ const asynchronous = (wait: () => Promise<unknown>): PgChannel<Change> =>
     },
   }) as PgChannel<Change>;
 
-let app: INestApplication | undefined;
-
-afterEach(async () => {
-  await app?.close();
-  app = undefined;
-});
+const suite = appSuite({ bus: true, options: { shutdownTimeout: 100 } });
 
 async function start<T>(provider: Type<T>, handlers: { bufferSize?: number } = {}) {
-  Logger.overrideLogger(false);
-  const module = await Test.createTestingModule({
-    imports: [PgNotifyTestingModule.forRoot({ handlers, shutdownTimeout: 100 })],
-    providers: [provider],
-  }).compile();
-  app = await module.createNestApplication().init();
-  return { bus: app.get(PgNotifyTestBus), provider: app.get(provider), service: app.get(PgNotifyService) };
+  const { app, service } = await suite.start({ providers: [provider], handlers });
+  return { app, bus: suite.bus, provider: app.get(provider), service };
 }
 
-describe('a cache that takes values from payloads ends as its table', () => {
-  it.each(['has failed', 'fails'])('when something is lost while a gap method %s, behind what waits', async (when) => {
-    const table: Table = {};
-    const held = new HeldCalls<PgGap>();
+describe('a cache that takes values from payloads', () => {
+  it.each(['has failed', 'fails'])(
+    'ends as its table when notifications are lost while a gap method %s and others wait behind it',
+    async (when) => {
+      const table: Table = {};
+      const held = new HeldCalls<PgGap>();
 
-    @Injectable()
-    class Cache {
-      values: Table = {};
+      @Injectable()
+      class Cache {
+        values: Table = {};
 
-      @OnPgNotify('c')
-      set({ key, value }: Change): void {
-        this.values[key] = value;
+        @OnPgNotify('c')
+        set({ key, value }: Change): void {
+          this.values[key] = value;
+        }
+
+        @OnPgGap('c')
+        async load(gap: PgGap): Promise<void> {
+          await held.run(gap);
+          this.values = { ...table };
+        }
       }
-
-      @OnPgGap('c')
-      async load(gap: PgGap): Promise<void> {
-        await held.run(gap);
-        this.values = { ...table };
+      const { bus, provider, service } = await start(Cache);
+      const send = (value: number): void => {
+        table['a'] = value;
+        bus.emit('c', { key: 'a', value });
+      };
+      await held.begun.until(1);
+      if (when === 'has failed') {
+        held.end(new Error('on purpose'));
+        await eventually(
+          () => service.stats().handlers.find(({ kind }) => kind === 'gap')!.failed,
+          (failed) => failed === 1,
+        );
       }
-    }
-    const { bus, provider, service } = await start(Cache);
-    const send = (value: number): void => {
-      table['a'] = value;
-      bus.emit('c', { key: 'a', value });
-    };
-    await held.begun.until(1);
-    if (when === 'has failed') {
-      held.end(new Error('on purpose'));
-      await eventually(
-        () => service.stats().handlers.find(({ kind }) => kind === 'gap')!.failed,
-        (failed) => failed === 1,
-      );
-    }
-    send(1); // Waits behind the gap.
-    bus.simulateDisconnect();
-    send(2); // Is lost.
-    bus.reconnect();
-    if (when === 'fails') held.end(new Error('on purpose'));
-    await held.begun.until(2);
-    held.end();
-    await held.begun.until(3); // What was read before 1 was handled does not do for what was lost after it.
-    held.end();
-    await bus.settled();
-    expect(provider.values).toEqual(table);
-  });
+      send(1); // Waits behind the gap.
+      bus.simulateDisconnect();
+      send(2); // Is lost.
+      bus.reconnect();
+      if (when === 'fails') held.end(new Error('on purpose'));
+      await held.begun.until(2);
+      held.end();
+      await held.begun.until(3); // What was read before 1 was handled does not do for what was lost after it.
+      held.end();
+      await bus.settled();
+      expect(provider.values).toEqual(table);
+    },
+  );
 
-  it('when a schema does not keep up, behind what waits for the handler', async () => {
+  it('ends as its table when a schema falls behind while others wait for the handler', async () => {
     const table: Table = {};
     const handling = new HeldCalls<Change>();
     const checking = new HeldCalls<void>();
@@ -151,7 +143,7 @@ describe('a cache that takes values from payloads ends as its table', () => {
     expect(provider.values).toEqual(table);
   });
 
-  it('when two schemas of one provider drop the same: each of its handlers has a gap at its place', async () => {
+  it('gets a gap at the right place for each handler when two schemas of one provider drop the same', async () => {
     const held = { fast: new HeldCalls<void>(), slow: new HeldCalls<void>() };
     const Fast = asynchronous(() => held.fast.run());
     const Slow = asynchronous(() => held.slow.run());
@@ -197,14 +189,17 @@ describe('a cache that takes values from payloads ends as its table', () => {
     expect(service.stats().dropped).toBe(12);
   });
 
-  it.each(['one by one', 'batches', 'latest', 'an asynchronous schema'])('whatever happens: %s', async (kind) => {
-    for (const fails of [0, 0.4]) {
-      for (let seed = 1; seed <= 8; seed += 1) {
-        const { cached, table } = await runAtRandom(kind, fails, seed);
-        expect([kind, fails, seed, cached]).toEqual([kind, fails, seed, table]);
+  it.each(['one by one', 'batches', 'latest', 'an asynchronous schema'])(
+    'ends as its table after random changes, losses and overflows: %s',
+    async (kind) => {
+      for (const fails of [0, 0.4]) {
+        for (let seed = 1; seed <= 8; seed += 1) {
+          const { cached, table } = await runAtRandom(kind, fails, seed);
+          expect([kind, fails, seed, cached]).toEqual([kind, fails, seed, table]);
+        }
       }
-    }
-  });
+    },
+  );
 });
 
 /** Random changes, disconnects and overflows, with gap methods that fail at random. */
@@ -249,7 +244,7 @@ async function runAtRandom(kind: string, fails: number, seed: number): Promise<{
 
     override async set(): Promise<void> {}
   }
-  const { bus, provider } = await start(kind === 'batches' ? BatchCache : Cache, { bufferSize: 5 });
+  const { app, bus, provider } = await start(kind === 'batches' ? BatchCache : Cache, { bufferSize: 5 });
   for (let step = 0, value = 0; step < 40; step += 1) {
     const choice = random.next();
     if (choice < 0.7) {
@@ -265,12 +260,11 @@ async function runAtRandom(kind: string, fails: number, seed: number): Promise<{
   }
   bus.reconnect();
   await bus.settled();
-  await app?.close();
-  app = undefined;
+  await app.close();
   return { cached: provider.values, table };
 }
 
-it('counts what a shutdown that does not wait any longer has dropped', async () => {
+it('counts what a shutdown drops when its timeout has passed', async () => {
   @Injectable()
   class Handlers {
     @OnPgNotify('c')
@@ -278,13 +272,13 @@ it('counts what a shutdown that does not wait any longer has dropped', async () 
       return new Promise(() => undefined);
     }
   }
-  const { bus, service } = await start(Handlers);
+  const { app, bus, service } = await start(Handlers);
   for (let value = 0; value < 100; value += 1) bus.emit('c', value);
-  await app?.close();
+  await app.close();
   expect(service.stats().handlers).toMatchObject([{ running: 1, waiting: 0, dropped: 99 }]);
 });
 
-it('warns of no leak when there are many handlers and many runs with a timeout', async () => {
+it('causes no leak warning with many handlers and many runs with a timeout', async () => {
   const warnings: string[] = [];
   const onWarning = ({ message }: Error): void => void warnings.push(message);
   process.on('warning', onWarning);
