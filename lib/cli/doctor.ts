@@ -64,9 +64,10 @@ async function examine(connection: ConnectionSettings, timeout: number): Promise
     try {
       findings.push(await ask(session, left()));
     } catch (error) {
-      findings.push(failedFinding(check, session.isLost ? 'problem' : 'warning', error));
+      const { isLost } = session;
+      findings.push(failedFinding(check, isLost ? 'problem' : 'warning', error));
+      if (isLost) return findings;
     }
-    if (session.isLost) return findings;
   }
   // Ended before the listener connects: a pooler in session mode may not have a third connection.
   await session.close();

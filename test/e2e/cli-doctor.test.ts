@@ -1,45 +1,36 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { appSuite } from '../support/app/app-suite.js';
 import { CommandLine } from '../support/command-line.js';
 import { CANARY, diagnose } from '../support/diagnosis.js';
-import { FaultProxy } from '../support/fault-proxy.js';
-import { createTestDatabase } from '../support/postgres.js';
+import type { Diagnosis } from '../support/diagnosis.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 
+const suite = appSuite({ proxy: 'all' });
 let database: TestDatabase;
 /** A role that can do nothing in particular, with a password that must be printed nowhere. */
 let role: string;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
+  ({ database } = suite);
   role = `role_${database.name}`;
   await database.query(`CREATE ROLE ${role} LOGIN PASSWORD '${CANARY}'`);
+  suite.cleanup(() => database.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`));
 });
 
-const proxies = new Set<FaultProxy>();
-
-afterEach(async () => {
-  await CommandLine.endAll();
-  for (const proxy of proxies) await proxy.close();
-  proxies.clear();
-});
-
-afterAll(async () => {
-  await database.query(`DROP OWNED BY ${role}`);
-  await database.query(`DROP ROLE ${role}`);
-  await database.drop();
-});
-
-async function startProxy(): Promise<FaultProxy> {
-  const proxy = await FaultProxy.startFor(database);
-  proxies.add(proxy);
-  return proxy;
-}
+afterEach(() => CommandLine.endAll());
 
 /** The URL of the test's database, with changes. */
 function urlOf(changes: Partial<Record<'username' | 'password' | 'port' | 'pathname', string>>): string {
   return Object.assign(new URL(database.url), changes).href;
 }
+
+/** What was checked, in order, and how it was found. */
+const levelsOf = (findings: Diagnosis['findings']): string =>
+  Object.entries(findings)
+    .map(([check, { level }]) => `${check} ${level}`)
+    .join(', ');
 
 /** Neither in this database nor on its way: nothing of a doctor is left. */
 async function expectNothingLeft(): Promise<void> {
@@ -81,7 +72,7 @@ describe('doctor', () => {
     await expectNothingLeft();
   });
 
-  it('prints a line for each check and a conclusion, without colours where nobody looks', async () => {
+  it('prints a line for each check and a conclusion, without colours when its output is not a terminal', async () => {
     const { code, stdout, stderr } = await CommandLine.run(['doctor', '--url', database.url]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const lines = stdout.trimEnd().split('\n');
@@ -100,7 +91,7 @@ describe('doctor', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
-  it('has colours where FORCE_COLOR asks for them, and where NO_COLOR does not forbid them', async () => {
+  it('prints colours when FORCE_COLOR asks for them and NO_COLOR does not forbid them', async () => {
     const coloured = await CommandLine.run(['doctor', '--url', urlOf({ port: '1' })], { FORCE_COLOR: '1' });
     expect(coloured.stdout).toContain('\u001b[31mproblem');
     const plain = await CommandLine.run(['doctor', '--url', urlOf({ port: '1' })], { NO_COLOR: '1' });
@@ -124,14 +115,14 @@ describe('doctor', () => {
       /folder of its Unix socket/,
     ],
     ['a URL that cannot be read', () => `postgres://u:${CANARY}@[`, /cannot be used/, /Correct the URL/],
-  ])('tells of %s, and what to do', async (_what, url, message, remedy) => {
+  ])('reports %s, and its remedy', async (_what, url, message, remedy) => {
     const { code, ok, findings } = await diagnose(url());
     expect({ code, ok, checks: Object.keys(findings) }).toEqual({ code: 1, ok: false, checks: ['connection'] });
     expect(findings['connection']).toMatchObject({ level: 'problem', message: expect.stringMatching(message) });
     expect(findings['connection']?.remedy).toMatch(remedy);
   });
 
-  it('prints no password for people either', async () => {
+  it('prints no password in its text output either', async () => {
     const outputs = await Promise.all(
       [urlOf({ username: role, password: `${CANARY}-wrong` }), urlOf({ username: role, password: CANARY })].map((url) =>
         CommandLine.run(['doctor', '--url', url]),
@@ -141,8 +132,8 @@ describe('doctor', () => {
     expect(outputs.map(({ code }) => code)).toEqual([1, 0]);
   });
 
-  it('ends within its time-out where no answer comes', async () => {
-    const proxy = await startProxy();
+  it('ends within its timeout when no answer comes', async () => {
+    const { proxy } = suite;
     proxy.blackhole();
     const begun = performance.now();
     const { code, findings } = await diagnose(proxy.url(database.url), ['--timeout', '0.5']);
@@ -154,8 +145,8 @@ describe('doctor', () => {
     });
   });
 
-  it('ends within its time-out where answers stop to come, too', async () => {
-    const proxy = await startProxy();
+  it('ends within its timeout when answers stop coming', async () => {
+    const { proxy } = suite;
     proxy.delay(50); // So that it can be caught between two answers.
     const begun = performance.now();
     const diagnosis = diagnose(proxy.url(database.url), ['--timeout', '4']);
@@ -173,26 +164,62 @@ describe('doctor', () => {
     await expectNothingLeft();
   });
 
-  it('takes a connection that is lost among the checks for a problem, and asks nothing more', async () => {
-    const proxy = await startProxy();
-    proxy.delay(50); // So that it can be caught between two answers.
-    const diagnosis = diagnose(proxy.url(database.url));
-    const end = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
-      AND application_name = 'nest-pg-notify doctor' AND query LIKE '%server_version_num%'`;
-    await eventually(
-      () => database.query(end),
-      ({ rowCount }) => rowCount === 1,
-    );
-    const { code, ok, findings } = await diagnosis;
-    expect({ code, ok }).toEqual({ code: 1, ok: false });
-    const [last, ...before] = Object.values(findings).toReversed();
-    expect(last).toMatchObject({ level: 'problem', message: expect.stringContaining('57P01') });
-    expect(before.length).toBeGreaterThan(0);
-    expect(before.every(({ level }) => level === 'ok')).toBe(true);
-    expect(findings).not.toHaveProperty('delivery');
+  describe('whose connection is lost', () => {
+    const question = `FROM pg_stat_activity WHERE datname = current_database()
+      AND application_name = 'nest-pg-notify doctor' AND query LIKE '%pg_settings%'`;
+    let holder: pg.Client;
+
+    /** Waits for the backend to be in a state in which the question about timeouts has brought it. */
+    const untilDoctor = (state: string): Promise<unknown> =>
+      eventually(
+        async () =>
+          (await database.query(`SELECT coalesce(wait_event_type, state) AS state ${question}`)).rows[0]?.state,
+        (now) => now === state,
+      );
+
+    const endDoctor = async (): Promise<void> => {
+      await database.query(`SELECT pg_terminate_backend(pid) ${question}`);
+      await eventually(
+        async () => (await database.query(`SELECT pid ${question}`)).rowCount,
+        (count) => count === 0,
+      );
+    };
+
+    beforeEach(async () => {
+      holder = new pg.Client(database.url);
+      await holder.connect();
+      suite.cleanup(() => holder.end());
+      await holder.query('BEGIN; LOCK TABLE pg_catalog.pg_settings'); // No answer about timeouts until this ends.
+    });
+
+    it('reports the check that got no answer as a problem, and asks nothing more', async () => {
+      const diagnosis = diagnose(suite.proxy.url(database.url));
+      await untilDoctor('Lock');
+      await endDoctor();
+      const { code, ok, findings } = await diagnosis;
+      expect({ code, ok }).toEqual({ code: 1, ok: false });
+      expect(findings['timeouts']).toMatchObject({ level: 'problem', message: expect.stringContaining('57P01') });
+      expect(levelsOf(findings)).toEqual('connection ok, version ok, standby ok, privileges ok, timeouts problem');
+    });
+
+    it('reports the next check as a problem when the loss comes right behind an answer', async () => {
+      const diagnosis = diagnose(suite.proxy.url(database.url));
+      await untilDoctor('Lock');
+      suite.proxy.stall('down');
+      await holder.query('ROLLBACK');
+      await untilDoctor('Client'); // It has answered, and waits for the next question.
+      await endDoctor();
+      suite.proxy.release();
+      const { code, ok, findings } = await diagnosis;
+      expect({ code, ok }).toEqual({ code: 1, ok: false });
+      expect(findings['encoding']).toMatchObject({ level: 'problem', message: expect.stringContaining('57P01') });
+      expect(levelsOf(findings)).toEqual(
+        'connection ok, version ok, standby ok, privileges ok, timeouts ok, encoding problem',
+      );
+    });
   });
 
-  it('misses the privilege to send, without which nothing can be proved', async () => {
+  it('reports that the role may not send, as a problem of privileges and of delivery', async () => {
     await database.query('REVOKE EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) FROM PUBLIC');
     const { code, findings } = await diagnose(urlOf({ username: role, password: CANARY }));
     expect(code).toBe(1);
@@ -234,7 +261,7 @@ describe('doctor', () => {
     await database.query(`DROP DATABASE ${name} WITH (FORCE)`);
   });
 
-  it('tells a primary that is read-only from a standby', async () => {
+  it('distinguishes a read-only primary from a standby', async () => {
     await database.query(`ALTER ROLE ${role} SET default_transaction_read_only = on`);
     const { findings } = await diagnose(urlOf({ username: role, password: CANARY }));
     expect(findings['standby']).toMatchObject({ level: 'warning', message: expect.stringContaining('read-only') });
