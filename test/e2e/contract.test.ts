@@ -20,6 +20,7 @@ import { untilStatus } from '../support/app/status.js';
 import { failureOf } from '../support/failures.js';
 import { recordStream } from '../support/record-stream.js';
 import { Recorder } from '../support/recorder.js';
+import { deferred } from '../support/deferred.js';
 
 const SUITES = [
   ['PostgreSQL', postgresContractSuite],
@@ -522,15 +523,14 @@ describe.each(SUITES)('a registration on %s', (_name, createSuite) => {
 
     it('drop the oldest when they are too slow, and get a gap with the exact number', async () => {
       const log = new Recorder<unknown>();
-      let go: () => void = () => undefined;
-      const first = new Promise<void>((resolve) => (go = resolve));
+      const first = deferred();
 
       @Injectable()
       class Slow {
         @OnPgNotify('a', { bufferSize: 2 })
         async handle(payload: number): Promise<void> {
           log.push(payload);
-          if (payload === 1) await first;
+          if (payload === 1) await first.promise;
         }
 
         @OnPgGap('a')
@@ -545,7 +545,7 @@ describe.each(SUITES)('a registration on %s', (_name, createSuite) => {
       await log.until(2);
       for (let id = 2; id <= 6; id += 1) await suite.emit('a', String(id));
       await seen.until((items) => items.includes(6));
-      go();
+      first.resolve();
       await log.until((items) => items.includes(6));
       expect(log.items).toEqual(['start undefined', 1, 'overflow 3', 5, 6]);
       expect(subject.service.stats().dropped).toBe(3);
@@ -650,8 +650,7 @@ describe.each(SUITES)('a registration on %s', (_name, createSuite) => {
 
     it('lets handlers finish what was received, and send while they do', async () => {
       const log = new Recorder<unknown>();
-      let go: () => void = () => undefined;
-      const first = new Promise<void>((resolve) => (go = resolve));
+      const first = deferred();
 
       @Injectable()
       class Slow {
@@ -660,7 +659,7 @@ describe.each(SUITES)('a registration on %s', (_name, createSuite) => {
         @OnPgNotify('a')
         async handle(payload: number): Promise<void> {
           log.push(payload);
-          await first;
+          await first.promise;
           await this.service.notify('done', payload);
           log.push(`${payload} done`);
         }
@@ -672,7 +671,7 @@ describe.each(SUITES)('a registration on %s', (_name, createSuite) => {
       await suite.emit('a', '2');
       await seen.until((items) => items.includes(2));
       const closed = subject.app.close();
-      go();
+      first.resolve();
       await closed;
       expect(log.items).toEqual([1, '1 done', 2, '2 done']);
     });

@@ -10,6 +10,7 @@ import { listeningBackends } from '../support/backends.js';
 import { leavingNothingOpen } from '../support/open-resources.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import { StubServer } from '../support/stub-server.js';
+import { deferred } from '../support/deferred.js';
 
 describe('app.close()', () => {
   const suite = appSuite();
@@ -167,8 +168,7 @@ describe('app.close()', () => {
 
   it('lets running and queued handlers finish, and send while they do', async () => {
     const log = new Recorder<string>();
-    let finish: () => void = () => undefined;
-    const finished = new Promise<void>((resolve) => (finish = resolve));
+    const work = deferred();
 
     @Injectable()
     class Handlers {
@@ -177,7 +177,7 @@ describe('app.close()', () => {
       @OnPgNotify('work')
       async handle(id: number): Promise<void> {
         log.push(`begin ${id}`);
-        await finished;
+        await work.promise;
         await this.service.notify('results', id);
         log.push(`end ${id}`);
       }
@@ -198,7 +198,7 @@ describe('app.close()', () => {
     await service.notify('later');
     await later.until(1);
     const closed = app.close().then(() => log.push('closed'));
-    finish();
+    work.resolve();
     await closed;
     expect(log.items).toEqual(['begin 1', 'end 1', 'begin 2', 'end 2', 'closed']);
     expect(await results.until(2)).toEqual([1, 2]);
@@ -206,15 +206,14 @@ describe('app.close()', () => {
 
   it('waits for a handler no longer than shutdownTimeout, and names the handler in the log', async () => {
     const begun = new Recorder<string>();
-    let finish: () => void = () => undefined;
-    const finished = new Promise<void>((resolve) => (finish = resolve));
+    const work = deferred();
 
     @Injectable()
     class Handlers {
       @OnPgNotify('work')
       async forEver(): Promise<void> {
         begun.push('begun');
-        await finished;
+        await work.promise;
       }
     }
     const { app, service, logger } = await suite.start({ providers: [Handlers], shutdownTimeout: 50 });
@@ -227,7 +226,7 @@ describe('app.close()', () => {
     await service.notify('later');
     await later.until(1); // So the second piece of work is queued.
     await app.close();
-    finish();
+    work.resolve();
     const errors = logger.texts('error');
     expect(errors).toHaveLength(1);
     expect(errors[0]).toContain(

@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { PgNotifyService } from 'nest-pg-notify';
 import { driverFailure } from '../../lib/executor/driver-failure.js';
 import { OrderEvents } from '../recipes/order-events.js';
-import { createApp } from './app.js';
-import type { TestApp } from './app.js';
-import { createTestDatabase } from './postgres.js';
+import { appSuite } from './app/app-suite.js';
 import type { TestDatabase } from './postgres.js';
+import { rejection } from './failures.js';
 import { Recorder } from './recorder.js';
 
 export interface OrderRecipe {
@@ -27,31 +26,24 @@ export function orderRecipeSuite(
 ): void {
   describe(`the recipe for ${name}`, () => {
     const received = new Recorder<number>();
-    let database: TestDatabase;
-    let subject: TestApp;
+    const suite = appSuite();
     let recipe: OrderRecipe;
 
     beforeAll(async () => {
-      database = await createTestDatabase();
+      const { database } = suite;
       await database.query(TABLE);
-      subject = await createApp({ connection: database.url });
-      subject.service.listen(OrderEvents).subscribe(({ payload }) => received.push(payload.id));
-      await subject.app.init();
-      recipe = await connect(database, subject.service);
+      const { app, service } = await suite.create();
+      service.listen(OrderEvents).subscribe(({ payload }) => received.push(payload.id));
+      await app.init();
+      recipe = suite.use(await connect(database, service));
     });
 
-    afterAll(async () => {
-      await recipe.close();
-      await subject.app.close();
-      await database.drop();
-    });
-
-    it('tells of an order that was committed, and of none that could not be', async () => {
+    it('notifies of an order that was committed, and of none that could not be', async () => {
       await recipe.create('a tea cup');
-      const refusal: unknown = await recipe.create('a tea cup').catch((error: unknown) => error);
+      const refusal = await rejection(recipe.create('a tea cup'));
       expect(driverFailure(refusal).sqlState).toBe('23505');
       await recipe.create('a tea pot');
-      const { rows } = await database.query<{ id: number }>('SELECT id FROM orders ORDER BY id');
+      const { rows } = await suite.database.query<{ id: number }>('SELECT id FROM orders ORDER BY id');
       expect(rows).toHaveLength(2);
       expect(await received.until(2)).toEqual(rows.map(({ id }) => id));
     });

@@ -1,11 +1,10 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { definePgChannel } from 'nest-pg-notify';
 import type { PgExecutor } from 'nest-pg-notify';
 import { execute } from '../../lib/executor/pg-executor.js';
-import { createApp } from './app.js';
-import type { TestApp } from './app.js';
-import { createTestDatabase } from './postgres.js';
+import { appSuite } from './app/app-suite.js';
+import type { TestApp } from './app/test-app.js';
 import type { TestDatabase } from './postgres.js';
 import { Recorder } from './recorder.js';
 
@@ -51,23 +50,16 @@ export function transactionSuite(
   connect: (database: TestDatabase) => TransactionLibrary | Promise<TransactionLibrary>,
 ): void {
   describe(`notify() in a transaction of ${name}`, () => {
-    let database: TestDatabase;
+    const suite = appSuite();
     let subject: TestApp;
     let library: TransactionLibrary;
     const received = new Recorder<string>();
 
     beforeAll(async () => {
-      database = await createTestDatabase();
-      subject = await createApp({ connection: database.url });
+      subject = await suite.create();
       subject.service.listen(Texts).subscribe(({ payload }) => received.push(payload));
       await subject.app.init();
-      library = await connect(database);
-    });
-
-    afterAll(async () => {
-      await library.close();
-      await subject.app.close();
-      await database.drop();
+      library = suite.use(await connect(suite.database));
     });
 
     afterEach(() => void received.items.splice(0));

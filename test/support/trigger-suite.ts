@@ -1,7 +1,7 @@
-import { afterAll, beforeAll } from '@jest/globals';
+import { beforeAll } from '@jest/globals';
 import { notifyTrigger } from 'nest-pg-notify';
 import type { PgTriggerOptions } from 'nest-pg-notify';
-import { createTestDatabase } from './postgres.js';
+import { appSuite } from './app/app-suite.js';
 import type { TestDatabase } from './postgres.js';
 import { shortly, TableListener } from './table-listener.js';
 
@@ -21,23 +21,17 @@ export interface TriggerSuite {
 
 /** A database for a test file, and somebody who listens to what the triggers of its table `items` announce. */
 export function triggerSuite(): TriggerSuite {
-  let database: TestDatabase;
+  const suite = appSuite();
   let listener: TableListener;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    listener = await TableListener.start(database.url, 'item_changes');
+    listener = suite.use(await TableListener.start(suite.database.url, 'item_changes'));
   });
 
-  afterAll(async () => {
-    await listener.close();
-    await database.drop();
-  });
-
-  const run: TriggerSuite['run'] = (sql) => database.query(sql);
+  const run: TriggerSuite['run'] = (sql) => suite.database.query(sql);
   return {
     get database() {
-      return database;
+      return suite.database;
     },
     get listener() {
       return listener;
