@@ -23,8 +23,14 @@ export interface ChannelReconcilerOptions {
 }
 
 /**
- * Brings the channels of one session in line with the desired ones: sends the difference as one statement, and when
- * the server has acknowledged it, looks again. First connect, a late subscriber, the last unsubscribe and a reconnect
+ * How many channels one statement changes at most. The server compares each LISTEN of a transaction with all before it:
+ * 40,000 at once took it 5.4 s, in which it sends nothing at all; in parts of 1,000 the longest took 0.3 s (PostgreSQL 18.4).
+ */
+const MAX_CHANNELS = 1_000;
+
+/**
+ * Brings the channels of one session in line with the desired ones: sends the difference as one statement, or a part of
+ * it if it is large, and when the server has acknowledged it, looks again. First connect, a late subscriber, the last unsubscribe and a reconnect
  * are all this one path. It owns the session's only statement that may be on its way: whoever else has something to
  * ask takes its turn here.
  */
@@ -74,6 +80,11 @@ export class ChannelReconciler {
   /** Whether none of our statements is on its way, and nobody has the turn for one. */
   get isQuiet(): boolean {
     return this.inFlight === undefined;
+  }
+
+  /** Whether a wanted channel is neither acknowledged nor refused. */
+  get lacksChannels(): boolean {
+    return this.difference()[0].length > 0;
   }
 
   /** Whether nothing is left to send or to wait for. */
@@ -190,16 +201,24 @@ export class ChannelReconciler {
     this.options.onAcknowledged(channels, at);
   }
 
+  /** What the next statement changes: the whole difference, or as much of it as one statement may hold. */
   private difference(): readonly [listen: string[], unlisten: string[]] {
     const { wanted } = this.options;
-    const lacking = [...wanted.keys()].filter(
-      (channel) => !this.acknowledged.has(channel) && !this.refused.has(channel),
-    );
-    const suspect = lacking.find((channel) => this.suspects.has(channel));
-    const listen = suspect === undefined ? lacking : [suspect];
-    const unlisten = [...this.acknowledged.keys(), ...this.surplus].filter((channel) => !wanted.has(channel));
-    return [listen, unlisten];
+    const isUnwanted = (channel: string): boolean => !wanted.has(channel);
+    const unlisten = [...takeWhere(this.acknowledged.keys(), isUnwanted), ...takeWhere(this.surplus, isUnwanted)];
+    const isLacking = (channel: string): boolean => !this.acknowledged.has(channel) && !this.refused.has(channel);
+    const [suspect] = takeWhere(this.suspects, (channel) => wanted.has(channel) && isLacking(channel), 1);
+    return [suspect === undefined ? takeWhere(wanted.keys(), isLacking) : [suspect], unlisten];
   }
+}
+
+function takeWhere(channels: Iterable<string>, holds: (channel: string) => boolean, most = MAX_CHANNELS): string[] {
+  const taken: string[] = [];
+  for (const channel of channels) {
+    if (holds(channel)) taken.push(channel);
+    if (taken.length === most) break;
+  }
+  return taken;
 }
 
 /** SQLSTATE class 22 (data), e.g. 22P05: the database's encoding has no such character. */
