@@ -1,5 +1,6 @@
 import type { PgNotifyState, PgNotifyStatus } from '../listener/pg-notify-status.js';
 import type { PgNotifyService } from '../pg-notify.service.js';
+import { isUnavailable } from '../session/connection-failure.js';
 
 export interface PgNotifyHealthOptions {
   /**
@@ -20,7 +21,7 @@ export interface PgNotifyHealth {
   readonly since: string;
   readonly delivery?: 'verified' | 'failing' | 'unknown';
   readonly channels: PgNotifyStatus['channels'];
-  /** From 0 to 1. */
+  /** From 0 to 1; absent while there is no connection to ask on, and if the role may not ask. */
   readonly queueUsage?: number;
   /** The pid of the backend that most likely holds the queue back, when the usage is high. */
   readonly queueHeldBackBy?: number;
@@ -71,8 +72,9 @@ export class PgNotifyHealthIndicator {
       if (usage >= maxQueueUsage)
         problems.push(`the notification queue is ${Math.round(usage * 100)} % full${culprit}`);
       return { queueUsage: usage, ...(heldBackBy !== undefined && { queueHeldBackBy: heldBackBy }) };
-    } catch {
-      problems.push('the server does not answer'); // Why, the status says: it may name hosts.
+    } catch (error) {
+      // A server that refuses the question is alive; the listener has logged which privilege is missing.
+      if (!isUnavailable(error)) problems.push('the server does not answer'); // Why, the status says: it may name hosts.
       return {};
     }
   }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
 import type { Clock } from '../session/clock.js';
+import { isUnavailable } from '../session/connection-failure.js';
 import type { ChannelReconciler, ListeningSession } from './channel-reconciler.js';
 
 export interface HeartbeatOptions extends Required<PgNotifyHeartbeatOptions> {
@@ -12,6 +13,10 @@ export interface HeartbeatOptions extends Required<PgNotifyHeartbeatOptions> {
   readonly restoreSettings: () => Promise<void>;
   /** Channels that the server had acknowledged and does not listen to any more, and when it last did. */
   readonly onMissing: (channels: readonly string[], lastSeen: Date) => void;
+  /** Whether notifications are known to arrive, whatever the server says of its channels. */
+  readonly isDelivered: () => boolean;
+  /** Takes what a heartbeat can no longer find out, for the log. */
+  readonly note: (message: string) => void;
 }
 
 /** Even while bytes arrive, the channels and the role of the server are compared this often, in milliseconds. */
@@ -26,19 +31,29 @@ const COMPARE = `SELECT pg_catalog.count(*) = $1::int AND
 FROM (SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(channel, 'UTF8')), 'hex') AS hash
   FROM pg_catalog.pg_listening_channels() AS channel) AS listening`;
 
+/** What is asked of a server that cannot be asked for its channels, and of one that refuses even that. */
+const ROLE = `SELECT pg_catalog.pg_is_in_recovery() AS standby,
+  pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
+const LIFE = 'SELECT 1';
+
 /**
  * Asks a quiet session whether it is alive, listens to what it should and still is on the server that it was: a dead
  * connection, a lost registration and a demoted primary all look like silence. What it finds missing is listened to
- * again; anything worse loses the session.
+ * again; anything worse loses the session. A server that refuses a question is asked a simpler one from then on.
  */
 export class Heartbeat {
+  /** When the server last listed all channels. */
+  private lastSame = new Date();
+  private comparesChannels = true;
+  private comparesRole = true;
+  private lastFingerprint = { of: [] as readonly string[], value: fingerprint([]) };
+
   constructor(private readonly options: HeartbeatOptions) {}
 
   /** Runs until the signal is aborted, which the loss of the session does. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { session, clock, interval } = this.options;
     let asked = clock.now();
-    let lastSame = new Date();
     while (!signal.aborted) {
       const due = Math.min(Math.max(session.lastHeard, asked) + interval, asked + COMPARE_INTERVAL);
       await clock.sleep(Math.max(0, due - clock.now()), signal).catch(() => undefined); // Rejects at the end.
@@ -47,32 +62,104 @@ export class Heartbeat {
       if (heardSince && clock.now() - asked < COMPARE_INTERVAL) continue;
       asked = clock.now();
       try {
-        lastSame = await this.compare(lastSame);
+        await this.beat();
       } catch (error) {
         session.destroy(error);
       }
     }
   }
 
-  /** Returns when it asked: what the server drops after its answer is not in it any more, however late that is read. */
-  private async compare(lastSame: Date): Promise<Date> {
-    const { session, reconciler, timeout, onMissing, restoreSettings } = this.options;
-    const ask = async (): Promise<Date> => {
-      const asked = new Date();
-      const known = reconciler.acknowledgedChannels;
-      const [row] = await session.query({ text: COMPARE, values: [known.length, fingerprint(known)], timeout });
-      this.checkRole(row ?? {});
-      if (row?.['same'] === true) return asked;
-      const rows = await session.query({ text: 'SELECT pg_catalog.pg_listening_channels() AS channel', timeout });
-      const actual = new Set(rows.map(({ channel }) => String(channel)));
-      const missing = known.filter((channel) => !actual.has(channel));
-      const surplus = [...actual].filter((channel) => !known.includes(channel));
-      reconciler.correct({ missing, surplus });
-      onMissing(missing, lastSame);
-      await restoreSettings();
-      return asked;
-    };
-    return reconciler.whileQuiet(ask, { urgent: true });
+  private async beat(): Promise<void> {
+    const { reconciler } = this.options;
+    const missing = await reconciler.whileQuiet(() => this.ask(), { urgent: true });
+    // Their LISTEN takes the next turn, and this question the one after it.
+    if (missing.length > 0) await reconciler.whileQuiet(() => this.lookAgain(missing));
+  }
+
+  /** Returns the channels that the server has forgotten, and has them listened to again. */
+  private async ask(): Promise<readonly string[]> {
+    const { reconciler, onMissing, restoreSettings } = this.options;
+    // What the server drops after its answer is not in it any more, however late that is read.
+    const asked = new Date();
+    const known = reconciler.acknowledgedChannels;
+    const isSame = await this.compare(known);
+    if (isSame !== false) {
+      if (isSame) this.lastSame = asked;
+      return [];
+    }
+    const listed = await this.listedChannels();
+    const missing = known.filter((channel) => !listed.has(channel));
+    const surplus = [...listed].filter((channel) => !known.includes(channel));
+    reconciler.correct({ missing, surplus });
+    onMissing(missing, this.lastSame);
+    this.lastSame = asked;
+    await restoreSettings();
+    return missing;
+  }
+
+  /** What is missing right after it was listened to again was never lost: the server's list does not hold it. */
+  private async lookAgain(missing: readonly string[]): Promise<void> {
+    const { session, isDelivered, note } = this.options;
+    const listed = await this.listedChannels();
+    const isListed = missing.every((channel) => listed.has(channel));
+    if (isListed || !isDelivered()) return;
+    this.comparesChannels = false;
+    note(
+      `${session.endpoint}: pg_listening_channels() does not list what was just listened to, and notifications arrive. ` +
+        'A pooler that serves LISTEN itself answers like this. Channels are not compared any more; the delivery check shows whether notifications arrive.',
+    );
+  }
+
+  /** Whether the server lists exactly these channels; undefined if it cannot be asked. Checks the server's role as well. */
+  private async compare(known: readonly string[]): Promise<boolean | undefined> {
+    if (this.comparesChannels) {
+      try {
+        const row = await this.query(COMPARE, [known.length, this.fingerprintOf(known)]);
+        this.checkRole(row);
+        return row['same'] === true;
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        this.comparesChannels = false;
+        this.options.note(
+          `The server refuses to list the channels of the session, so a lost LISTEN is only noticed by the delivery check. ${error.message} ` +
+            'Grant the role EXECUTE on pg_catalog.pg_listening_channels().',
+        );
+      }
+    }
+    await this.askRole();
+    return undefined;
+  }
+
+  /** Hashing 40,000 names takes 50 ms, in which nothing else runs: once for each set of channels. */
+  private fingerprintOf(channels: readonly string[]): string {
+    const { of, value } = this.lastFingerprint;
+    if (of.length === channels.length && of.every((channel, index) => channel === channels[index])) return value;
+    this.lastFingerprint = { of: channels, value: fingerprint(channels) };
+    return this.lastFingerprint.value;
+  }
+
+  private async askRole(): Promise<void> {
+    if (this.comparesRole) {
+      try {
+        return this.checkRole(await this.query(ROLE));
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        this.comparesRole = false;
+      }
+    }
+    await this.query(LIFE);
+  }
+
+  private async query(text: string, values: readonly unknown[] = []): Promise<Record<string, unknown>> {
+    const { session, timeout } = this.options;
+    const [row = {}] = await session.query({ text, values, timeout });
+    return row;
+  }
+
+  private async listedChannels(): Promise<ReadonlySet<string>> {
+    const { session, timeout } = this.options;
+    const rows = await session.query({ text: 'SELECT pg_catalog.pg_listening_channels() AS channel', timeout });
+    return new Set(rows.map(({ channel }) => String(channel)));
   }
 
   /** An old primary keeps its sessions when it is demoted by making it read-only: nothing is sent there any more. */
@@ -82,9 +169,7 @@ export class Heartbeat {
     throw new PgNotifyError(
       'connection',
       `${endpoint}: the server has become ${standby ? 'a standby' : 'read-only'}.`,
-      {
-        endpoint,
-      },
+      { endpoint },
     );
   }
 }

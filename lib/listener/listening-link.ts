@@ -1,5 +1,6 @@
 import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
 import type { Clock } from '../session/clock.js';
+import { isUnavailable } from '../session/connection-failure.js';
 import { ChannelReconciler } from './channel-reconciler.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import type { ChannelRegistry } from './channel-registry.js';
@@ -19,7 +20,12 @@ export interface ListeningLinkOptions {
   /** More of what is wanted is acknowledged, or all of it. */
   readonly onListening: () => void;
   readonly onRefused: (channel: string, error: unknown) => void;
+  readonly warn: (message: string) => void;
+  /** Takes a warning that each session would repeat: it is logged once. */
+  readonly note: (message: string) => void;
 }
+
+const GRANT_USAGE = 'Grant the role EXECUTE on pg_catalog.pg_notification_queue_usage().';
 
 /** How often at most a question of the application may interrupt a delivery check, in milliseconds. */
 const URGENT_INTERVAL = 1_000;
@@ -45,7 +51,8 @@ export class ListeningLink {
       timeout: statementTimeout,
       onAcknowledged: (channels, at) => {
         registry.cover(channels, at);
-        this.listening();
+        // The first time, all that is wanted: with a part of many channels it does not listen yet.
+        if (this.listeningSince !== undefined || !this.reconciler.lacksChannels) this.listening();
       },
       onRefused,
       onSettled: () => this.listening(),
@@ -109,10 +116,14 @@ export class ListeningLink {
   }
 
   private askUsage(): Promise<PgQueueUsage> {
-    const { session, statementTimeout, clock } = this.options;
+    const { session, statementTimeout, clock, note } = this.options;
     const urgent = clock.now() - this.lastUrgent >= URGENT_INTERVAL;
     if (urgent) this.lastUrgent = clock.now();
-    return this.reconciler.whileQuiet(() => askQueueUsage(session, statementTimeout), { urgent });
+    const usage = this.reconciler.whileQuiet(() => askQueueUsage(session, statementTimeout), { urgent });
+    usage.catch((error: unknown) => {
+      if (isUnavailable(error)) note(`The usage of the notification queue is unknown. ${error.message} ${GRANT_USAGE}`);
+    });
+    return usage;
   }
 
   private listening(): void {
@@ -125,19 +136,37 @@ export class ListeningLink {
   }
 
   private watch(): void {
-    const { session, registry, heartbeat, check, clock } = this.options;
+    const { session, registry, heartbeat, check, clock, warn, note } = this.options;
     const { reconciler } = this;
     const { signal } = this.ended;
-    const onMissing = (channels: readonly string[], since: Date): void =>
+    const onMissing = (channels: readonly string[], since: Date): void => {
+      const listened = registry.withoutOwn(channels);
+      if (listened.length > 0) {
+        warn(
+          `${session.endpoint}: the server no longer listens to ${nameSome(listened)}, on a connection that lives. ` +
+            'LISTEN is sent again; what was missed is announced as a gap.',
+        );
+      }
       registry.interrupt(channels, { reason: 'relisten', since });
+    };
     const beating = new Heartbeat({
       ...heartbeat,
       session,
       reconciler,
       clock,
       onMissing,
+      isDelivered: () => (check ? check.verdict.verdict === 'verified' : !this.isDirect),
+      note,
       restoreSettings: () => this.setAll(),
     }).run(signal);
     this.watching = Promise.all([beating, check?.run(this, signal)]);
   }
+}
+
+/** Names a few of many. */
+function nameSome(channels: readonly string[]): string {
+  const named = channels.slice(0, 3).map((channel) => JSON.stringify(channel));
+  const others = channels.length - named.length;
+  const list = others > 0 ? `${named.join(', ')} and ${others} more` : named.join(', ');
+  return `${channels.length === 1 ? 'the channel' : 'the channels'} ${list}`;
 }

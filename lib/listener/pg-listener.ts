@@ -36,6 +36,7 @@ export class PgListener {
   private settleFirstVerdict: () => void = () => undefined;
   /** Told once, not at each session. */
   private readonly refusedChannels = new Set<string>();
+  private readonly notes = new Set<string>();
   /** Once a session could write, a server that cannot is not the primary any more. */
   private hasBeenWritable = false;
   private link: ListeningLink | undefined;
@@ -207,6 +208,8 @@ export class PgListener {
       clock,
       onListening: () => this.listening(link),
       onRefused: (channel, error) => this.refused(channel, error),
+      warn: (message) => this.options.logger.warn(message),
+      note: (message) => this.note(message),
     });
     this.link = link;
     const failure = await link.run();
@@ -247,6 +250,13 @@ export class PgListener {
     const { liveLink, registry } = this;
     if (liveLink?.listeningSince === undefined) return false;
     return channels.every((channel) => liveLink.reconciler.isDecided(channel) || !registry.wanted.has(channel));
+  }
+
+  /** Logs a warning, unless it was logged before. */
+  private note(message: string): void {
+    if (this.notes.has(message)) return;
+    this.notes.add(message);
+    this.options.logger.warn(message);
   }
 
   /** Tells which channel it is: its consumers get nothing, and all others are served. */

@@ -1,3 +1,4 @@
+import { isUnavailable } from '../session/connection-failure.js';
 import type { ListeningSession } from './channel-reconciler.js';
 
 /** How full PostgreSQL's notification queue is, and who keeps it from being emptied. */
@@ -11,11 +12,13 @@ export interface PgQueueUsage {
   readonly heldBackBy?: number;
 }
 
-const QUEUE_USAGE = `SELECT pg_catalog.pg_notification_queue_usage() AS usage,
-  (SELECT pid FROM pg_catalog.pg_stat_activity
-    WHERE pid <> pg_catalog.pg_backend_pid() AND backend_type = 'client backend'
-      AND (xact_start IS NOT NULL OR wait_event = 'ClientWrite')
-    ORDER BY wait_event IS NOT DISTINCT FROM 'ClientWrite' DESC, xact_start LIMIT 1) AS pid`;
+const QUEUE_USAGE = 'SELECT pg_catalog.pg_notification_queue_usage() AS usage';
+
+/** Asked apart from the usage: a role may be kept from pg_stat_activity. */
+const HELD_BACK_BY = `SELECT pid FROM pg_catalog.pg_stat_activity
+  WHERE pid <> pg_catalog.pg_backend_pid() AND backend_type = 'client backend'
+    AND (xact_start IS NOT NULL OR wait_event = 'ClientWrite')
+  ORDER BY wait_event IS NOT DISTINCT FROM 'ClientWrite' DESC, xact_start LIMIT 1`;
 
 /** Above this, who holds the queue back is worth knowing. */
 const WORRYING_USAGE = 0.1;
@@ -23,6 +26,16 @@ const WORRYING_USAGE = 0.1;
 export async function askQueueUsage(session: ListeningSession, timeout: number): Promise<PgQueueUsage> {
   const [row] = await session.query({ text: QUEUE_USAGE, timeout });
   const usage = Number(row?.['usage']);
-  const pid = row?.['pid'];
-  return { usage, ...(usage >= WORRYING_USAGE && typeof pid === 'number' && { heldBackBy: pid }) };
+  const heldBackBy = usage >= WORRYING_USAGE ? await askHeldBackBy(session, timeout) : undefined;
+  return { usage, ...(heldBackBy !== undefined && { heldBackBy }) };
+}
+
+async function askHeldBackBy(session: ListeningSession, timeout: number): Promise<number | undefined> {
+  try {
+    const [row] = await session.query({ text: HELD_BACK_BY, timeout });
+    return typeof row?.['pid'] === 'number' ? row['pid'] : undefined;
+  } catch (error) {
+    if (isUnavailable(error)) return undefined;
+    throw error;
+  }
 }

@@ -110,6 +110,14 @@ function lastOfSeveral(error: unknown): unknown {
 /** The SQLSTATEs with which a server ends a session. Its severity says so too, but in the language of the server. */
 const ENDS_SESSION = /^(57P|08|25P03|25P04|XX)/;
 
+/** No privilege, no such function, no such feature: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const UNAVAILABLE = ['42501', '42883', '0A000'];
+
+/** Whether the server will answer a question of this kind no better the next time; the session goes on. */
+export function isUnavailable(error: unknown): error is PgNotifyError {
+  return error instanceof PgNotifyError && error.sqlState !== undefined && UNAVAILABLE.includes(error.sqlState);
+}
+
 /** Whether the server refused a statement and goes on with the session. */
 export function isRefusal({ sqlState }: PgNotifyError): boolean {
   return sqlState !== undefined && !ENDS_SESSION.test(sqlState);

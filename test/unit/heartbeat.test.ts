@@ -40,6 +40,8 @@ async function setUp() {
     clock,
     restoreSettings: () => Promise.resolve(),
     onMissing: (channels, lastSeen) => missing.push({ channels, lastSeen }),
+    isDelivered: () => true,
+    note: () => undefined,
   }).run(ended.signal);
   /** Lets time pass, and all happen that it brings. */
   const pass = async (milliseconds: number): Promise<void> => {

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { PgNotifyHealthIndicator } from 'nest-pg-notify';
+import { backend } from '../support/backend-messages.js';
+import { createFaultApp } from '../support/fault-app.js';
+import type { FaultApp } from '../support/fault-app.js';
+import { heartbeatAnswer, PlayedServer } from '../support/played-server.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { eventually, Recorder } from '../support/recorder.js';
+
+const ROLE = 'kept_from_the_catalog';
+const HEARTBEAT = { interval: 50, timeout: 2_000 };
+
+describe('a registration whose role may not read', () => {
+  let database: TestDatabase;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    await database.query(`CREATE ROLE ${ROLE} LOGIN PASSWORD 'kept'`);
+  });
+
+  afterAll(async () => {
+    await database.query(`DROP ROLE ${ROLE}`);
+    await database.drop();
+  });
+
+  async function start(): Promise<FaultApp> {
+    const url = new URL(database.url);
+    url.username = ROLE;
+    url.password = 'kept';
+    const subject = await createFaultApp({ connection: url.href, heartbeat: HEARTBEAT });
+    await subject.app.init();
+    await subject.service.ready();
+    return subject;
+  }
+
+  /** Resolves when the listening session has asked something new so often. */
+  async function untilAsked(subject: FaultApp, times: number): Promise<void> {
+    const asked = new Recorder<string>();
+    const look = async (): Promise<number> => {
+      const { rows } = await database.query<{ start: Date }>(
+        'SELECT query_start AS start FROM pg_stat_activity WHERE pid = $1',
+        [subject.service.status.processId],
+      );
+      const start = rows[0]?.start.toISOString() ?? 'gone';
+      if (!asked.items.includes(start)) asked.push(start);
+      return asked.items.length;
+    };
+    await eventually(look, (count) => count > times);
+  }
+
+  it.each([
+    ['pg_stat_activity', 'SELECT ON pg_stat_activity', 'up', expect.any(Number), []],
+    [
+      'the usage of the queue',
+      'EXECUTE ON FUNCTION pg_notification_queue_usage()',
+      'up',
+      undefined,
+      [expect.stringMatching(/usage of the notification queue is unknown.+42501.+Grant the role EXECUTE on/)],
+    ],
+  ])('%s stays healthy, and logs at most once what is missing', async (_what, privilege, status, usage, warnings) => {
+    await database.query(`REVOKE ${privilege} FROM PUBLIC`);
+    const subject = await start();
+    const health = subject.app.get(PgNotifyHealthIndicator);
+    for (let round = 0; round < 3; round += 1) {
+      const { pg_notify: answer } = await health.isHealthy();
+      expect([answer.status, answer.reason, answer.queueUsage]).toEqual([status, undefined, usage]);
+    }
+    expect(subject.logger.texts('warn')).toEqual(warnings);
+    await subject.app.close();
+    await database.query(`GRANT ${privilege} TO PUBLIC`);
+  });
+
+  it.each([
+    ['its own channels', ['pg_listening_channels()']],
+    ['its own channels and the role of the server', ['pg_listening_channels()', 'pg_is_in_recovery()']],
+  ])('%s keeps its session, and logs once that channels are not compared', async (_what, functions) => {
+    const subject = await start(); // The questions at connect are answered before.
+    for (const name of functions) await database.query(`REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC`);
+    await untilAsked(subject, 6);
+    await database.query(`SELECT pg_notify('watched', 'delivered')`);
+    await subject.seen.until(2);
+    expect(subject.seen.items).toEqual(['start', 'delivered']);
+    expect(subject.states.items.map(({ state }) => state)).toEqual(['closed', 'connecting', 'listening']);
+    expect(subject.logger.texts('warn')).toEqual([
+      expect.stringMatching(/refuses to list the channels.+42501.+Grant the role EXECUTE on pg_catalog\.pg_listening/),
+    ]);
+    await subject.app.close();
+    for (const name of functions) await database.query(`GRANT EXECUTE ON FUNCTION ${name} TO PUBLIC`);
+  });
+});
+
+// A pooler that serves LISTEN itself: its backends listen to nothing, and notifications arrive all the same.
+describe('a registration on a server that lists no channel', () => {
+  it('stops comparing channels once notifications were seen to arrive', async () => {
+    const questions = new Recorder<string>();
+    const server = await PlayedServer.start({
+      onQuery: (query, connection) => {
+        questions.push(query.text);
+        if (query.text.includes('AS same')) connection.reply(query, ...heartbeatAnswer('f'));
+        else if (query.text.includes('pg_listening_channels() AS channel'))
+          connection.reply(query, backend.rowDescription(['channel']), backend.commandComplete('SELECT 0'));
+        else return false;
+        return true;
+      },
+    });
+    const subject = await createFaultApp({ connection: server.url, heartbeat: HEARTBEAT });
+    await subject.app.init();
+    await subject.service.ready();
+    await eventually(
+      () => subject.service.status.delivery?.verdict,
+      (verdict) => verdict === 'verified',
+    );
+    const asksForRole = (text: string): boolean => text.startsWith('SELECT pg_catalog.pg_is_in_recovery()');
+    await questions.until((texts) => texts.some(asksForRole));
+    const compared = questions.items.filter((text) => text.includes('AS same')).length;
+    const gaps = subject.gaps.items.map(({ reason }) => reason);
+    const { length } = questions.items;
+    await questions.until(length + 5); // Heartbeats go on.
+
+    expect(questions.items.filter((text) => text.includes('AS same'))).toHaveLength(compared);
+    expect(subject.gaps.items.map(({ reason }) => reason)).toEqual(gaps);
+    expect(gaps.filter((reason) => reason === 'relisten').length).toBeGreaterThan(0);
+    const warnings = subject.logger.texts('warn');
+    expect(warnings.filter((line) => line.includes('does not list what was just listened to'))).toHaveLength(1);
+    expect(
+      warnings.filter((line) => line.includes('the server no longer listens to the channel "watched"')),
+    ).toHaveLength(gaps.filter((reason) => reason === 'relisten').length);
+    await subject.app.close();
+    await server.close();
+  });
+});
