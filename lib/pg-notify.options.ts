@@ -41,7 +41,7 @@ export interface PgNotifyReconnectOptions {
   /**
    * The largest bound of a delay, in milliseconds. Attempts go on without end.
    *
-   * @default 30_000
+   * @default 5_000
    */
   readonly maxDelay?: number;
   /**

@@ -107,7 +107,7 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
     },
     reconnect: {
       minDelay: checkMilliseconds('reconnect.minDelay', reconnect.minDelay ?? 100, 1),
-      maxDelay: checkMilliseconds('reconnect.maxDelay', reconnect.maxDelay ?? 30_000, 1),
+      maxDelay: checkMilliseconds('reconnect.maxDelay', reconnect.maxDelay ?? 5_000, 1),
       stableAfter: checkMilliseconds('reconnect.stableAfter', reconnect.stableAfter ?? 10_000),
     },
     connectTimeout: checkMilliseconds('connectTimeout', options.connectTimeout ?? 10_000, 1),

@@ -1,4 +1,4 @@
-import type { PgNotifyState, PgNotifyStatus } from '../listener/pg-notify-status.js';
+import type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from '../listener/pg-notify-status.js';
 import type { PgNotifyService } from '../pg-notify.service.js';
 import { isUnavailable } from '../session/connection-failure.js';
 
@@ -45,9 +45,10 @@ export class PgNotifyHealthIndicator {
     key: Key = 'pg_notify' as Key,
     { maxQueueUsage = 0.5 }: PgNotifyHealthOptions = {},
   ): Promise<Record<Key, PgNotifyHealth>> {
-    const { state, since, delivery, channels } = this.service.status;
+    const { state, since, delivery, channels, lastFailure } = this.service.status;
     const problems: string[] = [];
-    if (state !== 'listening' && state !== 'disabled') problems.push(`the registration is ${state}`);
+    if (state !== 'listening' && state !== 'disabled')
+      problems.push(`the registration is ${state}${reasonOf(lastFailure)}`);
     if (delivery?.verdict === 'failing') problems.push(`notifications do not arrive (${delivery.cause})`);
     const queue = state === 'listening' ? await this.queue(problems, maxQueueUsage) : {};
     const health: PgNotifyHealth = {
@@ -78,4 +79,13 @@ export class PgNotifyHealthIndicator {
       return {};
     }
   }
+}
+
+/** The kind of the last failure. Its message may name hosts: that is in the status and in the log. */
+function reasonOf(failure: PgNotifyFailure | undefined): string {
+  if (!failure) return '';
+  if (failure.sqlState) return ` (SQLSTATE ${failure.sqlState})`;
+  return failure.kind === 'configuration'
+    ? ' (its settings cannot be used)'
+    : ' (the server cannot be reached, or its connection was lost)';
 }

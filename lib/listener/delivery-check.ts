@@ -101,6 +101,11 @@ export class DeliveryCheck {
     return this.verifiedAt;
   }
 
+  /** The session is gone: until the next one has shown that notifications arrive, nobody knows. */
+  forget(): void {
+    if (this.current.verdict === 'verified') this.current = { verdict: 'unknown', at: new Date() };
+  }
+
   /** Checks now, and whenever there was no proof for a while, until the signal is aborted. Never rejects. */
   async run(end: ListeningEnd, signal: AbortSignal): Promise<void> {
     const { clock, interval } = this.options;

@@ -14,10 +14,14 @@ import type { ListenerFigures, PgListenerOptions } from './listener-options.js';
 import { ListeningLink } from './listening-link.js';
 import type { PgNotifyStatus } from './pg-notify-status.js';
 import type { PgQueueUsage } from './queue-usage.js';
+import { PrimaryWatch } from './primary-watch.js';
 import { Readiness } from './readiness.js';
 import { StartupPolicy } from './startup-policy.js';
 import { StatusReporter } from './status-reporter.js';
 import type { ListenerFacts } from './status-reporter.js';
+
+/** How long after an attempt the next one may be hurried, in milliseconds. */
+const HURRIED_INTERVAL = 1_000;
 
 /**
  * What survives sessions: the desired channels, the loop that opens one session after the other, and the status. At
@@ -27,6 +31,7 @@ export class PgListener {
   private readonly clock: Clock;
   private readonly startup: StartupPolicy;
   private readonly backoff: Backoff;
+  private readonly primary: PrimaryWatch;
   private readonly registry: ChannelRegistry;
   private readonly check: DeliveryCheck | undefined;
   private readonly stopping = new AbortController();
@@ -37,9 +42,11 @@ export class PgListener {
   /** Told once, not at each session. */
   private readonly refusedChannels = new Set<string>();
   private readonly notes = new Set<string>();
-  /** Once a session could write, a server that cannot is not the primary any more. */
-  private hasBeenWritable = false;
   private link: ListeningLink | undefined;
+  /** When the last attempt to connect began, in milliseconds of the clock. */
+  private attemptedAt = -Infinity;
+  /** Ends the wait for the next attempt, while there is one. */
+  private endPause: (() => void) | undefined;
   private running: Promise<void> | undefined;
   private stopped: Promise<void> | undefined;
 
@@ -48,6 +55,11 @@ export class PgListener {
     this.clock = options.clock ?? systemClock;
     this.startup = new StartupPolicy(startup, this.clock);
     this.backoff = new Backoff(reconnect);
+    this.primary = new PrimaryWatch({
+      openSession: options.openSession,
+      interval: reconnect.maxDelay,
+      clock: this.clock,
+    });
     if (deliveryCheck) {
       const onVerdict = (now: PgDeliveryVerdict, before: PgDeliveryVerdict): void => this.judged(now, before);
       this.check = new DeliveryCheck({ ...deliveryCheck, clock: this.clock, onVerdict });
@@ -88,6 +100,14 @@ export class PgListener {
   /** Ends the session and all consumers, from any state. Repeated calls return the same promise. */
   stop(): Promise<void> {
     return (this.stopped ??= this.shutDown());
+  }
+
+  /**
+   * Another connection to the server was made: the next attempt need not wait any longer. While attempts fail all the same,
+   * one in a second is hurried.
+   */
+  serverAnswered(): void {
+    if (this.clock.now() - this.attemptedAt >= HURRIED_INTERVAL) this.endPause?.();
   }
 
   /** Adds a consumer; returns the function that removes it. After a stop the consumer is completed at once. */
@@ -174,25 +194,36 @@ export class PgListener {
       const failure = await this.listenUntilLost(signal);
       if (signal.aborted) return;
       this.reporter.failed(failure, this.startup.failed(failure));
-      await this.clock.sleep(this.backoff.next(), signal).catch(() => undefined); // Rejects when stopped.
+      await this.pause(this.backoff.next(), signal);
       if (signal.aborted) return;
     }
+  }
+
+  /** Waits before the next attempt, until the server shows itself or the listener is stopped. */
+  private async pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const end = (): void => over.abort();
+    this.endPause = end;
+    signal.addEventListener('abort', end, { once: true });
+    await this.clock.sleep(milliseconds, over.signal).catch(() => undefined); // Rejects when ended early.
+    signal.removeEventListener('abort', end);
+    this.endPause = undefined;
   }
 
   /** One turn of the loop: one session, from the attempt to the loss. Returns what ended it. */
   private async listenUntilLost(signal: AbortSignal): Promise<PgNotifyError> {
     let session: ListeningSession;
+    this.attemptedAt = this.clock.now();
     try {
       session = await this.options.openSession(signal, (notification) => this.dispatch(notification));
     } catch (error) {
       return connectionFailure(error, 'the database');
     }
-    const refusal = signal.aborted ? closedError() : this.refusalOf(session);
+    const refusal = signal.aborted ? closedError() : this.primary.refusalOf(session);
     if (refusal) {
       await session.close();
       return refusal;
     }
-    this.hasBeenWritable ||= !session.facts.readOnly;
     return this.listenOn(session);
   }
 
@@ -212,24 +243,24 @@ export class PgListener {
       note: (message) => this.note(message),
     });
     this.link = link;
+    const ended = new AbortController();
+    const leaving = this.primary.isStopgap(session.facts) ? this.leaveStopgap(session, ended.signal) : undefined;
     const failure = await link.run();
+    ended.abort();
+    await leaving;
     this.link = undefined;
+    check?.forget();
     const upFor = link.listeningSince === undefined ? undefined : clock.now() - link.listeningSince;
     if (upFor !== undefined && upFor >= reconnect.stableAfter) this.backoff.reset();
     return connectionFailure(failure, session.endpoint);
   }
 
-  /** Why a session is of no use, although it could be opened. */
-  private refusalOf({ facts, endpoint }: ListeningSession): PgNotifyError | undefined {
-    if (facts.standby) {
-      const message = `${endpoint}: this server is a standby, which cannot LISTEN. Connect to the primary.`;
-      return new PgNotifyError('connection', message, { sqlState: '25006', endpoint, permanent: false });
-    }
-    if (facts.readOnly && this.hasBeenWritable) {
-      const message = `${endpoint}: this server is read-only now, and was not before. Connect to the primary.`;
-      return new PgNotifyError('connection', message, { endpoint, permanent: false });
-    }
-    return undefined;
+  private leaveStopgap(session: ListeningSession, signal: AbortSignal): Promise<void> {
+    this.options.logger.warn(
+      `${session.endpoint}: this server is read-only now, and every attempt leads to it. It is listened on, because it takes LISTEN and NOTIFY, ` +
+        'until another one can write.',
+    );
+    return this.primary.leaveStopgap(session, signal);
   }
 
   private dispatch(notification: RawPgNotification): void {

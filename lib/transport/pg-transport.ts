@@ -34,7 +34,11 @@ export class PgTransport implements PgNotifyTransport {
       diagnostics,
     });
     this.publisher = new PgPublisher({
-      openSession: (signal) => openSendingSession('nest-pg-notify publisher', signal),
+      openSession: async (signal) => {
+        const session = await openSendingSession('nest-pg-notify publisher', signal);
+        this.listener.serverAnswered();
+        return session;
+      },
       // Others wait for the clients of a pool.
       idleTimeout: publisherPool ? 0 : 10_000,
       timeout: options.publisher.timeout,

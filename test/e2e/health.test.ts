@@ -70,7 +70,14 @@ describe('PgNotifyHealthIndicator', () => {
     expect(failure).toMatchObject({
       response: {
         status: 'error',
-        error: { pg_notify: { status: 'down', reason: 'the registration is reconnecting', state: 'reconnecting' } },
+        error: {
+          pg_notify: {
+            status: 'down',
+            reason: 'the registration is reconnecting (SQLSTATE 57P01)',
+            state: 'reconnecting',
+            delivery: 'unknown',
+          },
+        },
       },
     });
     await app.close();

@@ -17,7 +17,10 @@ describe('a registration with 40,000 channels', () => {
     service.gaps().subscribe(({ reason }) => gaps.set(reason, (gaps.get(reason) ?? 0) + 1));
     range(CHANNELS).subscribe((n) => service.listen(`many ${n}`).subscribe(({ payload }) => received.push(payload)));
     await service.ready();
-    expect(service.status).toMatchObject({ state: 'listening', channels: { wanted: CHANNELS, acknowledged: CHANNELS } });
+    expect(service.status).toMatchObject({
+      state: 'listening',
+      channels: { wanted: CHANNELS, acknowledged: CHANNELS },
+    });
 
     const states = new Recorder<readonly [state: string, acknowledged: number]>();
     service.status$.subscribe(({ state, channels }) => states.push([state, channels.acknowledged]));

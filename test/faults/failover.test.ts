@@ -110,46 +110,67 @@ describe('a primary with a standby', () => {
     expect(await listeningBackends({ url: second.url() })).toEqual([service.status.processId]);
   });
 
-  it('is left when it becomes read-only, and is not accepted again before it is writable, or another one is', async () => {
+  it('leaves a primary that becomes read-only, listens on it again if there is no other, and moves on when there is', async () => {
     const current = { url: first.url() };
     const subject = await create(() => ({ connectionString: current.url }));
     const { app, service, logger, gaps, payloads } = subject;
     await app.init();
     await service.ready();
+    const statuses = new Recorder<PgNotifyStatus>();
+    service.status$.subscribe(statuses.push);
     const setReadOnly = async (value: string): Promise<void> => {
       await queryOnce(first.url(), `ALTER SYSTEM SET default_transaction_read_only = ${value}`);
       await queryOnce(first.url(), 'SELECT pg_reload_conf()');
     };
+    const failures = (): (string | undefined)[] => statuses.items.map(({ lastFailure }) => lastFailure?.message);
 
-    const refused = `127.0.0.1:${first.port}: this server is read-only now, and was not before. Connect to the primary.`;
     await setReadOnly('on');
-    const lost = await untilStatus(subject, ({ state }) => state === 'reconnecting');
-    expect(lost.lastFailure?.message).toBe(`127.0.0.1:${first.port}: the server has become read-only.`);
-    const held = await untilStatus(subject, ({ attempts }) => attempts >= 4);
-    expect(held.lastFailure?.message).toBe(refused);
-    expect(held).toMatchObject({ state: 'reconnecting', channels: { wanted: 1, acknowledged: 0 } });
-    await setReadOnly('off');
+    await statuses.until(() => failures().includes(`127.0.0.1:${first.port}: the server has become read-only.`));
+    const refused = `127.0.0.1:${first.port}: this server is read-only now, and was not before. Connect to the primary.`;
+    await statuses.until(() => failures().includes(refused));
     await service.ready();
-    await service.notify('orders', 'writable again');
+    expect(service.status).toMatchObject({ state: 'listening', channels: { wanted: 1, acknowledged: 1 } });
+    expect(logger.texts('warn').filter((line) => line.includes('every attempt leads to it'))).toHaveLength(1);
+    await service.notify('orders', 'read-only');
     await payloads.until(1);
 
-    const lostAgain = untilStatus(subject, ({ state }) => state === 'reconnecting');
-    await setReadOnly('on');
-    await lostAgain;
+    const { processId } = service.status;
     current.url = second.url();
+    await statuses.until((seen) => seen.at(-1)?.state === 'listening' && seen.at(-1)?.processId !== processId);
     await service.ready();
     await queryOnce(second.url(), `SELECT pg_notify('orders', '"elsewhere"')`);
-    expect(await payloads.until(2)).toEqual(['writable again', 'elsewhere']);
+    expect(await payloads.until(2)).toEqual(['read-only', 'elsewhere']);
     expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect', 'reconnect']);
-    expect(logger.texts('warn').filter((line) => line.includes('Not listening any more'))).toHaveLength(2);
-    expect(
-      await eventually(
-        () => listeningBackends({ url: first.url() }),
-        (pids) => pids.length === 0,
-      ),
-    ).toEqual([]);
+    expect(service.status.lastFailure?.message).toBe(
+      `127.0.0.1:${first.port}: read-only, and 127.0.0.1:${second.port} can write.`,
+    );
+    await eventually(
+      () => listeningBackends({ url: first.url() }),
+      (pids) => pids.length === 0,
+    );
     expect(await listeningBackends({ url: second.url() })).toEqual([service.status.processId]);
     await setReadOnly('off');
+  });
+
+  it('keeps the session on a read-only primary that becomes writable again', async () => {
+    const subject = await create(first.url());
+    const { app, service, gaps, payloads } = subject;
+    await app.init();
+    await service.ready();
+    const warned = (): number => subject.logger.texts('warn').filter((line) => line.includes('every attempt')).length;
+    await queryOnce(first.url(), 'ALTER SYSTEM SET default_transaction_read_only = on');
+    await queryOnce(first.url(), 'SELECT pg_reload_conf()');
+    await eventually(warned, (count) => count === 1);
+    await service.ready();
+    const { processId } = service.status;
+    await queryOnce(first.url(), 'ALTER SYSTEM SET default_transaction_read_only = off');
+    await queryOnce(first.url(), 'SELECT pg_reload_conf()');
+    for (const round of [1, 2, 3]) {
+      await service.notify('orders', round);
+      await payloads.until(round);
+    }
+    expect(service.status.processId).toBe(processId);
+    expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
   });
 
   // The publisher keeps its session to the old primary, which takes a NOTIFY also while it is read-only.

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { DecodeLanes } from '../../lib/delivery/decode-lanes.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
+import type { Backoff } from '../../lib/listener/backoff.js';
 import { PgListener } from '../../lib/listener/pg-listener.js';
 import type { PgListenerOptions } from '../../lib/listener/listener-options.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
@@ -154,10 +155,12 @@ describe('PgListener', () => {
   it('starts the delays over only after a session that listened for a while', async () => {
     const { server, clock, listener } = setUp({ reconnect: { minDelay: 100, maxDelay: 100_000, stableAfter: 10_000 } });
     const delays: number[] = [];
-    const sleep = clock.sleep.bind(clock);
-    clock.sleep = (milliseconds, signal) => {
-      if (signal === listener['stopping'].signal) delays.push(milliseconds); // The others are the heartbeat's.
-      return sleep(milliseconds, signal);
+    const { backoff } = listener as unknown as { readonly backoff: Backoff };
+    const next = backoff.next.bind(backoff);
+    backoff.next = () => {
+      const delay = next();
+      delays.push(delay);
+      return delay;
     };
     await listener.start();
     const live = async (uptime: number): Promise<void> => {
@@ -176,6 +179,28 @@ describe('PgListener', () => {
     await live(10_000);
     expect(Math.max(...flapping)).toBeGreaterThan(100); // Fails by chance once in some 10^22 runs.
     expect(delays[0]).toBeLessThanOrEqual(100);
+    await listener.stop();
+  });
+
+  it('tries again at once when another connection has reached the server, but not more than once a second', async () => {
+    const { server, clock, listener } = setUp({ reconnect: { minDelay: 100_000, maxDelay: 100_000, stableAfter: 0 } });
+    listener['backoff'].next = () => 100_000;
+    await listener.start();
+    await turn();
+    server.refuse(transient());
+    await turn();
+    expect(server.isAsked).toBe(false);
+    listener.serverAnswered();
+    await turn();
+    expect(server.isAsked).toBe(false); // The attempt before is not a second old.
+    clock.advance(1_000);
+    listener.serverAnswered();
+    await turn();
+    expect(server.isAsked).toBe(true);
+    server.accept();
+    await turn();
+    await replyAll(server);
+    expect(listener.currentStatus.state).toBe('listening');
     await listener.stop();
   });
 
