@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { range } from 'rxjs';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { listeningBackends } from '../support/backends.js';
 import { Recorder } from '../support/recorder.js';
 
@@ -11,7 +11,7 @@ describe('a registration with 40,000 channels', () => {
 
   // One statement for all took the server so long that its silence counted as a loss, again and again.
   it('listens to all of them, and to all of them again after a loss', async () => {
-    const { service } = await suite.start({}, { heartbeat: { interval: 500, timeout: 1_000 } });
+    const { service } = await suite.start({ heartbeat: { interval: 500, timeout: 1_000 } });
     const gaps = new Map<string, number>();
     const received = new Recorder<unknown>();
     service.gaps().subscribe(({ reason }) => gaps.set(reason, (gaps.get(reason) ?? 0) + 1));

@@ -1,44 +1,39 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { PgNotifyHealthIndicator } from 'nest-pg-notify';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { untilStatus } from '../support/app/status.js';
+import { watched } from '../support/app/watched-app.js';
+import type { WatchedApp } from '../support/app/watched-app.js';
 import { backend } from '../support/backend-messages.js';
-import { createFaultApp } from '../support/fault-app.js';
-import type { FaultApp } from '../support/fault-app.js';
-import { heartbeatAnswer, PlayedServer } from '../support/played-server.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
+import { heartbeatAnswer, StubPostgres } from '../support/stub-postgres.js';
 
 const ROLE = 'kept_from_the_catalog';
-const HEARTBEAT = { interval: 50, timeout: 2_000 };
+const OPTIONS = { ...QUICK, heartbeat: { interval: 50, timeout: 2_000 } };
 
 describe('a registration whose role may not read', () => {
-  let database: TestDatabase;
+  const suite = appSuite({ options: OPTIONS });
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    await database.query(`CREATE ROLE ${ROLE} LOGIN PASSWORD 'kept'`);
+    await suite.database.query(`CREATE ROLE ${ROLE} LOGIN PASSWORD 'kept'`);
+    suite.cleanup(() => suite.database.query(`DROP ROLE ${ROLE}`));
   });
 
-  afterAll(async () => {
-    await database.query(`DROP ROLE ${ROLE}`);
-    await database.drop();
-  });
-
-  async function start(): Promise<FaultApp> {
-    const url = new URL(database.url);
+  async function start(): Promise<WatchedApp> {
+    const url = new URL(suite.database.url);
     url.username = ROLE;
     url.password = 'kept';
-    const subject = await createFaultApp({ connection: url.href, heartbeat: HEARTBEAT });
+    const subject = watched(await suite.create({ connection: url.href }));
     await subject.app.init();
     await subject.service.ready();
     return subject;
   }
 
   /** Resolves when the listening session has asked something new so often. */
-  async function untilAsked(subject: FaultApp, times: number): Promise<void> {
+  async function untilAsked(subject: WatchedApp, times: number): Promise<void> {
     const asked = new Recorder<string>();
     const look = async (): Promise<number> => {
-      const { rows } = await database.query<{ start: Date }>(
+      const { rows } = await suite.database.query<{ start: Date }>(
         'SELECT query_start AS start FROM pg_stat_activity WHERE pid = $1',
         [subject.service.status.processId],
       );
@@ -59,7 +54,7 @@ describe('a registration whose role may not read', () => {
       [expect.stringMatching(/usage of the notification queue is unknown.+42501.+Grant the role EXECUTE on/)],
     ],
   ])('%s stays healthy, and logs at most once what is missing', async (_what, privilege, status, usage, warnings) => {
-    await database.query(`REVOKE ${privilege} FROM PUBLIC`);
+    await suite.database.query(`REVOKE ${privilege} FROM PUBLIC`);
     const subject = await start();
     const health = subject.app.get(PgNotifyHealthIndicator);
     for (let round = 0; round < 3; round += 1) {
@@ -67,8 +62,7 @@ describe('a registration whose role may not read', () => {
       expect([answer.status, answer.reason, answer.queueUsage]).toEqual([status, undefined, usage]);
     }
     expect(subject.logger.texts('warn')).toEqual(warnings);
-    await subject.app.close();
-    await database.query(`GRANT ${privilege} TO PUBLIC`);
+    await suite.database.query(`GRANT ${privilege} TO PUBLIC`);
   });
 
   it.each([
@@ -76,41 +70,41 @@ describe('a registration whose role may not read', () => {
     ['its own channels and the role of the server', ['pg_listening_channels()', 'pg_is_in_recovery()']],
   ])('%s keeps its session, and logs once that channels are not compared', async (_what, functions) => {
     const subject = await start(); // The questions at connect are answered before.
-    for (const name of functions) await database.query(`REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC`);
+    for (const name of functions) await suite.database.query(`REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC`);
     await untilAsked(subject, 6);
-    await database.query(`SELECT pg_notify('watched', 'delivered')`);
+    await suite.database.query(`SELECT pg_notify('watched', 'delivered')`);
     await subject.seen.until(2);
     expect(subject.seen.items).toEqual(['start', 'delivered']);
     expect(subject.states.items.map(({ state }) => state)).toEqual(['closed', 'connecting', 'listening']);
     expect(subject.logger.texts('warn')).toEqual([
       expect.stringMatching(/refuses to list the channels.+42501.+Grant the role EXECUTE on pg_catalog\.pg_listening/),
     ]);
-    await subject.app.close();
-    for (const name of functions) await database.query(`GRANT EXECUTE ON FUNCTION ${name} TO PUBLIC`);
+    for (const name of functions) await suite.database.query(`GRANT EXECUTE ON FUNCTION ${name} TO PUBLIC`);
   });
 });
 
 // A pooler that serves LISTEN itself: its backends listen to nothing, and notifications arrive all the same.
 describe('a registration on a server that lists no channel', () => {
+  const suite = appSuite({ options: OPTIONS });
+
   it('stops comparing channels once notifications were seen to arrive', async () => {
     const questions = new Recorder<string>();
-    const server = await PlayedServer.start({
-      onQuery: (query, connection) => {
-        questions.push(query.text);
-        if (query.text.includes('AS same')) connection.reply(query, ...heartbeatAnswer('f'));
-        else if (query.text.includes('pg_listening_channels() AS channel'))
-          connection.reply(query, backend.rowDescription(['channel']), backend.commandComplete('SELECT 0'));
-        else return false;
-        return true;
-      },
-    });
-    const subject = await createFaultApp({ connection: server.url, heartbeat: HEARTBEAT });
+    const server = suite.use(
+      await StubPostgres.start({
+        onQuery: (query, connection) => {
+          questions.push(query.text);
+          if (query.text.includes('AS same')) connection.reply(query, ...heartbeatAnswer('f'));
+          else if (query.text.includes('pg_listening_channels() AS channel'))
+            connection.reply(query, backend.rowDescription(['channel']), backend.commandComplete('SELECT 0'));
+          else return false;
+          return true;
+        },
+      }),
+    );
+    const subject = watched(await suite.create({ connection: server.url }));
     await subject.app.init();
     await subject.service.ready();
-    await eventually(
-      () => subject.service.status.delivery?.verdict,
-      (verdict) => verdict === 'verified',
-    );
+    await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'verified');
     const asksForRole = (text: string): boolean => text.startsWith('SELECT pg_catalog.pg_is_in_recovery()');
     await questions.until((texts) => texts.some(asksForRole));
     const compared = questions.items.filter((text) => text.includes('AS same')).length;
@@ -126,7 +120,5 @@ describe('a registration on a server that lists no channel', () => {
     expect(
       warnings.filter((line) => line.includes('the server no longer listens to the channel "watched"')),
     ).toHaveLength(gaps.filter((reason) => reason === 'relisten').length);
-    await subject.app.close();
-    await server.close();
   });
 });
