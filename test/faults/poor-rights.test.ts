@@ -11,7 +11,7 @@ import { heartbeatAnswer, StubPostgres } from '../support/stub-postgres.js';
 const ROLE = 'kept_from_the_catalog';
 const OPTIONS = { ...QUICK, heartbeat: { interval: 50, timeout: 2_000 } };
 
-describe('a registration whose role may not read', () => {
+describe('a registration whose role lacks privileges', () => {
   const suite = appSuite({ options: OPTIONS });
 
   beforeAll(async () => {
@@ -53,22 +53,25 @@ describe('a registration whose role may not read', () => {
       undefined,
       [expect.stringMatching(/usage of the notification queue is unknown.+42501.+Grant the role EXECUTE on/)],
     ],
-  ])('%s stays healthy, and logs at most once what is missing', async (_what, privilege, status, usage, warnings) => {
-    await suite.database.query(`REVOKE ${privilege} FROM PUBLIC`);
-    const subject = await start();
-    const health = subject.app.get(PgNotifyHealthIndicator);
-    for (let round = 0; round < 3; round += 1) {
-      const { pg_notify: answer } = await health.isHealthy();
-      expect([answer.status, answer.reason, answer.queueUsage]).toEqual([status, undefined, usage]);
-    }
-    expect(subject.logger.texts('warn')).toEqual(warnings);
-    await suite.database.query(`GRANT ${privilege} TO PUBLIC`);
-  });
+  ])(
+    'stays healthy without %s, and logs at most once what is missing',
+    async (_what, privilege, status, usage, warnings) => {
+      await suite.database.query(`REVOKE ${privilege} FROM PUBLIC`);
+      const subject = await start();
+      const health = subject.app.get(PgNotifyHealthIndicator);
+      for (let round = 0; round < 3; round += 1) {
+        const { pg_notify: answer } = await health.isHealthy();
+        expect([answer.status, answer.reason, answer.queueUsage]).toEqual([status, undefined, usage]);
+      }
+      expect(subject.logger.texts('warn')).toEqual(warnings);
+      await suite.database.query(`GRANT ${privilege} TO PUBLIC`);
+    },
+  );
 
   it.each([
     ['its own channels', ['pg_listening_channels()']],
     ['its own channels and the role of the server', ['pg_listening_channels()', 'pg_is_in_recovery()']],
-  ])('%s keeps its session, and logs once that channels are not compared', async (_what, functions) => {
+  ])('keeps its session without %s, and logs once that channels are not compared', async (_what, functions) => {
     const subject = await start(); // The questions at connect are answered before.
     for (const name of functions) await suite.database.query(`REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC`);
     await untilAsked(subject, 6);
