@@ -37,8 +37,8 @@ describe('a registration whose role lacks privileges', () => {
         'SELECT query_start AS start FROM pg_stat_activity WHERE pid = $1',
         [subject.service.status.processId],
       );
-      const start = rows[0]?.start.toISOString() ?? 'gone';
-      if (!asked.items.includes(start)) asked.push(start);
+      const begun = rows[0]?.start.toISOString() ?? 'gone';
+      if (!asked.items.includes(begun)) asked.push(begun);
       return asked.items.length;
     };
     await eventually(look, (count) => count > times);
