@@ -19,13 +19,13 @@ export async function checkTarball(tarball, report, signal) {
   const folder = join(dirname(tarball), 'tarball');
   const contents = join(folder, 'package');
   await report.check(
-    'tarball holds the compiled lib, README, LICENSE, CHANGELOG, package.json and nothing else',
+    'tarball holds the compiled lib, README, LICENSE, CHANGELOG, SECURITY, package.json and nothing else',
     async () => {
       await mkdir(folder);
       await run('tar', ['-xzf', tarball, '-C', folder], { signal });
       const files = await filesOf(contents);
       const compiled = (await filesOf(join(ROOT, 'lib'))).flatMap(compiledFilesOf);
-      const expected = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json', ...compiled];
+      const expected = ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json', ...compiled];
       const missing = expected.filter((file) => !files.includes(file));
       const unexpected = files.filter((file) => !expected.includes(file));
       assert.deepEqual({ missing, unexpected }, { missing: [], unexpected: [] });
