@@ -3,6 +3,7 @@ import { access, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { run } from './command.mjs';
 import { findDeadLinks } from './dead-links.ts';
+import { findLostSources } from './lost-sources.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -33,6 +34,9 @@ export async function checkTarball(tarball, report, signal) {
   });
   await report.check('every link of its pages leads to a file and a heading of the tarball', async () => {
     assertEmpty(await findDeadLinks(contents, files));
+  });
+  await report.check('every source map holds its sources or names files of the tarball', async () => {
+    assertEmpty(await findLostSources(contents, files));
   });
   await report.check('tarball names no folder of this machine', async () => {
     for (const file of files) {
