@@ -97,9 +97,13 @@ export function indented(by: string, lines: Lines): Lines {
   return lines.map((line) => `${by}${line}`);
 }
 
-/** Whether one of these columns differs between OLD and NEW, for every type: json has no operator `=`. */
+/**
+ * Whether one of these columns differs between OLD and NEW, for every type: json has no operator `=`. The function of the
+ * operator `*<>`, because PostgreSQL prints that operator between rows in a form that it reads back as a comparison column
+ * by column: a trigger with such a condition is lost by `pg_restore` and stops `pg_upgrade`.
+ */
 export function rowHasChanged(columns: readonly string[]): string {
-  return `ROW(${columnsOf(columns, 'OLD')})::record OPERATOR(pg_catalog.*<>) ROW(${columnsOf(columns, 'NEW')})::record`;
+  return `pg_catalog.record_image_ne(ROW(${columnsOf(columns, 'OLD')}), ROW(${columnsOf(columns, 'NEW')}))`;
 }
 
 function sentColumns({ key, include }: TriggerPlan): readonly string[] {

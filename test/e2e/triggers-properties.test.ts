@@ -6,6 +6,7 @@ import type { PgTableChange, PgTriggerOptions } from 'nest-pg-notify';
 import { MAX_PAYLOAD_BYTES } from '../../lib/channel/payload-codec.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
+import { printedDefinitions, readBack } from '../support/printed-definitions.js';
 import { TableListener } from '../support/table-listener.js';
 
 const fits = (text: string): boolean => !text.includes('\0') && Buffer.byteLength(text) <= 63;
@@ -66,6 +67,7 @@ const table = fc
     include: fc.boolean(),
     listed: fc.boolean(),
     maxKeys: fc.constantFrom(2, 1_000),
+    dumped: fc.boolean(),
   })
   .chain((made) => {
     const row = fc.record<Row>({
@@ -121,12 +123,13 @@ describe('what a random trigger announces of random writes', () => {
     await database.drop();
   });
 
-  it('is what has changed: no write fails, no key is missed, no payload is too long', async () => {
+  it('is what has changed, also of one that was read back from a dump: no write fails, no key is missed, no payload is too long', async () => {
     await fc.assert(
       fc.asyncProperty(table, async (random) => {
         const [tableName, ...columns] = random.made.names as [string, ...string[]];
         const run = new RandomTable(writer, listener, random.made, tableName, columns);
         await run.create();
+        if (random.made.dumped) await run.dumpAndRestore();
         try {
           for (const step of random.steps) await run.take(step);
           expect(warnings).toEqual([]);
@@ -174,8 +177,21 @@ class RandomTable {
       `CREATE TABLE ${this.table} (${columns.join(', ')}, ${this.q(this.value)} text, ${this.q(this.id)} serial)`,
     );
     await this.writer.query(notifyTrigger(this.options).up);
-    expect(await checkTrigger(this.writer, this.options)).toEqual({ state: 'current', problems: [], warnings: [] });
+    await this.expectCurrent();
     await this.listener.listen(channel);
+  }
+
+  /** Replaces the trigger by what the server has printed of it. */
+  async dumpAndRestore(): Promise<void> {
+    const printed = await printedDefinitions(this.writer);
+    await this.writer.query(notifyTrigger(this.options).down);
+    await readBack(this.writer, printed);
+    await this.writer.query('SET client_min_messages = warning'); // Which those two have reset.
+    await this.expectCurrent();
+  }
+
+  private async expectCurrent(): Promise<void> {
+    expect(await checkTrigger(this.writer, this.options)).toEqual({ state: 'current', problems: [], warnings: [] });
   }
 
   async drop(): Promise<void> {

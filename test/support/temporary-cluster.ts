@@ -3,16 +3,20 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PostgresBinaries } from '../../dev/embedded-postgres/postgres-binaries.js';
 import { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 
 /**
  * Starts an embedded server in a temporary folder. `remove()` it; if this process dies before, the server is stopped and
  * the folder deleted all the same.
  */
-export async function startTemporaryCluster(settings: Readonly<Record<string, string>>): Promise<PostgresCluster> {
+export async function startTemporaryCluster(
+  settings: Readonly<Record<string, string>>,
+  binaries?: PostgresBinaries,
+): Promise<PostgresCluster> {
   const dataDirectory = join(tmpdir(), `nest-pg-notify-${randomBytes(6).toString('hex')}`);
   removeWhenWeAreGone(dataDirectory);
-  const cluster = await PostgresCluster.create({ dataDirectory, settings });
+  const cluster = await PostgresCluster.create({ dataDirectory, settings, ...(binaries && { binaries }) });
   try {
     await cluster.start();
     return cluster;

@@ -1,0 +1,52 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { printedDefinitions, readBack } from '../support/printed-definitions.js';
+import { announcedByKinds, checkKinds, createKindTables, createKindTriggers } from '../support/trigger-kinds.js';
+
+// A dump is made of these texts, whatever its format, and pg_upgrade runs such a dump.
+describe('every kind of generated trigger, as PostgreSQL prints it', () => {
+  let origin: TestDatabase;
+  let copy: TestDatabase;
+  let printed: readonly string[];
+
+  const inSession = async <T>({ url }: TestDatabase, work: (client: Client) => Promise<T>): Promise<T> => {
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    try {
+      return await work(client);
+    } finally {
+      await client.end();
+    }
+  };
+
+  beforeAll(async () => {
+    [origin, copy] = await Promise.all([createTestDatabase(), createTestDatabase()]);
+    await Promise.all([origin, copy].map(createKindTables));
+    await createKindTriggers(origin);
+    printed = await inSession(origin, printedDefinitions);
+    await inSession(copy, (client) => readBack(client, printed));
+  });
+
+  afterAll(async () => {
+    await origin.drop();
+    await copy.drop();
+  });
+
+  it('is printed in the same words where it was read back', async () => {
+    expect(await inSession(copy, printedDefinitions)).toEqual(printed);
+  });
+
+  it('is current where it was read back', async () => {
+    const found = await checkKinds(origin);
+    expect(new Set(found.map(({ state }) => state))).toEqual(new Set(['current']));
+    expect(await checkKinds(copy)).toEqual(found);
+  });
+
+  it('announces the same where it was read back', async () => {
+    const announced = await announcedByKinds(origin);
+    for (const ofKind of Object.values(announced)) expect(ofKind.flat().length).toBeGreaterThan(0);
+    expect(await announcedByKinds(copy)).toEqual(announced);
+  });
+});
