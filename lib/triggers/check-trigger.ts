@@ -104,7 +104,12 @@ function differencesOf(plan: TriggerPlan, { body, marker, names }: TriggerSql, f
 
 function sameSettings(found: readonly string[]): boolean {
   const wanted = FUNCTION_SETTINGS.map(([name, value]) => `${name}=${value}`);
-  return JSON.stringify(found.toSorted()) === JSON.stringify(wanted.toSorted());
+  return JSON.stringify(found.map(withoutQuotes).toSorted()) === JSON.stringify(wanted.toSorted());
+}
+
+/** Where `quote_all_identifiers` was on, `up` has stored the names of the search path in quotes. */
+function withoutQuotes(setting: string): string {
+  return setting.startsWith('search_path=') ? setting.replaceAll(/"(\w+)"/g, '$1') : setting;
 }
 
 function columnProblems(plan: TriggerPlan, { columns }: TriggerFacts): string[] {

@@ -24,13 +24,13 @@ export const OPERATION_BITS: Readonly<Record<PgTableOperation, number>> = {
   update: 16,
   truncate: 32,
 };
-const ROW_BIT = 1;
+export const ROW_BIT = 1;
 
 /** A `pg_trigger` of the alias `t` as a {@link TriggerDefinition}, in SQL. */
 export const DEFINITION_OF_TRIGGER = `pg_catalog.json_build_object(
       'type', t.tgtype, 'oldRows', t.tgoldtable, 'newRows', t.tgnewtable, 'hasCondition', t.tgqual IS NOT NULL,
       'reads', ARRAY(
-        SELECT a.attname::text FROM pg_catalog.pg_depend AS d
+        SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_depend AS d
         JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
         WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND d.objid = t.oid
           AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass

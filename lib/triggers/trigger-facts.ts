@@ -3,7 +3,7 @@ import type { PgExecutor } from '../executor/pg-executor.js';
 import { rowsOf } from '../executor/executor-rows.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgTableOperation } from './pg-trigger-options.js';
-import { DEFINITION_OF_TRIGGER, OPERATION_BITS } from './trigger-definition.js';
+import { DEFINITION_OF_TRIGGER, OPERATION_BITS, ROW_BIT } from './trigger-definition.js';
 import type { TriggerDefinition } from './trigger-definition.js';
 import type { TriggerPlan } from './trigger-plan.js';
 import { channelMarker, contentsMarker } from './trigger-sql.js';
@@ -21,6 +21,8 @@ export interface TriggerFacts {
   readonly foreign: readonly { readonly table: string; readonly name: string }[];
   /** Partitions and tables that inherit, at any depth. */
   readonly children: readonly ChildFacts[];
+  /** Other triggers for this channel: further ones of the table, and those of partitions and of tables that inherit. */
+  readonly others: readonly OtherTrigger[];
   /** Whether a logical subscription writes into the table. */
   readonly isSubscribed: boolean;
 }
@@ -31,6 +33,17 @@ interface ChildFacts {
   readonly operations: readonly PgTableOperation[];
   /** Those of them that are announced by the same columns. */
   readonly alike: readonly PgTableOperation[];
+}
+
+export interface OtherTrigger {
+  readonly table: string;
+  readonly name: string;
+  /** Whether it is one of a partition, or of a table that inherits. */
+  readonly isOfChild: boolean;
+  readonly byRow: boolean;
+  readonly operations: readonly PgTableOperation[];
+  /** Whether it announces the same columns. */
+  readonly isAlike: boolean;
 }
 
 interface FunctionFacts {
@@ -54,19 +67,19 @@ const BITS = Object.entries(OPERATION_BITS)
   .map(([operation, bit]) => `(${bit}, '${operation}')`)
   .join(', ');
 
-/** One statement, one row, one text: what every driver and ORM reads alike. */
+/** One statement, text values, one row, one text: what every driver and ORM sends and reads alike. */
 const FACTS = `
 WITH RECURSIVE place AS (
-  SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1::text
+  SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1::pg_catalog.text
   UNION ALL
-  SELECT pg_catalog.pg_my_temp_schema() WHERE $1::text = 'pg_temp'
+  SELECT pg_catalog.pg_my_temp_schema() WHERE $1::pg_catalog.text = 'pg_temp'
 ), target AS (
   SELECT c.oid, c.relkind FROM pg_catalog.pg_class AS c JOIN place ON place.oid = c.relnamespace
-  WHERE c.relname = $2::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  WHERE c.relname = $2::pg_catalog.text AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 ), notifier AS (
   SELECT p.oid, p.prosrc, p.proconfig, p.prosecdef, pg_catalog.obj_description(p.oid, 'pg_proc') AS marker
   FROM pg_catalog.pg_proc AS p JOIN place ON place.oid = p.pronamespace
-  WHERE p.proname = $3::text AND p.pronargs = 0
+  WHERE p.proname = $3::pg_catalog.text AND p.pronargs = 0
 ), child AS (
   SELECT i.inhrelid AS oid FROM pg_catalog.pg_inherits AS i JOIN target ON i.inhparent = target.oid
   UNION
@@ -88,32 +101,46 @@ SELECT pg_catalog.json_build_object(
       'callsFunction', notifier.oid IS NOT NULL, 'definition', ${DEFINITION_OF_TRIGGER}
     ) ORDER BY t.tgname)
     FROM pg_catalog.pg_trigger AS t JOIN target ON t.tgrelid = target.oid LEFT JOIN notifier ON notifier.oid = t.tgfoid
-    WHERE NOT t.tgisinternal AND (notifier.oid IS NOT NULL OR t.tgname = ANY ($4::text[]))
+    WHERE NOT t.tgisinternal AND (notifier.oid IS NOT NULL OR t.tgname IN (SELECT pg_catalog.json_array_elements_text($4::pg_catalog.text::pg_catalog.json)))
   ),
   'foreign', (
     SELECT pg_catalog.json_agg(
-      pg_catalog.json_build_object('table', t.tgrelid::pg_catalog.regclass::text, 'name', t.tgname)
-      ORDER BY t.tgrelid::pg_catalog.regclass::text, t.tgname
+      pg_catalog.json_build_object('table', t.tgrelid::pg_catalog.regclass::pg_catalog.text, 'name', t.tgname)
+      ORDER BY t.tgrelid::pg_catalog.regclass::pg_catalog.text, t.tgname
     )
     FROM pg_catalog.pg_trigger AS t JOIN notifier ON notifier.oid = t.tgfoid
     WHERE t.tgparentid = 0 AND t.tgrelid NOT IN (SELECT oid FROM target UNION ALL SELECT oid FROM child)
   ),
   'children', (
     SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-      'name', child.oid::pg_catalog.regclass::text, 'operations', announced.operations, 'alike', announced.alike
-    ) ORDER BY child.oid::pg_catalog.regclass::text)
+      'name', child.oid::pg_catalog.regclass::pg_catalog.text, 'operations', announced.operations, 'alike', announced.alike
+    ) ORDER BY child.oid::pg_catalog.regclass::pg_catalog.text)
     FROM child CROSS JOIN LATERAL (
       SELECT pg_catalog.json_agg(o.operation) AS operations,
-        pg_catalog.json_agg(o.operation) FILTER (WHERE pg_catalog.starts_with(f.marker, $6::text)) AS alike
+        pg_catalog.json_agg(o.operation) FILTER (WHERE pg_catalog.starts_with(f.marker, $6::pg_catalog.text)) AS alike
       FROM pg_catalog.pg_trigger AS t
       CROSS JOIN LATERAL (SELECT pg_catalog.obj_description(t.tgfoid, 'pg_proc')) AS f (marker)
       JOIN (VALUES ${BITS}) AS o (bit, operation)
-        ON t.tgtype::integer & o.bit <> 0
-      WHERE t.tgrelid = child.oid AND t.tgenabled IN ('O', 'A') AND pg_catalog.starts_with(f.marker, $5::text)
+        ON t.tgtype::pg_catalog.int4 & o.bit <> 0
+      WHERE t.tgrelid = child.oid AND t.tgenabled IN ('O', 'A') AND pg_catalog.starts_with(f.marker, $5::pg_catalog.text)
     ) AS announced
   ),
+  'others', (
+    SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
+      'table', t.tgrelid::pg_catalog.regclass::pg_catalog.text, 'name', t.tgname, 'isOfChild', t.tgrelid <> target.oid,
+      'byRow', t.tgtype::pg_catalog.int4 & ${ROW_BIT} <> 0,
+      'operations', (
+        SELECT pg_catalog.json_agg(o.operation) FROM (VALUES ${BITS}) AS o (bit, operation)
+        WHERE t.tgtype::pg_catalog.int4 & o.bit <> 0
+      ), 'isAlike', pg_catalog.starts_with(f.marker, $6::pg_catalog.text)
+    ) ORDER BY t.tgrelid::pg_catalog.regclass::pg_catalog.text, t.tgname)
+    FROM target CROSS JOIN pg_catalog.pg_trigger AS t LEFT JOIN notifier ON notifier.oid = t.tgfoid
+    CROSS JOIN LATERAL (SELECT pg_catalog.obj_description(t.tgfoid, 'pg_proc')) AS f (marker)
+    WHERE t.tgparentid = 0 AND t.tgenabled IN ('O', 'A') AND pg_catalog.starts_with(f.marker, $5::pg_catalog.text)
+      AND (t.tgrelid IN (SELECT oid FROM child) OR (t.tgrelid = target.oid AND notifier.oid IS NULL))
+  ),
   'isSubscribed', EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS s JOIN target ON s.srrelid = target.oid)
-)::text AS facts`;
+)::pg_catalog.text AS facts`;
 
 /** Asks the database, in one statement that anybody may run who can connect. */
 export async function readTriggerFacts(
@@ -121,7 +148,7 @@ export async function readTriggerFacts(
   plan: TriggerPlan,
   names: readonly string[],
 ): Promise<TriggerFacts> {
-  const values = [plan.schema, plan.table, plan.name, names, channelMarker(plan), contentsMarker(plan)];
+  const values = [plan.schema, plan.table, plan.name, JSON.stringify(names), channelMarker(plan), contentsMarker(plan)];
   const [row] = rowsOf(await execute(executor, FACTS, values));
   if (typeof row?.facts !== 'string') {
     throw new PgNotifyError(
@@ -142,6 +169,7 @@ export async function readTriggerFacts(
       operations: operations ?? [],
       alike: alike ?? [],
     })),
+    others: facts.others ?? [],
     isSubscribed: facts.isSubscribed ?? false,
   };
 }

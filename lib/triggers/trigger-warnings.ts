@@ -1,13 +1,17 @@
 import type { PgTableOperation } from './pg-trigger-options.js';
 import { quoteIdentifier } from './sql-text.js';
-import type { TriggerFacts } from './trigger-facts.js';
+import type { OtherTrigger, TriggerFacts } from './trigger-facts.js';
 import type { TriggerPlan } from './trigger-plan.js';
+
+/** How many tables a warning names. */
+const MOST_NAMED = 5;
 
 /** What even this very version of a trigger misses on this table, and what is announced in its name that it is not of. */
 export function warningsOf(plan: TriggerPlan, facts: TriggerFacts): string[] {
   return [
     ...unannounced(plan, facts),
     ...announcedOtherwise(plan, facts),
+    ...announcedTwice(plan, facts),
     ...movesOfRows(plan, facts),
     ...replication(plan, facts),
     ...foreignTriggers(plan, facts),
@@ -48,6 +52,42 @@ function announcedOtherwise(plan: TriggerPlan, { children }: TriggerFacts): stri
   ];
 }
 
+/** What two triggers for the channel announce of the same write. */
+function announcedTwice(plan: TriggerPlan, { kind, others }: TriggerFacts): string[] {
+  const byTable = new Map<string, { readonly operations: Set<PgTableOperation>; readonly drops: string[] }>();
+  for (const other of others) {
+    const operations = plan.on.filter((operation) => isAnnouncedTwice(plan, kind, other, operation));
+    if (operations.length === 0) continue;
+    const found = byTable.get(other.table) ?? { operations: new Set(), drops: [] };
+    byTable.set(other.table, found);
+    for (const operation of operations) found.operations.add(operation);
+    found.drops.push(`DROP TRIGGER ${quoteIdentifier(other.name)} ON ${other.table};`);
+  }
+  const warnings = [...byTable].map(([table, { operations, drops }]) => {
+    const shown = plan.on.filter((operation) => operations.has(operation)).map((operation) => operation.toUpperCase());
+    return `Announced twice: ${shown.join(', ')} of ${table}, which has other triggers for this channel. Drop them: ${drops.join(' ')}`;
+  });
+  const more = warnings.length - MOST_NAMED;
+  if (more <= 0) return warnings;
+  return [...warnings.slice(0, MOST_NAMED), `Announced twice: the changes of ${more} more tables, in the same way.`];
+}
+
+function isAnnouncedTwice(
+  { level }: TriggerPlan,
+  kind: string | null,
+  { isOfChild, isAlike, byRow, operations }: OtherTrigger,
+  operation: PgTableOperation,
+): boolean {
+  if (!operations.includes(operation)) return false;
+  if (!isOfChild) return isAlike;
+  // A TRUNCATE of the table fires the triggers of its partitions as well: who wants to know of theirs has no other way.
+  if (operation === 'truncate') return false;
+  // A partition has copies of row triggers, a table that inherits has none.
+  if (level === 'row') return kind === 'p';
+  // A statement on the table fires no statement triggers of its partitions, and inserts no row into a table that inherits.
+  return byRow && (kind === 'p' || operation !== 'insert');
+}
+
 function movesOfRows({ level, on }: TriggerPlan, { kind }: TriggerFacts): string[] {
   const isSeen = !on.includes('update') || (on.includes('insert') && on.includes('delete'));
   if (level !== 'row' || kind !== 'p' || isSeen) return [];
@@ -78,5 +118,6 @@ function foreignTriggers(plan: TriggerPlan, { foreign }: TriggerFacts): string[]
 }
 
 function listed(names: readonly string[]): string {
-  return `${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}`;
+  const more = names.length - MOST_NAMED;
+  return `${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
