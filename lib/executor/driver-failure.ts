@@ -6,10 +6,15 @@ export interface DriverFailure {
   readonly sqlState?: string;
 }
 
-/** The properties in which libraries keep the error that they have wrapped, and those in which Prisma keeps its parts. */
+/**
+ * The properties in which libraries keep the error that they have wrapped (TypeORM in `driverError`, Sequelize in `original`,
+ * db-errors for Objection in `nativeError`), and those in which Prisma keeps its parts.
+ */
 interface WrappingError {
   readonly cause?: unknown;
   readonly driverError?: unknown;
+  readonly original?: unknown;
+  readonly nativeError?: unknown;
   readonly meta?: { readonly driverAdapterError?: unknown };
   readonly code?: unknown;
   readonly originalCode?: unknown;
@@ -29,7 +34,8 @@ const SQL_STATE = /^(?!P[1-9])(?=.*\d)[0-9A-Z]{5}$/;
 export function driverFailure(error: unknown): DriverFailure {
   let inner = partsOf(error);
   for (let depth = 0; depth < MAX_DEPTH; depth += 1) {
-    const next = inner.cause ?? inner.driverError ?? inner.meta?.driverAdapterError;
+    const { cause, driverError, original, nativeError, meta } = inner;
+    const next = cause ?? driverError ?? original ?? nativeError ?? meta?.driverAdapterError;
     if (typeof next !== 'object' || next === null) break;
     inner = partsOf(next);
   }

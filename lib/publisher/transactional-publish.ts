@@ -1,5 +1,7 @@
 import { execute } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
+import { isPgNotifyError } from '../pg-notify.errors.js';
+import type { PgNotifyError } from '../pg-notify.errors.js';
 import { NOTIFY_MANY } from './notify-statements.js';
 import { Outbox, rejectAll, resolveAll } from './outbox.js';
 import { publishError } from './publish-error.js';
@@ -7,7 +9,8 @@ import { SendingGroup } from './sending-group.js';
 import type { FailedNotification } from './sending-group.js';
 
 /** With bind parameters only, and a result that every driver can read: `pg_notify` itself returns void. */
-const NOTIFY_IN_TRANSACTION = 'SELECT pg_catalog.count(pg_catalog.pg_notify($1::text, $2::text)) AS notified';
+const NOTIFY_IN_TRANSACTION =
+  'SELECT pg_catalog.count(pg_catalog.pg_notify($1::pg_catalog.text, $2::pg_catalog.text)) AS notified';
 
 /**
  * Sends a notification with the caller's connection: it is delivered when the caller's transaction commits, and vanishes
@@ -19,8 +22,13 @@ export async function publishWith(executor: PgExecutor, channel: string, raw: st
   try {
     await execute(executor, NOTIFY_IN_TRANSACTION, [channel, raw]);
   } catch (error) {
-    throw publishError(channel, error, 'not-sent');
+    throw failure(channel, error);
   }
+}
+
+/** What is wrong with the executor itself stays as it is: whether the statement was sent is unknown then. */
+function failure(channel: string, error: unknown): PgNotifyError {
+  return isPgNotifyError(error) && error.kind === 'configuration' ? error : publishError(channel, error, 'not-sent');
 }
 
 /** Sends several; resolves with those that were refused. Repeats are left out: PostgreSQL delivers them once. */
@@ -45,7 +53,7 @@ async function sendAll(executor: PgExecutor, channel: string, outbox: Outbox): P
       resolveAll(batch);
     } catch (error) {
       // The transaction is aborted, and would refuse all that follows.
-      rejectAll([...batch, ...outbox.takeAll()], () => publishError(channel, error, 'not-sent'));
+      rejectAll([...batch, ...outbox.takeAll()], () => failure(channel, error));
     }
   }
 }

@@ -12,15 +12,20 @@ type Transaction = Parameters<Parameters<NodePgDatabase['transaction']>[0]>[0];
 function transactionOf(tx: Transaction): TestTransaction {
   return {
     executor: fromDrizzle(tx, sql),
+    mistakes: [tx],
     savepoint: async (work) => tx.transaction(async (inner) => work(transactionOf(inner))),
   };
 }
 
-transactionSuite('Drizzle', ({ url }) => {
-  const pool = new Pool({ connectionString: url });
-  const db = drizzle(pool);
-  return {
-    transaction: async (work) => db.transaction(async (tx) => work(transactionOf(tx))),
-    close: async () => pool.end(),
-  };
-});
+transactionSuite(
+  'Drizzle',
+  ({ url }) => {
+    const pool = new Pool({ connectionString: url });
+    const db = drizzle(pool);
+    return {
+      transaction: async (work) => db.transaction(async (tx) => work(transactionOf(tx))),
+      close: async () => pool.end(),
+    };
+  },
+  { advice: 'write fromDrizzle(tx, sql).' },
+);

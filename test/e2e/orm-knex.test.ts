@@ -8,14 +8,19 @@ import type { TestTransaction } from '../support/transaction-suite.js';
 function transactionOf(trx: Knex.Transaction): TestTransaction {
   return {
     executor: fromKnex(trx),
+    mistakes: [trx],
     savepoint: async (work) => trx.transaction(async (inner) => work(transactionOf(inner))),
   };
 }
 
-transactionSuite('Knex', ({ url }) => {
-  const knex = createKnex({ client: 'pg', connection: url });
-  return {
-    transaction: async (work) => knex.transaction(async (trx) => work(transactionOf(trx))),
-    close: async () => knex.destroy(),
-  };
-});
+transactionSuite(
+  'Knex',
+  ({ url }) => {
+    const knex = createKnex({ client: 'pg', connection: url });
+    return {
+      transaction: async (work) => knex.transaction(async (trx) => work(transactionOf(trx))),
+      close: async () => knex.destroy(),
+    };
+  },
+  { advice: 'write fromKnex(trx).' },
+);

@@ -13,6 +13,7 @@ function connect(url: string): Kysely<unknown> {
 function transactionOf(tx: Transaction<unknown>): TestTransaction {
   return {
     executor: fromKysely(tx),
+    mistakes: [tx],
     savepoint: async (work) => {
       await sql`SAVEPOINT inner_work`.execute(tx);
       await work(transactionOf(tx)).catch(async (error: unknown) => {
@@ -24,17 +25,22 @@ function transactionOf(tx: Transaction<unknown>): TestTransaction {
   };
 }
 
-transactionSuite('Kysely', ({ url }) => {
-  const db = connect(url);
-  return {
-    transaction: async (work) => db.transaction().execute(async (tx) => work(transactionOf(tx))),
-    close: async () => db.destroy(),
-  };
-});
+transactionSuite(
+  'Kysely',
+  ({ url }) => {
+    const db = connect(url);
+    return {
+      transaction: async (work) => db.transaction().execute(async (tx) => work(transactionOf(tx))),
+      close: async () => db.destroy(),
+    };
+  },
+  { advice: 'write fromKysely(tx).' },
+);
 
 function controlledTransactionOf(tx: ControlledTransaction<unknown>): TestTransaction {
   return {
     executor: fromKysely(tx),
+    mistakes: [tx],
     savepoint: async (work) => {
       const inner = await tx.savepoint('inner_work').execute();
       await work({ ...controlledTransactionOf(tx), executor: fromKysely(inner) }).catch(async (error: unknown) => {
@@ -46,17 +52,21 @@ function controlledTransactionOf(tx: ControlledTransaction<unknown>): TestTransa
   };
 }
 
-transactionSuite('Kysely, controlled', ({ url }) => {
-  const db = connect(url);
-  return {
-    transaction: async (work) => {
-      const tx = await db.startTransaction().execute();
-      await work(controlledTransactionOf(tx)).catch(async (error: unknown) => {
-        await tx.rollback().execute();
-        throw error;
-      });
-      await tx.commit().execute();
-    },
-    close: async () => db.destroy(),
-  };
-});
+transactionSuite(
+  'Kysely, controlled',
+  ({ url }) => {
+    const db = connect(url);
+    return {
+      transaction: async (work) => {
+        const tx = await db.startTransaction().execute();
+        await work(controlledTransactionOf(tx)).catch(async (error: unknown) => {
+          await tx.rollback().execute();
+          throw error;
+        });
+        await tx.commit().execute();
+      },
+      close: async () => db.destroy(),
+    };
+  },
+  { advice: 'write fromKysely(tx).' },
+);

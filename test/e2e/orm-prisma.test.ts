@@ -49,6 +49,7 @@ export function use(prisma: PrismaClient, tx: Prisma.TransactionClient): readonl
 function transactionOf(tx: PrismaClient): TestTransaction {
   return {
     executor: fromPrisma(tx),
+    mistakes: [tx],
     savepoint: async (work) => tx.$transaction(async (inner) => work(transactionOf(inner))),
   };
 }
@@ -74,13 +75,17 @@ describe('with a generated client', () => {
     return new PrismaClient({ adapter: new PrismaPg({ connectionString: url }) });
   }
 
-  transactionSuite('Prisma', async (database) => {
-    const prisma = await connect(database);
-    return {
-      transaction: async (work) => prisma.$transaction(async (tx) => work(transactionOf(tx)), { timeout: 30_000 }),
-      close: async () => prisma.$disconnect(),
-    };
-  });
+  transactionSuite(
+    'Prisma',
+    async (database) => {
+      const prisma = await connect(database);
+      return {
+        transaction: async (work) => prisma.$transaction(async (tx) => work(transactionOf(tx)), { timeout: 30_000 }),
+        close: async () => prisma.$disconnect(),
+      };
+    },
+    { advice: 'write fromPrisma(tx).' },
+  );
 
   orderRecipeSuite('Prisma', async (database, service) => {
     const prisma = await connect(database);

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { definePgChannel } from 'nest-pg-notify';
-import type { PgExecutor } from 'nest-pg-notify';
+import { checkTrigger, definePgChannel, notifyTrigger } from 'nest-pg-notify';
+import type { PgExecutor, PgTriggerOptions } from 'nest-pg-notify';
 import { execute } from '../../lib/executor/pg-executor.js';
 import { appSuite } from './app/app-suite.js';
 import type { TestApp } from './app/test-app.js';
@@ -11,6 +11,8 @@ import { Recorder } from './recorder.js';
 /** A transaction that is under way. */
 export interface TestTransaction {
   readonly executor: PgExecutor;
+  /** What people pass instead of it. */
+  readonly mistakes?: readonly unknown[];
   /** Does the work in a savepoint: releases it, or rolls back to it and rejects where the work does. */
   readonly savepoint: (work: (inner: TestTransaction) => Promise<void>) => Promise<void>;
 }
@@ -20,6 +22,13 @@ export interface TransactionLibrary {
   /** Does the work in a transaction: commits, or rolls back and rejects where the work does. */
   transaction(work: (transaction: TestTransaction) => Promise<void>): Promise<void>;
   close(): Promise<unknown>;
+}
+
+export interface TransactionSuiteOptions {
+  /** What the message says to whoever passes one of the `mistakes`. */
+  readonly advice?: string;
+  /** Whether the library looks for placeholders by itself, and finds them in literals and comments, too. */
+  readonly findsPlaceholders?: boolean;
 }
 
 const Texts = definePgChannel('texts', { codec: 'text' });
@@ -48,6 +57,7 @@ const rollBack = new Error('roll back');
 export function transactionSuite(
   name: string,
   connect: (database: TestDatabase) => TransactionLibrary | Promise<TransactionLibrary>,
+  { advice, findsPlaceholders = false }: TransactionSuiteOptions = {},
 ): void {
   describe(`notify() in a transaction of ${name}`, () => {
     const suite = appSuite();
@@ -168,13 +178,41 @@ export function transactionSuite(
       expect(refusal).toEqual([expect.objectContaining({ kind, outcome, sqlState, channel: 'texts', message })]);
     });
 
-    it('runs statements with values in any order, lists among them, and with what only looks like a value', async () => {
-      const statement = `SELECT $2::text AS second, $1::text AS first, $2::text || $3::int AS again, -- not $1 or ?
-        '$1 ? ?? :name' AS literal, E'\\'$1' AS escaped, $tag$it's $1$tag$ AS dollar, 1 /* $1 ' ? /* ? */ */ AS "a$1?",
-        '{"a": 1}'::jsonb ? 'a' AS operator, '{"a": 1}'::jsonb ? $4::text AS compared,
-        (SELECT count(*)::int FROM unnest($5::text[])) AS listed`;
+    it('answers what checkTrigger() asks', async () => {
+      const options: PgTriggerOptions = { table: 'watched', channel: 'texts', key: 'id', level: 'row' };
+      await database.query(`CREATE TABLE watched (id integer); ${notifyTrigger(options).up}`);
       await library.transaction(async ({ executor }) => {
-        const answer = await execute(executor, statement, ['one', 'two', 3, 'b', ['x', 'y']]);
+        const current = { state: 'current', problems: [], warnings: [] };
+        expect(await checkTrigger(executor, options)).toEqual(current);
+        expect(await checkTrigger(executor, { ...options, table: 'missing' })).toMatchObject({ state: 'missing' });
+      });
+    });
+
+    if (advice !== undefined) {
+      it('refuses what is passed by mistake, with the line to write, and goes on', async () => {
+        await library.transaction(async ({ executor, mistakes = [] }) => {
+          expect(mistakes.length).toBeGreaterThan(0);
+          for (const mistake of mistakes) {
+            const message = expect.stringMatching(/ or a function \(text, values\): /);
+            const refused = notify('lost', mistake as PgExecutor).catch((error: unknown) => error);
+            expect(await refused).toMatchObject({ kind: 'configuration', message });
+            expect(String(await refused)).toContain(`: ${advice}`);
+          }
+          await notify('sent', executor);
+        });
+        expect(await arrived('end')).toEqual(['sent', 'end']);
+      });
+    }
+
+    // Its own search for placeholders would change this statement. Ours hold nothing that only looks like one.
+    if (findsPlaceholders) return;
+
+    it('runs statements with values in any order, and with what only looks like a value', async () => {
+      const statement = `SELECT $2::text AS second, $1::text AS first, $2::text || $3::text::int AS again, -- not $1 or ?
+        '$1 ? ?? :name' AS literal, E'\\'$1' AS escaped, $tag$it's $1$tag$ AS dollar, 1 /* $1 ' ? /* ? */ */ AS "a$1?",
+        '{"a": 1}'::jsonb ? 'a' AS operator, '{"a": 1}'::jsonb ? $4::text AS compared, $5::text IS NULL AS absent`;
+      await library.transaction(async ({ executor }) => {
+        const answer = await execute(executor, statement, ['one', 'two', '3', 'b', null]);
         const [row] = Array.isArray(answer) ? answer : (answer as { rows: unknown[] }).rows;
         expect(row).toEqual({
           first: 'one',
@@ -186,7 +224,7 @@ export function transactionSuite(
           'a$1?': 1,
           operator: true,
           compared: false,
-          listed: 2,
+          absent: true,
         });
       });
     });
