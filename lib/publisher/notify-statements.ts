@@ -8,15 +8,16 @@ export const NOTIFY = 'SELECT pg_catalog.pg_notify($1, $2)';
 
 /**
  * The payloads for one channel, as one JSON text: not every library hands an array on as it is, and for the server it is
- * the fastest form. It counts, because `pg_notify` itself returns void, which not every library can read.
+ * the fastest form. It is a parameter of type text, because there are drivers that encode one of type json as JSON once more.
+ * It counts, because `pg_notify` itself returns void, which not every library can read.
  */
-export const NOTIFY_MANY = `SELECT pg_catalog.count(pg_catalog.pg_notify($1::text, message.payload)) AS notified
-  FROM pg_catalog.json_array_elements_text($2::json) AS message (payload)`;
+export const NOTIFY_MANY = `SELECT pg_catalog.count(pg_catalog.pg_notify($1::pg_catalog.text, message.payload)) AS notified
+  FROM pg_catalog.json_array_elements_text($2::pg_catalog.text::pg_catalog.json) AS message (payload)`;
 
 /** The same for several channels: the order of all is kept. */
 const NOTIFY_MIXED = `SELECT pg_catalog.count(pg_catalog.pg_notify(message.channel, message.payload)) AS notified
-  FROM ROWS FROM (pg_catalog.json_array_elements_text($1::json), pg_catalog.json_array_elements_text($2::json))
-    AS message (channel, payload)`;
+  FROM ROWS FROM (pg_catalog.json_array_elements_text($1::pg_catalog.json),
+    pg_catalog.json_array_elements_text($2::pg_catalog.json)) AS message (channel, payload)`;
 
 /** A second column is measurable: it is there only where the server does not tell by itself. */
 const TELL_READ_ONLY = `pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only`;
