@@ -26,7 +26,7 @@ const project = {
 };
 
 /** Jest starts the server once, for whichever of the projects that need one are chosen. */
-const onPostgres = {
+export const onPostgres = {
   ...project,
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',

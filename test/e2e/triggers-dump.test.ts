@@ -14,7 +14,7 @@ import {
   checkKinds,
   createKindTables,
   createKindTriggers,
-  TRIGGER_KINDS,
+  fillKinds,
 } from '../support/trigger-kinds.js';
 
 describeWithPostgresPrograms('every kind of generated trigger, dumped and restored', (programs) => {
@@ -31,7 +31,7 @@ describeWithPostgresPrograms('every kind of generated trigger, dumped and restor
     const database = await create();
     await createKindTables(database);
     await createKindTriggers(database);
-    for (const { writes } of TRIGGER_KINDS) await database.query(writes[0]!);
+    await fillKinds(database);
     return database;
   };
 

@@ -1,5 +1,5 @@
 import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
-import type { PgTriggerCheck, PgTriggerOptions } from 'nest-pg-notify';
+import type { PgQueryable, PgTriggerCheck, PgTriggerOptions } from 'nest-pg-notify';
 import type { TestDatabase } from './postgres.js';
 import { shortly, TableListener } from './table-listener.js';
 
@@ -85,10 +85,10 @@ const ODDLY_NAMED: readonly TriggerKind[] = (['statement', 'row'] as const).map(
     name: `${level} $ 'trigger'`,
   },
   table: `CREATE SCHEMA IF NOT EXISTS "Odd Shop";
-    CREATE TABLE "Odd Shop"."a.""b"" ${level}" (${ODD_QUOTED} text, "Id" integer, "Ä" json, "select" xml, "key" text)`,
+    CREATE TABLE "Odd Shop"."a.""b"" ${level}" (${ODD_QUOTED} text, "Id" integer, "Ä" json, "select" point, "key" text)`,
   writes: [
-    `INSERT INTO "Odd Shop"."a.""b"" ${level}" VALUES ('a', 1, '{}', '<a/>', 'k')`,
-    `UPDATE "Odd Shop"."a.""b"" ${level}" SET "select" = '<b/>'`,
+    `INSERT INTO "Odd Shop"."a.""b"" ${level}" VALUES ('a', 1, '{}', '(1,1)', 'k')`,
+    `UPDATE "Odd Shop"."a.""b"" ${level}" SET "select" = '(2,2)'`,
     `UPDATE "Odd Shop"."a.""b"" ${level}" SET "key" = 'l'`,
   ],
 }));
@@ -110,18 +110,30 @@ export const TRIGGER_KINDS: readonly TriggerKind[] = [
   ...SOME_OPERATIONS,
 ];
 
+/** What runs scripts of several statements. */
+interface QueryRunner {
+  query(script: string): Promise<unknown>;
+}
+
 /** Creates the table of each kind. */
-export async function createKindTables(database: TestDatabase): Promise<void> {
+export async function createKindTables(database: QueryRunner): Promise<void> {
   for (const { table } of TRIGGER_KINDS) await database.query(table);
 }
 
 /** Creates the trigger of each kind. */
-export async function createKindTriggers(database: TestDatabase): Promise<void> {
+export async function createKindTriggers(database: QueryRunner): Promise<void> {
   for (const { options } of TRIGGER_KINDS) await database.query(notifyTrigger(options).up);
 }
 
-export async function checkKinds(database: TestDatabase): Promise<readonly PgTriggerCheck[]> {
-  return Promise.all(TRIGGER_KINDS.map(({ options }) => checkTrigger(database, options)));
+/** Does the first write to each kind. */
+export async function fillKinds(database: QueryRunner): Promise<void> {
+  for (const { writes } of TRIGGER_KINDS) await database.query(writes[0]!);
+}
+
+export async function checkKinds(database: PgQueryable): Promise<readonly PgTriggerCheck[]> {
+  const checks: PgTriggerCheck[] = [];
+  for (const { options } of TRIGGER_KINDS) checks.push(await checkTrigger(database, options));
+  return checks;
 }
 
 /** Returns what the trigger of each kind announces of its writes, in short; the first `done` of them were made before. */

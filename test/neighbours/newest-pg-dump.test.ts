@@ -1,0 +1,40 @@
+import { PGlite } from '@electric-sql/pglite';
+import { pgDump } from '@electric-sql/pglite-tools/pg_dump';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  checkKinds,
+  createKindTables,
+  createKindTriggers,
+  fillKinds,
+  TRIGGER_KINDS,
+} from '../support/trigger-kinds.js';
+
+/** Debian's pg_dump is of version 15. That of PGlite is of version 18, and so is the server that it dumps. */
+describe('every kind of generated trigger, dumped by a newer pg_dump', () => {
+  let origin: PGlite;
+  let copy: PGlite;
+
+  const scripts = (pglite: PGlite) => ({ query: (script: string) => pglite.exec(script) });
+  const current = TRIGGER_KINDS.map(() => expect.objectContaining({ state: 'current' }));
+
+  beforeAll(async () => {
+    [origin, copy] = await Promise.all([PGlite.create(), PGlite.create()]);
+    await createKindTables(scripts(origin));
+    await createKindTriggers(scripts(origin));
+    await fillKinds(scripts(origin));
+  });
+
+  afterAll(async () => {
+    await origin.close();
+    await copy.close();
+  });
+
+  it('is current where the dump was restored', async () => {
+    expect(await checkKinds(origin)).toEqual(current);
+    const dump = await (await pgDump({ pg: origin, args: ['--inserts'] })).text();
+    expect(Number(/^-- Dumped by pg_dump version (\d+)/m.exec(dump)?.[1])).toBeGreaterThanOrEqual(18);
+    await copy.exec(dump.replaceAll(/^\\.*$/gm, '')); // Without the commands to psql.
+    await copy.exec('RESET ALL');
+    expect(await checkKinds(copy)).toEqual(await checkKinds(origin));
+  });
+});
