@@ -8,6 +8,7 @@ import type { ControlledTransaction, Kysely, Transaction } from 'kysely';
 import { fromDrizzle, fromKnex, fromKysely, fromPrisma } from 'nest-pg-notify';
 import type { PgExecutor, PgNotifyModuleOptions, PgNotifyService } from 'nest-pg-notify';
 import type { Client, Pool, PoolClient } from 'pg';
+import type { TransactionSql } from 'postgres';
 import type { DataSource, EntityManager, QueryRunner, Repository } from 'typeorm';
 
 interface Schema {
@@ -31,6 +32,7 @@ declare const kyselyTransaction: Transaction<Schema>;
 declare const controlled: ControlledTransaction<Schema, ['before']>;
 declare const trx: Knex.Transaction<Row, Row[]>;
 declare const knex: Knex;
+declare const postgresJs: TransactionSql;
 declare const drizzle: NodePgDatabase;
 declare const drizzleOnPostgresJs: PostgresJsDatabase;
 declare const drizzleTransaction: Parameters<Parameters<(typeof drizzle)['transaction']>[0]>[0];
@@ -46,6 +48,8 @@ export const executors: readonly PgExecutor[] = [
   queryRunner,
   repository,
   async (text, values) => client.query(text, values),
+  async (text: string, values: unknown[]) => client.query(text, values),
+  (text, values) => postgresJs.unsafe(text, values),
   fromKysely(kysely),
   fromKysely(kyselyTransaction),
   fromKysely(controlled),
