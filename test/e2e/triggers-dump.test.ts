@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
+import { cleanups } from '../support/cleanups.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { describeWithPostgresPrograms } from '../support/postgres-programs.js';
@@ -18,13 +19,18 @@ import {
 } from '../support/trigger-kinds.js';
 
 describeWithPostgresPrograms('every kind of generated trigger, dumped and restored', (programs) => {
+  const { cleanup, use } = cleanups();
   let folder: string;
   /** A server that pg_dump can read: it refuses one that is newer than itself. */
   let cluster: PostgresCluster | undefined;
   let origin: TestDatabase;
   let copy: TestDatabase;
 
-  const create = (): Promise<TestDatabase> => createTestDatabase(cluster?.url());
+  const create = async (): Promise<TestDatabase> => {
+    const database = await createTestDatabase(cluster?.url());
+    cleanup(() => database.drop());
+    return database;
+  };
 
   /** A database with the tables of all kinds, their triggers and the rows of their first writes. */
   const createFilled = async (): Promise<TestDatabase> => {
@@ -47,27 +53,20 @@ describeWithPostgresPrograms('every kind of generated trigger, dumped and restor
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'nest-pg-notify-dump-'));
-    const shared = await createTestDatabase();
-    const { rows } = await shared.query<{ server_version_num: string }>('SHOW server_version_num');
-    await shared.drop();
+    cleanup(() => rm(folder, { recursive: true, force: true }));
+    const { rows } = await (await create()).query<{ server_version_num: string }>('SHOW server_version_num');
     if (Number(rows[0]!.server_version_num) >= (programs.version + 1) * 10_000) {
-      cluster = await startTemporaryCluster(TEST_SETTINGS, programs);
+      const own = await startTemporaryCluster(TEST_SETTINGS, programs);
+      cleanup(() => own.remove());
+      cluster = own;
     }
     origin = await createFilled();
     expect(new Set((await checkKinds(origin)).map(({ state }) => state))).toEqual(new Set(['current']));
   });
 
-  afterAll(async () => {
-    await origin.drop();
-    await cluster?.remove();
-    await rm(folder, { recursive: true, force: true });
-  });
-
   beforeEach(async () => {
     copy = await create();
   });
-
-  afterEach(async () => copy.drop());
 
   it.each([
     ['plain', [], async (file: string) => runScript(file)],
@@ -80,12 +79,8 @@ describeWithPostgresPrograms('every kind of generated trigger, dumped and restor
 
   it('announces what it did before', async () => {
     const reference = await createFilled();
-    try {
-      await restore(await dump('--format', 'custom'));
-      expect(await announcedByKinds(copy, 1)).toEqual(await announcedByKinds(reference, 1));
-    } finally {
-      await reference.drop();
-    }
+    await restore(await dump('--format', 'custom'));
+    expect(await announcedByKinds(copy, 1)).toEqual(await announcedByKinds(reference, 1));
   });
 
   it('is current after a restore over what is there', async () => {
@@ -102,13 +97,9 @@ describeWithPostgresPrograms('every kind of generated trigger, dumped and restor
     await createKindTables(copy);
     await createKindTriggers(copy);
     const file = await dump('--format', 'custom');
-    const listener = await TableListener.start(copy.url, 'item_changes');
-    try {
-      const changes = await listener.changesOf(() => restore(file, '--data-only', ...options));
-      expect(shortly(changes.filter(({ table }) => table === 'statement_000'))).toEqual(announced);
-    } finally {
-      await listener.close();
-    }
+    const listener = use(await TableListener.start(copy.url, 'item_changes'));
+    const changes = await listener.changesOf(() => restore(file, '--data-only', ...options));
+    expect(shortly(changes.filter(({ table }) => table === 'statement_000'))).toEqual(announced);
     expect(await checkKinds(copy)).toEqual(await checkKinds(origin));
   });
 });

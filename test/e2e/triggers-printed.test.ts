@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
+import { cleanups } from '../support/cleanups.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { printedDefinitions, readBack } from '../support/printed-definitions.js';
@@ -7,6 +8,7 @@ import { announcedByKinds, checkKinds, createKindTables, createKindTriggers } fr
 
 // A dump is made of these texts, whatever its format, and pg_upgrade runs such a dump.
 describe('every kind of generated trigger, as PostgreSQL prints it', () => {
+  const { cleanup } = cleanups();
   let origin: TestDatabase;
   let copy: TestDatabase;
   let printed: readonly string[];
@@ -22,16 +24,14 @@ describe('every kind of generated trigger, as PostgreSQL prints it', () => {
   };
 
   beforeAll(async () => {
-    [origin, copy] = await Promise.all([createTestDatabase(), createTestDatabase()]);
+    origin = await createTestDatabase();
+    cleanup(() => origin.drop());
+    copy = await createTestDatabase();
+    cleanup(() => copy.drop());
     await Promise.all([origin, copy].map(createKindTables));
     await createKindTriggers(origin);
     printed = await inSession(origin, printedDefinitions);
     await inSession(copy, (client) => readBack(client, printed));
-  });
-
-  afterAll(async () => {
-    await origin.drop();
-    await copy.drop();
   });
 
   it('is printed in the same words where it was read back', async () => {

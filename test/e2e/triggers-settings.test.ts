@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
 import type { PgTriggerOptions } from 'nest-pg-notify';
+import { cleanups } from '../support/cleanups.js';
 import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { shortly, TableListener } from '../support/table-listener.js';
@@ -48,6 +49,7 @@ const SETTINGS_WITH_FEW_VALUES = `
     AND name !~ '^(log|debug|transaction)_' AND name <> 'default_transaction_read_only' ORDER BY 1, 2`;
 
 describe('a generated trigger, in sessions of all settings,', () => {
+  const { cleanup, use } = cleanups();
   let database: TestDatabase;
   let client: Client;
   let settings: readonly (readonly [string, string])[];
@@ -66,6 +68,7 @@ describe('a generated trigger, in sessions of all settings,', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
+    cleanup(() => database.drop());
     await database.query(`CREATE SCHEMA shop; CREATE SCHEMA evil; CREATE DOMAIN evil.text AS varchar CHECK (VALUE = 'evil');
       CREATE DOMAIN evil.record AS varchar; CREATE DOMAIN evil.int4 AS varchar CHECK (VALUE = 'evil')`);
     for (const { level } of TRIGGERS) {
@@ -73,14 +76,10 @@ describe('a generated trigger, in sessions of all settings,', () => {
     }
     client = new Client({ connectionString: database.url });
     await client.connect();
+    cleanup(() => client.end());
     const { rows } = await client.query<{ name: string; value: string }>(SETTINGS_WITH_FEW_VALUES);
     settings = [...rows.map(({ name, value }) => [name, value] as const), ...OTHER_SETTINGS];
     expect(settings.length).toBeGreaterThan(80);
-  });
-
-  afterAll(async () => {
-    await client.end();
-    await database.drop();
   });
 
   it('is current whichever of them up ran with', async () => {
@@ -103,17 +102,14 @@ describe('a generated trigger, in sessions of all settings,', () => {
 
   it('announces the same whichever of them its table is written with', async () => {
     await runUp();
-    const listener = await TableListener.start(database.url, CHANNEL);
-    try {
-      const announced = new Map<string, string[]>();
-      await withEach(async (setting) => {
-        const changes = await listener.changesOf(() => client.query(WRITES.join('; ')));
-        announced.set(shortly(changes).join('\n'), [...(announced.get(shortly(changes).join('\n')) ?? []), setting]);
-      });
-      const ofReplica = 'session_replication_role = replica'; // Its triggers do not fire.
-      expect([...announced.values()].filter((each) => each.join() !== ofReplica)).toHaveLength(1);
-    } finally {
-      await listener.close();
-    }
+    const listener = use(await TableListener.start(database.url, CHANNEL));
+    const settingsByAnnounced = new Map<string, string[]>();
+    await withEach(async (setting) => {
+      const changes = await listener.changesOf(() => client.query(WRITES.join('; ')));
+      const announced = shortly(changes).join('\n');
+      settingsByAnnounced.set(announced, [...(settingsByAnnounced.get(announced) ?? []), setting]);
+    });
+    const ofReplica = 'session_replication_role = replica'; // Its triggers do not fire.
+    expect([...settingsByAnnounced.values()].filter((each) => each.join() !== ofReplica)).toHaveLength(1);
   });
 });

@@ -1,6 +1,7 @@
 import { PGlite } from '@electric-sql/pglite';
 import { pgDump } from '@electric-sql/pglite-tools/pg_dump';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { cleanups } from '../support/cleanups.js';
 import {
   checkKinds,
   createKindTables,
@@ -11,6 +12,7 @@ import {
 
 /** Debian's pg_dump is of version 15. That of PGlite is of version 18, and so is the server that it dumps. */
 describe('every kind of generated trigger, dumped by a newer pg_dump', () => {
+  const { use } = cleanups();
   let origin: PGlite;
   let copy: PGlite;
 
@@ -18,15 +20,11 @@ describe('every kind of generated trigger, dumped by a newer pg_dump', () => {
   const current = TRIGGER_KINDS.map(() => expect.objectContaining({ state: 'current' }));
 
   beforeAll(async () => {
-    [origin, copy] = await Promise.all([PGlite.create(), PGlite.create()]);
+    origin = use(await PGlite.create());
+    copy = use(await PGlite.create());
     await createKindTables(scripts(origin));
     await createKindTriggers(scripts(origin));
     await fillKinds(scripts(origin));
-  });
-
-  afterAll(async () => {
-    await origin.close();
-    await copy.close();
   });
 
   it('is current where the dump was restored', async () => {

@@ -1,10 +1,11 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { Client } from 'pg';
-import { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { ServerAccount } from '../../dev/embedded-postgres/server-account.js';
+import { cleanups } from '../support/cleanups.js';
 import { createTestDatabase } from '../support/postgres.js';
 import { describeWithPostgresPrograms } from '../support/postgres-programs.js';
 import { startTemporaryCluster } from '../support/temporary-cluster.js';
@@ -19,13 +20,13 @@ import {
 
 /** From one cluster to another of the same version, as PostgreSQL's own tests do: the way is that of every upgrade. */
 describeWithPostgresPrograms('every kind of generated trigger, through pg_upgrade', (programs) => {
-  const clusters: PostgresCluster[] = [];
-  let folder: string | undefined;
+  const { cleanup } = cleanups();
 
-  afterAll(async () => {
-    for (const cluster of clusters) await cluster.remove();
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
-  });
+  const start = async (): Promise<PostgresCluster> => {
+    const cluster = await startTemporaryCluster(TEST_SETTINGS, programs);
+    cleanup(() => cluster.remove());
+    return cluster;
+  };
 
   /** pg_upgrade connects through sockets of its own, and knows no password. */
   const trustSockets = async ({ dataDirectory }: PostgresCluster): Promise<void> => {
@@ -34,8 +35,7 @@ describeWithPostgresPrograms('every kind of generated trigger, through pg_upgrad
   };
 
   it('is current in the new cluster', async () => {
-    const old = await startTemporaryCluster(TEST_SETTINGS, programs);
-    clusters.push(old);
+    const old = await start();
     const database = await createTestDatabase(old.url());
     await createKindTables(database);
     await createKindTriggers(database);
@@ -44,10 +44,10 @@ describeWithPostgresPrograms('every kind of generated trigger, through pg_upgrad
     expect(before).toEqual(TRIGGER_KINDS.map(() => expect.objectContaining({ state: 'current' })));
     await old.stop();
 
-    const fresh = await startTemporaryCluster(TEST_SETTINGS, programs);
-    clusters.push(fresh);
+    const fresh = await start();
     await fresh.stop();
-    folder = await mkdtemp(join(tmpdir(), 'pgup-')); // A path of a socket has 107 bytes at most.
+    const folder = await mkdtemp(join(tmpdir(), 'pgup-')); // The path of a socket has 107 bytes at most.
+    cleanup(() => rm(folder, { recursive: true, force: true }));
     const account = await ServerAccount.of(fresh.dataDirectory);
     await account.own(folder);
     await trustSockets(old);
@@ -61,7 +61,7 @@ describeWithPostgresPrograms('every kind of generated trigger, through pg_upgrad
     url.port = String(fresh.port);
     const client = new Client({ connectionString: url.href });
     await client.connect();
+    cleanup(() => client.end());
     expect(await checkKinds(client)).toEqual(before);
-    await client.end();
   }, 120_000);
 });

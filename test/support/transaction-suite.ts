@@ -180,7 +180,7 @@ export function transactionSuite(
 
     it('answers what checkTrigger() asks', async () => {
       const options: PgTriggerOptions = { table: 'watched', channel: 'texts', key: 'id', level: 'row' };
-      await database.query(`CREATE TABLE watched (id integer); ${notifyTrigger(options).up}`);
+      await suite.database.query(`CREATE TABLE watched (id integer); ${notifyTrigger(options).up}`);
       await library.transaction(async ({ executor }) => {
         const current = { state: 'current', problems: [], warnings: [] };
         expect(await checkTrigger(executor, options)).toEqual(current);

@@ -15,7 +15,7 @@ describe('driverFailure()', () => {
   );
 
   it('ends with an error that is its own cause', () => {
-    const circular = Object.assign(new Error('circular'), { original: undefined as unknown });
+    const circular: Error & { original?: unknown } = new Error('circular');
     circular.original = circular;
     expect(driverFailure(circular)).toEqual({ message: 'circular' });
   });
