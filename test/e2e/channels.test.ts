@@ -1,14 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { definePgChannel, PgNotifyError } from 'nest-pg-notify';
 import type { PgGap, PgNotification, PgNotifyService } from 'nest-pg-notify';
 import { filter, firstValueFrom } from 'rxjs';
 import type { Subscription } from 'rxjs';
-import { channelsOnServer, createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
+import type { TestApp } from '../support/app/test-app.js';
+import { outcomeOf } from '../support/failures.js';
 import { Recorder } from '../support/recorder.js';
-import { recordStatements } from '../support/app/listening-session.js';
+import { channelsOnServer, recordStatements } from '../support/app/listening-session.js';
 
 const ODD_NAMES = [
   'UpperCase',
@@ -25,15 +24,14 @@ const ODD_NAMES = [
   `${'x'.repeat(59)}🐘`,
 ];
 
-describe('channels', () => {
-  let database: TestDatabase;
+describe('a channel', () => {
+  const suite = appSuite();
   let subject: TestApp;
   let service: PgNotifyService;
   let subscriptions: Subscription[] = [];
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    subject = await createApp({ connection: database.url });
+    subject = await suite.create();
     service = subject.service;
     await subject.app.init();
   });
@@ -44,23 +42,18 @@ describe('channels', () => {
     expect(await channelsOnServer(subject)).toEqual([]);
   });
 
-  afterAll(async () => {
-    await subject.app.close();
-    await database.drop();
-  });
-
   function subscribe(channel: string): Recorder<PgNotification> {
     const received = new Recorder<PgNotification>();
     subscriptions.push(service.listen(channel).subscribe(received.push));
     return received;
   }
 
-  it.each(ODD_NAMES)('carry the name %j as it is', async (name) => {
+  it.each(ODD_NAMES)('carries the name %j as it is', async (name) => {
     const received = subscribe(name);
     await service.ready();
     expect(await channelsOnServer(subject)).toEqual([name]);
     await service.notify(name, 'through notify()');
-    await database.query('SELECT pg_notify($1, $2)', [name, '"through SQL"']);
+    await suite.database.query('SELECT pg_notify($1, $2)', [name, '"through SQL"']);
     const notifications = await received.until(2);
     expect(notifications.map(({ channel, payload }) => [channel, payload])).toEqual([
       [name, 'through notify()'],
@@ -68,12 +61,12 @@ describe('channels', () => {
     ]);
   });
 
-  it('carry what is sent to the very name, and nothing that is sent to a similar one', async () => {
+  it('carries what is sent to its exact name, and nothing that is sent to a similar one', async () => {
     const upper = subscribe('Folded');
     const lower = subscribe('folded');
     await service.ready();
-    await database.query(`NOTIFY Folded, '1'`); // Without quotes, SQL folds the name to lower case.
-    await database.query(`NOTIFY "Folded", '2'`);
+    await suite.database.query(`NOTIFY Folded, '1'`); // Without quotes, SQL folds the name to lower case.
+    await suite.database.query(`NOTIFY "Folded", '2'`);
     await Promise.all([upper.until(1), lower.until(1)]);
     expect([lower.items[0]?.payload, upper.items[0]?.payload]).toEqual([1, 2]);
   });
@@ -85,14 +78,14 @@ describe('channels', () => {
     ['a\0b', 'Channel "a\\u0000b" contains a NUL character'],
     ['half \ud800', 'contains half of a surrogate pair'],
     [undefined as unknown as string, 'A channel name must be a string, not undefined.'],
-  ])('refuse the name %j before the server sees it', async (name, message) => {
+  ])('refuses the name %j before the server sees it', async (name, message) => {
     expect(() => service.listen(name)).toThrow(message);
     expect(() => definePgChannel(name)).toThrow(PgNotifyError);
     await expect(service.notify(name)).rejects.toMatchObject({ kind: 'channel' });
     if (name !== undefined) expect(() => service.gaps(name)).toThrow(message);
   });
 
-  it('are listened to while they have a subscriber, of notifications or of gaps', async () => {
+  it('is listened to while it has a subscriber, of notifications or of gaps', async () => {
     const first = service.listen('busy').subscribe();
     const second = service.listen(definePgChannel('busy')).subscribe();
     const gaps = service.gaps('busy').subscribe();
@@ -107,7 +100,7 @@ describe('channels', () => {
     expect(await channelsOnServer(subject)).toEqual([]);
   });
 
-  it('follow the last intent when subscribers come and go', async () => {
+  it('is listened to as the last subscriber wants when subscribers come and go', async () => {
     const gone = service.listen('fickle').subscribe();
     await service.ready();
     gone.unsubscribe();
@@ -121,7 +114,7 @@ describe('channels', () => {
     expect(service.status.channels).toEqual({ wanted: 1, acknowledged: 1 });
   });
 
-  it('are asked for in one statement when they are wanted together', async () => {
+  it('is asked for in one statement with all others that are wanted at the same time', async () => {
     const statements = recordStatements(subject);
     const names = Array.from({ length: 1_000 }, (_, index) => `channel ${String(index).padStart(3, '0')}`);
     for (const name of names) subscribe(name);
@@ -130,7 +123,7 @@ describe('channels', () => {
     expect(await channelsOnServer(subject)).toEqual(names);
   });
 
-  it('send nothing, JSON, and text as they were asked to', async () => {
+  it('sends no payload, JSON, or text, as its definition says', async () => {
     const received = subscribe('sent');
     await service.ready();
     await service.notify('sent');
@@ -141,7 +134,7 @@ describe('channels', () => {
     expect(notifications.map(({ raw }) => raw)).toEqual(['', '"text"', '{"nested":[1,"zwei",null]}', 'not "quoted"']);
   });
 
-  it('refuse a payload that PostgreSQL would refuse, and take the largest that it takes', async () => {
+  it('refuses a payload that PostgreSQL would refuse, and takes the largest that it takes', async () => {
     const text = definePgChannel('limit', { codec: 'text' });
     const received = subscribe('limit');
     await service.ready();
@@ -159,19 +152,17 @@ describe('channels', () => {
     expect((await received.until(1))[0]?.raw).toHaveLength(4_000);
   });
 
-  it('must be names, or what definePgChannel() made', () => {
+  it('must be a name, or what definePgChannel() has returned', () => {
     const forged = { name: 'x'.repeat(70), codec: 'auto' as const, fold: false };
     expect(() => service.listen(forged)).toThrow('A channel must be a name, or what definePgChannel() has returned.');
   });
 });
 
 describe('a database whose encoding lacks a character', () => {
+  const suite = appSuite({ encoding: 'LATIN1' });
+
   it('refuses one channel or message, and the others go on', async () => {
-    const admin = await createTestDatabase();
-    const name = `latin1_${admin.name}`;
-    await admin.query(`CREATE DATABASE ${name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0`);
-    const { app, service, logger } = await createApp({ connection: { ...admin.config, database: name } });
-    await app.init();
+    const { service, logger } = await suite.start();
     const received = new Recorder<unknown>();
     service.listen('good').subscribe(({ payload }) => received.push(payload));
     service.listen('room:🐘').subscribe();
@@ -179,24 +170,21 @@ describe('a database whose encoding lacks a character', () => {
     await service.ready();
     const text = definePgChannel('good', { codec: 'text' });
     const outcomes = await Promise.all([
-      service.notify('good', 1),
-      service.notify(text, '🐘').catch((error: PgNotifyError) => error.outcome),
-      service.notify('also good', 2),
+      outcomeOf(service.notify('good', 1)),
+      outcomeOf(service.notify(text, '🐘')),
+      outcomeOf(service.notify('also good', 2)),
     ]);
-    expect(outcomes).toEqual([undefined, 'not-sent', undefined]);
+    expect(outcomes).toEqual(['sent', 'not-sent', 'sent']);
     expect(await received.until(2)).toEqual([1, 2]);
     expect(service.status).toMatchObject({ state: 'listening', channels: { wanted: 3, acknowledged: 2 } });
     // The next session is refused the channel as well: that is told once.
     const again = firstValueFrom(service.gaps('good').pipe(filter(({ reason }) => reason === 'reconnect')));
-    await admin.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
+    await suite.database.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
     await again;
     await service.ready();
     expect(service.status.channels).toEqual({ wanted: 3, acknowledged: 2 });
     expect(logger.texts('error')).toEqual([
       expect.stringContaining('The server refuses to LISTEN to the channel "room:🐘"'),
     ]);
-    await app.close();
-    await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
-    await admin.drop();
   });
 });

@@ -1,28 +1,25 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { definePgChannel, getPgNotifyTransportToken, PgNotifyModule, PgNotifyService } from 'nest-pg-notify';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { definePgChannel } from 'nest-pg-notify';
 import type { PgExecutor } from 'nest-pg-notify';
-import { PgNotifyTestBus } from 'nest-pg-notify/testing';
-import { Test } from '@nestjs/testing';
 import { Client } from 'pg';
 import { z } from 'zod';
 import { appSuite } from '../support/app/app-suite.js';
 import { runTypeScript } from '../support/node-typescript.js';
-import { createTestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
 
 describe('the option publisher.executor', () => {
-  let client: Client;
-  afterAll(async () => client.end()); // Before the database is dropped.
-
   const suite = appSuite();
+  let client: Client;
+  const onBus = appSuite({ bus: true });
   const transactions = new AsyncLocalStorage<PgExecutor>();
 
   beforeAll(async () => {
     client = new Client({ connectionString: suite.database.url });
     await client.connect();
+    suite.cleanup(() => client.end());
   });
 
   async function start(executor: () => PgExecutor | undefined = () => transactions.getStore()) {
@@ -53,7 +50,7 @@ describe('the option publisher.executor', () => {
     expect(await received.until(3)).toEqual(['outside', 'committed', 'too']);
   });
 
-  it('is not what the settings of the connection are asked in, nor what the session is kept in', async () => {
+  it('is not used when the publisher connects, so that its session is not tied to a transaction', async () => {
     const asked: unknown[] = [];
     const { url } = suite.database;
     const connection = (): string => {
@@ -69,12 +66,12 @@ describe('the option publisher.executor', () => {
     const { service, received } = await start();
     const other = new Client({ connectionString: suite.database.url });
     await other.connect();
+    suite.cleanup(() => other.end());
     await inTransaction('ROLLBACK', async () => {
       await service.notify('orders', 'rolled back', { executor: undefined });
       await service.notify('orders', 'by another client', { executor: other });
       await service.notify('orders', 'at once', { executor: false });
     });
-    await other.end();
     expect(await received.until(2)).toEqual(['by another client', 'at once']);
   });
 
@@ -103,7 +100,7 @@ describe('the option publisher.executor', () => {
     ['returns a promise', async () => Promise.resolve(client), /publisher\.executor .* returned a promise\. It must/],
     ['returns something else', () => ({}), /The result of publisher\.executor must be .*query\(text, values\)/],
     ['forgets an adapter', () => ({ executeQuery: () => undefined }), /: write fromKysely\(tx\)\.$/],
-  ])('that %s makes notify() reject, and nothing is sent', async (_name, executor, message) => {
+  ])('makes notify() reject, and nothing is sent, when it %s', async (_name, executor, message) => {
     const { service, received } = await start(executor as () => PgExecutor);
     await expect(service.notify('orders', 1)).rejects.toMatchObject({
       kind: 'configuration',
@@ -121,46 +118,35 @@ describe('the option publisher.executor', () => {
     });
   });
 
-  it('is heard by the test bus, which tells the executor', async () => {
-    const module = await Test.createTestingModule({
-      imports: [
-        PgNotifyModule.forRoot({
-          connection: suite.database.url,
-          publisher: { executor: () => transactions.getStore() },
-        }),
-      ],
-    })
-      .overrideProvider(getPgNotifyTransportToken())
-      .useValue(new PgNotifyTestBus())
-      .compile();
-    const app = await module.createNestApplication().init();
-    const service = app.get(PgNotifyService);
+  it('applies on the test bus too, which reports the executor of what was sent', async () => {
+    const { service } = await onBus.start({ publisher: { executor: () => transactions.getStore() } });
     await transactions.run(client, async () => {
       await service.notify('orders', 1);
       await service.notify('orders', 2, { executor: false });
     });
     await service.notify('orders', 3);
-    expect(app.get<PgNotifyTestBus>(getPgNotifyTransportToken()).sent()).toEqual([
+    expect(onBus.bus.sent()).toEqual([
       { channel: 'orders', payload: 1, raw: '1', executor: client },
       { channel: 'orders', payload: 2, raw: '2' },
       { channel: 'orders', payload: 3, raw: '3' },
     ]);
-    await app.close();
   });
 });
 
-it('follows the transactions of nestjs-cls, as its recipe says', async () => {
-  const database = await createTestDatabase();
-  await database.query('CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY, item text NOT NULL)');
-  const command = runTypeScript('test/support/nestjs-cls-app.ts');
-  const env = { ...process.env, NODE_OPTIONS: '', DATABASE_URL: database.url };
-  const { stdout } = await promisify(execFile)(process.execPath, command, { env });
-  await database.drop();
-  expect(JSON.parse(stdout)).toEqual({
-    'a decorated method': [1],
-    'a transaction that is rolled back': [],
-    'before the commit': [102, 101],
-    savepoints: [202],
-    'no transaction': [301],
+describe('the recipe of nestjs-cls', () => {
+  const suite = appSuite();
+
+  it('sends in the transactions of nestjs-cls', async () => {
+    await suite.database.query('CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY, item text NOT NULL)');
+    const command = runTypeScript('test/support/nestjs-cls-app.ts');
+    const env = { ...process.env, NODE_OPTIONS: '', DATABASE_URL: suite.database.url };
+    const { stdout } = await promisify(execFile)(process.execPath, command, { env });
+    expect(JSON.parse(stdout)).toEqual({
+      'a decorated method': [1],
+      'a transaction that is rolled back': [],
+      'before the commit': [102, 101],
+      savepoints: [202],
+      'no transaction': [301],
+    });
   });
 });

@@ -1,39 +1,32 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { sql } from 'drizzle-orm';
-import { fromDrizzle, fromKnex, fromKysely, fromPrisma, PgNotifyError } from 'nest-pg-notify';
+import { fromDrizzle, fromKnex, fromKysely, fromPrisma } from 'nest-pg-notify';
 import type { PgExecutor } from 'nest-pg-notify';
 import { Client } from 'pg';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { failureOf } from '../support/failures.js';
+import type { TestApp } from '../support/app/test-app.js';
 import { Recorder } from '../support/recorder.js';
 
 describe('notify() with an executor', () => {
-  let database: TestDatabase;
+  const suite = appSuite();
   let subject: TestApp;
   let client: Client;
   const received = new Recorder<unknown>();
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    subject = await createApp({ connection: database.url });
+    subject = await suite.create();
     subject.service.listen('orders').subscribe(({ payload }) => received.push(payload));
     await subject.app.init();
-    client = new Client({ connectionString: database.url });
+    client = new Client({ connectionString: suite.database.url });
     await client.connect();
-  });
-
-  afterAll(async () => {
-    await client.end();
-    await subject.app.close();
-    await database.drop();
+    suite.cleanup(() => client.end());
   });
 
   it.each<readonly [string, () => PgExecutor]>([
     ['a client', () => client],
     ['a function', () => (text, values) => client.query(text, values)],
-  ])('%s, delivers when its transaction commits, and never after a rollback', async (name, executor) => {
+  ])('delivers when the transaction of %s commits, and never after a rollback', async (name, executor) => {
     const { service } = subject;
     await client.query('BEGIN');
     await service.notify('orders', `${name}, rolled back`, { executor: executor() });
@@ -47,12 +40,11 @@ describe('notify() with an executor', () => {
     expect(own(received.items)).toEqual([`${name}, before the commit`, `${name}, committed`]);
   });
 
-  it('tells what the transaction has refused, with its SQLSTATE', async () => {
+  it('rejects with the SQLSTATE when the transaction refuses the statement', async () => {
     await client.query('BEGIN');
     await client.query('SELECT no_such_column').catch(() => undefined);
-    const error: unknown = await subject.service.notify('orders', 1, { executor: client }).catch((e: unknown) => e);
+    const error = await failureOf(subject.service.notify('orders', 1, { executor: client }));
     await client.query('ROLLBACK');
-    expect(error).toBeInstanceOf(PgNotifyError);
     expect(error).toMatchObject({ kind: 'publish', outcome: 'not-sent', sqlState: '25P02', channel: 'orders' });
   });
 
@@ -70,7 +62,7 @@ describe('notify() with an executor', () => {
   it.each<[string, (send: TestApp['service']) => Promise<void>]>([
     ['notify()', async (send) => send.notify('orders', 1, client as never)],
     ['notifyMany()', async (send) => send.notifyMany('orders', [1], client as never)],
-  ])('refuses an executor in place of the options: %s', async (call, send) => {
+  ])('refuses an executor in place of the options of %s', async (call, send) => {
     await expect(send(subject.service)).rejects.toMatchObject({
       kind: 'configuration',
       message: `${call} takes the executor as an option: { executor: … }.`,
@@ -87,7 +79,7 @@ describe('notify() with an executor', () => {
     expect(await received.until((items) => items.includes(null))).toContain(null);
   });
 
-  it.each([{}, 'SELECT', null])('refuses %p, and says what one is', async (executor) => {
+  it.each([{}, 'SELECT', null])('refuses the executor %p, and says what an executor is', async (executor) => {
     await expect(
       subject.service.notify('orders', 1, { executor: executor as unknown as PgExecutor }),
     ).rejects.toMatchObject({ kind: 'configuration', message: expect.stringContaining('query(text, values)') });
@@ -98,7 +90,7 @@ describe('notify() with an executor', () => {
     ['fromKysely(tx)', { executeQuery: () => undefined }],
     ['fromKnex(trx)', Object.assign(() => undefined, { raw: () => undefined })],
     ['fromDrizzle(tx, sql)', { query: {}, execute: () => undefined }],
-  ])('names the adapter %s where it was forgotten', async (adapter, executor) => {
+  ])('names the adapter %s if it was forgotten', async (adapter, executor) => {
     await expect(
       subject.service.notify('orders', 1, { executor: executor as unknown as PgExecutor }),
     ).rejects.toMatchObject({ kind: 'configuration', message: expect.stringContaining(`: write ${adapter}.`) });
@@ -109,14 +101,14 @@ describe('notify() with an executor', () => {
     ['fromKysely(tx)', fromKysely],
     ['fromKnex(trx)', fromKnex],
     ['fromDrizzle(tx, sql)', (wrong) => fromDrizzle(wrong, sql)],
-  ])('%s refuses what is no transaction of that library, and says what is', (adapter, take) => {
+  ])('refuses in %s what is not a transaction of that library, and says what is', (adapter, take) => {
     for (const wrong of [undefined, null, {}, 'SELECT', Promise.resolve()]) {
       const message = expect.stringContaining(`${adapter} takes the`);
       expect(() => take(wrong as never)).toThrow(expect.objectContaining({ kind: 'configuration', message }));
     }
   });
 
-  it('fromDrizzle(tx, sql) says where the forgotten sql comes from', () => {
+  it('says in fromDrizzle(tx, sql) where the forgotten sql comes from', () => {
     const message = expect.stringContaining("import { sql } from 'drizzle-orm'");
     for (const wrong of [undefined, {}, () => undefined]) {
       expect(() => fromDrizzle({ execute: () => Promise.resolve() }, wrong as unknown as typeof sql)).toThrow(

@@ -1,14 +1,14 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { PgNotifyService } from 'nest-pg-notify';
 import pg from 'pg';
-import { createApp } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { backend } from '../support/backend-messages.js';
-import { createTestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
+import type { StubQueryHandler } from '../support/stub-connection.js';
 import { StubServer } from '../support/stub-server.js';
 import { listeningBackends } from '../support/backends.js';
 
-/** What one consumer of a channel sees: its gaps and its payloads, in order. */
+/** What one consumer of a channel sees: the reasons of its gaps and its payloads, in order. */
 function consume(service: PgNotifyService, channel: string): Recorder<string> {
   const seen = new Recorder<string>();
   service.gaps(channel).subscribe(({ reason }) => seen.push(reason));
@@ -16,10 +16,11 @@ function consume(service: PgNotifyService, channel: string): Recorder<string> {
   return seen;
 }
 
-describe('a gap comes before the first notification that follows it', () => {
-  let stub: StubServer;
+describe('a gap', () => {
+  const suite = appSuite();
 
-  afterEach(() => stub.close());
+  const startStub = async (onQuery: StubQueryHandler): Promise<StubServer> =>
+    suite.use(await StubServer.start({ onQuery }));
 
   it.each([
     [
@@ -42,12 +43,11 @@ describe('a gap comes before the first notification that follows it', () => {
         backend.readyForQuery(),
       ],
     ],
-  ])('when notifications are %s', async (_where, messages) => {
-    stub = await StubServer.start({
-      onQuery: (query, connection) =>
-        query.text.startsWith('LISTEN') ? connection.write(...messages) : connection.replyByDefault(query),
-    });
-    const { app, service } = await createApp({
+  ])('comes before notifications that are %s', async (_where, messages) => {
+    const stub = await startStub((query, connection) =>
+      query.text.startsWith('LISTEN') ? connection.write(...messages) : connection.replyByDefault(query),
+    );
+    const { app, service } = await suite.create({
       connection: stub.url,
       deliveryCheck: false,
       reconnect: { minDelay: 1 },
@@ -64,36 +64,30 @@ describe('a gap comes before the first notification that follows it', () => {
     expect(seen.a.items).toEqual(['start', 'one', 'reconnect', 'one']);
     expect(seen.b.items).toEqual(['start', 'two', 'reconnect', 'two']);
     expect(order.items).toEqual(['gap a', 'gap b', 'notification b', 'gap a', 'gap b', 'notification b']);
-    await app.close();
   });
 
-  it('when the server answers byte by byte', async () => {
-    stub = await StubServer.start({
-      onQuery: (query, connection) =>
-        query.text.startsWith('LISTEN')
-          ? connection.writeByteByByte(
-              backend.commandComplete('LISTEN'),
-              backend.notificationResponse(1, 'a', 'one'),
-              backend.readyForQuery(),
-            )
-          : connection.replyByDefault(query),
-    });
-    const { app, service } = await createApp({ connection: stub.url, deliveryCheck: false });
+  it('comes before the first notification when the server answers byte by byte', async () => {
+    const stub = await startStub((query, connection) =>
+      query.text.startsWith('LISTEN')
+        ? connection.writeByteByByte(
+            backend.commandComplete('LISTEN'),
+            backend.notificationResponse(1, 'a', 'one'),
+            backend.readyForQuery(),
+          )
+        : connection.replyByDefault(query),
+    );
+    const { app, service } = await suite.create({ connection: stub.url, deliveryCheck: false });
     const seen = consume(service, 'a');
     await app.init();
     expect(await seen.until(2)).toEqual(['start', 'one']);
-    await app.close();
   });
 
-  it('and a notification of a channel that nobody wants any more is not delivered', async () => {
-    stub = await StubServer.start({
-      onQuery: (query, connection) => {
-        if (query.text.startsWith('UNLISTEN')) connection.write(backend.notificationResponse(1, 'a', 'late'));
-        connection.replyByDefault(query);
-      },
+  it('comes before a new notification, while one that came with UNLISTEN is not delivered', async () => {
+    const stub = await startStub((query, connection) => {
+      if (query.text.startsWith('UNLISTEN')) connection.write(backend.notificationResponse(1, 'a', 'late'));
+      connection.replyByDefault(query);
     });
-    const { app, service } = await createApp({ connection: stub.url, deliveryCheck: false });
-    await app.init();
+    const { service } = await suite.start({ connection: stub.url, deliveryCheck: false });
     const first = service.listen('a').subscribe();
     await service.ready();
     first.unsubscribe();
@@ -102,17 +96,17 @@ describe('a gap comes before the first notification that follows it', () => {
     await service.ready();
     stub.connections[0]?.write(backend.notificationResponse(1, 'a', 'new'));
     expect(await seen.until(2)).toEqual(['start', 'new']);
-    await app.close();
   });
 });
 
-describe('under traffic', () => {
-  it('every consumer starts with its gap, and after a loss reads on behind one', async () => {
-    const database = await createTestDatabase();
-    const { app, service } = await createApp({ connection: database.url, reconnect: { minDelay: 1 } });
-    await app.init();
-    const writer = new pg.Client(database.url);
+describe('a consumer under traffic', () => {
+  const suite = appSuite();
+
+  it('starts with its gap, and after a loss reads on behind another', async () => {
+    const { service } = await suite.start({ reconnect: { minDelay: 1 } });
+    const writer = new pg.Client(suite.database.url);
     await writer.connect();
+    suite.cleanup(() => writer.end());
     const done = new AbortController();
     const writing = (async () => {
       while (!done.signal.aborted) await writer.query(`SELECT pg_notify('busy', 'x') FROM generate_series(1, 5)`);
@@ -125,20 +119,17 @@ describe('under traffic', () => {
       await seen.until((items) => items.includes('x'));
       if (round % 5 === 4) {
         const { length } = seen.items;
-        const [pid] = await listeningBackends(database);
-        await database.query('SELECT pg_terminate_backend($1)', [pid]);
+        const [pid] = await listeningBackends(suite.database);
+        await suite.database.query('SELECT pg_terminate_backend($1)', [pid]);
         await seen.until((items) => items.slice(length).includes('reconnect') && items.at(-1) === 'x');
       }
     }
     done.abort();
     await writing;
-    await writer.end();
     for (const { items } of consumers) {
       expect(items[0]).toBe('start');
       expect(items.filter((item) => item === 'start')).toHaveLength(1);
     }
     expect(consumers[0]?.items.filter((item) => item === 'reconnect')).toHaveLength(6);
-    await app.close();
-    await database.drop();
   });
 });

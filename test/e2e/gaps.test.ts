@@ -1,52 +1,37 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import type { Type } from '@nestjs/common';
 import { OnPgGap, OnPgNotify } from 'nest-pg-notify';
 import type { PgGap, PgNotifyContext } from 'nest-pg-notify';
 import pg from 'pg';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
+import type { TestApp } from '../support/app/test-app.js';
 import { listeningBackends } from '../support/backends.js';
 import { HeldCalls } from '../support/held-calls.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
-import { turn } from '../support/turn.js';
+import { turn, turns } from '../support/turn.js';
 
 describe('@OnPgGap', () => {
-  let database: TestDatabase;
-  let subject: TestApp | undefined;
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterEach(async () => {
-    await subject?.app.close();
-    subject = undefined;
-  });
-
-  afterAll(() => database.drop());
+  const suite = appSuite({ options: { deliveryCheck: false, reconnect: { minDelay: 1 } } });
+  let subject: TestApp;
 
   async function start(...providers: Type[]): Promise<TestApp> {
-    const options = { connection: database.url, deliveryCheck: false, reconnect: { minDelay: 1 } } as const;
-    subject = await createApp(options, { providers });
-    await subject.app.init();
+    subject = await suite.start({ providers });
     return subject;
   }
 
   const received = (count: number): Promise<number> =>
     eventually(
-      () => subject!.service.stats().received,
+      () => subject.service.stats().received,
       (sum) => sum >= count,
     );
 
   /** Ends the listening session, and waits until there is another one. */
   async function reconnect(): Promise<void> {
-    const { service } = subject!;
+    const { service } = subject;
     const { reconnects } = service.stats();
-    const [pid] = await listeningBackends(database);
-    await database.query('SELECT pg_terminate_backend($1)', [pid]);
+    const [pid] = await listeningBackends(suite.database);
+    await suite.database.query('SELECT pg_terminate_backend($1)', [pid]);
     await eventually(
       () => service.stats().reconnects,
       (count) => count > reconnects,
@@ -54,7 +39,7 @@ describe('@OnPgGap', () => {
     await service.ready();
   }
 
-  it('warms up at the start, before the first notification; init() does not wait for it', async () => {
+  it('is called at the start, before the first notification, and init() does not wait for it', async () => {
     const held = new HeldCalls<PgGap>();
     const events = new Recorder<unknown>();
 
@@ -74,7 +59,7 @@ describe('@OnPgGap', () => {
     }
     await start(Cache);
     expect(await held.begun.until(1)).toEqual([{ channel: 'c', reason: 'start', until: expect.any(Date) }]);
-    await database.query(`SELECT pg_notify('c', '1')`);
+    await suite.database.query(`SELECT pg_notify('c', '1')`);
     await received(1);
     await turn();
     expect(events.items).toEqual([['gap', 'Cache.load', true]]);
@@ -82,7 +67,7 @@ describe('@OnPgGap', () => {
     expect(await events.until(3)).toEqual([['gap', 'Cache.load', true], 'loaded', 1]);
   });
 
-  it('is called for the reasons that it names, alone in its provider as well', async () => {
+  it('is called for the reasons that it names, also if it is alone in its provider', async () => {
     const gaps = { all: new Recorder<string>(), starts: new Recorder<string>(), reconnects: new Recorder<string>() };
 
     @Injectable()
@@ -112,7 +97,7 @@ describe('@OnPgGap', () => {
     expect(service.stats().handlers.map(({ delivered }) => delivered)).toEqual([2, 1, 1]);
   });
 
-  it('holds the handlers of its provider, and nobody else', async () => {
+  it('holds back the handlers of its provider, and no others', async () => {
     const held = new HeldCalls<PgGap>();
     const events = new Recorder<string>();
 
@@ -148,7 +133,7 @@ describe('@OnPgGap', () => {
     }
     await start(Cache, Other);
     await held.begun.until(1);
-    await database.query(`SELECT pg_notify('c', ''), pg_notify('d', '')`);
+    await suite.database.query(`SELECT pg_notify('c', ''), pg_notify('d', '')`);
     await events.until(2);
     await turn();
     expect(events.items.toSorted()).toEqual(['other channel', 'other provider']);
@@ -157,7 +142,7 @@ describe('@OnPgGap', () => {
     expect(events.items.slice(2).toSorted()).toEqual(['one', 'two']);
   });
 
-  it('waits for what was received before it, however long that runs and waits', async () => {
+  it('waits for what was received before it, however long that takes', async () => {
     const events = new Recorder<unknown>();
     const held = new HeldCalls();
 
@@ -175,10 +160,10 @@ describe('@OnPgGap', () => {
       }
     }
     await start(Cache);
-    await database.query(`SELECT pg_notify('c', '1'), pg_notify('c', '2')`);
+    await suite.database.query(`SELECT pg_notify('c', '1'), pg_notify('c', '2')`);
     await received(2);
     await reconnect();
-    await database.query(`SELECT pg_notify('c', '3')`);
+    await suite.database.query(`SELECT pg_notify('c', '3')`);
     await received(3);
     await turn();
     expect(events.items).toEqual([]);
@@ -189,7 +174,7 @@ describe('@OnPgGap', () => {
     expect(await events.until(4)).toEqual([1, 2, 'reconnect', 3]);
   });
 
-  it('is a barrier under traffic: what was received before has ended, what comes after waits', async () => {
+  it('is a barrier under traffic, which runs alone between what was received before and after it', async () => {
     const events = new Recorder<string | number>();
     let running = 0;
     const beside: number[] = [];
@@ -209,14 +194,13 @@ describe('@OnPgGap', () => {
         events.push(`${reason} begins`);
         beside.push(running);
         const before = events.items.length;
-        await turn();
-        await turn();
+        await turns();
         beside.push(running, events.items.length - before);
         events.push(`${reason} ends`);
       }
     }
     const { service } = await start(Cache);
-    const writer = new pg.Client(database.url);
+    const writer = new pg.Client(suite.database.url);
     await writer.connect();
     const done = new AbortController();
     let sent = 0;
@@ -276,7 +260,7 @@ describe('@OnPgGap', () => {
     const [, first] = await held.begun.until(2);
     expect(first).toMatchObject({ reason: 'reconnect', since: expect.any(Date) });
     await reconnect();
-    await database.query(`SELECT pg_notify('c', i::text) FROM generate_series(1, 5) i`);
+    await suite.database.query(`SELECT pg_notify('c', i::text) FROM generate_series(1, 5) i`);
     await received(5);
     held.end(new Error('cannot be read'));
     const [, , second] = await held.begun.until(3);
@@ -304,7 +288,7 @@ describe('@OnPgGap', () => {
     });
   });
 
-  it('after its timeout counts as failed, and is called again', async () => {
+  it('counts as failed after its timeout, and is called again', async () => {
     const held = new HeldCalls<PgGap>();
     const signals: AbortSignal[] = [];
     const evicted = new Recorder<unknown>();
@@ -323,7 +307,7 @@ describe('@OnPgGap', () => {
       }
     }
     await start(Cache);
-    await database.query(`SELECT pg_notify('c', '1')`);
+    await suite.database.query(`SELECT pg_notify('c', '1')`);
     expect(await evicted.until(1)).toEqual([1]);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
     held.end(new Error('too late'));

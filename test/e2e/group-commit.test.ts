@@ -1,32 +1,24 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { definePgChannel } from 'nest-pg-notify';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
+import type { TestApp } from '../support/app/test-app.js';
 import { Recorder } from '../support/recorder.js';
 import { countTransactions } from '../support/transactions.js';
 
 describe('notify() by many callers at a time', () => {
-  let database: TestDatabase;
+  const suite = appSuite();
   let subject: TestApp;
   const received = new Recorder<string>();
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    subject = await createApp({ connection: database.url });
+    subject = await suite.create();
     for (const channel of ['a', 'b']) {
       subject.service.listen(channel).subscribe(({ payload }) => received.push(`${channel} ${String(payload)}`));
     }
     await subject.app.init();
   });
 
-  afterAll(async () => {
-    await subject.app.close();
-    await database.drop();
-  });
-
-  it('sends equal ones that wait once, where the channel folds, and keeps their place', async () => {
+  it('sends equal payloads that wait once if the channel folds, and keeps their place', async () => {
     const { service } = subject;
     const WakeUps = definePgChannel('folding', { fold: true });
     const seen = new Recorder<unknown>();
@@ -44,10 +36,10 @@ describe('notify() by many callers at a time', () => {
     expect(await seen.until(5)).toEqual(['first', 'wake', 'other', 'last', 'wake']);
   });
 
-  it('delivers each one, in the order of the calls, those that are equal too, in few transactions', async () => {
+  it('delivers every payload, equal ones too, in the order of the calls and in few transactions', async () => {
     const { service } = subject;
     const sent = Array.from({ length: 5_000 }, (_, i) => [i % 2 ? 'a' : 'b', i % 1_250] as const);
-    const transactions = await countTransactions(database, async () => {
+    const transactions = await countTransactions(suite.database, async () => {
       await Promise.all(sent.map(([channel, number]) => service.notify(channel, number)));
       expect(await received.until(5_000)).toEqual(sent.map(([channel, number]) => `${channel} ${number}`));
       await subject.app.close();

@@ -1,11 +1,10 @@
 import { Controller, Injectable, Logger } from '@nestjs/common';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { definePgChannel, OnPgNotify } from 'nest-pg-notify';
 import type { PgNotification } from 'nest-pg-notify';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
+import type { TestApp } from '../support/app/test-app.js';
+import { HeldCalls } from '../support/held-calls.js';
 import { Recorder } from '../support/recorder.js';
 
 interface Change {
@@ -89,25 +88,20 @@ class HandlerController {
 }
 
 describe('@OnPgNotify', () => {
-  let database: TestDatabase;
+  const suite = appSuite();
   let subject: TestApp;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    subject = await createApp(
-      { connection: database.url },
-      {
-        providers: [
-          Handlers,
-          { provide: 'an alias', useExisting: Handlers },
-          { provide: 'made from another', useFactory: (handlers: Handlers) => handlers, inject: [Handlers] },
-          { provide: 'no prototype', useValue: Object.create(null) as object },
-          { provide: 'a value', useValue: 42 },
-        ],
-        controllers: [HandlerController],
-      },
-    );
-    await subject.app.init();
+    subject = await suite.start({
+      providers: [
+        Handlers,
+        { provide: 'an alias', useExisting: Handlers },
+        { provide: 'made from another', useFactory: (handlers: Handlers) => handlers, inject: [Handlers] },
+        { provide: 'no prototype', useValue: Object.create(null) as object },
+        { provide: 'a value', useValue: 42 },
+      ],
+      controllers: [HandlerController],
+    });
   });
 
   afterEach(() => {
@@ -115,13 +109,8 @@ describe('@OnPgNotify', () => {
     subject.logger.lines.length = 0;
   });
 
-  afterAll(async () => {
-    await subject.app.close();
-    await database.drop();
-  });
-
   it('is live as soon as init() has resolved', async () => {
-    await database.query(`SELECT pg_notify('changes', '{"id":7}')`);
+    await suite.database.query(`SELECT pg_notify('changes', '{"id":7}')`);
     const [[method, payload, notification]] = (await calls.current.until(1)) as [Call];
     expect([method, payload]).toEqual(['typed with own state', { id: 7 }]);
     expect(notification).toEqual({
@@ -134,7 +123,9 @@ describe('@OnPgNotify', () => {
   });
 
   it('may be stacked on a method, and serves controllers', async () => {
-    await database.query(`SELECT pg_notify('first', '1'), pg_notify('second', '2'), pg_notify('to_controller', '3')`);
+    await suite.database.query(
+      `SELECT pg_notify('first', '1'), pg_notify('second', '2'), pg_notify('to_controller', '3')`,
+    );
     const received = await calls.current.until(3);
     expect(received.map(([method, payload]) => [method, payload])).toEqual([
       ['stacked', 1],
@@ -143,13 +134,13 @@ describe('@OnPgNotify', () => {
     ]);
   });
 
-  it('is inherited, and is gone where a method is overridden without it', async () => {
-    await database.query(`SELECT pg_notify('overridden', ''), pg_notify('inherited', '')`);
+  it('is inherited, unless a method is overridden without it', async () => {
+    await suite.database.query(`SELECT pg_notify('overridden', ''), pg_notify('inherited', '')`);
     const received = await calls.current.until(1);
     expect(received.map(([method]) => method)).toEqual(['inherited']);
   });
 
-  it('decodes JSON, text, numbers that JavaScript would change, and nothing at all', async () => {
+  it('decodes JSON, text, numbers that JavaScript would change, and an empty payload', async () => {
     const raws = [
       '{"a":[1,null]}',
       'plain text',
@@ -161,7 +152,7 @@ describe('@OnPgNotify', () => {
       'null',
       '{"broken":',
     ];
-    for (const raw of raws) await database.query('SELECT pg_notify($1, $2)', ['first', raw]);
+    for (const raw of raws) await suite.database.query('SELECT pg_notify($1, $2)', ['first', raw]);
     const received = await calls.current.until(raws.length);
     expect(received.map(([, payload]) => payload)).toEqual([
       { a: [1, null] },
@@ -177,14 +168,14 @@ describe('@OnPgNotify', () => {
     expect(received.map(([, , { raw }]) => raw)).toEqual(raws);
   });
 
-  it('leaves the text alone on a channel with the codec "text"', async () => {
-    await database.query(`SELECT pg_notify('texts', '{"a":1}'), pg_notify('texts', '')`);
+  it('leaves the text as it is on a channel with the codec "text"', async () => {
+    await suite.database.query(`SELECT pg_notify('texts', '{"a":1}'), pg_notify('texts', '')`);
     const received = await calls.current.until(2);
     expect(received.map(([, payload]) => payload)).toEqual(['{"a":1}', '']);
   });
 
-  it('keeps what is not JSON from the handler of a channel with the codec "json", and goes on', async () => {
-    await database.query(`SELECT pg_notify('strict', 'hunter2'), pg_notify('strict', '{"id":1}')`);
+  it('withholds what is not JSON from the handler of a channel with the codec "json", and goes on', async () => {
+    await suite.database.query(`SELECT pg_notify('strict', 'hunter2'), pg_notify('strict', '{"id":1}')`);
     const received = await calls.current.until(1);
     expect(received.map(([, payload]) => payload)).toEqual([{ id: 1 }]);
     const errors = subject.logger.texts('error');
@@ -192,8 +183,8 @@ describe('@OnPgNotify', () => {
     expect(errors.join()).not.toContain('hunter2');
   });
 
-  it('logs once what a handler throws or rejects with, and the others run', async () => {
-    await database.query(`SELECT pg_notify('throws', '1'), pg_notify('throws', '2')`);
+  it('logs once what a handler throws or rejects with, and runs the others', async () => {
+    await suite.database.query(`SELECT pg_notify('throws', '1'), pg_notify('throws', '2')`);
     await calls.current.until(2);
     const errors = subject.logger.texts('error').toSorted();
     expect(errors).toHaveLength(4);
@@ -205,24 +196,18 @@ describe('@OnPgNotify', () => {
 });
 
 describe('a handler', () => {
-  let database: TestDatabase;
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterAll(() => database.drop());
+  const suite = appSuite();
 
   it('runs for one notification at a time, in order, without delaying another', async () => {
     const log = new Recorder<string>();
-    const release = new Map<number, () => void>();
+    const held = new HeldCalls<number>();
 
     @Injectable()
     class Slow {
       @OnPgNotify('work')
       async slow(id: number): Promise<void> {
         log.push(`slow ${id} begins`);
-        await new Promise<void>((resolve) => release.set(id, resolve));
+        await held.run(id);
         log.push(`slow ${id} ends`);
       }
 
@@ -232,15 +217,14 @@ describe('a handler', () => {
       }
     }
 
-    const { app, service } = await createApp({ connection: database.url }, { providers: [Slow] });
-    await app.init();
+    const { service } = await suite.start({ providers: [Slow] });
     await service.notify('work', 1);
     await service.notify('work', 2);
     await log.until((lines) => lines.includes('quick 2') && lines.includes('slow 1 begins'));
     expect(log.items).not.toContain('slow 2 begins');
-    release.get(1)?.();
+    held.end();
     await log.until((lines) => lines.includes('slow 2 begins'));
-    release.get(2)?.();
+    held.end();
     await log.until((lines) => lines.includes('slow 2 ends'));
     expect(log.items.filter((line) => line.startsWith('slow'))).toEqual([
       'slow 1 begins',
@@ -248,14 +232,13 @@ describe('a handler', () => {
       'slow 2 begins',
       'slow 2 ends',
     ]);
-    await app.close();
   });
 
-  it('cannot be put on a channel that PostgreSQL would cut', () => {
+  it('is refused on a channel whose name PostgreSQL would cut', () => {
     expect(() => OnPgNotify('x'.repeat(64))).toThrow('is 64 bytes long; PostgreSQL allows 63');
   });
 
-  it('stands on methods of instances only', () => {
+  it('is refused on anything but a method of instances', () => {
     const decorate = OnPgNotify('work');
     const getter = { get: () => undefined };
     expect(() => decorate({}, 'computed', getter)).toThrow(
@@ -282,17 +265,15 @@ describe('a handler', () => {
       @OnPgNotify(definePgChannel('strictly', { codec: 'json' }))
       strictly(): void {}
     }
-    const { app } = await createApp({ connection: database.url }, { providers: [Fragile] });
-    await app.init();
+    await suite.start({ providers: [Fragile] });
     const broken = (): never => {
       throw new Error('a logger');
     };
     Logger.overrideLogger({ log: broken, warn: broken, error: broken });
-    await database.query(
+    await suite.database.query(
       `SELECT pg_notify('other', '1'), pg_notify('strictly', 'no JSON'), pg_notify('other', '2'), pg_notify('other', '3')`,
     );
     expect(await seen.until(3)).toEqual([1, 2, 3]);
-    await app.close();
-    Logger.overrideLogger(false);
+    suite.cleanup(() => Logger.overrideLogger(false)); // Closing the application would log.
   });
 });
