@@ -1,12 +1,12 @@
 import { inspect } from 'node:util';
 import { Injectable } from '@nestjs/common';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { definePgChannel, OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyError } from 'nest-pg-notify';
-import { config, filter, firstValueFrom, lastValueFrom, toArray } from 'rxjs';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { config, lastValueFrom, toArray } from 'rxjs';
+import { appSuite } from '../support/app/app-suite.js';
+import { untilStatus } from '../support/app/status.js';
+import type { TestApp } from '../support/app/test-app.js';
+import { failureOf, rejection } from '../support/failures.js';
 import { Recorder } from '../support/recorder.js';
 
 const Strict = definePgChannel('strict', { codec: 'json' });
@@ -56,25 +56,18 @@ class Handlers {
 }
 
 describe('errors$', () => {
-  let database: TestDatabase;
+  const suite = appSuite();
   let subject: TestApp;
   const errors = new Recorder<PgNotifyError>();
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    subject = await createApp({ connection: database.url }, { providers: [Handlers] });
-    await subject.app.init();
+    subject = await suite.start({ providers: [Handlers] });
     subject.service.errors$.subscribe(errors.push);
   });
 
   afterEach(() => {
     errors.items.length = 0;
     subject.logger.lines.length = 0;
-  });
-
-  afterAll(async () => {
-    await subject.app.close();
-    await database.drop();
   });
 
   const problems = (): string[] => [...subject.logger.texts('error'), ...subject.logger.texts('warn')];
@@ -88,7 +81,7 @@ describe('errors$', () => {
     ['rejects', 'text', 'a text'],
     ['rejects', 'nothing', 'something that is no Error was thrown'],
     ['rejects', 'proxy', 'something that is no Error was thrown'],
-  ] as const)('tells of a handler that %s (%s), and logs it once', async (channel, kind, message) => {
+  ] as const)('reports a handler that %s (%s), and logs it once', async (channel, kind, message) => {
     await subject.service.notify(channel, kind);
     const [error] = (await errors.until(1)) as [PgNotifyError];
     const handler = `Handlers.${channel}`;
@@ -106,7 +99,7 @@ describe('errors$', () => {
     expect(errors.items).toHaveLength(1);
   });
 
-  it('tells of a handler that takes too long', async () => {
+  it('reports a handler that takes too long', async () => {
     await subject.service.notify('hangs');
     await errors.until(1);
     expect(errors.items).toEqual([
@@ -119,7 +112,7 @@ describe('errors$', () => {
     expect(problems()).toHaveLength(1);
   });
 
-  it('tells of a woken method that fails', async () => {
+  it('reports a woken method that fails', async () => {
     subject.app.get(Handlers).isBroken = true;
     await subject.service.notify('wakes');
     await errors.until(1);
@@ -127,20 +120,20 @@ describe('errors$', () => {
     expect(problems()).toHaveLength(1);
   });
 
-  it('tells of a payload that cannot be decoded, without it', async () => {
-    await database.query(`SELECT pg_notify('strict', 'canary')`);
+  it('reports a payload that cannot be decoded, without quoting it', async () => {
+    await suite.database.query(`SELECT pg_notify('strict', 'canary')`);
     const [error] = (await errors.until(1)) as [PgNotifyError];
     expect(error).toMatchObject({ kind: 'payload', channel: 'strict', size: 6 });
     expect(problems()).toEqual([expect.stringContaining(error.message)]);
     expect(inspect(error) + problems().join()).not.toContain('canary');
   });
 
-  it('tells of a lost connection, and of a gap method that fails', async () => {
+  it('reports a lost connection, and a gap method that fails', async () => {
     subject.app.get(Handlers).isBroken = true;
     const { processId } = subject.service.status;
-    await database.query('SELECT pg_terminate_backend($1)', [processId]);
+    await suite.database.query('SELECT pg_terminate_backend($1)', [processId]);
     await errors.until((items) => items.some(({ kind }) => kind === 'handler'));
-    await firstValueFrom(subject.service.status$.pipe(filter(({ state }) => state === 'listening')));
+    await untilStatus(subject, ({ state }) => state === 'listening');
     expect(errors.items.map(({ kind, handler }) => [kind, handler])).toEqual([
       ['connection', undefined],
       // The gap method and the woken method share the flag: whichever comes first fails.
@@ -152,7 +145,7 @@ describe('errors$', () => {
     expect(problems()).toHaveLength(2);
   });
 
-  it('does not tell of what a caller alone got wrong', async () => {
+  it('does not report a mistake of the caller, who gets the rejection', async () => {
     await expect(subject.service.notify('large', 'x'.repeat(8_000))).rejects.toMatchObject({ kind: 'payload' });
     await expect(subject.service.notify('')).rejects.toMatchObject({ kind: 'channel' });
     expect(errors.items).toEqual([]);
@@ -179,20 +172,16 @@ describe('errors$', () => {
 });
 
 describe('errors$ of a registration that cannot send', () => {
-  it('has what notify() rejects with, which is not logged, holds no secret, and completes at close', async () => {
-    const database = await createTestDatabase();
-    const { app, service, logger } = await createApp({
-      connection: database.url,
+  const suite = appSuite();
+
+  it('emits what notify() rejects with, unlogged and without a secret, and completes at close', async () => {
+    const { app, service, logger } = await suite.start({
       deliveryCheck: false,
       // Nobody listens on port 1.
       publisher: { connection: 'postgres://canary-user:canary-password@127.0.0.1:1/canary-database' },
     });
-    await app.init();
     const all = lastValueFrom(service.errors$.pipe(toArray()));
-    const rejected: unknown = await service.notify('orders', { note: 'canary-payload' }).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
+    const rejected = await rejection(service.notify('orders', { note: 'canary-payload' }));
     expect(rejected).toMatchObject({
       kind: 'publish',
       channel: 'orders',
@@ -207,13 +196,14 @@ describe('errors$ of a registration that cannot send', () => {
     expect([...logger.texts('error'), ...logger.texts('warn')]).toEqual([]);
     expect(inspect(rejected, { depth: 10, showHidden: true })).not.toContain('canary');
     expect(logger.texts().join()).not.toContain('canary');
-    await database.drop();
   });
 });
 
 describe('errors$ of a registration that cannot connect', () => {
-  it('has each failed attempt, logs each cause once, and holds no secret', async () => {
-    const { app, service, logger } = await createApp({
+  const suite = appSuite();
+
+  it('emits each failed attempt, logs each cause once, and holds no secret', async () => {
+    const { app, service, logger } = await suite.create({
       connection: 'postgres://canary-user:canary-password@127.0.0.1:1/canary-database',
       startup: { mode: 'background' },
       reconnect: { minDelay: 1, maxDelay: 1 },
@@ -234,17 +224,16 @@ describe('errors$ of a registration that cannot connect', () => {
 });
 
 describe('a notify() that waits for its schema', () => {
-  it('is rejected at close, and keeps nothing alive', async () => {
-    const database = await createTestDatabase();
-    const { app, service } = await createApp({ connection: database.url, shutdownTimeout: 100 });
-    await app.init();
+  const suite = appSuite();
+
+  it('is rejected when the application closes, and keeps nothing alive', async () => {
+    const { app, service } = await suite.start({ shutdownTimeout: 100 });
     const schema = {
       '~standard': { version: 1 as const, vendor: 'test', validate: () => new Promise<never>(() => undefined) },
     };
     const waiting = service.notify(definePgChannel('waits', { schema }), 1);
-    const [rejected] = await Promise.all([waiting.catch((error: unknown) => error), app.close()]);
+    const [rejected] = await Promise.all([failureOf(waiting), app.close()]);
     expect(rejected).toMatchObject({ kind: 'closed' });
-    await database.drop();
   });
 });
 

@@ -1,15 +1,13 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { inspect } from 'node:util';
 import { Injectable } from '@nestjs/common';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { definePgChannel, OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
 import type { PgHandlerStats, PgNotifyDiagnosticsEvents } from 'nest-pg-notify';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
+import type { TestApp } from '../support/app/test-app.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
 type EventName = keyof PgNotifyDiagnosticsEvents;
@@ -96,7 +94,7 @@ class Jobs {
 const UNHURRIED = ['Handlers.slow', 'Handlers.latest', 'Handlers.pairs'];
 
 describe('the figures', () => {
-  let database: TestDatabase;
+  const suite = appSuite();
   let subject: TestApp;
   const events = new Recorder<readonly [EventName, Record<string, unknown>]>();
   const listeners = EVENTS.map(
@@ -109,19 +107,10 @@ describe('the figures', () => {
       .filter((event) => Object.entries(only).every(([key, value]) => event[key] === value));
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    subject = await createApp(
-      { connection: database.url, handlers: { bufferSize: 2 } },
-      { providers: [Handlers, Cache, Jobs] },
-    );
+    subject = await suite.create({ handlers: { bufferSize: 2 }, providers: [Handlers, Cache, Jobs] });
     for (const [name, listener] of listeners) subscribe(name, listener);
+    suite.cleanup(() => listeners.forEach(([name, listener]) => unsubscribe(name, listener)));
     await subject.app.init();
-  });
-
-  afterAll(async () => {
-    for (const [name, listener] of listeners) unsubscribe(name, listener);
-    await subject.app.close();
-    await database.drop();
   });
 
   const row = (handler: string, counts: Partial<PgHandlerStats> = {}): unknown => ({
@@ -140,7 +129,7 @@ describe('the figures', () => {
     row('Cache.reload', { kind: 'gap', delivered: 1 }),
     row('Jobs.drain', { channel: 'jobs', kind: 'wake-up', delivered: expect.any(Number) as unknown as number }),
   ];
-  it('are zero at the start, but for the gaps', () => {
+  it('are zero at the start, except for the gaps', () => {
     expect(subject.service.stats()).toMatchObject({
       received: 0,
       delivered: 0,
@@ -159,7 +148,7 @@ describe('the figures', () => {
     ]);
   });
 
-  it('say what became of each notification, while handlers run and afterwards', async () => {
+  it('count what happened to each notification, while handlers run and afterwards', async () => {
     const { service } = subject;
     await service.notify(Work, { id: 1 });
     await brake.waiting.until(2); // The slow one and the latest one run.
@@ -208,7 +197,7 @@ describe('the figures', () => {
     );
   });
 
-  it('are told on a diagnostics channel for each kind, with exactly these properties', () => {
+  it('are published on a diagnostics channel for each kind, with exactly the documented properties', () => {
     const on = { registration: 'default', channel: 'work' };
     const duration = expect.any(Number);
     expect(eventsOf('nest-pg-notify.received')).toEqual(times(6, { ...on, size: '{"id":1}'.length }));
@@ -232,13 +221,14 @@ describe('the figures', () => {
     );
   });
 
-  it('count what an asynchronous schema did not keep up with', async () => {
+  it('count what was dropped because an asynchronous schema did not keep up', async () => {
     const received = new Recorder<unknown>();
     const subscription = subject.service.listen(Checked).subscribe(({ payload }) => received.push(payload));
     await subject.service.ready();
-    await database.query(`SELECT pg_notify('checked', '"canary 1"')`);
+    await suite.database.query(`SELECT pg_notify('checked', '"canary 1"')`);
     await schemaBrake.waiting.until(1);
-    for (const id of [2, 3, 4, 5]) await database.query('SELECT pg_notify($1, $2)', ['checked', `"canary ${id}"`]);
+    for (const id of [2, 3, 4, 5])
+      await suite.database.query('SELECT pg_notify($1, $2)', ['checked', `"canary ${id}"`]);
     await eventually(
       () => subject.service.stats(),
       (stats) => stats.received === 11,
@@ -261,7 +251,7 @@ describe('the figures', () => {
   it('count a reconnect and its gaps', async () => {
     const before = subject.service.stats();
     events.items.length = 0;
-    await database.query('SELECT pg_terminate_backend($1)', [subject.service.status.processId]);
+    await suite.database.query('SELECT pg_terminate_backend($1)', [subject.service.status.processId]);
     await events.until(() => eventsOf('nest-pg-notify.delivered', { handler: 'Cache.reload' }).length === 1);
     expect(eventsOf('nest-pg-notify.gap')).toEqual([
       { registration: 'default', channel: 'work', reason: 'reconnect' },
@@ -279,7 +269,7 @@ describe('the figures', () => {
 });
 
 describe('an event', () => {
-  it('is not looked at where nobody is subscribed', () => {
+  it('is not read when nobody is subscribed', () => {
     const looks: string[] = [];
     const event = new Proxy(
       { state: 'closed' as const },

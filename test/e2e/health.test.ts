@@ -1,37 +1,25 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { getPgNotifyHealthToken, PgNotifyHealthIndicator, PgNotifyModule } from 'nest-pg-notify';
 import { Client } from 'pg';
-import { filter, firstValueFrom } from 'rxjs';
-import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
-import { createApp, createAppOf } from '../support/app.js';
-import { createTestCluster } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { rejection } from '../support/failures.js';
+import { untilLost } from '../support/app/status.js';
 import { eventually } from '../support/recorder.js';
 
 describe('PgNotifyHealthIndicator', () => {
-  let cluster: PostgresCluster;
-  const clients: Client[] = [];
-
-  beforeAll(async () => {
-    // The smallest notification queue that PostgreSQL 17 and later take: 64 pages of 8 kB.
-    cluster = await createTestCluster({ max_notify_queue_pages: '64' });
-  });
-
-  afterEach(async () => {
-    for (const client of clients.splice(0)) await client.end();
-  });
-
-  afterAll(() => cluster.remove());
+  // The smallest notification queue that PostgreSQL 17 and later take: 64 pages of 8 kB.
+  const suite = appSuite({ server: { settings: { max_notify_queue_pages: '64' } } });
 
   async function connect(): Promise<Client> {
-    const client = new Client(cluster.url());
+    const client = new Client(suite.database.url);
     await client.connect();
-    clients.push(client);
+    suite.cleanup(() => client.end());
     return client;
   }
 
   it('is up while the registration listens, in the form that @nestjs/terminus takes', async () => {
-    const { app, service } = await createApp({ connection: cluster.url() }, { imports: [TerminusModule] });
+    const { app, service } = await suite.create({ imports: [TerminusModule] });
     service.listen('a').subscribe();
     await app.init();
     const health = app.get(PgNotifyHealthIndicator);
@@ -56,17 +44,15 @@ describe('PgNotifyHealthIndicator', () => {
   });
 
   it('is down while the connection is lost, and @nestjs/terminus says so', async () => {
-    const options = { connection: cluster.url(), reconnect: { minDelay: 3_600_000, maxDelay: 3_600_000 } };
-    const { app, service } = await createApp(options, { imports: [TerminusModule] });
-    await app.init();
-    const lost = firstValueFrom(service.status$.pipe(filter(({ state }) => state === 'reconnecting')));
+    const { app, service } = await suite.start({
+      reconnect: { minDelay: 3_600_000, maxDelay: 3_600_000 },
+      imports: [TerminusModule],
+    });
+    const lost = untilLost({ service });
     await (await connect()).query('SELECT pg_terminate_backend($1)', [service.status.processId]);
     await lost;
     const health = app.get(PgNotifyHealthIndicator);
-    const failure: unknown = await app
-      .get(HealthCheckService)
-      .check([() => health.isHealthy()])
-      .catch((error: unknown) => error);
+    const failure = await rejection(app.get(HealthCheckService).check([() => health.isHealthy()]));
     expect(failure).toMatchObject({
       response: {
         status: 'error',
@@ -80,12 +66,10 @@ describe('PgNotifyHealthIndicator', () => {
         },
       },
     });
-    await app.close();
   });
 
   it('is down when the notification queue fills up, and names the backend that holds it back', async () => {
-    const { app } = await createApp({ connection: cluster.url() });
-    await app.init();
+    const { app } = await suite.start();
     const health = app.get(PgNotifyHealthIndicator);
     expect((await health.isHealthy()).pg_notify.status).toBe('up');
     const blocker = await connect();
@@ -117,14 +101,13 @@ describe('PgNotifyHealthIndicator', () => {
     await blocker.query('ROLLBACK');
     await writer.query('SELECT pg_cancel_backend($1)', [computing[0]?.pid]);
     await computed;
-    await app.close();
   });
 
   it('is injectable for each registration by name', async () => {
-    const { app } = await createAppOf({
+    const { app } = await suite.createOf({
       imports: [
-        PgNotifyModule.forRoot({ connection: cluster.url() }),
-        PgNotifyModule.forRoot({ name: 'other', connection: cluster.url() }),
+        PgNotifyModule.forRoot({ connection: suite.database.url }),
+        PgNotifyModule.forRoot({ name: 'other', connection: suite.database.url }),
       ],
     });
     await app.init();
@@ -133,6 +116,5 @@ describe('PgNotifyHealthIndicator', () => {
     );
     expect(own).not.toBe(other);
     expect((await other!.isHealthy('other')).other.status).toBe('up');
-    await app.close();
   });
 });

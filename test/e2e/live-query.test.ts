@@ -1,22 +1,16 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { PgNotifyModuleOptions } from 'nest-pg-notify';
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Observable } from 'rxjs';
-import { channelsOnServer, createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
+import { channelsOnServer } from '../support/app/listening-session.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { listeningBackends } from '../support/backends.js';
 import { FaultProxy } from '../support/fault-proxy.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
-let database: TestDatabase;
-let subject: TestApp | undefined;
-let proxy: FaultProxy | undefined;
+const suite = appSuite({ options: { reconnect: { minDelay: 1, maxDelay: 50 } } });
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await database.query('CREATE TABLE orders (amount int NOT NULL)');
-  await database.query(`
+  await suite.database.query('CREATE TABLE orders (amount int NOT NULL)');
+  await suite.database.query(`
     CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
       PERFORM pg_notify('orders', '');
@@ -26,25 +20,15 @@ beforeAll(async () => {
     CREATE TRIGGER tell AFTER INSERT OR DELETE ON orders FOR EACH ROW EXECUTE FUNCTION tell()`);
 });
 
-afterEach(async () => {
-  await subject?.app.close();
-  await proxy?.close();
-  await database.query('TRUNCATE orders');
+beforeEach(async () => {
+  await suite.database.query('TRUNCATE orders');
 });
-
-afterAll(() => database.drop());
-
-async function open(options: Partial<PgNotifyModuleOptions> = {}): Promise<TestApp> {
-  subject = await createApp({ connection: database.url, reconnect: { minDelay: 1, maxDelay: 50 }, ...options });
-  await subject.app.init();
-  return subject;
-}
 
 function total() {
   let loads = 0;
   const load = async (): Promise<number> => {
     loads += 1;
-    const { rows } = await database.query<{ total: number }>(
+    const { rows } = await suite.database.query<{ total: number }>(
       'SELECT coalesce(sum(amount), 0)::int AS total FROM orders',
     );
     return rows[0]!.total;
@@ -60,7 +44,7 @@ function record<T>(values$: Observable<T>) {
 
 describe('a live query on PostgreSQL', () => {
   it('loads once when it is first subscribed, however many subscribe', async () => {
-    const { service } = await open();
+    const { service } = await suite.start();
     const { load, loads } = total();
     const total$ = service.liveQuery('orders', load);
     await service.ready();
@@ -74,30 +58,30 @@ describe('a live query on PostgreSQL', () => {
   });
 
   it('shows the last state after a burst, in far fewer loads than there were changes', async () => {
-    const { service } = await open();
+    const { service } = await suite.start();
     const { load, loads } = total();
     const { seen } = record(service.liveQuery(['orders', 'others'], load));
     await seen.until(1);
     for (let i = 1; i <= 10; i += 1) {
-      await database.query('INSERT INTO orders SELECT 1 FROM generate_series(1, 1000)');
+      await suite.database.query('INSERT INTO orders SELECT 1 FROM generate_series(1, 1000)');
       await seen.until((values) => values.at(-1) === i * 1_000);
     }
     expect(loads()).toBeLessThan(1_000);
   });
 
-  it('shows what was changed while it did not listen', async () => {
-    const { service } = await open();
+  it('shows what was changed while the connection was lost', async () => {
+    const { service } = await suite.start();
     const { seen } = record(service.liveQuery('orders', total().load));
     await seen.until(1);
     for (let i = 1; i <= 5; i += 1) {
-      const [pid] = await listeningBackends(database);
+      const [pid] = await listeningBackends(suite.database);
       await Promise.all([
-        database.query('SELECT pg_terminate_backend($1)', [pid]),
-        database.query('INSERT INTO orders VALUES (1)'),
+        suite.database.query('SELECT pg_terminate_backend($1)', [pid]),
+        suite.database.query('INSERT INTO orders VALUES (1)'),
       ]);
       await seen.until((values) => values.at(-1) === i);
       await eventually(
-        () => listeningBackends(database),
+        () => listeningBackends(suite.database),
         (pids) => pids.length === 1 && pids[0] !== pid,
       );
     }
@@ -110,7 +94,7 @@ describe('a live query on PostgreSQL', () => {
   });
 
   it('is listened to from the first subscriber to the last', async () => {
-    const app = await open();
+    const app = await suite.start();
     const total$ = app.service.liveQuery(['orders', 'others'], total().load);
     expect(await channelsOnServer(app)).toEqual([]);
     const [one, other] = [record(total$), record(total$)];
@@ -125,21 +109,24 @@ describe('a live query on PostgreSQL', () => {
     );
   });
 
-  it.each(['refused', 'swallowed'] as const)('polls where connections to listen are %s', async (how) => {
-    proxy = await FaultProxy.start({ host: '127.0.0.1', port: database.config.port });
+  it.each(['refused', 'swallowed'] as const)('polls while connections to listen are %s', async (how) => {
+    const proxy = suite.use(await FaultProxy.startFor(suite.database));
     if (how === 'refused') proxy.refuse();
     else proxy.blackhole();
-    const { service } = await open({ connection: proxy.url(database.url), startup: { mode: 'background' } });
+    const { service } = await suite.start({
+      connection: proxy.url(suite.database.url),
+      startup: { mode: 'background' },
+    });
     const { seen } = record(service.liveQuery('orders', total().load, { fallbackPollInterval: 50 }));
     for (let i = 1; i <= 3; i += 1) {
-      await database.query('INSERT INTO orders VALUES (1)');
+      await suite.database.query('INSERT INTO orders VALUES (1)');
       await seen.until((values) => values.at(-1) === i);
     }
     expect(service.status.state).toBe('connecting');
   });
 
   it('logs once that a load failed, and goes on with the last value until it succeeds', async () => {
-    const { service, logger } = await open();
+    const { service, logger } = await suite.start();
     const errors = new Recorder<unknown>();
     service.errors$.subscribe(errors.push);
     const { load } = total();
@@ -148,7 +135,7 @@ describe('a live query on PostgreSQL', () => {
     const { seen } = record(total$);
     await seen.until(1);
     fails = true;
-    await database.query('INSERT INTO orders VALUES (7)');
+    await suite.database.query('INSERT INTO orders VALUES (7)');
     await errors.until(1);
     expect(record(total$).seen.items).toEqual([0]);
     fails = false;
@@ -159,7 +146,7 @@ describe('a live query on PostgreSQL', () => {
   });
 
   it('completes when the application is closed, and for whoever subscribes later', async () => {
-    const { app, service } = await open();
+    const { app, service } = await suite.start();
     const { load, loads } = total();
     const total$ = service.liveQuery('orders', load);
     const { seen } = record(total$);
@@ -168,8 +155,8 @@ describe('a live query on PostgreSQL', () => {
     expect([seen.items, record(total$).seen.items, loads()]).toEqual([[0, 'complete'], ['complete'], 1]);
   });
 
-  it('says at once what it cannot be made of', async () => {
-    const { service } = await open();
+  it('refuses at once wrong channels, loads and options', async () => {
+    const { service } = await suite.start();
     const load = (): number => 1;
     const cases: [() => unknown, object][] = [
       [() => service.liveQuery([], load), { kind: 'configuration' }],

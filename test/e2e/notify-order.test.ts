@@ -1,27 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { definePgChannel } from 'nest-pg-notify';
 import { z } from 'zod';
-import { createApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { Recorder } from '../support/recorder.js';
 
 describe('notify()', () => {
-  let database: TestDatabase;
+  const suite = appSuite();
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterAll(() => database.drop());
-
-  it('delivers in the order of the calls, whatever some schemas wait for, refuse or never answer', async () => {
+  it('delivers in the order of the calls, although some schemas wait, refuse or never answer', async () => {
     const waiting = new Map<number, () => void>();
     const answered = (id: number): Promise<boolean> =>
       new Promise((resolve) => waiting.set(id, () => resolve(id !== 3)));
     const Slow = definePgChannel('slow', { schema: z.number().refine(answered) });
     const Quick = definePgChannel('quick', { schema: z.number() });
-    const { app, service } = await createApp({ connection: database.url, publisher: { timeout: 1_000 } });
+    const { app, service } = await suite.create({ publisher: { timeout: 1_000 } });
     const seen = new Recorder<string>();
     for (const channel of ['slow', 'quick'])
       service.listen(channel).subscribe(({ raw }) => seen.push(`${channel} ${raw}`));
@@ -46,6 +38,5 @@ describe('notify()', () => {
     // The fifth is never answered: the publisher's time-out lets the sixth go on.
     expect(await outcomes).toEqual(['sent', 'sent', 'payload', 'sent', 'payload', 'sent']);
     expect(await seen.until(4)).toEqual(['slow 1', 'quick 2', 'quick 4', 'quick 6']);
-    await app.close();
   });
 });

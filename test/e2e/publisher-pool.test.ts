@@ -1,43 +1,28 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { PgNotifyError, PgNotifyModuleOptions } from 'nest-pg-notify';
 import { Client, Pool } from 'pg';
 import { PgSession } from '../../lib/session/pg-session.js';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { FaultProxy } from '../support/fault-proxy.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import { outcomeOf } from '../support/failures.js';
 
 describe('the option publisher.pool', () => {
-  let database: TestDatabase;
-  let proxy: FaultProxy;
+  const suite = appSuite({ proxy: 'listener', options: { deliveryCheck: false } });
   let pool: Pool;
-  let subject: TestApp | undefined;
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  beforeEach(async () => {
-    proxy = await FaultProxy.startFor(database);
-    pool = new Pool({ connectionString: proxy.url(database.url), max: 1, application_name: 'pool of the user' });
+  beforeEach(() => {
+    // Only the pool goes through the proxy.
+    pool = new Pool({
+      connectionString: suite.proxy.url(suite.database.url),
+      max: 1,
+      application_name: 'pool of the user',
+    });
     pool.on('error', () => undefined);
+    suite.cleanup(() => pool.ended || pool.end());
   });
-
-  afterEach(async () => {
-    await subject?.app.close();
-    subject = undefined;
-    if (!pool.ended) await pool.end();
-    await proxy.close();
-  });
-
-  afterAll(() => database.drop());
 
   async function start(options: Partial<PgNotifyModuleOptions> = {}) {
-    subject = await createApp({ connection: database.url, deliveryCheck: false, publisher: { pool }, ...options });
-    const { app, service } = subject;
+    const { app, service } = await suite.create({ connection: suite.database.url, publisher: { pool }, ...options });
     const received = new Recorder<unknown>();
     service.listen('pooled').subscribe(({ payload }) => received.push(payload));
     await app.init();
@@ -68,14 +53,14 @@ describe('the option publisher.pool', () => {
     expect(listeners()).toEqual(before);
     const { rows } = await pool.query('SELECT pg_backend_pid() AS pid, true AS yes');
     expect(rows).toEqual([{ pid: (client as unknown as { processID: number }).processID, yes: true }]);
-    const backends = await database.query(
+    const backends = await suite.database.query(
       `SELECT application_name AS name FROM pg_stat_activity
         WHERE datname = current_database() AND application_name NOT IN ('test-admin', '') ORDER BY 1`,
     );
     expect(backends.rows).toEqual([{ name: 'nest-pg-notify listener' }, { name: 'pool of the user' }]);
   });
 
-  it('waits for a client as long as connectTimeout, says so, and gives one back that comes too late', async () => {
+  it('waits for a client as long as connectTimeout says, then rejects, and gives back one that comes too late', async () => {
     const { service, received } = await start({ connectTimeout: 500 });
     const client = await pool.connect(); // A caller that is in a transaction, and forgot the executor.
     await expect(service.notify('pooled', 1)).rejects.toMatchObject({
@@ -93,7 +78,7 @@ describe('the option publisher.pool', () => {
   it.each([
     ['in the middle of a transaction', 'SELECT 1'],
     ['in a transaction that has failed', 'SELECT no_such_column'],
-  ])('does not send with a client that was given back %s: that would never be committed', async (_what, statement) => {
+  ])('does not send with a client that was given back %s, which would never be committed', async (_what, statement) => {
     const { service, received } = await start();
     const careless = await pool.connect();
     const { rows } = await careless.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
@@ -119,23 +104,23 @@ describe('the option publisher.pool', () => {
     await givenBack();
   });
 
-  it('reads what it asks with type parsers of its own', async () => {
+  it('reads the answers to its own questions with its own type parsers', async () => {
     const odd = new Pool({
-      connectionString: database.url,
+      connectionString: suite.database.url,
       types: { getTypeParser: () => () => 'surprise' },
     });
+    suite.cleanup(() => odd.end());
     const session = await PgSession.borrow(
       { option: 'publisher.pool', connect: () => odd.connect(), isShort: () => false },
       { connectTimeout: 10_000 },
     );
-    expect(session.facts).toMatchObject({ database: database.name, standby: false, readOnly: false });
+    expect(session.facts).toMatchObject({ database: suite.database.name, standby: false, readOnly: false });
     expect(session.facts.backendPid).toBe(session.processId);
     await session.close();
     expect((await odd.query('SELECT 1 AS one')).rows).toEqual([{ one: 'surprise' }]);
-    await odd.end();
   });
 
-  it('is not given a client back that has a statement on its way', async () => {
+  it('does not get back a client that still runs a statement', async () => {
     const session = await PgSession.borrow(
       { option: 'publisher.pool', connect: () => pool.connect(), isShort: () => false },
       { connectTimeout: 10_000 },
@@ -155,9 +140,9 @@ describe('the option publisher.pool', () => {
     const { service, received } = await start({ connectTimeout: 300 });
     await service.notify('pooled', 1);
     await givenBack();
-    proxy.blackhole();
+    suite.proxy.blackhole();
     expect(await outcomeOf(service.notify('pooled', 2))).toBe('not-sent'); // The first question had no answer.
-    proxy.heal();
+    suite.proxy.heal();
     await eventually(
       () => pool.totalCount,
       (count) => count === 0,
@@ -168,8 +153,8 @@ describe('the option publisher.pool', () => {
       (outcome) => outcome === 'sent',
     );
     expect(await received.until(2)).toEqual([1, 3]);
-    await database.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pool of the user'`,
+    await suite.database.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'pool of the user'`,
     );
     await eventually(
       () => outcomeOf(service.notify('pooled', 4)),
@@ -179,23 +164,19 @@ describe('the option publisher.pool', () => {
     await givenBack();
   });
 
-  it('is what the delivery check sends with: a pool that leads elsewhere fails the start', async () => {
-    const elsewhere = await createTestDatabase();
+  it('is used by the delivery check, so that a pool of another database fails the start', async () => {
+    const elsewhere = await suite.createDatabase();
     const other = new Pool({ connectionString: elsewhere.url });
-    try {
-      await expect(start({ deliveryCheck: { timeout: 200 }, publisher: { pool: other } })).rejects.toThrow(
-        /different databases/,
-      );
-    } finally {
-      await other.end();
-      await elsewhere.drop();
-    }
+    suite.cleanup(() => other.end());
+    await expect(start({ deliveryCheck: { timeout: 200 }, publisher: { pool: other } })).rejects.toThrow(
+      /different databases/,
+    );
     const { service } = await start({ deliveryCheck: {} });
     expect(service.status.delivery).toMatchObject({ verdict: 'verified' });
     await givenBack();
   });
 
-  it('refuses to send when the pool was ended, and says so', async () => {
+  it('rejects notify() when the pool was ended, and names the reason', async () => {
     const { service } = await start();
     await pool.end();
     await expect(service.notify('pooled', 1)).rejects.toMatchObject({
@@ -208,8 +189,12 @@ describe('the option publisher.pool', () => {
   it.each<[string, () => PgNotifyModuleOptions['publisher'], string]>([
     ['a client', () => ({ pool: new Client() as unknown as Pool }), 'must be a Pool of pg.'],
     ['a text', () => ({ pool: 'postgres://localhost' as unknown as Pool }), 'must be a Pool of pg.'],
-    ['both', () => ({ pool, connection: 'postgres://localhost' }), 'goes without publisher.connection: leave one out.'],
-  ])('is checked at the start: %s', async (_what, publisher, problem) => {
+    [
+      'given beside publisher.connection',
+      () => ({ pool, connection: 'postgres://localhost' }),
+      'goes without publisher.connection: leave one out.',
+    ],
+  ])('is refused at the start when it is %s', async (_what, publisher, problem) => {
     await expect(start({ publisher: publisher()! })).rejects.toMatchObject({
       kind: 'configuration',
       message: `The option publisher.pool of PgNotifyModule ${problem}`,

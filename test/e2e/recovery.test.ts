@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { OnPgNotify } from 'nest-pg-notify';
-import type { PgGap, PgNotification, PgNotifyStatus } from 'nest-pg-notify';
-import { firstValueFrom, filter } from 'rxjs';
-import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
-import { channelsOnServer, createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
+import type { PgGap, PgNotification } from 'nest-pg-notify';
+import { channelsOnServer } from '../support/app/listening-session.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { untilLost } from '../support/app/status.js';
 import { listeningBackends } from '../support/backends.js';
-import { createTestCluster, createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
 const received = { current: new Recorder<unknown>() };
@@ -21,21 +18,11 @@ class Handlers {
   }
 }
 
-function untilState({ service }: TestApp, state: PgNotifyStatus['state']): Promise<PgNotifyStatus> {
-  return firstValueFrom(service.status$.pipe(filter((status) => status.state === state)));
-}
-
 describe('recovery', () => {
-  let database: TestDatabase;
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterAll(() => database.drop());
+  const suite = appSuite();
 
   it('delivers again after the backend is terminated, announces the gap first, and leaves one backend', async () => {
-    const subject = await createApp({ connection: database.url }, { providers: [Handlers] });
+    const subject = await suite.create({ providers: [Handlers] });
     const { app, service, logger } = subject;
     const events = new Recorder<string>();
     const gaps = new Recorder<PgGap>();
@@ -50,9 +37,9 @@ describe('recovery', () => {
 
     for (const round of ['first', 'second', 'third']) {
       received.current = new Recorder();
-      const [pid] = await listeningBackends(database);
-      const lost = untilState(subject, 'reconnecting');
-      await database.query('SELECT pg_terminate_backend($1)', [pid]);
+      const [pid] = await listeningBackends(suite.database);
+      const lost = untilLost(subject);
+      await suite.database.query('SELECT pg_terminate_backend($1)', [pid]);
       const { lastFailure, attempts } = await lost;
       expect(attempts).toBe(1);
       expect(lastFailure?.sqlState).toBe('57P01');
@@ -62,7 +49,7 @@ describe('recovery', () => {
       await received.current.until(1);
       expect(
         await eventually(
-          () => listeningBackends(database),
+          () => listeningBackends(suite.database),
           (pids) => pids.length === 1,
         ),
       ).not.toContain(pid);
@@ -86,14 +73,14 @@ describe('recovery', () => {
     expect(states.items.at(-1)).toBe('closed');
     expect(
       await eventually(
-        () => listeningBackends(database),
+        () => listeningBackends(suite.database),
         (pids) => pids.length === 0,
       ),
     ).toEqual([]);
   });
 
-  it('gives a subscriber that came during the outage a start gap, and the others one of the reconnect', async () => {
-    const subject = await createApp({ connection: database.url, reconnect: { minDelay: 2_000 } });
+  it('gives a start gap to a subscriber that came during the outage, and a reconnect gap to the others', async () => {
+    const subject = await suite.create({ reconnect: { minDelay: 2_000 } });
     const { app, service } = subject;
     await app.init();
     const before = new Recorder<PgGap>();
@@ -103,9 +90,9 @@ describe('recovery', () => {
     service.gaps().subscribe(all.push);
     expect(all.items.map(({ channel, reason }) => [channel, reason])).toEqual([['outage', 'start']]);
     const late = new Recorder<PgGap>();
-    const lost = untilState(subject, 'reconnecting');
-    await database.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [
-      await listeningBackends(database),
+    const lost = untilLost(subject);
+    await suite.database.query('SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid', [
+      await listeningBackends(suite.database),
     ]);
     await lost;
     service.gaps('outage').subscribe(late.push);
@@ -119,17 +106,15 @@ describe('recovery', () => {
       ['outage', 'reconnect'],
       ['other', 'start'],
     ]);
-    await app.close();
   });
 
   it('sends again after the sending connection is lost', async () => {
-    const { app, service } = await createApp({ connection: database.url });
-    await app.init();
+    const { service } = await suite.start();
     const notifications = new Recorder<PgNotification>();
     service.listen('sent').subscribe(notifications.push);
     await service.ready();
     await service.notify('sent', 1);
-    await database.query(
+    await suite.database.query(
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
        WHERE datname = current_database() AND application_name = 'nest-pg-notify publisher'`,
     );
@@ -139,30 +124,28 @@ describe('recovery', () => {
     );
     const delivered = await notifications.until((items) => items.some(({ payload }) => payload === 2));
     expect(delivered.map(({ payload }) => payload)).toEqual([1, 2]);
-    await app.close();
   });
+});
 
-  it('comes back by itself from a restart of the server, with one listening backend', async () => {
-    const cluster: PostgresCluster = await createTestCluster();
-    await cluster.start();
-    const subject = await createApp({ connection: cluster.url() }, { providers: [Handlers] });
-    const { app, service } = subject;
+describe('recovery from a restart of the server', () => {
+  const suite = appSuite({ server: {} });
+
+  it('listens again by itself, with one backend', async () => {
+    const subject = await suite.start({ providers: [Handlers] });
+    const { service } = subject;
     const gaps = new Recorder<PgGap>();
-    await app.init();
     service.gaps('handled').subscribe(gaps.push);
     for (const round of [1, 2]) {
       received.current = new Recorder();
-      const lost = untilState(subject, 'reconnecting');
-      await cluster.restart('fast');
+      const lost = untilLost(subject);
+      await suite.server.restart('fast');
       await lost;
       await service.ready();
       await service.notify('handled', round);
       expect(await received.current.until(1)).toEqual([round]);
-      const pids = await listeningBackends({ url: cluster.url() });
+      const pids = await listeningBackends(suite.database);
       expect(pids).toEqual([service.status.processId]);
     }
     expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect', 'reconnect']);
-    await app.close();
-    await cluster.remove();
   });
 });
