@@ -1,16 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { OnPgWakeUp } from 'nest-pg-notify';
 import type { PgNotifyModuleOptions, PgWakeUp } from 'nest-pg-notify';
 import { Pool } from 'pg';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { listeningBackends } from '../support/backends.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import { runsOf } from '../support/handled.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 import { SeededRandom } from '../support/seeded-random.js';
 
@@ -87,53 +84,38 @@ function workerOf({ number, batch, fallbackPollInterval = NEVER, fails = () => f
 /** One that has nothing but polls to rely on. */
 const POLLING = { number: 1, batch: 50, fallbackPollInterval: 200 };
 
-let database: TestDatabase;
+const suite = appSuite();
 let pool: Pool;
-const subjects: TestApp[] = [];
-/** What stands between a worker and PostgreSQL. */
-const between: (FaultProxy | PgBouncer)[] = [];
 
 beforeEach(async () => {
-  await database.query('TRUNCATE jobs, work RESTART IDENTITY');
+  await suite.database.query('TRUNCATE jobs, work RESTART IDENTITY');
 });
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await database.query(SCHEMA);
-  pool = new Pool({ connectionString: database.url, application_name: 'worker', max: 8 });
+  await suite.database.query(SCHEMA);
+  pool = new Pool({ connectionString: suite.database.url, application_name: 'worker', max: 8 });
+  suite.cleanup(() => pool.end());
 });
 
-afterEach(async () => {
-  for (const { app } of subjects.splice(0)) await app.close();
-  for (const each of between.splice(0)) await each.close();
-});
-
-afterAll(async () => {
-  await pool.end();
-  await database.drop();
-});
-
-async function openWorker(options: PgNotifyModuleOptions, given: WorkerOptions) {
+async function openWorker(options: Partial<PgNotifyModuleOptions>, given: WorkerOptions) {
   const { Worker, reasons } = workerOf(given);
-  const subject = await createApp(options, { providers: [Worker] });
-  subjects.push(subject);
-  await subject.app.init();
+  const subject = await suite.start({ ...options, providers: [Worker] });
   return { ...subject, reasons };
 }
 
 async function insertJobs(count: number): Promise<void> {
-  await database.query('INSERT INTO jobs SELECT FROM generate_series(1, $1)', [count]);
+  await suite.database.query('INSERT INTO jobs SELECT FROM generate_series(1, $1)', [count]);
 }
 
 async function untilDone(): Promise<void> {
   const left = async (): Promise<unknown> =>
-    (await database.query('SELECT count(*)::int AS count FROM jobs WHERE claimed_at IS NULL')).rows[0]?.['count'];
+    (await suite.database.query('SELECT count(*)::int AS count FROM jobs WHERE claimed_at IS NULL')).rows[0]?.['count'];
   await eventually(left, (count) => count === 0);
 }
 
 /** By the database alone: how many jobs there are, how many were worked at once and only once, and who waited longest. */
 async function accounts() {
-  const { rows } = await database.query<{ jobs: number; once: number; work: number; longest: number }>(`
+  const { rows } = await suite.database.query<{ jobs: number; once: number; work: number; longest: number }>(`
     SELECT (SELECT count(*)::int FROM jobs) AS jobs,
       (SELECT count(*)::int FROM (SELECT job_id FROM work GROUP BY job_id HAVING count(*) = 1) AS single) AS once,
       (SELECT count(*)::int FROM work) AS work,
@@ -148,7 +130,7 @@ describe('a job queue that is woken', () => {
     const workers = await Promise.all(
       [1, 2, 3, 4].map((number) =>
         openWorker(
-          { connection: database.url, reconnect: { minDelay: 1, maxDelay: 50 } },
+          { reconnect: { minDelay: 1, maxDelay: 50 } },
           { number, batch: 50, fails: () => random.next() < 0.1 },
         ),
       ),
@@ -157,22 +139,25 @@ describe('a job queue that is woken', () => {
 
     for (let inserted = 0; inserted < 20_000; inserted += 250) {
       if (random.next() < 0.2) {
-        const victim = random.pick([0, ...(await listeningBackends(database))]);
-        await database.query('SELECT pg_terminate_backend($1) WHERE $1 > 0', [victim]);
+        const victim = random.pick([0, ...(await listeningBackends(suite.database))]);
+        await suite.database.query('SELECT pg_terminate_backend($1) WHERE $1 > 0', [victim]);
       }
       await insertJobs(250);
     }
     await untilDone();
     // Then one job at a time, with everybody idle but for those that are being killed: nothing else wakes them.
     for (let i = 0; i < 20; i += 1) {
-      const victim = random.pick([0, ...(await listeningBackends(database))]);
-      await Promise.all([database.query('SELECT pg_terminate_backend($1) WHERE $1 > 0', [victim]), insertJobs(1)]);
+      const victim = random.pick([0, ...(await listeningBackends(suite.database))]);
+      await Promise.all([
+        suite.database.query('SELECT pg_terminate_backend($1) WHERE $1 > 0', [victim]),
+        insertJobs(1),
+      ]);
       await untilDone();
     }
 
     const { longest, ...counts } = await accounts();
     expect([context, counts]).toEqual([context, { jobs: 20_020, once: 20_020, work: 20_020 }]);
-    expect(longest * 1_000).toBeLessThan(NEVER);
+    expect(longest * 1_000).toBeLessThan(NEVER); // By the database's clock: no job waited for a poll.
     const failures = workers.reduce((sum, { service }) => sum + runsOf(service.stats()).failed, 0);
     expect(failures).toBeGreaterThan(0);
     const logged = workers.flatMap(({ logger }) =>
@@ -189,13 +174,12 @@ describe('a job queue that is woken', () => {
   });
 
   it.each(['refused', 'swallowed'] as const)(
-    'is worked off by polling where connections to listen are %s',
+    'is worked off by polling while connections to listen are %s',
     async (how) => {
-      const proxy = await FaultProxy.start({ host: '127.0.0.1', port: database.config.port });
-      between.push(proxy);
+      const proxy = suite.use(await FaultProxy.startFor(suite.database));
       if (how === 'refused') proxy.refuse();
       else proxy.blackhole();
-      const options = { connection: proxy.url(database.url), startup: { mode: 'background' } } as const;
+      const options = { connection: proxy.url(suite.database.url), startup: { mode: 'background' } } as const;
       const { reasons, service } = await openWorker(options, POLLING);
       for (let i = 0; i < 3; i += 1) {
         await insertJobs(120);
@@ -210,8 +194,7 @@ describe('a job queue that is woken', () => {
 
 describeWithPgBouncer('a job queue behind PgBouncer in transaction mode', () => {
   it('is worked off by polling', async () => {
-    const bouncer = await PgBouncer.start(database.url, 'transaction');
-    between.push(bouncer);
+    const bouncer = suite.use(await PgBouncer.start(suite.database.url, 'transaction'));
     const deliveryCheck = { timeout: 100, onStartFailure: 'warn' } as const;
     const { service, reasons } = await openWorker({ connection: bouncer.url, deliveryCheck }, POLLING);
     expect(service.status).toMatchObject({ state: 'listening', delivery: { verdict: 'failing' } });

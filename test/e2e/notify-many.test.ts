@@ -4,7 +4,6 @@ import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import { Client } from 'pg';
 import { z } from 'zod';
 import { appSuite } from '../support/app/app-suite.js';
-import { createTestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
 import { countTransactions } from '../support/transactions.js';
 import { numbers } from '../support/numbers.js';
@@ -22,7 +21,7 @@ describe('notifyMany()', () => {
   }
 
   it('delivers all of it in order, between what was sent before and after, in few transactions', async () => {
-    const { app, service, received } = await start({ publisher: { maxWaiting: 3_000 } });
+    const { service, received } = await start({ publisher: { maxWaiting: 3_000 } });
     const transactions = await countTransactions(suite.database, async () => {
       await Promise.all([
         service.notify('many', 'before'),
@@ -30,7 +29,6 @@ describe('notifyMany()', () => {
         service.notify('many', 'after'),
       ]);
       expect(await received.until(25_002)).toEqual(['before', ...numbers(25_000), 'after']);
-      await app.close();
     });
     expect(transactions).toBeLessThan(100);
   });
@@ -80,23 +78,19 @@ describe('notifyMany()', () => {
   });
 
   it('sends the others when the encoding of the database lacks a character of one', async () => {
-    const latin = await createTestDatabase(undefined, 'LATIN1');
-    try {
-      const { app, service, received } = await start({ connection: latin.url });
-      const error = await failureOf(service.notifyMany('many', ['ä', 'ok', '🐘', 'ß']));
-      expect(error).toMatchObject({ kind: 'publish', outcome: 'not-sent', sqlState: '22P05' });
-      expect(error.failures).toMatchObject([{ index: 2, error: { sqlState: '22P05' } }]);
-      expect(await received.until(3)).toEqual(['ä', 'ok', 'ß']);
-      await app.close();
-    } finally {
-      await latin.drop();
-    }
+    const latin = await suite.createDatabase('LATIN1');
+    const { service, received } = await start({ connection: latin.url });
+    const error = await failureOf(service.notifyMany('many', ['ä', 'ok', '🐘', 'ß']));
+    expect(error).toMatchObject({ kind: 'publish', outcome: 'not-sent', sqlState: '22P05' });
+    expect(error.failures).toMatchObject([{ index: 2, error: { sqlState: '22P05' } }]);
+    expect(await received.until(3)).toEqual(['ä', 'ok', 'ß']);
   });
 
-  it('with an executor belongs to the transaction of the caller', async () => {
+  it('belongs to the transaction of the caller when given an executor', async () => {
     const { service, received } = await start();
     const client = new Client({ connectionString: suite.database.url });
     await client.connect();
+    suite.cleanup(() => client.end());
     await client.query('BEGIN');
     await service.notifyMany('many', numbers(2_500), { executor: client });
     await client.query('ROLLBACK');
@@ -110,13 +104,12 @@ describe('notifyMany()', () => {
     await client.query('SELECT no_such_column').catch(() => undefined);
     const error = await failureOf(service.notifyMany('many', numbers(1_500), { executor: client }));
     await client.query('ROLLBACK');
-    await client.end();
     expect(error).toMatchObject({ kind: 'publish', outcome: 'not-sent', sqlState: '25P02' });
     expect(error.message).toMatch(/^1500 of 1500 notifications for channel "many" were not sent\. \[0\] /);
     expect(error.failures?.map(({ index }) => index)).toEqual(numbers(1_500));
   });
 
-  it('is told of, when nothing can be sent at all', async () => {
+  it('rejects as a whole when nothing can be sent at all', async () => {
     const { app, service } = await start();
     await app.close();
     const error = await failureOf(service.notifyMany('many', numbers(2_500)));

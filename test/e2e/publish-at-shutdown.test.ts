@@ -1,41 +1,31 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get } from '@nestjs/common';
 import { definePgChannel, PgNotifyService } from 'nest-pg-notify';
 import { Client } from 'pg';
-import { createApp } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { HeldCalls } from '../support/held-calls.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import { outcomeOf } from '../support/failures.js';
 import { numbers } from '../support/numbers.js';
 
-describe('while the application shuts down', () => {
-  let database: TestDatabase;
+describe('an application that shuts down', () => {
+  const suite = appSuite();
   let client: Client;
   /** What somebody else receives: the application's own listener has left by then. */
   let received: Recorder<unknown>;
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
   beforeEach(async () => {
     received = new Recorder();
-    client = new Client({ connectionString: database.url });
+    client = new Client({ connectionString: suite.database.url });
     client.on('notification', ({ payload = '' }) => received.push(JSON.parse(payload)));
     await client.connect();
     await client.query('LISTEN last');
+    suite.cleanup(() => client.end());
   });
 
-  afterEach(() => client.end());
-
-  afterAll(() => database.drop());
-
-  it('what waits to be sent still is', async () => {
-    const { app, service } = await createApp({ connection: database.url, deliveryCheck: false });
-    await app.init();
+  it('sends what was waiting to be sent', async () => {
+    const { app, service } = await suite.start({ deliveryCheck: false });
     const calls = numbers(5_000).map((i) => outcomeOf(service.notify('last', i)));
     await app.close();
     expect(new Set(await Promise.all(calls))).toEqual(new Set(['sent']));
@@ -43,16 +33,15 @@ describe('while the application shuts down', () => {
     expect(await outcomeOf(service.notify('last', 5_001))).toBe('closed');
   });
 
-  it('an array and what was called after it still are', async () => {
-    const { app, service } = await createApp({ connection: database.url, deliveryCheck: false });
-    await app.init();
+  it('sends the rest of an array, and what was called after it', async () => {
+    const { app, service } = await suite.start({ deliveryCheck: false });
     const calls = [service.notifyMany('last', numbers(20_000)), service.notify('last', 'behind')].map(outcomeOf);
     await app.close();
     expect(await Promise.all(calls)).toEqual(['sent', 'sent']);
     expect(await received.until(20_001)).toEqual([...numbers(20_000), 'behind']);
   });
 
-  it('a request that is being answered can still send', async () => {
+  it('sends for a request that is being answered', async () => {
     const held = new HeldCalls();
 
     @Controller()
@@ -67,7 +56,7 @@ describe('while the application shuts down', () => {
         return 'thank you';
       }
     }
-    const { app, service } = await createApp({ connection: database.url }, { controllers: [Checkout] });
+    const { app, service } = await suite.create({ controllers: [Checkout] });
     await app.listen(0, '127.0.0.1');
     const response = fetch(`${await app.getUrl()}/checkout`, { headers: { connection: 'close' } });
     await held.begun.until(1);
@@ -83,14 +72,12 @@ describe('while the application shuts down', () => {
   });
 
   it('what cannot be sent within the time is told', async () => {
-    const proxy = await FaultProxy.startFor(database);
-    const { app, service } = await createApp({
-      connection: database.url,
-      publisher: { connection: proxy.url(database.url), timeout: 3_600_000 },
+    const proxy = suite.use(await FaultProxy.startFor(suite.database));
+    const { app, service } = await suite.start({
+      publisher: { connection: proxy.url(suite.database.url), timeout: 3_600_000 },
       deliveryCheck: false,
       shutdownTimeout: 200,
     });
-    await app.init();
     await service.notify('last', 'before');
     proxy.blackhole();
     const first = outcomeOf(service.notify('last', 'first'));
@@ -100,24 +87,20 @@ describe('while the application shuts down', () => {
     expect(outcomes.filter((outcome) => outcome === 'unknown').length).toBeGreaterThanOrEqual(1);
     expect(new Set(outcomes)).toEqual(new Set(['unknown', 'not-sent']));
     expect(await received.until(1)).toEqual(['before']);
-    await proxy.close();
   });
 
   it('a connection that is being opened to send is given up in time', async () => {
-    const proxy = await FaultProxy.startFor(database);
+    const proxy = suite.use(await FaultProxy.startFor(suite.database));
     proxy.blackhole();
-    const { app, service } = await createApp({
-      connection: database.url,
-      publisher: { connection: proxy.url(database.url) },
+    const { app, service } = await suite.start({
+      publisher: { connection: proxy.url(suite.database.url) },
       deliveryCheck: false,
       connectTimeout: 3_600_000,
       heartbeat: { timeout: 5_000 },
       shutdownTimeout: 200,
     });
-    await app.init();
     const calls = numbers(3).map((i) => outcomeOf(service.notify('last', i)));
     await app.close();
     expect(await Promise.all(calls)).toEqual(['not-sent', 'not-sent', 'not-sent']);
-    await proxy.close();
   });
 });

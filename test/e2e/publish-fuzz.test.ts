@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { definePgChannel } from 'nest-pg-notify';
 import type { PgNotifyError } from 'nest-pg-notify';
 import { Client } from 'pg';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
+import type { TestApp } from '../support/app/test-app.js';
 import { Recorder } from '../support/recorder.js';
 
 /** Texts of any characters, halves of surrogate pairs and NUL among them, some of which are about `size` bytes long. */
@@ -46,23 +44,16 @@ const messages: fc.Arbitrary<readonly Message[]> = fc.array(
   { maxLength: 12 },
 );
 
-describe('whatever is sent', () => {
-  let database: TestDatabase;
+describe('a payload of any text', () => {
+  const suite = appSuite();
   let subject: TestApp;
   let client: Client;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    subject = await createApp({ connection: database.url, deliveryCheck: false });
-    await subject.app.init();
-    client = new Client({ connectionString: database.url });
+    subject = await suite.start({ deliveryCheck: false });
+    client = new Client({ connectionString: suite.database.url });
     await client.connect();
-  });
-
-  afterAll(async () => {
-    await client.end();
-    await subject.app.close();
-    await database.drop();
+    suite.cleanup(() => client.end());
   });
 
   const send = async ({ channel, payload, way }: Message): Promise<'sent' | PgNotifyError> => {
@@ -95,7 +86,7 @@ describe('whatever is sent', () => {
     }
   };
 
-  it('arrives byte for byte, or is refused before the server sees it, because it would refuse or change it', () =>
+  it('arrives byte for byte, or is refused before the server sees it if that would refuse or change it', () =>
     fc.assert(
       fc.asyncProperty(messages, async (all) => {
         const { service } = subject;
@@ -128,7 +119,7 @@ describe('whatever is sent', () => {
       { numRuns: 150 },
     ));
 
-  it('as JSON, comes out as it went in', async () => {
+  it('arrives as it was sent when it is JSON', async () => {
     const { service } = subject;
     const received = new Recorder<unknown>();
     service.listen('json').subscribe(({ payload }) => received.push(payload));

@@ -9,7 +9,7 @@ import {
   PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import type { Histogram } from '@opentelemetry/sdk-metrics';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { definePgChannel, OnPgGap, OnPgNotify } from 'nest-pg-notify';
 import type { PgNotifyService } from 'nest-pg-notify';
 import { register } from 'prom-client';
@@ -17,9 +17,7 @@ import { z } from 'zod';
 import { PgNotifyMetrics as OpenTelemetryMetrics } from '../recipes/opentelemetry.js';
 import { PgNotifyMetrics as PromClientMetrics } from '../recipes/prom-client.js';
 import { asynchronous } from '../recipes/zod-asynchronous.js';
-import { createApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { Recorder } from '../support/recorder.js';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -44,20 +42,14 @@ async function sendOrders(service: PgNotifyService): Promise<void> {
   await handled.until(3);
 }
 
-describe('the recipe for', () => {
-  let database: TestDatabase;
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterAll(() => database.drop());
+describe('a recipe', () => {
+  const suite = appSuite();
 
   it.each([
     ['operations', 'prom-client'],
     ['operations', 'opentelemetry'],
     ['channels', 'zod-asynchronous'],
-  ])('docs/%s.md: %s is what is tested here', async (page, name) => {
+  ])('is shown in docs/%s.md as it is tested here: %s', async (page, name) => {
     const [document, recipe] = await Promise.all([
       readFile(join(ROOT, `docs/${page}.md`), 'utf8'),
       readFile(join(ROOT, `test/recipes/${name}.ts`), 'utf8'),
@@ -65,7 +57,7 @@ describe('the recipe for', () => {
     expect(document).toContain(`\`\`\`ts\n${recipe}\`\`\`\n`);
   });
 
-  it('zod asks an asynchronous refinement once, and takes its rejection', async () => {
+  it('asks an asynchronous refinement of zod once, and takes its rejection', async () => {
     const asked: number[] = [];
     const schema = z.object({ id: z.number().transform((id) => id * 2) }).refine(async ({ id }) => {
       asked.push(id);
@@ -74,8 +66,7 @@ describe('the recipe for', () => {
       return id !== 4;
     });
     const Checked = definePgChannel('checked', { schema: asynchronous(schema) });
-    const { app, service } = await createApp({ connection: database.url });
-    await app.init();
+    const { service } = await suite.start();
     const received = new Recorder<number>();
     service.listen(Checked).subscribe(({ payload: { id } }) => received.push(id));
     await service.ready();
@@ -87,12 +78,11 @@ describe('the recipe for', () => {
     });
     expect(await received.until(1)).toEqual([2]);
     expect(asked.filter((id) => id === 4 || id === 6)).toEqual([4, 6]);
-    await app.close();
   });
 
-  it('prom-client exports the figures', async () => {
-    const { app, service } = await createApp({ connection: database.url }, { providers: [PromClientMetrics, Orders] });
-    await app.init();
+  it('exports the figures with prom-client', async () => {
+    const { app, service } = await suite.start({ providers: [PromClientMetrics, Orders] });
+    suite.cleanup(() => register.clear());
     await sendOrders(service);
     const lines = (await register.metrics()).split('\n');
     const handler = 'handler="Orders.take",channel="orders"';
@@ -117,19 +107,14 @@ describe('the recipe for', () => {
     ]);
     await app.close();
     expect(await register.metrics()).toContain('\npg_notify_up 0\n');
-    register.clear();
   });
 
-  it('OpenTelemetry exports the figures', async () => {
+  it('exports the figures with OpenTelemetry', async () => {
     const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
     const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 2 ** 31 - 1 });
     const provider = new MeterProvider({ readers: [reader] });
     metrics.setGlobalMeterProvider(provider);
-    const { app, service } = await createApp(
-      { connection: database.url },
-      { providers: [OpenTelemetryMetrics, Orders] },
-    );
-    await app.init();
+    const { app, service } = await suite.start({ providers: [OpenTelemetryMetrics, Orders] });
     await sendOrders(service);
     await reader.forceFlush();
     const [exported] = exporter.getMetrics();

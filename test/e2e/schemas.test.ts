@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { Inject, Injectable } from '@nestjs/common';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { type } from 'arktype';
 import {
@@ -15,10 +15,10 @@ import type { PgChannel, PgNotification } from 'nest-pg-notify';
 import type { Observable } from 'rxjs';
 import * as v from 'valibot';
 import { z } from 'zod';
-import { channelsOnServer, createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { channelsOnServer } from '../support/app/listening-session.js';
+import { appSuite } from '../support/app/app-suite.js';
+import type { TestApp } from '../support/app/test-app.js';
+import { failureOf } from '../support/failures.js';
 import { Recorder } from '../support/recorder.js';
 
 /** What is sent, and what handlers get: the schema makes a Date of the text. */
@@ -88,7 +88,7 @@ const KINDS: readonly (readonly [library: string, channel: Orders])[] = [
 ];
 
 describe.each(KINDS)('a channel whose schema is made by %s', (_library, channel) => {
-  let database: TestDatabase;
+  const suite = appSuite();
   let subject: TestApp;
   const handled = new Recorder<readonly [Output, PgNotification<Output>]>();
   const batched = new Recorder<readonly Output[]>();
@@ -113,11 +113,7 @@ describe.each(KINDS)('a channel whose schema is made by %s', (_library, channel)
   }
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    subject = await createApp(
-      { connection: database.url },
-      { imports: [PgNotifyModule.forFeature([channel])], providers: [Handlers] },
-    );
+    subject = await suite.create({ imports: [PgNotifyModule.forFeature([channel])], providers: [Handlers] });
     const { app, service } = subject;
     await app.init();
     service.listen(channel).subscribe(streamed.push);
@@ -130,11 +126,6 @@ describe.each(KINDS)('a channel whose schema is made by %s', (_library, channel)
   afterEach(() => {
     for (const recorder of [handled, batched, streamed, injected, errors]) recorder.items.length = 0;
     subject.logger.lines.length = 0;
-  });
-
-  afterAll(async () => {
-    await subject.app.close();
-    await database.drop();
   });
 
   it('sends the input as it was given, and gives everyone the output', async () => {
@@ -155,8 +146,8 @@ describe.each(KINDS)('a channel whose schema is made by %s', (_library, channel)
     await loads.until(before + 1);
   });
 
-  it('keeps from everyone what was received and does not match, and quotes it nowhere', async () => {
-    await database.query('SELECT pg_notify($1, $2), pg_notify($1, $3)', [
+  it('withholds from everyone what was received and does not match, and quotes it nowhere', async () => {
+    await suite.database.query('SELECT pg_notify($1, $2), pg_notify($1, $3)', [
       channel.name,
       JSON.stringify({ id: CANARY, at: CANARY }),
       JSON.stringify({ id: 8, at: AT }),
@@ -175,15 +166,11 @@ describe.each(KINDS)('a channel whose schema is made by %s', (_library, channel)
     expectNoCanary(error, subject);
   });
 
-  it('refuses to send what does not match, and tells the caller alone', async () => {
+  it('refuses to send what does not match, and reports that to the caller alone', async () => {
     const wrong = { id: CANARY, at: CANARY } as unknown as Input;
-    const error = await subject.service.notify(channel, wrong).then(
-      () => undefined,
-      (thrown: unknown) => thrown as PgNotifyError,
-    );
-    expect(error).toBeInstanceOf(PgNotifyError);
+    const error = await failureOf(subject.service.notify(channel, wrong));
     expect(error).toMatchObject({ kind: 'payload', channel: channel.name });
-    expect(error?.issues?.length).toBeGreaterThan(0);
+    expect(error.issues?.length).toBeGreaterThan(0);
     expectNoCanary(error, subject);
     await subject.service.notify(channel, { id: 9, at: AT });
     await handled.until(1);
@@ -193,7 +180,7 @@ describe.each(KINDS)('a channel whose schema is made by %s', (_library, channel)
   });
 
   if (channel.name === 'arktype') {
-    it('would quote the payload, were its issues printed', async () => {
+    it('reports issues that quote the payload, which therefore must not be printed', async () => {
       const wrong = { id: 1, at: CANARY };
       await expect(subject.service.notify(channel, wrong)).rejects.toMatchObject({
         issues: [expect.objectContaining({ message: expect.stringContaining(CANARY) })],
@@ -203,24 +190,17 @@ describe.each(KINDS)('a channel whose schema is made by %s', (_library, channel)
 });
 
 describe('a schema that fails itself', () => {
-  let database: TestDatabase;
+  const suite = appSuite();
   let subject: TestApp;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    subject = await createApp({ connection: database.url });
-    await subject.app.init();
-  });
-
-  afterAll(async () => {
-    await subject.app.close();
-    await database.drop();
+    subject = await suite.start();
   });
 
   it.each([
     ['throws', schemaOf(throws)],
     ['rejects', schemaOf(async (value) => Promise.resolve(value).then(throws))],
-  ])('%s: nothing is quoted, and the stream goes on', async (how, schema) => {
+  ])('goes on and quotes nothing when it %s', async (how, schema) => {
     const channel = definePgChannel(`schema_${how}`, { schema });
     const received = new Recorder<unknown>();
     const errors = new Recorder<PgNotifyError>();
@@ -229,16 +209,13 @@ describe('a schema that fails itself', () => {
       subject.service.errors$.subscribe(errors.push),
     ];
     await subject.service.ready();
-    await database.query('SELECT pg_notify($1, $2), pg_notify($1, $3)', [channel.name, `"${CANARY}"`, '"fine"']);
+    await suite.database.query('SELECT pg_notify($1, $2), pg_notify($1, $3)', [channel.name, `"${CANARY}"`, '"fine"']);
     await received.until(1);
     expect(received.items).toEqual([expect.objectContaining({ payload: 'fine' })]);
     expect(errors.items).toEqual([expect.objectContaining({ kind: 'payload', channel: channel.name })]);
     expect(errors.items[0]?.issues).toEqual([expect.objectContaining({ message: `cannot take ${CANARY}` })]);
     expectNoCanary(errors.items[0], subject);
-    const error: unknown = await subject.service.notify(channel, CANARY).then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
+    const error = await failureOf(subject.service.notify(channel, CANARY));
     expect(error).toMatchObject({ kind: 'payload', channel: channel.name });
     expectNoCanary(error, subject);
     for (const subscription of subscriptions) subscription.unsubscribe();
@@ -259,6 +236,7 @@ describe('definePgChannel()', () => {
 });
 
 describe('several definitions of one channel', () => {
+  const suite = appSuite();
   const Numbers = definePgChannel('mixed', { schema: z.number() });
   const Doubles = definePgChannel('mixed', { schema: z.number().transform((value) => value * 2) });
   const Texts = definePgChannel('mixed', { codec: 'text' });
@@ -273,10 +251,9 @@ describe('several definitions of one channel', () => {
     ) {}
   }
 
-  it('decode each for themselves, a plain name beside them, from one LISTEN', async () => {
-    const database = await createTestDatabase();
+  it('decode each in its own way, next to a plain name, from one LISTEN', async () => {
     const feature = PgNotifyModule.forFeature(['mixed', Numbers, Doubles, Texts]);
-    const subject = await createApp({ connection: database.url }, { imports: [feature], providers: [Streams] });
+    const subject = await suite.create({ imports: [feature], providers: [Streams] });
     const { app, service, logger } = subject;
     await app.init();
     const { plain$, numbers$, doubles$, texts$ } = app.get(Streams);
@@ -296,7 +273,7 @@ describe('several definitions of one channel', () => {
     }
     await service.ready();
     expect(await channelsOnServer(subject)).toEqual(['mixed']);
-    await database.query(`SELECT pg_notify('mixed', '21'), pg_notify('mixed', 'no number')`);
+    await suite.database.query(`SELECT pg_notify('mixed', '21'), pg_notify('mixed', 'no number')`);
     await received.until(12);
     const of = (name: string): unknown[] =>
       received.items.filter(([from]) => from === name).map(([, payload]) => payload);
@@ -307,19 +284,14 @@ describe('several definitions of one channel', () => {
       expect(of(`${prefix}texts`)).toEqual(['21', 'no number']);
     }
     expect(logger.texts('error')).toHaveLength(2); // Once for each definition that refuses it.
-    await app.close();
-    await database.drop();
   });
 
-  it('fail the bootstrap where another definition was registered than is injected', async () => {
+  it('fail the bootstrap if another definition is injected than was registered', async () => {
     @Injectable()
     class Wrong {
       constructor(@Inject(getPgChannelToken(Numbers)) readonly numbers$: unknown) {}
     }
-    const creating = createApp(
-      { connection: 'postgres://localhost' },
-      { imports: [PgNotifyModule.forFeature(['mixed', Doubles])], providers: [Wrong] },
-    );
+    const creating = suite.create({ imports: [PgNotifyModule.forFeature(['mixed', Doubles])], providers: [Wrong] });
     await expect(creating).rejects.toThrow(
       "it takes PgNotifyModule.forFeature([the definition of 'mixed' that is injected]) in the imports of this module",
     );

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import {
@@ -15,10 +15,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import * as z from 'zod';
-import { createApp, createAppOf } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { failureOf } from '../support/failures.js';
 import { listeningBackends } from '../support/backends.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
 
 const calls: string[] = [];
@@ -55,6 +54,7 @@ afterEach(() => {
 });
 
 describe('a registration with enabled: false', () => {
+  const suite = appSuite();
   let server: Server;
   let connections = 0;
 
@@ -64,15 +64,14 @@ describe('a registration with enabled: false', () => {
       socket.destroy();
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
+    suite.cleanup(async () => {
+      server.close();
+      await once(server, 'close');
+    });
   });
 
   afterEach(() => {
     expect(connections).toBe(0);
-  });
-
-  afterAll(async () => {
-    server.close();
-    await once(server, 'close');
   });
 
   /** Leads to the server that counts. */
@@ -82,8 +81,8 @@ describe('a registration with enabled: false', () => {
     return { connection, publisher: { connection }, enabled: false };
   }
 
-  it('opens no connection and calls no handler, and everything else works as far as it can', async () => {
-    const { app, service } = await createApp(options(), { providers: [Eager] });
+  it('opens no connection and calls no handler, and does everything else as far as it can', async () => {
+    const { app, service } = await suite.create({ ...options(), providers: [Eager] });
     const completed: string[] = [];
     service.listen('a').subscribe({ complete: () => completed.push('listen') });
     service.listen('b').subscribe().unsubscribe();
@@ -128,34 +127,29 @@ describe('a registration with enabled: false', () => {
     await expect(service.notify('a', 1)).rejects.toMatchObject({ kind: 'closed' });
   });
 
-  it('refuses to send, and names the option', async () => {
-    const { app, service } = await createApp(options());
-    await app.init();
+  it('rejects notify(), and names the option', async () => {
+    const { service } = await suite.start(options());
     const errors: PgNotifyError[] = [];
     service.errors$.subscribe((error) => errors.push(error));
-    const failure: unknown = await service.notify('a', 1).catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(PgNotifyError);
+    const failure = await failureOf(service.notify('a', 1));
     expect(failure).toMatchObject({ kind: 'publish', outcome: 'not-sent', channel: 'a' });
-    expect((failure as PgNotifyError).message).toContain('the option enabled of PgNotifyModule is false');
+    expect(failure.message).toContain('the option enabled of PgNotifyModule is false');
     expect(errors).toEqual([failure]);
     const Checked = definePgChannel('a', { schema: z.number() });
     await expect(service.notify(Checked, 'one' as never)).rejects.toMatchObject({ kind: 'payload' });
     await expect(service.notify('x'.repeat(64))).rejects.toMatchObject({ kind: 'channel' });
-    await app.close();
   });
 
   it('sends nothing in a transaction of the caller either', async () => {
-    const { app, service } = await createApp(options());
+    const { service } = await suite.create(options());
     const statements: string[] = [];
     const executor = (text: string): Promise<void> => Promise.resolve(void statements.push(text));
     await expect(service.notify('a', 1, { executor })).rejects.toMatchObject({ kind: 'publish', outcome: 'not-sent' });
     expect(statements).toEqual([]);
-    await app.close();
   });
 
   it('is healthy, so that no load balancer takes the instance out, until it is closed', async () => {
-    const { app } = await createApp(options(), { imports: [TerminusModule] });
-    await app.init();
+    const { app } = await suite.start({ ...options(), imports: [TerminusModule] });
     const health = app.get(PgNotifyHealthIndicator);
     const { status, details } = await app.get(HealthCheckService).check([() => health.isHealthy()]);
     expect(status).toBe('ok');
@@ -175,35 +169,22 @@ describe('a registration with enabled: false', () => {
     ['undefined', undefined],
     ['empty', ''],
     ['no URL', 'database'],
-  ])('needs no connection setting: %s', async (_what, connection) => {
-    const { app, service } = await createApp({ connection: connection as string, enabled: false });
-    await app.init();
+  ])('takes a connection setting that is %s', async (_what, connection) => {
+    const { service } = await suite.start({ connection: connection as string, enabled: false });
     expect(service.status.state).toBe('disabled');
-    await app.close();
   });
 
-  it('checks the decorators all the same', async () => {
-    const { app } = await createApp(options(), { providers: [Misnamed] });
+  it('checks the decorators nevertheless', async () => {
+    const { app } = await suite.create({ ...options(), providers: [Misnamed] });
     await expect(app.init()).rejects.toThrow(`names the registration 'nowhere', which does not exist`);
-    await app.close();
   });
 });
 
 describe('a registration with handlers: false', () => {
-  let database: TestDatabase;
+  const suite = appSuite();
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterAll(() => database.drop());
-
-  it('leaves decorated methods alone, wrong ones too, while streams work', async () => {
-    const { app, service } = await createApp(
-      { connection: database.url, handlers: false },
-      { providers: [Eager, Misnamed] },
-    );
-    await app.init();
+  it('ignores decorated methods, wrong ones too, while streams work', async () => {
+    const { service } = await suite.start({ handlers: false, providers: [Eager, Misnamed] });
     expect(service.status.channels).toEqual({ wanted: 0, acknowledged: 0 });
     const seen = new Recorder<unknown>();
     service.gaps('a').subscribe(({ reason }) => seen.push(reason));
@@ -217,10 +198,9 @@ describe('a registration with handlers: false', () => {
     await loads.until((items) => items.includes(2));
     expect(calls).toEqual([]);
     expect(service.stats().handlers).toEqual([]);
-    await app.close();
   });
 
-  it('is a registration like any other to the handlers of another one', async () => {
+  it('does not affect the handlers of another registration', async () => {
     @Injectable()
     class Elsewhere {
       @OnPgNotify('a')
@@ -233,17 +213,17 @@ describe('a registration with handlers: false', () => {
         calls.push('handle other');
       }
     }
-    const { app, service } = await createAppOf({
+    const { app, service } = await suite.createOf({
       imports: [
-        PgNotifyModule.forRoot({ connection: database.url }),
-        PgNotifyModule.forRoot({ name: 'other', connection: database.url, handlers: false }),
+        PgNotifyModule.forRoot({ connection: suite.database.url }),
+        PgNotifyModule.forRoot({ name: 'other', connection: suite.database.url, handlers: false }),
       ],
       providers: [Elsewhere],
     });
     await app.init();
     const seen = new Recorder<unknown>();
     service.listen('a').subscribe(seen.push);
-    expect(await listeningBackends(database)).toHaveLength(2);
+    expect(await listeningBackends(suite.database)).toHaveLength(2);
     await service.notify('a', 1);
     await seen.until(1);
     await app.close(); // Lets handlers finish.
@@ -251,7 +231,9 @@ describe('a registration with handlers: false', () => {
   });
 });
 
-describe('the options', () => {
+describe('the options of a registration', () => {
+  const suite = appSuite({ bus: true });
+
   it.each([
     [{ enabled: 'false' }, 'The option enabled of PgNotifyModule must be true or false, not "false".'],
     [{ enabled: 0 }, 'The option enabled of PgNotifyModule must be true or false, not 0.'],
@@ -268,8 +250,8 @@ describe('the options', () => {
       { handlers: { globalEnhancers: 'true' } },
       'The option handlers.globalEnhancers of PgNotifyModule must be true or false, not "true".',
     ],
-  ])('%j of a wrong type are named', async (wrong, message) => {
+  ])('are refused by name when their type is wrong: %j', async (wrong, message) => {
     const options = { connection: 'postgres://127.0.0.1:1/none', enabled: false, ...wrong } as PgNotifyModuleOptions;
-    await expect(createApp(options)).rejects.toMatchObject({ kind: 'configuration', message });
+    await expect(suite.create(options)).rejects.toMatchObject({ kind: 'configuration', message });
   });
 });
