@@ -1,12 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { INestApplication, LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { notifyTrigger } from 'nest-pg-notify';
 import { AppModule } from '../../sample-app/app.module.js';
 import { migrations } from '../../sample-app/database/migrations.js';
 import { triggers } from '../../sample-app/database/triggers.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { CapturingLogger } from '../support/capturing-logger.js';
-import { createTestCluster, createTestDatabase } from '../support/postgres.js';
+import { createTestCluster } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import { shortly, TableListener } from '../support/table-listener.js';
@@ -27,30 +28,31 @@ interface OrderStream {
   readonly ended: Promise<void>;
 }
 
+const suite = appSuite();
 let database: TestDatabase;
-const { DATABASE_URL } = process.env;
-const shops: Shop[] = [];
 
 beforeEach(async () => {
-  database = await createTestDatabase();
+  database = await suite.createDatabase();
+  suite.cleanup(expectNoConnection);
+  const { DATABASE_URL } = process.env;
+  suite.cleanup(() => {
+    if (DATABASE_URL === undefined) delete process.env.DATABASE_URL;
+    else process.env.DATABASE_URL = DATABASE_URL;
+  });
   process.env.DATABASE_URL = database.url;
 });
 
-afterEach(async () => {
-  await Promise.all(shops.splice(0).map(({ app }) => app.close()));
+async function expectNoConnection(): Promise<void> {
   const left = 'SELECT application_name FROM pg_stat_activity WHERE datname = $1 AND application_name <> $2';
   const connections = (): Promise<unknown[]> =>
     database.query(left, [database.name, 'test-admin']).then(({ rows }) => rows);
   await eventually(connections, ({ length }) => length === 0);
-  await database.drop();
-  if (DATABASE_URL === undefined) delete process.env.DATABASE_URL;
-  else process.env.DATABASE_URL = DATABASE_URL;
-});
+}
 
 async function openShop(logger: LoggerService | false = false): Promise<Shop> {
   const app = await NestFactory.create(AppModule, { logger, abortOnError: false });
   const shop: Shop = { app, url: '' };
-  shops.push(shop);
+  suite.use(app);
   await app.listen(0, '127.0.0.1');
   return Object.assign(shop, { url: await app.getUrl() });
 }
@@ -154,25 +156,21 @@ describe('the sample app', () => {
 
   it('wakes whoever packs in the transaction that stores the job', async () => {
     const shop = await openShop();
-    const listener = await TableListener.start(database.url, 'job_queue');
-    try {
-      await database.query(`
+    const listener = suite.use(await TableListener.start(database.url, 'job_queue'));
+    await database.query(`
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$;
         CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON jobs
         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()`); // At the commit.
-      const refused = await listener.payloadsOf(async () => {
-        expect((await post(shop, { region: 'eu', amount: 1 })).status).toBe(500);
-      });
-      expect(refused).toEqual([]);
+    const refused = await listener.payloadsOf(async () => {
+      expect((await post(shop, { region: 'eu', amount: 1 })).status).toBe(500);
+    });
+    expect(refused).toEqual([]);
 
-      await database.query('DROP TRIGGER refuse ON jobs');
-      const stored = await listener.payloadsOf(async () => {
-        expect((await post(shop, { region: 'us', amount: 2 })).status).toBe(201);
-      });
-      expect(stored).toEqual(['']);
-    } finally {
-      await listener.close();
-    }
+    await database.query('DROP TRIGGER refuse ON jobs');
+    const stored = await listener.payloadsOf(async () => {
+      expect((await post(shop, { region: 'us', amount: 2 })).status).toBe(201);
+    });
+    expect(stored).toEqual(['']);
   });
 
   it('answers bad input with 400 and what is wrong with it', async () => {
@@ -261,32 +259,28 @@ describe('the sample app', () => {
     ]);
   });
 
-  it('is healthy while it listens, and tells its streams when they may have missed something', async () => {
+  it('is healthy while it listens, and sends its streams a gap when they may have missed something', async () => {
     const cluster = await createTestCluster();
-    try {
-      process.env.DATABASE_URL = cluster.url();
-      const shop = await openShop();
-      const { events } = await openStream(shop);
-      const health = (): Promise<Response> => fetch(`${shop.url}/health`);
-      const channels = { wanted: 3, acknowledged: 3 };
-      const up = { status: 'up', listener: { state: 'listening', since: expect.any(String), channels } };
-      expect(await (await health()).json()).toEqual(up);
+    suite.cleanup(() => cluster.remove());
+    process.env.DATABASE_URL = cluster.url();
+    const shop = await openShop();
+    const { events } = await openStream(shop);
+    const health = (): Promise<Response> => fetch(`${shop.url}/health`);
+    const channels = { wanted: 3, acknowledged: 3 };
+    const up = { status: 'up', listener: { state: 'listening', since: expect.any(String), channels } };
+    expect(await (await health()).json()).toEqual(up);
 
-      await cluster.stop();
-      const response = await eventually(health, ({ status }) => status === 503);
-      const listener = { state: 'reconnecting', since: expect.any(String), channels: { wanted: 3, acknowledged: 0 } };
-      expect(await response.json()).toEqual({ status: 'down', listener });
+    await cluster.stop();
+    const response = await eventually(health, ({ status }) => status === 503);
+    const listener = { state: 'reconnecting', since: expect.any(String), channels: { wanted: 3, acknowledged: 0 } };
+    expect(await response.json()).toEqual({ status: 'down', listener });
 
-      await cluster.start();
-      expect(await events.until(1)).toEqual([{ type: 'gap', data: { reason: 'reconnect' } }]);
-      const recovered = await eventually(health, ({ status }) => status === 200);
-      expect(await recovered.json()).toEqual(up);
-      expect((await post(shop, { region: 'eu', amount: 42 })).status).toBe(201);
-      expect((await events.until(2))[1]).toMatchObject({ type: 'message', data: { region: 'eu', amount: 42 } });
-      await shop.app.close();
-    } finally {
-      await cluster.remove();
-    }
+    await cluster.start();
+    expect(await events.until(1)).toEqual([{ type: 'gap', data: { reason: 'reconnect' } }]);
+    const recovered = await eventually(health, ({ status }) => status === 200);
+    expect(await recovered.json()).toEqual(up);
+    expect((await post(shop, { region: 'eu', amount: 42 })).status).toBe(201);
+    expect((await events.until(2))[1]).toMatchObject({ type: 'message', data: { region: 'eu', amount: 42 } });
   });
 
   it('answers with its products from memory, and takes over every change that matches the schema', async () => {
@@ -319,26 +313,22 @@ describe('the sample app', () => {
         () => productsOf(shop),
         (all) => holds(all.map(({ price }) => price)),
       );
-    const listener = await TableListener.start(database.url, 'product_changes');
+    const listener = suite.use(await TableListener.start(database.url, 'product_changes'));
     const sent = async (sql: string): Promise<string[]> => shortly(await listener.changesOf(() => database.query(sql)));
-    try {
-      await sent(`INSERT INTO products (name, price) SELECT 'Mug ' || n, 7 FROM generate_series(1, 500) AS n`);
-      await products(({ length }) => length === 503);
+    await sent(`INSERT INTO products (name, price) SELECT 'Mug ' || n, 7 FROM generate_series(1, 500) AS n`);
+    await products(({ length }) => length === 503);
 
-      const [update, ...others] = await sent('UPDATE products SET price = 8');
-      expect(others).toEqual([]);
-      expect(update).toMatch(/^update 1 2 3 4 .* 502 503$/);
-      await products((prices) => prices.length === 503 && prices.every((price) => price === 8));
+    const [update, ...others] = await sent('UPDATE products SET price = 8');
+    expect(others).toEqual([]);
+    expect(update).toMatch(/^update 1 2 3 4 .* 502 503$/);
+    await products((prices) => prices.length === 503 && prices.every((price) => price === 8));
 
-      const insert = `INSERT INTO products (name, price) SELECT 'Cup', 9 FROM generate_series(1, 1001)`;
-      expect(await sent(insert)).toEqual(['insert * (1001)']);
-      await products((prices) => prices.filter((price) => price === 9).length === 1001);
+    const insert = `INSERT INTO products (name, price) SELECT 'Cup', 9 FROM generate_series(1, 1001)`;
+    expect(await sent(insert)).toEqual(['insert * (1001)']);
+    await products((prices) => prices.filter((price) => price === 9).length === 1001);
 
-      expect(await sent('TRUNCATE products')).toEqual(['truncate *']);
-      await products(({ length }) => length === 0);
-    } finally {
-      await listener.close();
-    }
+    expect(await sent('TRUNCATE products')).toEqual(['truncate *']);
+    await products(({ length }) => length === 0);
   });
 
   it('reads its products again when it may have missed a change', async () => {

@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { checkTrigger, notifyTrigger, PgNotifyError } from 'nest-pg-notify';
 import type { PgExecutor, PgTriggerCheck, PgTriggerOptions } from 'nest-pg-notify';
-import { createTestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 import { shortly, TableListener } from '../support/table-listener.js';
@@ -12,26 +12,21 @@ const NAME = 'items_notify_it"em\\s';
 const QUOTED = '"items_notify_it""em\\s"';
 
 describe('the life of a trigger', () => {
-  let database: TestDatabase;
+  const suite = appSuite();
   let listener: TableListener;
   const { up, down } = notifyTrigger(OPTIONS);
-  const run = (sql: string): ReturnType<TestDatabase['query']> => database.query(sql);
+  const run = (sql: string): ReturnType<TestDatabase['query']> => suite.database.query(sql);
   const check = (options: Partial<PgTriggerOptions> = {}): Promise<PgTriggerCheck> =>
-    checkTrigger(database, { ...OPTIONS, ...options });
+    checkTrigger(suite.database, { ...OPTIONS, ...options });
   const objects = async (): Promise<unknown[]> => {
-    const { rows } = await database.query(`SELECT tgname::text AS name FROM pg_trigger WHERE tgrelid = 'items'::regclass
+    const { rows } = await suite.database
+      .query(`SELECT tgname::text AS name FROM pg_trigger WHERE tgrelid = 'items'::regclass
       UNION ALL SELECT proname::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1`);
     return rows.map(({ name }) => name as unknown);
   };
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    listener = await TableListener.start(database.url, 'it"em\\s');
-  });
-
-  afterAll(async () => {
-    await listener.close();
-    await database.drop();
+    listener = suite.use(await TableListener.start(suite.database.url, 'it"em\\s'));
   });
 
   beforeEach(async () => {
@@ -58,13 +53,13 @@ describe('the life of a trigger', () => {
   it('is current after two ups at once, each with its lock on the table before any other', async () => {
     await run(up);
     // Holds both back where they replace the function: then each has what it locks before.
-    const holder = new Client({ connectionString: database.url });
+    const holder = new Client({ connectionString: suite.database.url });
     await holder.connect();
     await holder.query('BEGIN');
     await holder.query('SELECT FROM pg_proc WHERE proname = $1 FOR UPDATE', [NAME]);
     const ups = Promise.allSettled([run(up), run(up)]);
     await eventually(
-      () => run(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '${database.name}'`),
+      () => run(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = '${suite.database.name}'`),
       ({ rowCount }) => rowCount === 2,
     );
     await holder.query('COMMIT');
@@ -238,7 +233,7 @@ describe('the life of a trigger', () => {
   ])('is checked through %s', async (_, executor) => {
     await run(up);
     const { state } = await checkTrigger(
-      executor((text, values) => database.query(text, values)),
+      executor((text, values) => suite.database.query(text, values)),
       OPTIONS,
     );
     expect(state).toBe('current');

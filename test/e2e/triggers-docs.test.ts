@@ -1,13 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { checkTrigger, definePgChannel, notifyTrigger, OnPgGap, OnPgNotify, pgTableChangeSchema } from 'nest-pg-notify';
 import type { PgTableChange, PgTriggerOptions } from 'nest-pg-notify';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
+import type { TestApp } from '../support/app/test-app.js';
 import { eventually } from '../support/recorder.js';
 
 // The examples of docs/triggers.md stand here as they are there, and are run.
@@ -62,23 +60,16 @@ class ProductCache {
 }
 
 describe('docs/triggers.md', () => {
-  let database: TestDatabase;
+  const suite = appSuite();
   let subject: TestApp;
   let page: string;
 
   beforeAll(async () => {
     page = await readFile(join(import.meta.dirname, '../../docs/triggers.md'), 'utf8');
-    database = await createTestDatabase();
-    await database.query('CREATE TABLE products (id integer PRIMARY KEY, name text, price numeric)');
-    await database.query("INSERT INTO products VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3), (9, 'i', 9)");
-    await new NotifyOfProducts().up(database);
-    subject = await createApp({ connection: database.url }, { providers: [ProductCache] });
-    await subject.app.init();
-  });
-
-  afterAll(async () => {
-    await subject.app.close();
-    await database.drop();
+    await suite.database.query('CREATE TABLE products (id integer PRIMARY KEY, name text, price numeric)');
+    await suite.database.query("INSERT INTO products VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3), (9, 'i', 9)");
+    await new NotifyOfProducts().up(suite.database);
+    subject = await suite.start({ providers: [ProductCache] });
   });
 
   it('shows the SQL that the options make', () => {
@@ -103,20 +94,20 @@ describe('docs/triggers.md', () => {
         (size) => size === wanted,
       );
     cache.fill(9);
-    await database.query("UPDATE products SET name = 'z' WHERE id = 9");
+    await suite.database.query("UPDATE products SET name = 'z' WHERE id = 9");
     await sizeIs(0); // By the gap of the start, at the latest by what follows it.
     cache.fill(1, 2, 3);
-    await database.query("UPDATE products SET name = 'A' WHERE id = 1");
+    await suite.database.query("UPDATE products SET name = 'A' WHERE id = 1");
     await sizeIs(2);
-    await database.query('TRUNCATE products');
+    await suite.database.query('TRUNCATE products');
     await sizeIs(0);
     expect(subject.logger.texts('error')).toEqual([]);
   });
 
-  it('has a check that an application can make at its start', async () => {
+  it('shows a check that an application can make at its start', async () => {
     const warn = (text: string): void => void warned.push(text);
     const warned: string[] = [];
-    const pool = database;
+    const pool = suite.database;
     const { state, problems, warnings } = await checkTrigger(pool, productTrigger);
     if (state !== 'current') throw new Error(problems.join('\n'));
     for (const warning of warnings) warn(warning);

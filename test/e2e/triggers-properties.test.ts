@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Client } from 'pg';
 import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
 import type { PgTableChange, PgTriggerOptions } from 'nest-pg-notify';
 import { MAX_PAYLOAD_BYTES } from '../../lib/channel/payload-codec.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { printedDefinitions, readBack } from '../support/printed-definitions.js';
 import { TableListener } from '../support/table-listener.js';
 
@@ -102,28 +101,22 @@ type Snapshot = ReadonlyMap<number, { readonly key: string; readonly value: stri
 const keyOf = (parts: readonly unknown[]): string =>
   JSON.stringify(parts.map((part) => (part === null ? null : String(part as string | number | boolean))));
 
-describe('what a random trigger announces of random writes', () => {
-  let database: TestDatabase;
+describe('a random trigger', () => {
+  const suite = appSuite();
   let listener: TableListener;
   let writer: Client;
   const warnings: string[] = [];
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    listener = await TableListener.start(database.url);
-    writer = new Client({ connectionString: database.url });
+    listener = suite.use(await TableListener.start(suite.database.url));
+    writer = new Client({ connectionString: suite.database.url });
     writer.on('notice', ({ message }) => warnings.push(message ?? ''));
     await writer.connect();
+    suite.cleanup(() => writer.end());
     await writer.query('SET client_min_messages = warning');
   });
 
-  afterAll(async () => {
-    await writer.end();
-    await listener.close();
-    await database.drop();
-  });
-
-  it('is what has changed, also of one that was read back from a dump: no write fails, no key is missed, no payload is too long', async () => {
+  it('announces all that random writes change, also when read back from a dump, in payloads that fit, and lets every write succeed', async () => {
     await fc.assert(
       fc.asyncProperty(table, async (random) => {
         const [tableName, ...columns] = random.made.names as [string, ...string[]];

@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
 import type { PgTriggerOptions } from 'nest-pg-notify';
-import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
-import { createTestCluster, createTestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 import { shortly, TableListener } from '../support/table-listener.js';
@@ -11,7 +10,7 @@ const OPTIONS: PgTriggerOptions = { table: 'items', channel: 'item_changes', key
 const NAMES = ['insert', 'update', 'delete', 'truncate'].map((operation) => `items_notify_item_changes_${operation}`);
 
 describe('a trigger of a table that a logical subscription writes into', () => {
-  let cluster: PostgresCluster;
+  const suite = appSuite({ server: { settings: { wal_level: 'logical' } } });
   let source: TestDatabase;
   let target: TestDatabase;
   let listener: TableListener;
@@ -41,9 +40,8 @@ describe('a trigger of a table that a logical subscription writes into', () => {
     );
 
   beforeAll(async () => {
-    cluster = await createTestCluster({ wal_level: 'logical' });
-    source = await createTestDatabase(cluster.url());
-    target = await createTestDatabase(cluster.url());
+    source = suite.database;
+    target = await suite.createDatabase();
     for (const database of [source, target])
       await database.query('CREATE TABLE items (id integer PRIMARY KEY, name text)');
     // Made apart, because the slot of a subscription to its own server waits for the transaction that makes it.
@@ -53,19 +51,15 @@ describe('a trigger of a table that a logical subscription writes into', () => {
     const connection = `host=${host} port=${port} user=${user} password=${password} dbname=${database}`;
     await target.query(`CREATE SUBSCRIPTION items CONNECTION '${connection}' PUBLICATION items
       WITH (create_slot = false, slot_name = 'items', copy_data = false)`);
-    listener = await TableListener.start(target.url, 'item_changes');
-  });
-
-  afterAll(async () => {
-    await listener.close();
-    await target.query(
-      'ALTER SUBSCRIPTION items DISABLE; ALTER SUBSCRIPTION items SET (slot_name = NONE); DROP SUBSCRIPTION items',
+    suite.cleanup(() =>
+      target.query(
+        'ALTER SUBSCRIPTION items DISABLE; ALTER SUBSCRIPTION items SET (slot_name = NONE); DROP SUBSCRIPTION items',
+      ),
     );
-    await target.drop();
-    await cluster.remove();
+    listener = suite.use(await TableListener.start(target.url, 'item_changes'));
   });
 
-  it('announces no rows at level statement, even where it fires always, and its check says so', async () => {
+  it('announces no rows at level statement, even if it fires always, and its check warns of that', async () => {
     await target.query(notifyTrigger(OPTIONS).up);
     await fireAlways();
     expect(await said('INSERT INTO items VALUES (1)', "UPDATE items SET name = 'x'", 'DELETE FROM items')).toEqual([]);
@@ -74,13 +68,13 @@ describe('a trigger of a table that a logical subscription writes into', () => {
     ]);
   });
 
-  it('is not warned of for another table', async () => {
+  it('gets no warning of its check on another table', async () => {
     await target.query('CREATE TABLE others (id integer)');
     await target.query(notifyTrigger({ ...OPTIONS, table: 'others' }).up);
     expect(await check({ ...OPTIONS, table: 'others' })).toEqual([]);
   });
 
-  it('announces each row at level row, where it fires always', async () => {
+  it('announces each row at level row, if it fires always', async () => {
     const options: PgTriggerOptions = { ...OPTIONS, level: 'row' };
     await target.query(notifyTrigger(options).up);
     expect(await said('INSERT INTO items VALUES (2)')).toEqual([]);

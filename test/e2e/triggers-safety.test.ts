@@ -1,38 +1,31 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
 import type { PgTriggerOptions } from 'nest-pg-notify';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { shortly, TableListener } from '../support/table-listener.js';
 
 const OPTIONS: PgTriggerOptions = { table: 'items', channel: 'item_changes', key: 'id' };
 const LEVELS = ['statement', 'row'] as const;
 
-describe('a trigger never stands in the way of a write', () => {
-  let database: TestDatabase;
+describe('a trigger', () => {
+  const suite = appSuite();
   let listener: TableListener;
   let writer: Client;
   const notices: string[] = [];
   const run = (sql: string): Promise<unknown> => writer.query(sql);
   const said = async (sql: string): Promise<string[]> => shortly(await listener.changesOf(() => run(sql)));
   const given = async (columns: string, options: Partial<PgTriggerOptions> = {}): Promise<void> => {
-    await database.query(`DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (${columns})`);
-    await database.query(notifyTrigger({ ...OPTIONS, ...options }).up);
+    await suite.database.query(`DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (${columns})`);
+    await suite.database.query(notifyTrigger({ ...OPTIONS, ...options }).up);
   };
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    listener = await TableListener.start(database.url, 'item_changes');
-    writer = new Client({ connectionString: database.url });
+    listener = suite.use(await TableListener.start(suite.database.url, 'item_changes'));
+    writer = new Client({ connectionString: suite.database.url });
     writer.on('notice', ({ message }) => notices.push(message ?? ''));
     await writer.connect();
-  });
-
-  afterAll(async () => {
-    await writer.end();
-    await listener.close();
-    await database.drop();
+    suite.cleanup(() => writer.end());
   });
 
   beforeEach(() => {
@@ -40,7 +33,7 @@ describe('a trigger never stands in the way of a write', () => {
   });
 
   it.each(LEVELS)(
-    'not when a column that it reads is gone: it says so, and that rows have changed (level %s)',
+    'lets a write succeed when a column that it reads is gone, and announces that rows have changed (level %s)',
     async (level) => {
       await given('id integer, name text', { level });
       await run('INSERT INTO items VALUES (1); ALTER TABLE items RENAME id TO number');
@@ -49,41 +42,41 @@ describe('a trigger never stands in the way of a write', () => {
       expect(notices).toContain(
         'Trigger items_notify_item_changes_insert cannot tell which rows have changed (SQLSTATE 42703), and says only that some have.',
       );
-      expect((await checkTrigger(database, { ...OPTIONS, level })).problems).toEqual([
+      expect((await checkTrigger(suite.database, { ...OPTIONS, level })).problems).toEqual([
         expect.stringContaining('Table items has no column id'),
       ]);
     },
   );
 
   it.each(LEVELS)(
-    'not when a key cannot be made JSON: what else is sent in the transaction stays (level %s)',
+    'lets a write succeed, and what else its transaction sends, when a key cannot be made JSON (level %s)',
     async (level) => {
-      await database.query(`CREATE TYPE odd AS ENUM ('a');
+      await suite.database.query(`CREATE TYPE odd AS ENUM ('a');
       CREATE FUNCTION odd_json(odd) RETURNS json LANGUAGE plpgsql AS $$BEGIN RAISE 'no'; END$$;
       CREATE CAST (odd AS json) WITH FUNCTION odd_json(odd)`);
       try {
         await given('id odd, plain integer', { level });
-        await database.query(notifyTrigger({ ...OPTIONS, key: 'plain', name: 'plain' }).up);
+        await suite.database.query(notifyTrigger({ ...OPTIONS, key: 'plain', name: 'plain' }).up);
         expect(await said("BEGIN; INSERT INTO items VALUES ('a', 1); DELETE FROM items; COMMIT")).toEqual(
           expect.arrayContaining(['insert *', 'insert 1', 'delete *', 'delete 1']),
         );
       } finally {
-        await database.query('DROP TYPE odd CASCADE');
+        await suite.database.query('DROP TYPE odd CASCADE');
       }
     },
   );
 
-  it('not when a value of the key is no JSON of a kind that PostgreSQL can take apart', async () => {
+  it('lets a write succeed when PostgreSQL cannot take apart the JSON of a key', async () => {
     await given('id json');
     expect(await said(`INSERT INTO items VALUES ('"\\u0000"'), ('1e9999')`)).toEqual([
       expect.stringMatching(/^insert /),
     ]);
   });
 
-  it('of a role that has rights on the table alone', async () => {
+  it('lets a role write that has rights on the table alone', async () => {
     await given('id integer, name text', { columns: ['name'] });
-    const role = `writer_of_${database.name}`;
-    await database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'x';
+    const role = `writer_of_${suite.database.name}`;
+    await suite.database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'x';
       REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO ${role};
       REVOKE EXECUTE ON FUNCTION items_notify_item_changes FROM PUBLIC;
       GRANT INSERT, SELECT (id), UPDATE (name), DELETE ON items TO ${role}`);
@@ -105,7 +98,7 @@ describe('a trigger never stands in the way of a write', () => {
       );
       expect(state).toBe('current');
     } finally {
-      await database.query(
+      await suite.database.query(
         `RESET ROLE; DROP OWNED BY ${role}; DROP ROLE ${role}; GRANT ALL ON SCHEMA public TO PUBLIC`,
       );
     }
@@ -120,8 +113,8 @@ describe('a trigger never stands in the way of a write', () => {
     'to_json(anyelement)',
   ])('of a role that may not run %s', async (name) => {
     await given('id integer');
-    const role = `hardened_of_${database.name}`;
-    await database.query(`CREATE ROLE ${role}; GRANT INSERT, TRUNCATE ON items TO ${role};
+    const role = `hardened_of_${suite.database.name}`;
+    await suite.database.query(`CREATE ROLE ${role}; GRANT INSERT, TRUNCATE ON items TO ${role};
       REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC`);
     try {
       const before = Date.now();
@@ -131,12 +124,14 @@ describe('a trigger never stands in the way of a write', () => {
       expect(notices).toEqual([expect.stringContaining('(SQLSTATE 42501)')]);
     } finally {
       await run('RESET ROLE');
-      await database.query(`GRANT EXECUTE ON FUNCTION ${name} TO PUBLIC; DROP OWNED BY ${role}; DROP ROLE ${role}`);
+      await suite.database.query(
+        `GRANT EXECUTE ON FUNCTION ${name} TO PUBLIC; DROP OWNED BY ${role}; DROP ROLE ${role}`,
+      );
     }
   });
 
-  it.each(LEVELS)('and is not hijacked by names of somebody else in the search path (level %s)', async (level) => {
-    await database.query(`DROP SCHEMA IF EXISTS evil CASCADE; CREATE SCHEMA evil;
+  it.each(LEVELS)('calls no function that somebody else has put into the search path (level %s)', async (level) => {
+    await suite.database.query(`DROP SCHEMA IF EXISTS evil CASCADE; CREATE SCHEMA evil;
       CREATE FUNCTION evil.pg_notify(text, text) RETURNS void LANGUAGE sql AS $$ SELECT pg_catalog.pg_notify('item_changes', 'evil') $$;
       CREATE FUNCTION evil.to_json(anyelement) RETURNS json LANGUAGE sql AS $$ SELECT '"evil"'::json $$;
       CREATE FUNCTION evil.octet_length(text) RETURNS integer LANGUAGE sql AS $$ SELECT 0 $$;
@@ -160,7 +155,7 @@ describe('a trigger never stands in the way of a write', () => {
   });
 
   it.each(LEVELS)(
-    'with standard_conforming_strings off, for the migration and for the writer (level %s)',
+    'announces keys with standard_conforming_strings off, for the migration and for the writer (level %s)',
     async (level) => {
       const odd = `it's a \\'"table"\\`;
       const quoted = `"${odd.replaceAll('"', '""')}"`;
@@ -180,7 +175,7 @@ describe('a trigger never stands in the way of a write', () => {
     },
   );
 
-  it('but sends nothing where triggers do not fire: of a session that is a replica', async () => {
+  it('sends nothing for the writes of a session that is a replica, in which triggers do not fire', async () => {
     await given('id integer');
     expect(await said('SET session_replication_role = replica; INSERT INTO items VALUES (1); RESET ALL')).toEqual([]);
     await run('ALTER TABLE items ENABLE ALWAYS TRIGGER items_notify_item_changes_insert');
@@ -194,30 +189,19 @@ describe.each([
   ['LATIN1', 'ü'],
   ['SQL_ASCII', 'ü'],
   ['EUC_JP', '日'],
-])('in a database of the encoding %s', (encoding, letter) => {
-  let server: TestDatabase;
-  let url: string;
+])('a trigger in a database of the encoding %s', (encoding, letter) => {
+  const suite = appSuite({ encoding });
   let listener: TableListener;
   let writer: Client;
 
   beforeAll(async () => {
-    server = await createTestDatabase();
-    const name = `${server.name}_encoded`;
-    await server.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING '${encoding}' LC_COLLATE 'C' LC_CTYPE 'C'`);
-    url = Object.assign(new URL(server.url), { pathname: `/${name}` }).href;
-    listener = await TableListener.start(url, 'item_changes');
-    writer = new Client({ connectionString: url });
+    listener = suite.use(await TableListener.start(suite.database.url, 'item_changes'));
+    writer = new Client({ connectionString: suite.database.url });
     await writer.connect();
+    suite.cleanup(() => writer.end());
   });
 
-  afterAll(async () => {
-    await writer.end();
-    await listener.close();
-    await server.query(`DROP DATABASE ${server.name}_encoded WITH (FORCE)`);
-    await server.drop();
-  });
-
-  it.each(LEVELS)('the limit is that of its bytes, and every key arrives (level %s)', async (level) => {
+  it.each(LEVELS)('keeps to the limit in bytes, and announces every key (level %s)', async (level) => {
     await writer.query(
       `DROP TABLE IF EXISTS "tä${letter}"; CREATE TABLE "tä${letter}" (id text)`.replaceAll('ä', letter),
     );
