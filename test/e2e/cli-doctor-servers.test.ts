@@ -1,45 +1,40 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { appSuite } from '../support/app/app-suite.js';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { CertificateAuthority, createTlsCluster } from '../support/certificates.js';
+import { cleanups } from '../support/cleanups.js';
 import { CommandLine } from '../support/command-line.js';
 import { diagnose } from '../support/diagnosis.js';
 import type { Diagnosis } from '../support/diagnosis.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import type { PoolMode } from '../support/pgbouncer.js';
-import { createTestCluster, createTestDatabase } from '../support/postgres.js';
+import { createTestCluster } from '../support/postgres.js';
 import { createStandby } from '../support/standby.js';
 
-const clients = new Set<pg.Client>();
-const clusters = new Set<PostgresCluster>();
+const { cleanup } = cleanups();
 
-afterEach(async () => {
-  await CommandLine.endAll();
-  for (const client of clients) await client.end();
-  clients.clear();
-  for (const cluster of [...clusters].toReversed()) await cluster.remove();
-  clusters.clear();
-});
+afterEach(() => CommandLine.endAll());
 
 async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client(url);
   client.on('error', () => undefined);
-  clients.add(client);
   await client.connect();
+  cleanup(() => client.end());
   return client;
 }
 
 async function startCluster(start: () => Promise<PostgresCluster>): Promise<PostgresCluster> {
   const cluster = await start();
-  clusters.add(cluster);
+  cleanup(() => cluster.remove());
   return cluster;
 }
 
-describe('doctor, asked about a server of its own', () => {
-  it('tells how full the queue is, and who holds it back', async () => {
+describe('doctor on a server of its own', () => {
+  it('reports how full the queue is, and which backend holds it back', async () => {
     const cluster = await startCluster(() => createTestCluster({ max_notify_queue_pages: '64' }));
     const [reader, writer] = [await connect(cluster.url()), await connect(cluster.url())];
     await reader.query('LISTEN held');
@@ -56,7 +51,7 @@ describe('doctor, asked about a server of its own', () => {
     expect(await diagnose(cluster.url())).toMatchObject({ code: 1, findings: { queue: { level: 'problem' } } });
   });
 
-  it('finds a standby, and points to the primary', async () => {
+  it('reports a standby as a problem, and points to the primary', async () => {
     const primary = await startCluster(createTestCluster);
     const standby = await startCluster(() => createStandby(primary));
     const { code, findings } = await diagnose(standby.url());
@@ -70,8 +65,9 @@ describe('doctor, asked about a server of its own', () => {
     expect(findings).not.toHaveProperty('delivery');
   });
 
-  it('tells whether TLS protects the connection', async () => {
+  it('reports whether TLS protects the connection', async () => {
     const authority = await CertificateAuthority.create();
+    cleanup(() => authority.remove());
     const { certificate, key } = await authority.issue();
     const cluster = await startCluster(() => createTlsCluster({ certificate, key }, []));
     const url = new URL(cluster.url());
@@ -87,30 +83,27 @@ describe('doctor, asked about a server of its own', () => {
         },
       },
     });
-    const file = join(await mkdtemp(join(tmpdir(), 'nest-pg-notify-cli-')), 'ca.pem');
+    const folder = await mkdtemp(join(tmpdir(), 'nest-pg-notify-cli-'));
+    cleanup(() => rm(folder, { recursive: true }));
+    const file = join(folder, 'ca.pem');
     await writeFile(file, authority.certificate);
     url.searchParams.set('sslrootcert', file);
     const { code, findings } = await diagnose(url.href);
     expect(code).toBe(0);
     expect(findings.connection?.message).toMatch(/^localhost:\d+, .+, with TLS\.$/);
-    await rm(dirname(file), { recursive: true });
-    await authority.remove();
   });
 
   describeWithPgBouncer('behind PgBouncer', () => {
+    const suite = appSuite();
+
     async function diagnoseBehind(mode: PoolMode, poolSize = 2, timeout = 20): Promise<Diagnosis> {
-      const database = await createTestDatabase();
-      const bouncer = await PgBouncer.start(database.url, mode, { default_pool_size: String(poolSize) });
-      try {
-        return await diagnose(bouncer.url, ['--timeout', String(timeout)]);
-      } finally {
-        await bouncer.close();
-        await database.drop();
-      }
+      const settings = { default_pool_size: String(poolSize) };
+      const bouncer = suite.use(await PgBouncer.start(suite.database.url, mode, settings));
+      return diagnose(bouncer.url, ['--timeout', String(timeout)]);
     }
 
     it.each(['transaction', 'statement'] as const)(
-      'finds the pooler in %s mode, and names the remedy',
+      'reports the pooler in %s mode, and names the remedy',
       async (mode) => {
         const { code, ok, findings } = await diagnoseBehind(mode);
         expect({ code, ok }).toEqual({ code: 1, ok: false });
@@ -124,7 +117,7 @@ describe('doctor, asked about a server of its own', () => {
       },
     );
 
-    it('is content with session mode, even with two connections only', async () => {
+    it('accepts session mode, even with only two connections', async () => {
       const { code, ok, findings } = await diagnoseBehind('session');
       expect({ code, ok }).toEqual({ code: 0, ok: true });
       expect(findings['pooler']).toMatchObject({
@@ -133,7 +126,7 @@ describe('doctor, asked about a server of its own', () => {
       });
     });
 
-    it('names the size of the pool where there is no second connection to prove it with', async () => {
+    it('names the size of the pool if there is no second connection to prove delivery with', async () => {
       const { code, findings } = await diagnoseBehind('session', 1, 4);
       expect(code).toBe(1);
       expect(findings['delivery']).toMatchObject({ level: 'problem' });

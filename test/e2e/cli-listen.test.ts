@@ -1,38 +1,24 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { listeningBackends } from '../support/backends.js';
 import { CommandLine } from '../support/command-line.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
+import type { PoolMode } from '../support/pgbouncer.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { createTestCluster, createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/;
 
-let database: TestDatabase;
-const clusters = new Set<PostgresCluster>();
-const proxies = new Set<FaultProxy>();
+const suite = appSuite();
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-
-afterEach(async () => {
-  await CommandLine.endAll();
-  for (const proxy of proxies) await proxy.close();
-  proxies.clear();
-  for (const cluster of clusters) await cluster.remove();
-  clusters.clear();
-});
-
-afterAll(() => database.drop());
+afterEach(() => CommandLine.endAll());
 
 /** Listens, and resolves when the server has acknowledged every channel. */
 async function startListening(
   channels: readonly string[],
   args: readonly string[] = [],
-  { url }: { url: string } = database,
+  { url }: { url: string } = suite.database,
 ): Promise<CommandLine> {
   const command = new CommandLine(['listen', ...channels, ...args], { DATABASE_URL: url });
   for (const channel of channels) {
@@ -42,13 +28,11 @@ async function startListening(
 }
 
 async function startProxy(): Promise<FaultProxy> {
-  const proxy = await FaultProxy.startFor(database);
-  proxies.add(proxy);
-  return proxy;
+  return suite.use(await FaultProxy.startFor(suite.database));
 }
 
 function notify(channel: string, payload: string): Promise<unknown> {
-  return database.query('SELECT pg_notify($1, $2)', [channel, payload]);
+  return suite.database.query('SELECT pg_notify($1, $2)', [channel, payload]);
 }
 
 /** What it printed, with TIME for each time. */
@@ -62,7 +46,7 @@ function objects(lines: readonly string[]): Record<string, unknown>[] {
 
 async function expectNoBackend(): Promise<void> {
   await eventually(
-    () => listeningBackends(database),
+    () => listeningBackends(suite.database),
     ({ length }) => length === 0,
   );
 }
@@ -73,7 +57,7 @@ describe('listen', () => {
     await notify('orders', '{"id":1}');
     await command.untilLine((line) => line.includes('{"id":1}')); // While it runs on.
     await notify('Rare name', '');
-    await database.query(`SELECT pg_notify('orders', n::text) FROM generate_series(2, 4) AS n`);
+    await suite.database.query(`SELECT pg_notify('orders', n::text) FROM generate_series(2, 4) AS n`);
     const { code, stdout } = await command.result;
     expect(code).toBe(0);
     const lines = shown(stdout.trimEnd().split('\n'));
@@ -87,8 +71,8 @@ describe('listen', () => {
     await expectNoBackend();
   });
 
-  it('has colours where FORCE_COLOR asks for them', async () => {
-    const command = new CommandLine(['listen', 'orders'], { DATABASE_URL: database.url, FORCE_COLOR: '1' });
+  it('prints colours if FORCE_COLOR asks for them', async () => {
+    const command = new CommandLine(['listen', 'orders'], { DATABASE_URL: suite.database.url, FORCE_COLOR: '1' });
     expect(await command.untilLine((line) => line.includes('orders'))).toContain('\u001b[2m-- ');
   });
 
@@ -129,8 +113,8 @@ describe('listen', () => {
 
   it('announces a gap after its backend was terminated, and goes on', async () => {
     const command = await startListening(['orders'], ['--count', '1']);
-    const [pid] = await listeningBackends(database);
-    await database.query('SELECT pg_terminate_backend($1)', [pid]);
+    const [pid] = await listeningBackends(suite.database);
+    await suite.database.query('SELECT pg_terminate_backend($1)', [pid]);
     await command.untilLine((line) => line.includes('gap (reconnect): what was sent since'));
     await notify('orders', 'after');
     expect(await command.result).toMatchObject({ code: 0 });
@@ -144,7 +128,7 @@ describe('listen', () => {
 
   it('survives a restart of the server', async () => {
     const cluster = await createTestCluster();
-    clusters.add(cluster);
+    suite.cleanup(() => cluster.remove());
     const command = await startListening(['orders'], ['--json'], { url: cluster.url() });
     await cluster.restart();
     await command.untilLine((line) => line.includes('"reconnect"'));
@@ -181,12 +165,12 @@ describe('listen', () => {
     await expectNoBackend();
   });
 
-  it('reads on while its output is not read, and says how much it dropped', async () => {
+  it('reads on while its output is not read, and reports how much it dropped', async () => {
     const proxy = await startProxy();
-    const command = await startListening(['orders'], ['--json'], { url: proxy.url(database.url) });
+    const command = await startListening(['orders'], ['--json'], { url: proxy.url(suite.database.url) });
     command.stdout.pause();
     const payload = 'x'.repeat(7_000);
-    await database.query(`SELECT pg_notify('orders', $1 || n) FROM generate_series(1, 3000) AS n`, [payload]);
+    await suite.database.query(`SELECT pg_notify('orders', $1 || n) FROM generate_series(1, 3000) AS n`, [payload]);
     // Far more than what is kept for a reader, and all that may be on its way.
     await eventually(
       () => proxy.received('down'),
@@ -205,7 +189,7 @@ describe('listen', () => {
     ['a wrong password', (url: URL) => (url.password = 'canary-wrong'), /28P01.+ Check the user and the password/],
     ['a database that is not there', (url: URL) => (url.pathname = '/nowhere'), /3D000.+ Create the database/],
   ])('gives up at once at %s', async (_what, change, expected) => {
-    const url = new URL(database.url);
+    const url = new URL(suite.database.url);
     change(url);
     const { code, stdout, stderr } = await CommandLine.run(['listen', 'orders', '--url', url.href]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -214,10 +198,10 @@ describe('listen', () => {
     expect(stderr).not.toContain('canary');
   });
 
-  it('does not claim to be connected to a server that never answers', async () => {
+  it('ends without a claim to be connected when the server never answers', async () => {
     const proxy = await startProxy();
     proxy.blackhole();
-    const url = proxy.url(database.url);
+    const url = proxy.url(suite.database.url);
     const { code, stdout, stderr } = await CommandLine.run(['listen', 'orders', '--url', url, '--timeout', '0.5']);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^error: Could not listen within 0\.5 s \(--timeout\)\. The server has not answered: .+\n$/);
@@ -226,7 +210,7 @@ describe('listen', () => {
   it('waits for a server that is not there yet, as long as --timeout says', async () => {
     const proxy = await startProxy();
     proxy.refuse();
-    const url = proxy.url(database.url);
+    const url = proxy.url(suite.database.url);
     const patient = new CommandLine(['listen', 'orders', '--url', url]);
     const { code, stderr } = await CommandLine.run(['listen', 'orders', '--url', url, '--timeout', '0.3']);
     expect(code).toBe(1);
@@ -237,15 +221,14 @@ describe('listen', () => {
   });
 
   describeWithPgBouncer('behind PgBouncer', () => {
-    let bouncer: PgBouncer;
-
-    afterEach(() => bouncer.close());
+    const startBouncer = async (mode: PoolMode): Promise<PgBouncer> =>
+      suite.use(await PgBouncer.start(suite.database.url, mode));
 
     it.each([
       ['30', []],
       ['2', ['--json']],
-    ])('refuses to listen where nothing would arrive, and never says it did (%s s)', async (timeout, args) => {
-      bouncer = await PgBouncer.start(database.url, 'transaction');
+    ])('refuses to listen if nothing would arrive, and never claims to listen (%s s)', async (timeout, args) => {
+      const bouncer = await startBouncer('transaction');
       const { code, stdout, stderr } = await CommandLine.run(
         ['listen', 'orders', '--timeout', timeout, ...args].concat('--url', bouncer.url),
       );
@@ -255,8 +238,8 @@ describe('listen', () => {
       expect(stdout).not.toMatch(/start/);
     });
 
-    it('suspects the pooler where there is no time to find out', async () => {
-      bouncer = await PgBouncer.start(database.url, 'transaction');
+    it('names the pooler as the likely cause if there is no time to find out', async () => {
+      const bouncer = await startBouncer('transaction');
       const { code, stderr } = await CommandLine.run(['listen', 'orders', '--timeout', '0.4', '--url', bouncer.url]);
       expect(code).toBe(1);
       expect(stderr).toMatch(
@@ -264,8 +247,8 @@ describe('listen', () => {
       );
     });
 
-    it('prints in session mode what has come meanwhile, too, once it is proved that it listens', async () => {
-      bouncer = await PgBouncer.start(database.url, 'session');
+    it('prints in session mode what came before it was proved that it listens, too', async () => {
+      const bouncer = await startBouncer('session');
       const command = await startListening(['orders'], ['--count', '1'], bouncer);
       await notify('orders', 'through the pooler');
       const { code, stdout } = await command.result;

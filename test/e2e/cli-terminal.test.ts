@@ -3,12 +3,11 @@ import { once } from 'node:events';
 import { readFileSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { listeningBackends } from '../support/backends.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { RUN_COMMAND_LINE } from '../support/node-typescript.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
 /** Gives a command a pseudo-terminal, which Node cannot; part of every Debian. That of BSD takes other arguments. */
@@ -88,12 +87,11 @@ class OnTerminal {
 }
 
 const running = new Set<OnTerminal>();
-let database: TestDatabase;
+const suite = appSuite();
 let proxy: FaultProxy;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  proxy = await FaultProxy.startFor(database);
+  proxy = suite.use(await FaultProxy.startFor(suite.database));
 });
 
 afterEach(async () => {
@@ -101,19 +99,14 @@ afterEach(async () => {
   running.clear();
 });
 
-afterAll(async () => {
-  await proxy.close();
-  await database.drop();
-});
-
 /** Listens, and is sent far more than what is kept for a reader, which stopped to read. */
 async function listenUnread(): Promise<OnTerminal> {
-  const command = await OnTerminal.start(['listen', 'orders', '--url', proxy.url(database.url)]);
+  const command = await OnTerminal.start(['listen', 'orders', '--url', proxy.url(suite.database.url)]);
   await command.untilLine((line) => line.includes('listening from here on'));
   command.stopReading();
   const payload = 'x'.repeat(7_000);
   const before = proxy.received('down');
-  await database.query(`SELECT pg_notify('orders', $1 || n) FROM generate_series(1, 3000) AS n`, [payload]);
+  await suite.database.query(`SELECT pg_notify('orders', $1 || n) FROM generate_series(1, 3000) AS n`, [payload]);
   await eventually(
     () => proxy.received('down'),
     (bytes) => bytes - before > 3_000 * payload.length,
@@ -127,13 +120,13 @@ async function listenUnread(): Promise<OnTerminal> {
 }
 
 describeOnTerminal('listen, on a terminal', () => {
-  it('reads on while nobody reads its output, and says how much it dropped', async () => {
+  it('reads on while nobody reads its output, and reports how much it dropped', async () => {
     const command = await listenUnread();
     // Nothing of it waits in the server, either: it would hold back the queue of the whole cluster.
     await eventually(
       async () =>
         (
-          await database.query<{ wait_event: string }>(
+          await suite.database.query<{ wait_event: string }>(
             `SELECT wait_event FROM pg_stat_activity WHERE application_name = 'nest-pg-notify listener'
              AND datname = current_database()`,
           )
@@ -146,12 +139,12 @@ describeOnTerminal('listen, on a terminal', () => {
     expect(await command.exitCode).toBe(0);
   });
 
-  it('reconnects, though nobody reads what it tells of that', async () => {
+  it('reconnects, although nobody reads its messages about that', async () => {
     const command = await listenUnread();
-    const [before] = await listeningBackends(database);
-    await database.query('SELECT pg_terminate_backend($1)', [before]);
+    const [before] = await listeningBackends(suite.database);
+    await suite.database.query('SELECT pg_terminate_backend($1)', [before]);
     await eventually(
-      () => listeningBackends(database),
+      () => listeningBackends(suite.database),
       ([pid]) => pid !== undefined && pid !== before,
     );
     command.readOn();
@@ -159,7 +152,7 @@ describeOnTerminal('listen, on a terminal', () => {
     expect(await command.untilLine((line) => line.includes('Listening again on '))).toMatch(/\(backend \d+\)/);
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('ends at %s, though nobody reads what it has written', async (name) => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('ends at %s, although nobody reads what it has written', async (name) => {
     const command = await listenUnread();
     command.signal(name);
     await eventually(

@@ -1,43 +1,41 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { notifyTrigger } from 'nest-pg-notify';
 import { CommandLine } from '../support/command-line.js';
 import type { CommandResult } from '../support/command-line.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 
 const ARGS = ['orders', '--channel', 'order_changes', '--key', 'id'];
 const OPTIONS = { table: 'orders', channel: 'order_changes', key: 'id' };
 
-let database: TestDatabase;
+const suite = appSuite();
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  await database.query('CREATE TABLE orders (id int PRIMARY KEY, status text, total int)');
+  await suite.database.query('CREATE TABLE orders (id int PRIMARY KEY, status text, total int)');
 });
 
 afterEach(() => CommandLine.endAll());
 
-afterAll(() => database.drop());
-
 function trigger(...args: readonly string[]): Promise<CommandResult> {
-  return CommandLine.run(['trigger', ...args], { DATABASE_URL: database.url });
+  return CommandLine.run(['trigger', ...args], { DATABASE_URL: suite.database.url });
 }
 
 describe('trigger', () => {
-  it('prints SQL and nothing else, which makes the trigger and removes it', async () => {
+  it('prints nothing but the SQL that makes the trigger, or removes it', async () => {
     const up = await trigger(...ARGS);
     const down = await trigger(...ARGS, '--down');
     expect([up, down]).toMatchObject([
       { code: 0, stdout: `${notifyTrigger(OPTIONS).up.trimEnd()}\n`, stderr: '' },
       { code: 0, stdout: `${notifyTrigger(OPTIONS).down.trimEnd()}\n`, stderr: '' },
     ]);
-    await database.query(up.stdout);
-    const listening = new CommandLine(['listen', 'order_changes', '--count', '1'], { DATABASE_URL: database.url });
+    await suite.database.query(up.stdout);
+    const listening = new CommandLine(['listen', 'order_changes', '--count', '1'], {
+      DATABASE_URL: suite.database.url,
+    });
     await listening.untilLine((line) => line.includes('listening from here on'));
-    await database.query(`INSERT INTO orders VALUES (1, 'new', 5)`);
+    await suite.database.query(`INSERT INTO orders VALUES (1, 'new', 5)`);
     expect((await listening.result).stdout).toMatch(/ order_changes \{.*"keys": ?\[1\]/);
-    await database.query(down.stdout);
-    expect((await database.query(`SELECT FROM pg_trigger WHERE tgrelid = 'orders'::regclass`)).rowCount).toBe(0);
+    await suite.database.query(down.stdout);
+    expect((await suite.database.query(`SELECT FROM pg_trigger WHERE tgrelid = 'orders'::regclass`)).rowCount).toBe(0);
   });
 
   it('takes every option of notifyTrigger(), lists with commas or repeated', async () => {
@@ -60,18 +58,18 @@ describe('trigger', () => {
     );
   });
 
-  it('takes operations and the level as SQL writes them, too', async () => {
+  it('accepts operations and the level as SQL writes them, too', async () => {
     const { stdout } = await trigger(...ARGS, '--on', 'INSERT,Delete', '--level', 'ROW', '--json');
     expect(JSON.parse(stdout)).toEqual(notifyTrigger({ ...OPTIONS, on: ['insert', 'delete'], level: 'row' }));
   });
 
-  it('says with --check whether the database has this very trigger', async () => {
+  it('reports with --check whether the database has exactly this trigger', async () => {
     const missing = await trigger(...ARGS, '--check');
     expect(missing).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(/^missing\nproblem {2}Table orders has no/),
     });
-    await database.query(notifyTrigger(OPTIONS).up);
+    await suite.database.query(notifyTrigger(OPTIONS).up);
     expect(await trigger(...ARGS, '--check')).toMatchObject({ code: 0, stdout: 'current\n', stderr: '' });
     const outdated = await trigger(...ARGS, '--include', 'status', '--check', '--json');
     expect(outdated.code).toBe(1);
@@ -79,10 +77,10 @@ describe('trigger', () => {
       state: 'outdated',
       problems: expect.arrayContaining([expect.any(String)]),
     });
-    await database.query(notifyTrigger(OPTIONS).down);
+    await suite.database.query(notifyTrigger(OPTIONS).down);
   });
 
-  it('cannot check without a database', async () => {
+  it('fails with --check when there is no database', async () => {
     const { code, stdout, stderr } = await trigger(...ARGS, '--check', '--url', 'postgres://a:canary@127.0.0.1:1/x');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^error: 127\.0\.0\.1:1: .+ECONNREFUSED.+ Is PostgreSQL running there\?\n$/);
