@@ -15,7 +15,7 @@ export interface ContractSuite extends AppSuite {
 }
 
 /** Applications on the bus. */
-export function busContractSuite(): ContractSuite {
+function busContractSuite(): ContractSuite {
   const suite = appSuite({ bus: true });
   return extend(suite, {
     emit: async (channel, raw) => Promise.resolve(suite.bus.emit(definePgChannel(channel, { codec: 'text' }), raw)),
@@ -25,7 +25,7 @@ export function busContractSuite(): ContractSuite {
 }
 
 /** Applications on a real PostgreSQL; the listening connection goes through a proxy, so that it can be lost. */
-export function postgresContractSuite(): ContractSuite {
+function postgresContractSuite(): ContractSuite {
   const suite = appSuite({ proxy: 'listener', options: { reconnect: { minDelay: 1, maxDelay: 20 } } });
   return extend(suite, {
     emit: async (channel, raw) => {
@@ -44,6 +44,12 @@ export function postgresContractSuite(): ContractSuite {
     },
   });
 }
+
+/** Both, each with its name, for `describe.each()`. */
+export const CONTRACT_SUITES = [
+  ['PostgreSQL', postgresContractSuite],
+  ['the test bus', busContractSuite],
+] as const;
 
 /** Keeps the getters of the suite, which a spread would read before there is anything to get. */
 function extend(suite: AppSuite, more: Omit<ContractSuite, keyof AppSuite>): ContractSuite {
