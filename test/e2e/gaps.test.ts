@@ -7,6 +7,7 @@ import pg from 'pg';
 import { appSuite } from '../support/app/app-suite.js';
 import type { TestApp } from '../support/app/test-app.js';
 import { listeningBackends } from '../support/backends.js';
+import { received } from '../support/handled.js';
 import { HeldCalls } from '../support/held-calls.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import { turn, turns } from '../support/turn.js';
@@ -19,12 +20,6 @@ describe('@OnPgGap', () => {
     subject = await suite.start({ providers });
     return subject;
   }
-
-  const received = (count: number): Promise<number> =>
-    eventually(
-      () => subject.service.stats().received,
-      (sum) => sum >= count,
-    );
 
   /** Ends the listening session, and waits until there is another one. */
   async function reconnect(): Promise<void> {
@@ -60,7 +55,7 @@ describe('@OnPgGap', () => {
     await start(Cache);
     expect(await held.begun.until(1)).toEqual([{ channel: 'c', reason: 'start', until: expect.any(Date) }]);
     await suite.database.query(`SELECT pg_notify('c', '1')`);
-    await received(1);
+    await received(subject.service, 1);
     await turn();
     expect(events.items).toEqual([['gap', 'Cache.load', true]]);
     held.end();
@@ -161,10 +156,10 @@ describe('@OnPgGap', () => {
     }
     await start(Cache);
     await suite.database.query(`SELECT pg_notify('c', '1'), pg_notify('c', '2')`);
-    await received(2);
+    await received(subject.service, 2);
     await reconnect();
     await suite.database.query(`SELECT pg_notify('c', '3')`);
-    await received(3);
+    await received(subject.service, 3);
     await turn();
     expect(events.items).toEqual([]);
     for (const count of [1, 2, 3]) {
@@ -261,7 +256,7 @@ describe('@OnPgGap', () => {
     expect(first).toMatchObject({ reason: 'reconnect', since: expect.any(Date) });
     await reconnect();
     await suite.database.query(`SELECT pg_notify('c', i::text) FROM generate_series(1, 5) i`);
-    await received(5);
+    await received(subject.service, 5);
     held.end(new Error('cannot be read'));
     const [, , second] = await held.begun.until(3);
     expect(second).toEqual({
