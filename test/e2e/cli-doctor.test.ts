@@ -2,7 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/gl
 import pg from 'pg';
 import { appSuite } from '../support/app/app-suite.js';
 import { CommandLine } from '../support/command-line.js';
-import { CANARY, diagnose } from '../support/diagnosis.js';
+import { CANARY, diagnose, expectNothingLeft } from '../support/diagnosis.js';
 import type { Diagnosis } from '../support/diagnosis.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
@@ -32,19 +32,6 @@ const levelsOf = (findings: Diagnosis['findings']): string =>
     .map(([check, { level }]) => `${check} ${level}`)
     .join(', ');
 
-/** Neither in this database nor on its way: nothing of a doctor is left. */
-async function expectNothingLeft(): Promise<void> {
-  await eventually(
-    async () =>
-      (
-        await database.query(
-          `SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'nest-pg-notify%'`,
-        )
-      ).rows,
-    ({ length }) => length === 0,
-  );
-}
-
 describe('doctor', () => {
   it('finds a healthy server healthy, and leaves nothing behind', async () => {
     const { code, ok, findings } = await diagnose(database.url);
@@ -65,11 +52,15 @@ describe('doctor', () => {
         ),
       }),
       encoding: expect.objectContaining({ level: 'ok' }),
-      queue: expect.objectContaining({ level: 'ok', message: 'The notification queue is 0 % full.' }),
+      // Other tests use the queue of the server at the same time.
+      queue: expect.objectContaining({
+        level: 'ok',
+        message: expect.stringMatching(/^The notification queue is \d+ % full\.$/),
+      }),
       pooler: expect.objectContaining({ level: 'ok', message: expect.stringMatching(/^No sign of one: .+ \d+, as/) }),
       delivery: expect.objectContaining({ level: 'ok', message: expect.stringMatching(/has arrived; .+ \d+ ms/) }),
     });
-    await expectNothingLeft();
+    await expectNothingLeft(database);
   });
 
   it('prints a line for each check and a conclusion, without colours when its output is not a terminal', async () => {
@@ -130,38 +121,6 @@ describe('doctor', () => {
     );
     for (const { stdout, stderr } of outputs) expect(stdout + stderr).not.toContain(CANARY);
     expect(outputs.map(({ code }) => code)).toEqual([1, 0]);
-  });
-
-  it('ends within its timeout when no answer comes', async () => {
-    const { proxy } = suite;
-    proxy.blackhole();
-    const begun = performance.now();
-    const { code, findings } = await diagnose(proxy.url(database.url), ['--timeout', '0.5']);
-    expect(performance.now() - begun).toBeLessThan(8_000); // Node has to start, too.
-    expect(code).toBe(1);
-    expect(findings['connection']).toMatchObject({
-      message: `127.0.0.1:${proxy.port}: no connection within 500 ms.`,
-      remedy: 'Are host and port of the URL right, and can they be reached from here?',
-    });
-  });
-
-  it('ends within its timeout when answers stop coming', async () => {
-    const { proxy } = suite;
-    proxy.delay(50); // So that it can be caught between two answers.
-    const begun = performance.now();
-    const diagnosis = diagnose(proxy.url(database.url), ['--timeout', '4']);
-    await eventually(
-      () => proxy.connectionCount,
-      (count) => count === 2,
-    );
-    proxy.blackhole();
-    const { code, findings } = await diagnosis;
-    expect(performance.now() - begun).toBeLessThan(12_000);
-    expect(code).toBe(1);
-    expect(findings['connection']?.level).toBe('ok');
-    expect(findings['delivery']).toMatchObject({ level: 'problem' });
-    proxy.reapSwallowed(); // The server cannot know.
-    await expectNothingLeft();
   });
 
   describe('whose connection is lost', () => {

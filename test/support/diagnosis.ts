@@ -1,6 +1,8 @@
 import { expect } from '@jest/globals';
 import type { Finding, FindingCheck } from '../../lib/cli/finding.js';
 import { CommandLine } from './command-line.js';
+import type { TestDatabase } from './postgres.js';
+import { eventually } from './recorder.js';
 
 /** What `nest-pg-notify doctor --json` has said. */
 export interface Diagnosis {
@@ -20,4 +22,14 @@ export async function diagnose(url: string, args: readonly string[] = []): Promi
   const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: readonly Finding[] };
   expect(findings.filter(({ level, remedy }) => (level === 'ok') === (remedy !== undefined))).toEqual([]);
   return { code, ok, findings: Object.fromEntries(findings.map((finding) => [finding.check, finding])) };
+}
+
+/** Waits until a doctor has left nothing on the server, neither in this database nor on its way. */
+export async function expectNothingLeft(database: TestDatabase): Promise<void> {
+  const left = `SELECT application_name FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name LIKE 'nest-pg-notify%'`;
+  await eventually(
+    async () => (await database.query(left)).rows,
+    ({ length }) => length === 0,
+  );
 }

@@ -1,0 +1,43 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { appSuite } from '../support/app/app-suite.js';
+import { CommandLine } from '../support/command-line.js';
+import { diagnose, expectNothingLeft } from '../support/diagnosis.js';
+import { eventually } from '../support/recorder.js';
+
+describe('doctor', () => {
+  const suite = appSuite({ proxy: 'all' });
+
+  afterEach(() => CommandLine.endAll());
+
+  it('ends within its timeout when no answer comes', async () => {
+    const { database, proxy } = suite;
+    proxy.blackhole();
+    const begun = performance.now();
+    const { code, findings } = await diagnose(proxy.url(database.url), ['--timeout', '0.5']);
+    expect(performance.now() - begun).toBeLessThan(8_000); // Node has to start, too.
+    expect(code).toBe(1);
+    expect(findings['connection']).toMatchObject({
+      message: `127.0.0.1:${proxy.port}: no connection within 500 ms.`,
+      remedy: 'Are host and port of the URL right, and can they be reached from here?',
+    });
+  });
+
+  it('ends within its timeout when answers stop coming', async () => {
+    const { database, proxy } = suite;
+    proxy.delay(50); // So that it can be caught between two answers.
+    const begun = performance.now();
+    const diagnosis = diagnose(proxy.url(database.url), ['--timeout', '4']);
+    await eventually(
+      () => proxy.connectionCount,
+      (count) => count === 2,
+    );
+    proxy.blackhole();
+    const { code, findings } = await diagnosis;
+    expect(performance.now() - begun).toBeLessThan(12_000);
+    expect(code).toBe(1);
+    expect(findings['connection']?.level).toBe('ok');
+    expect(findings['delivery']).toMatchObject({ level: 'problem' });
+    proxy.reapSwallowed(); // The server cannot know.
+    await expectNothingLeft(database);
+  });
+});
