@@ -1,16 +1,16 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { findPostgresBinaries, restoreSymlinks } from '../../dev/embedded-postgres/postgres-binaries.js';
 import { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { findLockHolder } from '../../dev/embedded-postgres/postmaster-lock.js';
 import { createTestCluster } from '../support/postgres.js';
+import { eventually } from '../support/recorder.js';
 
 const strangers: ChildProcess[] = [];
 
@@ -30,7 +30,7 @@ describe('PostgresCluster', () => {
     await cluster.remove();
   });
 
-  test('runs a UTF-8 server of its own, on loopback only, behind a password', async () => {
+  it('runs a UTF-8 server of its own, on loopback only, behind a password', async () => {
     const [settings] = await query(
       cluster.url(),
       `SELECT current_setting('listen_addresses') AS addresses, current_setting('unix_socket_directories') AS sockets,
@@ -50,7 +50,7 @@ describe('PostgresCluster', () => {
     await expect(query(guess.href, 'SELECT 1')).rejects.toMatchObject({ code: '28P01' });
   });
 
-  test('keeps its data and its port over a restart', async () => {
+  it('keeps its data and its port over a restart', async () => {
     const { port, pid } = cluster;
     await query(cluster.url(), 'INSERT INTO kept VALUES (1)');
 
@@ -61,7 +61,7 @@ describe('PostgresCluster', () => {
     expect(await query(cluster.url(), 'SELECT id FROM kept WHERE id = 1')).toEqual([{ id: 1 }]);
   });
 
-  test('recovers what was committed before an immediate stop', async () => {
+  it('recovers what was committed before an immediate stop', async () => {
     await query(cluster.url(), 'INSERT INTO kept VALUES (2)');
 
     await cluster.stop('immediate');
@@ -71,7 +71,7 @@ describe('PostgresCluster', () => {
     expect(await query(cluster.url(), 'SELECT id FROM kept WHERE id = 2')).toEqual([{ id: 2 }]);
   });
 
-  test('starts over a stale postmaster.pid whose process id belongs to another program now', async () => {
+  it('starts over a stale postmaster.pid whose process id belongs to another program now', async () => {
     const lockFile = join(cluster.dataDirectory, 'postmaster.pid');
     const [, ...rest] = (await readFile(lockFile, 'utf8')).split('\n');
     const stranger = await startStranger(cluster.dataDirectory);
@@ -84,7 +84,7 @@ describe('PostgresCluster', () => {
     expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
   });
 
-  test('replaces a server that a process left running, with settings of its own', async () => {
+  it('replaces a server that a process left running, with settings of its own', async () => {
     const { pid, dataDirectory } = cluster;
     const successor = await PostgresCluster.create({ dataDirectory, settings: { application_name: 'successor' } });
 
@@ -96,7 +96,7 @@ describe('PostgresCluster', () => {
     await cluster.start();
   });
 
-  test('leaves a server alone that another live process runs', async () => {
+  it('leaves a server alone that another live process runs', async () => {
     const { pid, port, dataDirectory } = cluster;
     const stranger = await startStranger(dataDirectory);
     await writeFile(join(dataDirectory, 'owner.pid'), String(stranger.pid));
@@ -108,7 +108,7 @@ describe('PostgresCluster', () => {
     expect(await findLockHolder({ pid: pid!, port }, dataDirectory)).toBe('server');
   });
 
-  test('says what the server logged when it does not start', async () => {
+  it('quotes the log of the server when it does not start', async () => {
     await cluster.stop();
     const broken = await PostgresCluster.create({
       dataDirectory: cluster.dataDirectory,
@@ -133,7 +133,7 @@ describe('PostgresCluster in a folder of its own', () => {
     await rm(folder, { recursive: true });
   });
 
-  test('clears away an initdb that a crash has cut off, and remove() leaves no process and no folder', async () => {
+  it('clears away an initdb that a crash has cut off, and leaves no process and no folder after remove()', async () => {
     const dataDirectory = join(folder, "a 'quoted' folder");
     const ended = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
     await once(ended, 'exit');
@@ -146,11 +146,15 @@ describe('PostgresCluster in a folder of its own', () => {
     await cluster.remove();
 
     expect(await readdir(folder)).toEqual([]);
-    await eventually(async () => (await findLockHolder({ pid: pid!, port }, dataDirectory)) !== 'server');
+    // Nothing reports when a process that is not our child has ended.
+    await eventually(
+      () => findLockHolder({ pid: pid!, port }, dataDirectory),
+      (holder) => holder !== 'server',
+    );
     await expect(query(cluster.url(), 'SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  test('runs below a folder that only its owner may enter, also as root', async () => {
+  it('runs below a folder that only its owner may enter, also as root', async () => {
     const closed = join(folder, 'closed');
     await mkdir(closed, { mode: 0o700 });
     const cluster = await PostgresCluster.create({ dataDirectory: join(closed, 'data') });
@@ -159,7 +163,7 @@ describe('PostgresCluster in a folder of its own', () => {
     await cluster.remove();
   });
 
-  test('refuses a folder that holds something else, and leaves it as it is', async () => {
+  it('refuses a folder that holds something else, and leaves it as it is', async () => {
     const dataDirectory = join(folder, 'notes');
     await mkdir(dataDirectory);
     await writeFile(join(dataDirectory, 'note.txt'), 'precious');
@@ -169,7 +173,7 @@ describe('PostgresCluster in a folder of its own', () => {
     expect(await readdir(dataDirectory)).toEqual(['note.txt']);
   });
 
-  test('restores the symbolic links that a blocked install script has not made, also when two do it at once', async () => {
+  it('restores the symbolic links that a blocked install script has not made, also when two do it at once', async () => {
     const { postgres } = await findPostgresBinaries();
     const copy = join(folder, 'package');
     await cp(join(dirname(postgres), '..', '..'), copy, { recursive: true, verbatimSymlinks: true });
@@ -204,13 +208,4 @@ async function startStranger(dataDirectory: string): Promise<ChildProcess> {
   strangers.push(stranger);
   await once(stranger, 'spawn');
   return stranger;
-}
-
-/** Polls, for five seconds at most: nothing tells us when a process that isn't our child has ended. */
-async function eventually(check: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 5_000;
-  while (!(await check())) {
-    if (performance.now() > deadline) throw new Error('It did not happen within five seconds.');
-    await delay(20);
-  }
 }

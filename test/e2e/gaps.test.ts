@@ -197,7 +197,9 @@ describe('@OnPgGap', () => {
     const { service } = await start(Cache);
     const writer = new pg.Client(suite.database.url);
     await writer.connect();
+    suite.cleanup(() => writer.end());
     const done = new AbortController();
+    suite.cleanup(() => done.abort());
     let sent = 0;
     const writing = (async () => {
       for (; !done.signal.aborted; sent += 20) {
@@ -218,7 +220,6 @@ describe('@OnPgGap', () => {
     }
     done.abort();
     await writing;
-    await writer.end();
     expect(beside.every((count) => count === 0)).toBe(true);
     const { items } = events;
     const gaps = items.filter((item) => typeof item === 'string');

@@ -55,6 +55,7 @@ describe('the life of a trigger', () => {
     // Holds both back where they replace the function: then each has what it locks before.
     const holder = new Client({ connectionString: suite.database.url });
     await holder.connect();
+    suite.cleanup(() => holder.end());
     await holder.query('BEGIN');
     await holder.query('SELECT FROM pg_proc WHERE proname = $1 FOR UPDATE', [NAME]);
     const ups = Promise.allSettled([run(up), run(up)]);
@@ -63,7 +64,6 @@ describe('the life of a trigger', () => {
       ({ rowCount }) => rowCount === 2,
     );
     await holder.query('COMMIT');
-    await holder.end();
     expect((await ups).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
     expect(await check()).toEqual({ state: 'current', problems: [], warnings: [] });
   });
@@ -82,7 +82,7 @@ describe('the life of a trigger', () => {
     });
   });
 
-  it('is outdated where the options are others, until up runs with them', async () => {
+  it('is outdated when the options have changed, until up runs with them', async () => {
     await run(up);
     const options = { level: 'row', on: ['delete'], columns: undefined } as unknown as Partial<PgTriggerOptions>;
     const { state, problems } = await check(options);
@@ -230,7 +230,7 @@ describe('the life of a trigger', () => {
       'an ORM that answers with rows and metadata',
       (query) => async (text, values) => [(await query(text, values)).rows, {}],
     ],
-  ])('is checked through %s', async (_, executor) => {
+  ])('can be checked through %s', async (_, executor) => {
     await run(up);
     const { state } = await checkTrigger(
       executor((text, values) => suite.database.query(text, values)),
@@ -248,7 +248,7 @@ describe('the life of a trigger', () => {
     },
   );
 
-  it('refuses what is no executor, and passes on what one rejects with', async () => {
+  it('refuses what is not an executor, and passes on what an executor rejects with', async () => {
     await expect(checkTrigger({} as PgExecutor, OPTIONS)).rejects.toBeInstanceOf(PgNotifyError);
     await expect(checkTrigger(() => Promise.reject(new Error('gone')), OPTIONS)).rejects.toThrow('gone');
   });
