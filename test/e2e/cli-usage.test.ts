@@ -37,14 +37,14 @@ describe('the command line', () => {
     [['doctor', '--help'], /--timeout/],
     [['listen', '-h', 'orders'], /--count/],
     [['trigger', '--help'], /--max-keys/],
-  ])('%j prints help with exit codes and examples', async (args, expected) => {
+  ])('prints help with exit codes and examples for %j', async (args, expected) => {
     const { code, stdout, stderr } = await CommandLine.run(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(expected);
     expect(stdout).toMatch(/Exit codes:\n {2}0 [^]+Examples:\n {2}\S/);
   });
 
-  it('tells of wrong usage on standard error, with 2', async () => {
+  it('reports wrong usage on standard error, and exits with 2', async () => {
     expect(await CommandLine.run(['doctor', '--jsno'])).toMatchObject({
       code: 2,
       stdout: '',

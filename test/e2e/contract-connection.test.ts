@@ -13,7 +13,7 @@ import { Recorder } from '../support/recorder.js';
 describe.each(CONTRACT_SUITES)('the connection of a registration on %s', (_name, createSuite) => {
   const suite = createSuite();
 
-  it('announces a gap before the first notification after a loss; what was sent meanwhile is lost', async () => {
+  it('announces a gap before the first notification after a loss, in which notifications were lost', async () => {
     const subject = await suite.start();
     const seen = new Recorder<unknown>();
     consume(subject, 'a', seen);

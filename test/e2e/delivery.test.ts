@@ -57,7 +57,7 @@ describe('delivery', () => {
     subscription.unsubscribe();
   });
 
-  it('delivers in the order of the calls, and two equal calls deliver two notifications', async () => {
+  it('delivers in the order of the calls, and delivers two notifications for two equal calls', async () => {
     const received = new Recorder<PgNotification<number>>();
     const subscription = service.listen<number>('calls').subscribe(received.push);
     await service.ready();

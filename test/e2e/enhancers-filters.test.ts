@@ -58,7 +58,7 @@ describe('a filter', () => {
     throw payload === 'refuse' ? new Refusal('refused') : new TypeError('broken');
   }
 
-  it('given as a class is made by Nest, and catches by type; what it does not catch is logged once', async () => {
+  it('is made by Nest when given as a class, catches by type, and leaves other errors to be logged once', async () => {
     @Controller()
     @UseFilters(RefusalFilter)
     class OfClass {
@@ -92,7 +92,7 @@ describe('a filter', () => {
     ]);
   });
 
-  it('given as an instance catches; that of the method comes before that of the class, the last one first', async () => {
+  it('catches when given as an instance, that of the method before that of the class, the last one first', async () => {
     @Injectable()
     @UseFilters(recording('class'))
     class Handlers {
@@ -149,7 +149,7 @@ describe('a filter', () => {
     expect(logger.texts('error')).toEqual([]);
   });
 
-  it('that fails itself, or throws what it has caught, has not handled it: one line is logged', async () => {
+  it('leaves the error to be logged once when it fails itself, or throws what it has caught', async () => {
     @Injectable()
     class Handlers {
       @OnPgNotify('again')
@@ -180,7 +180,7 @@ describe('a filter', () => {
 });
 
 describe('gap methods and woken methods', () => {
-  it('are kept from running by a guard: a gap is tried again until the guard lets it pass', async () => {
+  it('do not run while a guard refuses, and a gap is tried again until the guard lets it pass', async () => {
     const verdicts = [false, true];
     const strict: CanActivate = { canActivate: () => verdicts.shift() ?? true };
 
@@ -206,7 +206,7 @@ describe('gap methods and woken methods', () => {
     ]);
   });
 
-  it('have succeeded where a filter caught what they threw', async () => {
+  it('succeed if a filter caught what they threw', async () => {
     const filter: ExceptionFilter = {
       catch: (error: Error, host) => log.push(`${error.message}: ${getPgNotifyContext(host).kind}`),
     };

@@ -48,7 +48,7 @@ class NoGuard implements CanActivate {
 }
 
 describe('a guard', () => {
-  it('of the class of a controller keeps a notification from its handler: one line is logged, one failure counted', async () => {
+  it('withholds a notification from a handler of its controller, which logs one line and counts one failure', async () => {
     @Controller()
     @UseGuards(RulesGuard)
     class Guarded {
@@ -72,7 +72,7 @@ describe('a guard', () => {
     ]);
   });
 
-  it('of a method keeps notifications from that method only, and can read what stands on it', async () => {
+  it('withholds notifications only from the method that it stands on, whose metadata it can read', async () => {
     const Role = Reflector.createDecorator<string>();
     const role: CanActivate = {
       canActivate: (context) => {
@@ -102,7 +102,7 @@ describe('a guard', () => {
     expect(log.items.map(String).toSorted()).toEqual(['open', 'role admin']);
   });
 
-  it('stays in force where a spy stands in place of the method', async () => {
+  it('stays in force when a spy replaces the method', async () => {
     @Injectable()
     class Handlers {
       readonly spy = jest.fn<(payload: unknown) => void>();
@@ -204,7 +204,7 @@ describe('global enhancers', () => {
     { provide: APP_INTERCEPTOR, useClass: GlobalInterceptor },
   ];
 
-  it('are meant for requests: notifications pass them by', async () => {
+  it('are not called for notifications by default', async () => {
     const { app, service, logger } = await suite.create({
       controllers: [Handling],
       providers: [Handlers, ...GLOBALS],
@@ -217,7 +217,7 @@ describe('global enhancers', () => {
     expect(logger.texts('error')).toHaveLength(1);
   });
 
-  it('see notifications with globalEnhancers', async () => {
+  it('are called for notifications with globalEnhancers', async () => {
     const { service, logger } = await suite.start({
       controllers: [Handling],
       providers: [Handlers, ...GLOBALS],
@@ -239,7 +239,7 @@ describe('global enhancers', () => {
     expect(logger.texts('error')).toEqual([]);
   });
 
-  it('see notifications with globalEnhancers, those that were given to the application as well', async () => {
+  it('are called for notifications with globalEnhancers when given to the application as well', async () => {
     const { app, service, logger } = await suite.create({ providers: [Handlers], handlers: { globalEnhancers: true } });
     app.useGlobalGuards(new NoGuard());
     await app.init();

@@ -34,7 +34,7 @@ function wrapper(name: string): NestInterceptor {
 }
 
 describe('an interceptor', () => {
-  it('wraps the handler: that of the class around that of the method', async () => {
+  it('wraps the handler, that of the class around that of the method', async () => {
     @Injectable()
     @UseInterceptors(wrapper('class'))
     class Handlers {
@@ -60,7 +60,7 @@ describe('an interceptor', () => {
     ]);
   });
 
-  it('may change what a woken method returns, and with it whether it is called again', async () => {
+  it('can change what a woken method returns, and with it whether it is called again', async () => {
     const never: NestInterceptor = { intercept: (_context, next) => next.handle().pipe(map(() => false)) };
     const once: NestInterceptor = {
       intercept: (context, next) =>
@@ -97,7 +97,7 @@ describe('an interceptor', () => {
     expect(reasons('modest').slice(-2)).toEqual(['modest: notification', 'modest: again']);
   });
 
-  it('may keep a notification from its handler by an empty stream: that is no failure', async () => {
+  it('can withhold a notification from its handler with an empty stream, without a failure', async () => {
     @Injectable()
     class Handlers {
       @OnPgNotify('empty')
@@ -115,7 +115,7 @@ describe('an interceptor', () => {
 });
 
 describe('a handler that returns a stream', () => {
-  it('runs it to its end, with enhancers and without', async () => {
+  it('is subscribed to until the stream ends, with enhancers and without', async () => {
     @Injectable()
     class Handlers {
       @OnPgNotify('streams')

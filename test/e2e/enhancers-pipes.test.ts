@@ -41,7 +41,7 @@ describe('a pipe', () => {
     expect(logger.texts('error')).toEqual([expect.stringContaining('Bad Request')]);
   });
 
-  it('that would take anything is given the payload only', async () => {
+  it('is given nothing but the payload, even if it would take anything', async () => {
     @Injectable()
     class Handlers {
       @OnPgNotify('number')
@@ -66,7 +66,7 @@ describe('a pipe', () => {
     expect(logger.texts('error')).toEqual([]);
   });
 
-  it('of a handler of batches gets the list of payloads', async () => {
+  it('is given the list of payloads of a handler of batches', async () => {
     const ids: PipeTransform = {
       transform: (changes: ChangeDto[], { type, metatype }) => [type, metatype, ...changes.map(({ id }) => id)],
     };
@@ -114,7 +114,7 @@ describe('a pipe', () => {
     expect(logger.texts('error')).toHaveLength(1);
   });
 
-  it('of a route on the same method sees the body of the request, as ever', async () => {
+  it('is given the body of the request when the method is a route as well', async () => {
     class ChangeOfRoute {
       @IsInt()
       readonly id!: number;

@@ -100,7 +100,7 @@ describe('the option publisher.executor', () => {
     ['returns a promise', async () => Promise.resolve(client), /publisher\.executor .* returned a promise\. It must/],
     ['returns something else', () => ({}), /The result of publisher\.executor must be .*query\(text, values\)/],
     ['forgets an adapter', () => ({ executeQuery: () => undefined }), /: write fromKysely\(tx\)\.$/],
-  ])('makes notify() reject, and nothing is sent, when it %s', async (_name, executor, message) => {
+  ])('rejects notify(), which sends nothing, when it %s', async (_name, executor, message) => {
     const { service, received } = await start(executor as () => PgExecutor);
     await expect(service.notify('orders', 1)).rejects.toMatchObject({
       kind: 'configuration',
@@ -110,7 +110,7 @@ describe('the option publisher.executor', () => {
     expect(await received.until(1)).toEqual(['sent']);
   });
 
-  it('must be a function', async () => {
+  it('is refused if it is not a function', async () => {
     const executor = client as unknown as () => PgExecutor;
     await expect(suite.create({ publisher: { executor } })).rejects.toMatchObject({
       kind: 'configuration',

@@ -51,7 +51,7 @@ function moduleOf(metadata: ModuleMetadata): Type {
 }
 
 describe('a class of handlers', () => {
-  it('that two modules provide handles in both, each with the guards of its module', async () => {
+  it('handles in both modules that provide it, each with the guards of its module', async () => {
     const modules = ['the first module', 'the second module'].map((name) =>
       moduleOf({ providers: [Guarded, placeNamed(name)] }),
     );
@@ -66,7 +66,7 @@ describe('a class of handlers', () => {
     ]);
   });
 
-  it('of the same name as another, with a method of the same name, keeps its own parameters', async () => {
+  it('keeps its own parameters beside another class of the same name with a method of the same name', async () => {
     function sameName(type: Type): Type {
       @Injectable()
       class Handlers {
@@ -85,7 +85,7 @@ describe('a class of handlers', () => {
     expect((await log.until(2)).toSorted()).toEqual(['Date', 'Map']);
   });
 
-  it('under another token handles once, whatever aliases it has', async () => {
+  it('handles once under another token, however many aliases it has', async () => {
     const { service } = await suite.start({
       providers: [
         { provide: 'an alias before it', useExisting: 'handlers' },
@@ -100,7 +100,7 @@ describe('a class of handlers', () => {
     expect(log.items).toEqual(['plain 1']);
   });
 
-  it('may be an instance that a factory has made, or a value', async () => {
+  it('can be an instance that a factory has made, or a value', async () => {
     class Value extends Plain {}
     const { service } = await suite.start({
       providers: [
@@ -118,7 +118,7 @@ describe('a class of handlers', () => {
     ).toEqual(['Plain.handle', 'Value.handle']);
   });
 
-  it('that a factory has made has the enhancers that are instances, those of its class too', async () => {
+  it('has the enhancers that are instances, those of its class too, when a factory has made it', async () => {
     @UseGuards({ canActivate: () => false })
     @UseFilters({ catch: (error: Error) => log.push(error.message) })
     class Made {
@@ -145,7 +145,7 @@ describe('a class of handlers', () => {
     ['@UsePipes', UsePipes],
     ['@UseFilters', UseFilters],
   ];
-  it.each(decorators)('that a factory has made cannot have what Nest would have to make: %s', async (name, use) => {
+  it.each(decorators)('cannot have what Nest would have to make when a factory has made it: %s', async (name, use) => {
     class Enhancer {
       readonly canActivate = (): boolean => false;
     }
@@ -188,7 +188,7 @@ class Plain {
 }
 
 describe('a method', () => {
-  it('may be a handler of several kinds and channels', async () => {
+  it('can be a handler of several kinds and channels', async () => {
     @Injectable()
     class Everything {
       @OnPgGap('first')
@@ -219,7 +219,7 @@ describe('a method', () => {
     expect(service.stats().handlers).toHaveLength(5);
   });
 
-  it('overrides another with what stands on it, and only that', async () => {
+  it('overrides another together with its decorators', async () => {
     @Injectable()
     class Parent {
       @OnPgNotify('parent')
@@ -244,7 +244,7 @@ describe('a method', () => {
     expect(log.items.toSorted()).toEqual(['Child: 2', 'Parent: piped by the parent']);
   });
 
-  it('that a spy replaces after the start is not called: the spy is', async () => {
+  it('is replaced by a spy that takes its place after the start', async () => {
     const { app, service } = await suite.start({ providers: [Plain] });
     const spy = jest
       .spyOn(app.get(Plain), 'handle')
@@ -256,7 +256,7 @@ describe('a method', () => {
     expect(await log.until(2)).toEqual(['spied 1', 'plain 2']);
   });
 
-  it('needs a name, by which Nest would find it', () => {
+  it('is refused without a name, by which Nest would find it', () => {
     const descriptor = { value: () => undefined };
     expect(() => OnPgNotify('events')({}, Symbol('secret'), descriptor)).toThrow(
       `@OnPgNotify('events') stands on Symbol(secret), which is not a method of instances that has a name: move it to one.`,

@@ -114,14 +114,14 @@ async function expectNothingOpen(): Promise<void> {
 }
 
 describe('options of decorators', () => {
-  it.each(WRONG)('that make no sense fail the bootstrap: %s', async (message, handlers) => {
+  it.each(WRONG)('fail the bootstrap when they make no sense: %s', async (message, handlers) => {
     const error = await failureOf(handlers);
     expect(error).toBeInstanceOf(PgNotifyError);
     expect(error).toMatchObject({ message, kind: 'configuration', permanent: true });
     await expectNothingOpen();
   });
 
-  it.each(UNKNOWN)('that name an unknown registration fail the bootstrap: %s', async (decorator, handlers) => {
+  it.each(UNKNOWN)('fail the bootstrap when they name an unknown registration: %s', async (decorator, handlers) => {
     const error = await failureOf(handlers);
     expect(error).toMatchObject({
       kind: 'configuration',
@@ -132,7 +132,7 @@ describe('options of decorators', () => {
     await expectNothingOpen();
   });
 
-  it('are checked even where no connection is opened, and not where no handlers are wanted', async () => {
+  it('are checked even if no connection is opened, but not if no handlers are wanted', async () => {
     const providers = [notify({ concurrency: 0 })];
     const disabled = await suite.create({ providers, enabled: false });
     await expect(disabled.app.init()).rejects.toThrow('takes a whole number from 1 on for concurrency, not 0');
@@ -140,7 +140,7 @@ describe('options of decorators', () => {
     expect(service.stats().handlers).toEqual([]);
   });
 
-  it('may be at their limits', async () => {
+  it('are accepted at their limits', async () => {
     const most = 2 ** 31 - 1;
     const { service } = await suite.start({
       providers: [

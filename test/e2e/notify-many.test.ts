@@ -20,7 +20,7 @@ describe('notifyMany()', () => {
     return { app, service, received };
   }
 
-  it('delivers all of it in order, between what was sent before and after, in few transactions', async () => {
+  it('delivers all payloads in order, between what was sent before and after, in few transactions', async () => {
     const { service, received } = await start({ publisher: { maxWaiting: 3_000 } });
     const transactions = await countTransactions(suite.database, async () => {
       await Promise.all([
@@ -42,7 +42,7 @@ describe('notifyMany()', () => {
   it.each([
     ['a schema that answers at once', z.string().startsWith('good')],
     ['one that answers later', z.string().refine((text) => Promise.resolve(text.startsWith('good')))],
-  ])('sends the others when some cannot be sent, and says which, with %s', async (_name, schema) => {
+  ])('sends the others when some cannot be sent, and names those, with %s', async (_name, schema) => {
     const Many = definePgChannel('many', { schema });
     const { service, received } = await start();
     const errors: unknown[] = [];
@@ -117,7 +117,7 @@ describe('notifyMany()', () => {
     expect(error.failures).toBeUndefined(); // None was tried.
   });
 
-  it('takes an array, an empty one as well', async () => {
+  it('accepts nothing but an array, which may be empty', async () => {
     const { service } = await start();
     await service.notifyMany('many', []);
     for (const [payloads, found] of [

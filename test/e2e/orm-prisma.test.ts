@@ -94,7 +94,7 @@ describe('with a generated client', () => {
     return { create: async (item) => orders.create(item), close: async () => prisma.$disconnect() };
   });
 
-  it('takes the client, its transactions and its extensions by their own types, as the recipe does', async () => {
+  it('accepts the client, its transactions and its extensions by their own types, as the recipe does', async () => {
     const settings = { extends: '../../tsconfig.json', compilerOptions: { rootDir: '../..' }, include: ['*.ts'] };
     await writeFile(join(generated.folder, 'tsconfig.json'), JSON.stringify(settings));
     const command = [join(ROOT, 'node_modules/typescript/bin/tsc'), '--noEmit', '-p', generated.folder];

@@ -71,7 +71,7 @@ describe('an application that shuts down', () => {
     await closed;
   });
 
-  it('what cannot be sent within the time is told', async () => {
+  it('rejects what cannot be sent within the shutdownTimeout', async () => {
     const proxy = suite.use(await FaultProxy.startFor(suite.database));
     const { app, service } = await suite.start({
       publisher: { connection: proxy.url(suite.database.url), timeout: 3_600_000 },
@@ -89,7 +89,7 @@ describe('an application that shuts down', () => {
     expect(await received.until(1)).toEqual(['before']);
   });
 
-  it('a connection that is being opened to send is given up in time', async () => {
+  it('gives up a connection for sending that is still being opened, within the shutdownTimeout', async () => {
     const proxy = suite.use(await FaultProxy.startFor(suite.database));
     proxy.blackhole();
     const { app, service } = await suite.start({

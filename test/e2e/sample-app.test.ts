@@ -107,7 +107,7 @@ describe('the sample app', () => {
     expect(await orders.json()).toEqual([{ ...(order as object), status: 'shipped' }]);
   });
 
-  it('tells of every committed insert and update, and of nothing else', async () => {
+  it('sends every committed insert and update to its streams, and nothing else', async () => {
     const shop = await openShop();
     const { events } = await openStream(shop);
 
@@ -141,7 +141,7 @@ describe('the sample app', () => {
     expect((await database.query('SELECT region FROM orders')).rows).toEqual([{ region: 'us' }]);
   });
 
-  it('sends clients who watch the orders to the list where too many have changed to name each', async () => {
+  it('sends clients who watch the orders to the list if too many have changed to name each', async () => {
     const shop = await openShop();
     const { events } = await openStream(shop);
     await database.query(`INSERT INTO orders (region, amount) SELECT 'eu', 1 FROM generate_series(1, 1001)`);
@@ -154,7 +154,7 @@ describe('the sample app', () => {
     expect(seen).toEqual(expect.arrayContaining([updated(1), updated(2), updated(3)]));
   });
 
-  it('wakes whoever packs in the transaction that stores the job', async () => {
+  it('notifies the packing worker in the transaction that stores the job', async () => {
     const shop = await openShop();
     const listener = suite.use(await TableListener.start(database.url, 'job_queue'));
     await database.query(`
@@ -195,7 +195,7 @@ describe('the sample app', () => {
     expect((await database.query('SELECT FROM orders')).rowCount).toBe(0);
   });
 
-  it('starts twice at once on an empty database, and each instance tells of the orders of the other', async () => {
+  it('starts twice at once on an empty database, and each instance shows the orders of the other', async () => {
     const [one, other] = await Promise.all([openShop(), openShop()]);
     const applied = await database.query('SELECT name FROM schema_migrations ORDER BY name');
     expect(applied.rows).toEqual(migrations.map(({ name }) => ({ name })));
@@ -306,7 +306,7 @@ describe('the sample app', () => {
     await eventually(products, (all) => !JSON.stringify(all).includes('Kettle'));
   });
 
-  it('takes over a change of many products from one notification, and reads all anew where it names none', async () => {
+  it('takes over a change of many products from one notification, and reads all again if it names none', async () => {
     const shop = await openShop();
     const products = (holds: (prices: number[]) => boolean): Promise<unknown> =>
       eventually(

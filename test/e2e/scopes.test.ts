@@ -27,7 +27,7 @@ class PerRun {
 }
 
 describe('a request-scoped provider', () => {
-  it('is made anew for each run, and REQUEST is the context of the run', async () => {
+  it('is made for each run, with the context of the run as REQUEST', async () => {
     @Injectable({ scope: Scope.REQUEST })
     class Handlers {
       readonly number = ++made;
@@ -53,7 +53,7 @@ describe('a request-scoped provider', () => {
     ]);
   });
 
-  it('is one by what is injected into it, and serves gaps, batches and wake-ups as well', async () => {
+  it('is recognised by what is injected into it, and serves gaps, batches and wake-ups as well', async () => {
     @Injectable()
     class Handlers {
       constructor(private readonly run: PerRun) {}
@@ -88,7 +88,7 @@ describe('a request-scoped provider', () => {
     expect(made).toBeGreaterThanOrEqual(3);
   });
 
-  it('may be a controller', async () => {
+  it('can be a controller', async () => {
     @Controller({ scope: Scope.REQUEST })
     class Handling {
       constructor(private readonly run: PerRun) {}
@@ -105,7 +105,7 @@ describe('a request-scoped provider', () => {
     expect(await log.until(2)).toEqual(['1: a for Handling.handle', '2: b for Handling.handle']);
   });
 
-  it('that cannot be made fails its run, and the next one is tried', async () => {
+  it('fails the run for which it cannot be made, and is made for the next one', async () => {
     @Injectable({ scope: Scope.REQUEST })
     class Handlers {
       constructor() {
@@ -163,7 +163,7 @@ describe('request-scoped enhancers', () => {
     `filter ${index + 1}: ${payload} piped by ${index + 1}, true`,
   ]);
 
-  it('are made anew for each run, on a provider and on a controller that ask for nothing of the kind', async () => {
+  it('are made for each run, also on a provider and a controller that are not request-scoped', async () => {
     @Injectable()
     @UseGuards(ScopedGuard)
     @UseFilters(ScopedFilter)
@@ -277,7 +277,7 @@ describe('a transient provider', () => {
     constructor(readonly handlers: Handlers) {}
   }
 
-  it('is made once for each of its handlers, whoever else has one', async () => {
+  it('is made once for each class that injects it', async () => {
     const { service } = await suite.start({
       providers: [Counter, Handlers, Consumer, { provide: 'alias', useExisting: Handlers }],
     });
@@ -302,7 +302,7 @@ describe('a transient provider', () => {
     }
   }
 
-  it('may be a guard or a filter, of a provider, a controller and a transient provider', async () => {
+  it('can be a guard or a filter, of a provider, a controller and a transient provider', async () => {
     @Injectable()
     @UseGuards(TransientGuard)
     @UseFilters(TransientFilter)
@@ -347,7 +347,7 @@ describe('a transient provider', () => {
     ]);
   });
 
-  it('may be a global guard, with globalEnhancers', async () => {
+  it('can be a global guard, with globalEnhancers', async () => {
     @Injectable()
     class Plain {
       @OnPgNotify('guarded')
@@ -408,7 +408,7 @@ describe('a durable provider', () => {
 
   afterEach(() => ContextIdFactory.apply(undefined as never));
 
-  it('is made once for what the strategy of the application says; a strategy that throws fails its run only', async () => {
+  it('is made once for each key of the strategy, and a strategy that throws fails only its run', async () => {
     ContextIdFactory.apply(new ByTenant());
     const { service, logger } = await suite.start({ providers: [Handlers, Connection] });
     for (const [value, tenant] of [['a', 'x'], ['b', 'y'], ['c'], ['d', 'x']]) {
@@ -421,7 +421,7 @@ describe('a durable provider', () => {
     ]);
   });
 
-  it('without a strategy is made anew for each run', async () => {
+  it('is made for each run without a strategy', async () => {
     const { service } = await suite.start({ providers: [Handlers, Connection] });
     await service.notify('tenants', { value: 'a' });
     await service.notify('tenants', { value: 'b' });

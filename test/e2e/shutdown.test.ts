@@ -119,7 +119,7 @@ describe('app.close()', () => {
       await stub.close();
     }));
 
-  it('is not needed after a failed bootstrap: woken methods and gap methods have stopped', () =>
+  it('is not needed after a failed bootstrap, which stops woken methods and gap methods', () =>
     leavingNothingOpen(async () => {
       const attempts = new Recorder<string>();
 

@@ -16,7 +16,7 @@ describe('the check of a trigger, by what its table is', () => {
 
   beforeEach(() => run('DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (id integer, name text)'));
 
-  it.each(['statement', 'row'] as const)('finds a virtual column, and says what it does at level %s', async (level) => {
+  it.each(['statement', 'row'] as const)('reports a virtual column and its effect at level %s', async (level) => {
     if (!(await hasVersion(180_000))) return;
     await run('ALTER TABLE items ADD twice integer GENERATED ALWAYS AS (id * 2) VIRTUAL');
     const options: PgTriggerOptions = { ...ITEM_TRIGGER, key: 'twice', level };
@@ -33,7 +33,7 @@ describe('the check of a trigger, by what its table is', () => {
     });
   });
 
-  it.each(['view', 'materialized view'])('says that a %s cannot have one', async (kind) => {
+  it.each(['view', 'materialized view'])('reports that a %s cannot have a trigger', async (kind) => {
     await run(`CREATE ${kind} some_items AS SELECT id FROM items`);
     const options: PgTriggerOptions = { ...ITEM_TRIGGER, table: 'some_items' };
     await expect(run(notifyTrigger(options).up)).rejects.toThrow(/view|cannot have triggers/);
@@ -91,7 +91,7 @@ describe('the check of a trigger, by what its table is', () => {
     await run('DROP TABLE old_items');
   });
 
-  it('is not confused by a function of its name that takes arguments', async () => {
+  it('ignores a function of its name that takes arguments', async () => {
     await run(`${notifyTrigger(ITEM_TRIGGER).up}; CREATE FUNCTION items_notify_item_changes(integer) RETURNS integer
       LANGUAGE sql AS 'SELECT 1'`);
     expect(await checkTrigger(suite.database, ITEM_TRIGGER)).toEqual({ state: 'current', problems: [], warnings: [] });

@@ -24,7 +24,7 @@ describe('what a trigger sends', () => {
     expect(new Set(keys).size).toBe(900);
   });
 
-  it('fills a payload to the last byte, and tells of a key that is one byte longer without its keys', async () => {
+  it('fills a payload to the last byte, and announces a key that is one byte longer without keys', async () => {
     await given('id text');
     const [probe] = await suite.listener.payloadsOf(() => run("INSERT INTO items VALUES ('')"));
     const room = MAX_PAYLOAD_BYTES - Buffer.byteLength(probe!);
@@ -37,7 +37,7 @@ describe('what a trigger sends', () => {
     ]);
   });
 
-  it.each(['statement', 'row'] as const)('tells of keys far beyond the limit, at level %s', async (level) => {
+  it.each(['statement', 'row'] as const)('announces keys far beyond the limit, at level %s', async (level) => {
     await given('id text, name text', { level, columns: ['name'] });
     expect(await said("INSERT INTO items VALUES (repeat('x', 1000000))")).toEqual(['insert * (1)']);
     expect(await said("UPDATE items SET name = 'x'")).toEqual(['update * (1)']);
@@ -46,7 +46,7 @@ describe('what a trigger sends', () => {
     expect(await said('DELETE FROM items')).toEqual(['delete z']);
   });
 
-  it('sends the old and the new key of a row apart where they do not fit together', async () => {
+  it('sends the old and the new key of a row apart if they do not fit together', async () => {
     await given('id text', { level: 'row' });
     await run("INSERT INTO items VALUES (repeat('x', 5000))");
     const changes = await suite.listener.changesOf(() => run("UPDATE items SET id = repeat('y', 5000)"));
@@ -56,7 +56,7 @@ describe('what a trigger sends', () => {
     ]);
   });
 
-  it('holds the keys up to maxKeys, and above it only how many rows have changed', async () => {
+  it('holds the keys up to maxKeys, and above that only how many rows have changed', async () => {
     await given('id integer', { maxKeys: 3 });
     expect(await said('INSERT INTO items VALUES (1), (2), (3)')).toEqual(['insert 1 2 3']);
     expect(await said('INSERT INTO items VALUES (4), (5), (6), (7)')).toEqual(['insert * (4)']);
@@ -83,7 +83,7 @@ describe('what a trigger sends', () => {
     expect(payloads.length).toBeLessThanOrEqual(Math.ceil(bytes / (MAX_PAYLOAD_BYTES - 120)));
   });
 
-  it('compares a bulk update quickly, also where the first update of the session was of one row', async () => {
+  it('compares a bulk update quickly, also if the first update of the session was of one row', async () => {
     await given('id integer PRIMARY KEY, name text, seen integer', { columns: ['name'] });
     await run('INSERT INTO items SELECT g FROM generate_series(1, 50000) AS g');
     const sql = `SET statement_timeout = '20s'; UPDATE items SET name = 'x' WHERE id = 1; UPDATE items SET seen = 1;
@@ -120,25 +120,28 @@ describe('what a trigger sends', () => {
       ['point', `'(1,2)'`, '(1,2)'],
       ['xml', `'<a/>'`, '<a/>'],
       ['inet', `'10.0.0.1'`, '10.0.0.1'],
-    ])('a key of %s %s as what pg reads, or as text, whatever the session is set to', async (type, value, expected) => {
-      await run('DROP TYPE IF EXISTS mood CASCADE; DROP DOMAIN IF EXISTS exact, almost CASCADE');
-      await run(
-        `CREATE TYPE mood AS ENUM ('so ''so'''); CREATE DOMAIN almost AS bigint; CREATE DOMAIN exact AS almost`,
-      );
-      await given(`id ${type}, name text`, { columns: ['name'] });
-      const settings = `SET TimeZone = 'Asia/Tokyo'; SET DateStyle = 'German'; SET IntervalStyle = 'sql_standard';
+    ])(
+      'sends a key of %s %s as pg reads it, or as text, whatever the settings of the session',
+      async (type, value, expected) => {
+        await run('DROP TYPE IF EXISTS mood CASCADE; DROP DOMAIN IF EXISTS exact, almost CASCADE');
+        await run(
+          `CREATE TYPE mood AS ENUM ('so ''so'''); CREATE DOMAIN almost AS bigint; CREATE DOMAIN exact AS almost`,
+        );
+        await given(`id ${type}, name text`, { columns: ['name'] });
+        const settings = `SET TimeZone = 'Asia/Tokyo'; SET DateStyle = 'German'; SET IntervalStyle = 'sql_standard';
         SET bytea_output = 'escape'; SET extra_float_digits = -10`;
-      const changes = await suite.listener.changesOf(() =>
-        run(
-          `INSERT INTO items VALUES (${value}); ${settings}; UPDATE items SET name = 'x'; DELETE FROM items; RESET ALL`,
-        ),
-      );
-      expect(changes.map(({ op, keys }) => [op, keys])).toEqual(
-        ['insert', 'update', 'delete'].map((op) => [op, [expected]]),
-      );
-    });
+        const changes = await suite.listener.changesOf(() =>
+          run(
+            `INSERT INTO items VALUES (${value}); ${settings}; UPDATE items SET name = 'x'; DELETE FROM items; RESET ALL`,
+          ),
+        );
+        expect(changes.map(({ op, keys }) => [op, keys])).toEqual(
+          ['insert', 'update', 'delete'].map((op) => [op, [expected]]),
+        );
+      },
+    );
 
-    it('null as null', async () => {
+    it('sends null as null', async () => {
       await given('id bigint');
       expect(await said('INSERT INTO items VALUES (NULL)')).toEqual(['insert null']);
     });

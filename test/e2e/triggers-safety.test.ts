@@ -111,7 +111,7 @@ describe('a trigger', () => {
     'octet_length(text)',
     'cardinality(anyarray)',
     'to_json(anyelement)',
-  ])('of a role that may not run %s', async (name) => {
+  ])('lets a role write that may not run %s', async (name) => {
     await given('id integer');
     const role = `hardened_of_${suite.database.name}`;
     await suite.database.query(`CREATE ROLE ${role}; GRANT INSERT, TRUNCATE ON items TO ${role};

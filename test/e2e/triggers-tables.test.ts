@@ -26,7 +26,7 @@ describe('a trigger', () => {
       expect(await said('TRUNCATE items')).toEqual(['truncate *']);
     });
 
-    it('announces an update only where it changes one of the columns, or the key', async () => {
+    it('announces an update only if it changes one of the columns, or the key', async () => {
       await given('id integer, name text, doc json', { columns: ['doc'] });
       await run(`INSERT INTO items VALUES (1, 'a', '{}'), (2, 'b', NULL)`);
       expect(await said("UPDATE items SET name = 'x', doc = doc")).toEqual([]);
@@ -34,13 +34,13 @@ describe('a trigger', () => {
       expect(await said('UPDATE items SET id = 3 WHERE id = 1')).toEqual(['update 1 3']);
     });
 
-    it('announces keys that change places, though the columns stay as they are', async () => {
+    it('announces keys that change places, although the columns stay as they are', async () => {
       await given('id integer, name text', { columns: ['name'] });
       await run('INSERT INTO items VALUES (1), (2)');
       expect(await said('UPDATE items SET id = 3 - id')).toEqual(['update 1 2', 'update 1 2']);
     });
 
-    it('is in the way of a migration of its columns until down, and works on after up', async () => {
+    it('blocks a migration of its columns until down, and works again after up', async () => {
       const options: PgTriggerOptions = { ...ITEM_TRIGGER, level: 'row', columns: ['name'] };
       await given('id integer, name text', options);
       const migration = 'ALTER TABLE items ALTER id TYPE bigint';
@@ -71,7 +71,7 @@ describe('a trigger', () => {
         CREATE TABLE items_mid PARTITION OF items_high FOR VALUES FROM (10) TO (50)`);
     });
 
-    it('announces what is written through the table, once, also where a row moves', async () => {
+    it('announces once what is written through the table, also if a row moves', async () => {
       await run(notifyTrigger({ ...ITEM_TRIGGER, columns: ['name'] }).up);
       expect(await said('INSERT INTO items VALUES (1), (11)')).toEqual(['insert 1 11']);
       expect(await said("UPDATE items SET name = 'x'")).toEqual(['update 1 11']);
@@ -80,7 +80,7 @@ describe('a trigger', () => {
       expect(await said('TRUNCATE items')).toEqual(['truncate *']);
     });
 
-    it('does not see what is written straight into a partition, and its check says so', async () => {
+    it('does not see what is written straight into a partition, and its check warns of that', async () => {
       await run(notifyTrigger(ITEM_TRIGGER).up);
       expect(await said('INSERT INTO items_mid VALUES (11)')).toEqual([]);
       expect(await warnings()).toEqual([
@@ -118,7 +118,7 @@ describe('a trigger', () => {
       await run(notifyTrigger(options).down);
     });
 
-    it('takes a trigger of a partition that fires always for it', async () => {
+    it('accepts in its place a trigger of a partition that fires always', async () => {
       await run('DROP TABLE items_high');
       await run(notifyTrigger({ ...ITEM_TRIGGER, on: ['insert'] }).up);
       await run(notifyTrigger({ ...ITEM_TRIGGER, on: ['insert'], table: 'items_low' }).up);
@@ -143,7 +143,7 @@ describe('a trigger', () => {
       },
     );
 
-    it('does not take a trigger for another channel for it', async () => {
+    it('does not accept in its place a trigger for another channel', async () => {
       await run(notifyTrigger(ITEM_TRIGGER).up);
       for (const table of ['items_low', 'items_mid', 'items_high']) {
         await run(notifyTrigger({ ...ITEM_TRIGGER, table, channel: 'others' }).up);
@@ -166,7 +166,7 @@ describe('a trigger', () => {
       ]);
     });
 
-    it('is disabled where it is switched off on a partition', async () => {
+    it('is disabled if it is switched off on a partition', async () => {
       const options: PgTriggerOptions = { ...ITEM_TRIGGER, level: 'row', on: ['insert'] };
       await run(notifyTrigger(options).up);
       expect(await warnings(options)).toEqual([]);
@@ -181,7 +181,7 @@ describe('a trigger', () => {
       expect(await warnings(options)).toEqual([]);
     });
 
-    it('warns that a row which moves is no update for row triggers', async () => {
+    it('warns that a row which moves is not an update for row triggers', async () => {
       await run(notifyTrigger({ ...ITEM_TRIGGER, level: 'row', on: ['update', 'delete'] }).up);
       expect(await warnings({ level: 'row', on: ['update', 'delete'] })).toEqual([
         expect.stringMatching(/moves a row to another partition is a DELETE and an INSERT .* Add 'insert'/),
@@ -202,7 +202,7 @@ describe('a trigger', () => {
         CREATE TABLE items_child (extra text) INHERITS (items); INSERT INTO items VALUES (1); INSERT INTO items_child VALUES (2)`),
     );
 
-    it('announces what is written through it, and warns of the rest', async () => {
+    it('announces what is written through the table, and warns of the rest', async () => {
       await run(notifyTrigger({ ...ITEM_TRIGGER, columns: ['name'] }).up);
       expect(await said("UPDATE items SET name = 'x'")).toEqual(['update 1 2']);
       expect(await said('INSERT INTO items_child VALUES (3)')).toEqual([]);

@@ -23,7 +23,7 @@ describe('a trigger of level statement', () => {
       expect(Math.abs(Date.parse(change!.at) - before)).toBeLessThan(60_000);
     });
 
-    it('tells the time of the statement, not the one at which its transaction began', async () => {
+    it('sends the time of the statement, not the time at which its transaction began', async () => {
       const changes = await suite.listener.changesOf(() =>
         run('BEGIN; UPDATE items SET id = id; SELECT pg_sleep(0.01); UPDATE items SET id = id; COMMIT'),
       );
@@ -31,7 +31,7 @@ describe('a trigger of level statement', () => {
       expect(first! < second!).toBe(true);
     });
 
-    it('announces the old and the new key where an update changes it', async () => {
+    it('announces the old and the new key if an update changes it', async () => {
       expect(await said('UPDATE items SET id = 30 WHERE id = 3')).toEqual(['update 3 30']);
       expect(await said('UPDATE items SET id = id + 1 WHERE id = 2')).toEqual(['update 2 3']);
     });
@@ -41,7 +41,7 @@ describe('a trigger of level statement', () => {
       expect(await said('TRUNCATE items')).toEqual(['truncate *']);
     });
 
-    it('announces an upsert as the insert and the update that it is', async () => {
+    it('announces an upsert as an insert and an update', async () => {
       const upsert = "INSERT INTO items VALUES (1, 'x'), (7, 'x') ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name";
       expect((await said(upsert)).toSorted()).toEqual(['insert 7', 'update 1']);
       expect(await said(upsert)).toEqual(['update 1 7']);
@@ -69,12 +69,12 @@ describe('a trigger of level statement', () => {
       expect(await said('DELETE FROM owners')).toEqual(['delete 1 2']);
     });
 
-    it('is silent about a statement that changes no row', async () => {
+    it('announces nothing for a statement that changes no row', async () => {
       expect(await said('UPDATE items SET id = 0 WHERE false; DELETE FROM items WHERE id = 99')).toEqual([]);
       expect(await said('INSERT INTO items SELECT 1 WHERE false')).toEqual([]);
     });
 
-    it('says nothing of what is rolled back', async () => {
+    it('announces nothing that is rolled back', async () => {
       expect(await said('BEGIN; DELETE FROM items; ROLLBACK')).toEqual([]);
     });
 
@@ -121,11 +121,11 @@ describe('a trigger of level statement', () => {
       expect(await said(`UPDATE items SET ${assignment}`)).toEqual(expected);
     });
 
-    it('announces keys that change places with what they stand for', async () => {
+    it('announces keys that change places together with their values', async () => {
       expect(await said('UPDATE items SET id = 3 - id WHERE id < 3')).toEqual(['update 1 2']);
     });
 
-    it('is silent about keys that change places where they stand for the same', async () => {
+    it('announces nothing when keys with equal values change places', async () => {
       await run("UPDATE items SET price = 1, doc = '{}'");
       expect(await said('UPDATE items SET id = 3 - id WHERE id < 3')).toEqual([]);
     });
@@ -135,7 +135,7 @@ describe('a trigger of level statement', () => {
       expect(await said('UPDATE items SET price = 6 - price WHERE id = 1')).toEqual(['update 1']);
     });
 
-    it('announces inserts and deletes all the same', async () => {
+    it('announces inserts and deletes regardless of the columns', async () => {
       expect(await said('INSERT INTO items VALUES (4); DELETE FROM items WHERE id = 4')).toEqual([
         'insert 4',
         'delete 4',
@@ -144,7 +144,7 @@ describe('a trigger of level statement', () => {
   });
 
   describe('with a list of keys', () => {
-    it('sends objects with the names of the columns, and null where there is none', async () => {
+    it('sends objects with the names of the columns, and null if there is no value', async () => {
       await given('a integer, "B ""x""" text', { key: ['B "x"', 'a'] });
       expect(await said(`INSERT INTO items VALUES (1, 'one'), (NULL, NULL)`)).toEqual([
         'insert {"B \\"x\\"":"one","a":1} {"B \\"x\\"":null,"a":null}',
@@ -169,7 +169,7 @@ describe('a trigger of level statement', () => {
       expect(await said('DELETE FROM items WHERE id = 2')).toEqual(['delete {"id":2,"name":"B"}']);
     });
 
-    it('sends them as they were for a key that is gone', async () => {
+    it('sends the columns as they were for a key that is gone', async () => {
       expect(await said("UPDATE items SET id = 7, name = 'A' WHERE id = 1")).toEqual([
         'update {"id":1,"name":"a"} {"id":7,"name":"A"}',
       ]);
@@ -183,7 +183,7 @@ describe('a trigger of level statement', () => {
       ]);
     });
 
-    it('goes together with columns', async () => {
+    it('combines with the option columns', async () => {
       await given('id integer, name text, price numeric', { include: ['name'], columns: ['price'] }, [`(1, 'a', 1)`]);
       expect(await said("UPDATE items SET name = 'b'")).toEqual([]);
       expect(await said('UPDATE items SET price = 2')).toEqual(['update {"id":1,"name":"b"}']);
@@ -191,7 +191,7 @@ describe('a trigger of level statement', () => {
   });
 
   describe('of any name', () => {
-    it('reads names as they are written: schemas, case, dots and quotes', async () => {
+    it('reads names of schemas, case, dots and quotes as they are written', async () => {
       await run(`DROP SCHEMA IF EXISTS "Sh.op" CASCADE; CREATE SCHEMA "Sh.op";
         CREATE TABLE "Sh.op"."Or""der's $notify$" ("I d\\" integer)`);
       const table = { schema: 'Sh.op', name: `Or"der's $notify$` };
@@ -203,7 +203,7 @@ describe('a trigger of level statement', () => {
       await run('DROP SCHEMA "Sh.op" CASCADE');
     });
 
-    it('takes names with a line break in them', async () => {
+    it('accepts names with a line break in them', async () => {
       await given('"i\n  d" integer, "na\nme" text', { key: 'i\n  d', include: ['na\nme'], columns: ['na\nme'] });
       expect(await said("INSERT INTO items VALUES (1, 'a'); UPDATE items SET \"na\nme\" = 'b'")).toEqual([
         'insert {"i\\n  d":1,"na\\nme":"a"}',
@@ -218,7 +218,7 @@ describe('a trigger of level statement', () => {
       expect(change?.table).toBe('shop.items');
     });
 
-    it('takes columns whose names are those of its own variables', async () => {
+    it('accepts columns that are named as its own variables', async () => {
       const names = ['key', 'keys', 'part', 'head', 'room', 'tail', 'r', 'o', 'n', 'k', 'c1', 'is_new', 'watched'];
       await given(names.map((name) => `"${name}" integer DEFAULT 1`).join(', '), {
         key: names.slice(0, 7),

@@ -164,7 +164,7 @@ export function transactionSuite(
       expect(await arrived('end')).toEqual(['accepted', 'end']);
     });
 
-    it("tells what the transaction refuses: the server's words and SQLSTATE, and not the payload", async () => {
+    it("rejects with the server's words and SQLSTATE, without the payload, when the transaction refuses", async () => {
       const refusal: unknown[] = [];
       const work = library.transaction(async ({ executor }) => {
         await execute(executor, 'SELECT no_such_column', []).catch(() => undefined);
