@@ -5,7 +5,6 @@ import { FaultProxy } from '../support/fault-proxy.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import type { PoolMode } from '../support/pgbouncer.js';
 import { appSuite } from '../support/app/app-suite.js';
-import { createTestCluster, createTestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/;
@@ -126,20 +125,6 @@ describe('listen', () => {
     expect(command.notes.items.join('\n')).toMatch(/Not listening any more: .+57P01[^]+Listening again on/);
   });
 
-  it('survives a restart of the server', async () => {
-    const cluster = await createTestCluster();
-    suite.cleanup(() => cluster.remove());
-    const command = await startListening(['orders'], ['--json'], { url: cluster.url() });
-    await cluster.restart();
-    await command.untilLine((line) => line.includes('"reconnect"'));
-    const other = await createTestDatabase(cluster.url());
-    await other.drop(); // The server is there again, for others as well.
-    command.signal('SIGINT');
-    expect(await command.result).toMatchObject({ code: 0, stderr: '' });
-    const states = objects(command.lines.items).map(({ state }) => state);
-    expect(states).toContain('reconnecting');
-  });
-
   it.each(['SIGTERM', 'SIGINT'] as const)('ends at %s, with 0 and without a backend', async (name) => {
     const command = await startListening(['orders']);
     command.signal(name);
@@ -258,5 +243,20 @@ describe('listen', () => {
         'TIME orders through the pooler',
       ]);
     });
+  });
+});
+
+describe('listen on a server of its own', () => {
+  const own = appSuite({ server: {} });
+
+  it('survives a restart of the server', async () => {
+    const command = await startListening(['orders'], ['--json'], own.database);
+    await own.server.restart();
+    await command.untilLine((line) => line.includes('"reconnect"'));
+    await own.createDatabase(); // The server is there again, for others as well.
+    command.signal('SIGINT');
+    expect(await command.result).toMatchObject({ code: 0, stderr: '' });
+    const states = objects(command.lines.items).map(({ state }) => state);
+    expect(states).toContain('reconnecting');
   });
 });
