@@ -77,7 +77,7 @@ describeWithPostgresPrograms('every kind of generated trigger, dumped and restor
     expect(await checkKinds(copy)).toEqual(await checkKinds(origin));
   });
 
-  it('announces what it did before', async () => {
+  it('announces after a restore what it announced before', async () => {
     const reference = await createFilled();
     await restore(await dump('--format', 'custom'));
     expect(await announcedByKinds(copy, 1)).toEqual(await announcedByKinds(reference, 1));

@@ -2,8 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
 import type { PgTriggerOptions } from 'nest-pg-notify';
-import { cleanups } from '../support/cleanups.js';
-import { createTestDatabase } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { shortly, TableListener } from '../support/table-listener.js';
 
@@ -48,9 +47,8 @@ const SETTINGS_WITH_FEW_VALUES = `
   WHERE context IN ('user', 'superuser') AND vartype IN ('bool', 'enum') AND value <> setting
     AND name !~ '^(log|debug|transaction)_' AND name <> 'default_transaction_read_only' ORDER BY 1, 2`;
 
-describe('a generated trigger, in sessions of all settings,', () => {
-  const { cleanup, use } = cleanups();
-  let database: TestDatabase;
+describe('a generated trigger, in sessions of all settings', () => {
+  const suite = appSuite();
   let client: Client;
   let settings: readonly (readonly [string, string])[];
 
@@ -67,8 +65,7 @@ describe('a generated trigger, in sessions of all settings,', () => {
     (await Promise.all(TRIGGERS.map((options) => checkTrigger(executor, options)))).map(({ state }) => state);
 
   beforeAll(async () => {
-    database = await createTestDatabase();
-    cleanup(() => database.drop());
+    const { database } = suite;
     await database.query(`CREATE SCHEMA shop; CREATE SCHEMA evil; CREATE DOMAIN evil.text AS varchar CHECK (VALUE = 'evil');
       CREATE DOMAIN evil.record AS varchar; CREATE DOMAIN evil.int4 AS varchar CHECK (VALUE = 'evil')`);
     for (const { level } of TRIGGERS) {
@@ -76,22 +73,22 @@ describe('a generated trigger, in sessions of all settings,', () => {
     }
     client = new Client({ connectionString: database.url });
     await client.connect();
-    cleanup(() => client.end());
+    suite.cleanup(() => client.end());
     const { rows } = await client.query<{ name: string; value: string }>(SETTINGS_WITH_FEW_VALUES);
     settings = [...rows.map(({ name, value }) => [name, value] as const), ...OTHER_SETTINGS];
     expect(settings.length).toBeGreaterThan(80);
   });
 
-  it('is current whichever of them up ran with', async () => {
+  it('is current after up has run with any of the settings', async () => {
     const found: Record<string, readonly string[]> = {};
     await withEach(async (setting) => {
       await runUp();
-      found[setting] = await states(database);
+      found[setting] = await states(suite.database);
     });
     expect(Object.entries(found).filter(([, each]) => each.join() !== 'current,current')).toEqual([]);
   });
 
-  it('is current whichever of them the check runs with', async () => {
+  it('is current when the check runs with any of the settings', async () => {
     await runUp();
     const found: Record<string, readonly string[]> = {};
     await withEach(async (setting) => {
@@ -100,9 +97,9 @@ describe('a generated trigger, in sessions of all settings,', () => {
     expect(Object.entries(found).filter(([, each]) => each.join() !== 'current,current')).toEqual([]);
   });
 
-  it('announces the same whichever of them its table is written with', async () => {
+  it('announces the same when its table is written with any of the settings', async () => {
     await runUp();
-    const listener = use(await TableListener.start(database.url, CHANNEL));
+    const listener = suite.use(await TableListener.start(suite.database.url, CHANNEL));
     const settingsByAnnounced = new Map<string, string[]>();
     await withEach(async (setting) => {
       const changes = await listener.changesOf(() => client.query(WRITES.join('; ')));
