@@ -12,7 +12,7 @@ delivery → transport → listener, publisher → session → channel
 publisher → executor
 index → triggers → executor, channel
 cli → triggers, transport
-everyone → errors, options, tokens, diagnostics, log
+everyone → errors, option-checks, options, tokens, diagnostics, log
 tokens → channel
 options ⇢ executor
 diagnostics ⇢ listener, channel
@@ -30,6 +30,7 @@ export const FILES = {
   module: ['pg-notify.module', 'pg-notify-feature.module', 'pg-notify.module-definition', 'pg-notify.providers'],
   service: ['pg-notify.service', 'pg-notify.registrations'],
   errors: ['pg-notify.errors'],
+  'option-checks': ['option-checks'],
   options: ['pg-notify.options', 'pg-notify.resolved-options'],
   tokens: ['pg-notify.tokens'],
   diagnostics: ['pg-notify.diagnostics'],

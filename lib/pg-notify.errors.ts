@@ -29,7 +29,10 @@ export interface PgNotifyErrorDetails {
   readonly sqlState?: string;
   /** `host:port` of the server, or the directory of its Unix socket. */
   readonly endpoint?: string;
-  /** For a `connection` or `configuration` error: true when trying again with the same settings cannot help (wrong password, …). */
+  /**
+   * For a `connection` error: true when trying again with the same settings cannot help (wrong password, …). Always true
+   * for a `configuration` error.
+   */
   readonly permanent?: boolean;
   /** For a `publish` error: `not-sent` is safe to send again; `unknown` may have been committed. */
   readonly outcome?: 'not-sent' | 'unknown';
@@ -70,7 +73,7 @@ export class PgNotifyError extends Error implements PgNotifyErrorDetails {
   ) {
     super(message, cause === undefined ? undefined : { cause });
     this.kind = kind;
-    Object.assign(this, details);
+    Object.assign(this, kind === 'configuration' && { permanent: true }, details);
     if (issues) Object.defineProperty(this, 'issues', { value: issues });
     if (failures) Object.defineProperty(this, 'failures', { value: failures });
   }

@@ -1,4 +1,6 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
+import { checkedElsewhere, readOptions } from './option-checks.js';
+import type { ChecksOf } from './option-checks.js';
 import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import { DEFAULT_REGISTRATION } from './pg-notify.tokens.js';
 
@@ -18,6 +20,22 @@ export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYN
     .setFactoryMethodName('createPgNotifyOptions')
     .setExtras<PgNotifyModuleExtras>({ name: DEFAULT_REGISTRATION }, (definition) => ({ ...definition, global: true }))
     .build();
+
+const ASYNC_OPTIONS = {
+  imports: checkedElsewhere,
+  inject: checkedElsewhere,
+  useFactory: checkedElsewhere,
+  useClass: checkedElsewhere,
+  useExisting: checkedElsewhere,
+  provideInjectionTokensFrom: checkedElsewhere,
+  name: checkedElsewhere,
+} satisfies ChecksOf<typeof ASYNC_OPTIONS_TYPE>;
+
+/** Nest checks the values, and ignores what it does not know. */
+export function checkAsyncOptions(options: typeof ASYNC_OPTIONS_TYPE): typeof ASYNC_OPTIONS_TYPE {
+  readOptions('PgNotifyModule.forRootAsync()', options, ASYNC_OPTIONS);
+  return options;
+}
 
 /** Makes the options of a registration: a class for `forRootAsync({ useClass })` or `useExisting`. */
 export interface PgNotifyOptionsFactory {

@@ -4,7 +4,7 @@ import { DiscoveryModule } from '@nestjs/core';
 import type { PgChannel } from './channel/pg-channel.js';
 import { PgNotifyHealthIndicator } from './health/pg-notify-health.indicator.js';
 import { PgNotifyFeatureModule } from './pg-notify-feature.module.js';
-import { ConfigurableModuleClass } from './pg-notify.module-definition.js';
+import { checkAsyncOptions, ConfigurableModuleClass } from './pg-notify.module-definition.js';
 import type { ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } from './pg-notify.module-definition.js';
 import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import { registrationProviders } from './pg-notify.providers.js';
@@ -28,7 +28,7 @@ export class PgNotifyModule extends ConfigurableModuleClass {
 
   /** As {@link forRoot}, with options from a factory, a class or an existing provider. `name` stands beside them. */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
-    return registration(options?.name, super.forRootAsync(options ?? { useFactory: () => NOTHING }));
+    return registration(options?.name, super.forRootAsync(checkAsyncOptions(options ?? { useFactory: () => NOTHING })));
   }
 
   /**

@@ -36,10 +36,7 @@ const CLASS_TOKENS: readonly Provider[] = [
 /** All that one registration consists of. */
 export function registrationProviders(name: string): Provider[] {
   if (typeof name !== 'string' || name === '') {
-    throw new PgNotifyError(
-      'configuration',
-      'The name of a PgNotifyModule registration must be a text that is not empty.',
-    );
+    throw new PgNotifyError('configuration', 'The name of a PgNotifyModule registration must be a non-empty string.');
   }
   return [
     { provide: PG_NOTIFY_REGISTRATION, useValue: name },

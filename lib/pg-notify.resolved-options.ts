@@ -1,11 +1,27 @@
 import type { ClientConfig, Pool, PoolClient } from 'pg';
 import type { CurrentExecutor } from './executor/call-executor.js';
+import {
+  checkedElsewhere,
+  count,
+  flag,
+  group,
+  groupOrFalse,
+  invalidOption,
+  milliseconds,
+  oneOf,
+  optional,
+  orElse,
+  readOptions,
+} from './option-checks.js';
+import type { Checked, ChecksOf, OptionCheck } from './option-checks.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import type {
   PgNotifyConnection,
   PgNotifyDeliveryCheckOptions,
+  PgNotifyHandlersOptions,
   PgNotifyHeartbeatOptions,
   PgNotifyModuleOptions,
+  PgNotifyPublisherOptions,
   PgNotifyReconnectOptions,
   PgNotifyStartupMode,
   PgNotifyStartupOptions,
@@ -37,28 +53,72 @@ export interface ResolvedPgNotifyConnections {
   readonly publisherPool?: PoolSettings;
 }
 
-/** The options with every default filled in, but for the connections: with a transport for tests there are none. */
-export interface ResolvedPgNotifyOptions {
-  readonly startup: Required<PgNotifyStartupOptions>;
-  readonly reconnect: Required<PgNotifyReconnectOptions>;
-  readonly connectTimeout: number;
-  readonly heartbeat: Required<PgNotifyHeartbeatOptions>;
-  readonly deliveryCheck: false | Required<PgNotifyDeliveryCheckOptions>;
-  readonly publisher: {
-    readonly timeout: number;
-    readonly maxWaiting: number;
-    readonly executor?: CurrentExecutor | undefined;
-  };
-  readonly handlers:
-    false | { readonly bufferSize: number; readonly timeout: number | undefined; readonly globalEnhancers: boolean };
-  readonly enabled: boolean;
-  readonly shutdownTimeout: number;
-}
+/** How many notifications may wait for a handler, unless it is said otherwise. */
+export const DEFAULT_BUFFER_SIZE = 10_000;
+
+/** What takes these options, for messages. */
+const OWNER = 'PgNotifyModule';
+
+/** What is one executor for all would run every statement on one connection, whatever transaction it is in. */
+const currentExecutor: OptionCheck<CurrentExecutor> = (given, place) => {
+  if (typeof given === 'function') return given as CurrentExecutor;
+  throw invalidOption(place, "must be a function that returns the current transaction's executor, or undefined");
+};
 
 const STARTUP_MODES: readonly PgNotifyStartupMode[] = ['wait', 'fail', 'background'];
 
-/** How many notifications may wait for a handler, unless it is said otherwise. */
-export const DEFAULT_BUFFER_SIZE = 10_000;
+const STARTUP = {
+  mode: orElse('wait', oneOf(STARTUP_MODES)),
+  timeout: orElse(30_000, milliseconds()),
+} satisfies ChecksOf<PgNotifyStartupOptions>;
+
+const RECONNECT = {
+  minDelay: orElse(100, milliseconds({ least: 1 })),
+  maxDelay: orElse(5_000, milliseconds({ least: 1 })),
+  stableAfter: orElse(10_000, milliseconds()),
+} satisfies ChecksOf<PgNotifyReconnectOptions>;
+
+const HEARTBEAT = {
+  interval: orElse(10_000, milliseconds({ least: 1 })),
+  timeout: orElse(5_000, milliseconds({ least: 1 })),
+} satisfies ChecksOf<PgNotifyHeartbeatOptions>;
+
+const DELIVERY_CHECK = {
+  interval: orElse(60_000, milliseconds({ least: 1 })),
+  timeout: orElse(3_000, milliseconds({ least: 1 })),
+  onStartFailure: orElse('fail', oneOf(['fail', 'warn'])),
+} satisfies ChecksOf<PgNotifyDeliveryCheckOptions>;
+
+const PUBLISHER = {
+  connection: checkedElsewhere,
+  pool: checkedElsewhere,
+  timeout: orElse(10_000, milliseconds({ least: 1 })),
+  maxWaiting: orElse(100_000, count()),
+  executor: optional(currentExecutor),
+} satisfies ChecksOf<PgNotifyPublisherOptions>;
+
+const HANDLERS = {
+  bufferSize: orElse(DEFAULT_BUFFER_SIZE, count()),
+  timeout: optional(milliseconds({ least: 1 })),
+  globalEnhancers: orElse(false, flag),
+} satisfies ChecksOf<PgNotifyHandlersOptions>;
+
+const OPTIONS = {
+  // With a transport for tests there is none: see resolveConnections().
+  connection: checkedElsewhere,
+  startup: group(STARTUP),
+  reconnect: group(RECONNECT),
+  connectTimeout: orElse(10_000, milliseconds({ least: 1 })),
+  heartbeat: group(HEARTBEAT),
+  deliveryCheck: groupOrFalse(DELIVERY_CHECK),
+  publisher: group(PUBLISHER),
+  handlers: groupOrFalse(HANDLERS),
+  enabled: orElse(true, flag),
+  shutdownTimeout: orElse(10_000, milliseconds()),
+} satisfies ChecksOf<PgNotifyModuleOptions>;
+
+/** The options with every default filled in, without the connections. */
+export type ResolvedPgNotifyOptions = Checked<typeof OPTIONS>;
 
 /**
  * Checks where the user wants to connect to.
@@ -94,54 +154,17 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
   if (typeof options !== 'object' || options === null) {
     throw new PgNotifyError('configuration', 'PgNotifyModule got no options: it needs at least { connection }.');
   }
-  const startup = checkGroup('startup', options.startup ?? {});
-  const reconnect = checkGroup('reconnect', options.reconnect ?? {});
-  const heartbeat = checkGroup('heartbeat', options.heartbeat ?? {});
-  const deliveryCheck = checkGroupOrFalse('deliveryCheck', options.deliveryCheck ?? {});
-  const publisher = checkGroup('publisher', options.publisher ?? {});
-  const handlers = checkGroupOrFalse('handlers', options.handlers ?? {});
-  const resolved: ResolvedPgNotifyOptions = {
-    startup: {
-      mode: checkChoice('startup.mode', startup.mode ?? 'wait', STARTUP_MODES),
-      timeout: checkMilliseconds('startup.timeout', startup.timeout ?? 30_000),
-    },
-    reconnect: {
-      minDelay: checkMilliseconds('reconnect.minDelay', reconnect.minDelay ?? 100, 1),
-      maxDelay: checkMilliseconds('reconnect.maxDelay', reconnect.maxDelay ?? 5_000, 1),
-      stableAfter: checkMilliseconds('reconnect.stableAfter', reconnect.stableAfter ?? 10_000),
-    },
-    connectTimeout: checkMilliseconds('connectTimeout', options.connectTimeout ?? 10_000, 1),
-    heartbeat: {
-      interval: checkMilliseconds('heartbeat.interval', heartbeat.interval ?? 10_000, 1),
-      timeout: checkMilliseconds('heartbeat.timeout', heartbeat.timeout ?? 5_000, 1),
-    },
-    deliveryCheck: deliveryCheck && {
-      interval: checkMilliseconds('deliveryCheck.interval', deliveryCheck.interval ?? 60_000, 1),
-      timeout: checkMilliseconds('deliveryCheck.timeout', deliveryCheck.timeout ?? 3_000, 1),
-      onStartFailure: checkChoice('deliveryCheck.onStartFailure', deliveryCheck.onStartFailure ?? 'fail', [
-        'fail',
-        'warn',
-      ]),
-    },
-    publisher: {
-      timeout: checkMilliseconds('publisher.timeout', publisher.timeout ?? 10_000, 1),
-      maxWaiting: checkCount('publisher.maxWaiting', publisher.maxWaiting ?? 100_000),
-      executor: checkCurrentExecutor('publisher.executor', publisher.executor),
-    },
-    handlers: handlers && {
-      bufferSize: checkCount('handlers.bufferSize', handlers.bufferSize ?? DEFAULT_BUFFER_SIZE),
-      timeout: handlers.timeout === undefined ? undefined : checkMilliseconds('handlers.timeout', handlers.timeout, 1),
-      globalEnhancers: checkSwitch('handlers.globalEnhancers', handlers.globalEnhancers ?? false),
-    },
-    enabled: checkSwitch('enabled', options.enabled ?? true),
-    shutdownTimeout: checkMilliseconds('shutdownTimeout', options.shutdownTimeout ?? 10_000),
-  };
-  if (resolved.reconnect.minDelay > resolved.reconnect.maxDelay) {
-    const { minDelay, maxDelay } = resolved.reconnect;
-    throw invalid(
-      'reconnect.minDelay',
-      `(${minDelay} ms) is larger than reconnect.maxDelay (${maxDelay} ms): set both`,
+  if ('name' in options) {
+    throw invalidOption(
+      { owner: 'PgNotifyModule.forRootAsync()', path: 'name' },
+      'must stand beside useFactory, not among the options that it returns: a name is fixed before they are known',
     );
+  }
+  const resolved = readOptions(OWNER, options, OPTIONS);
+  const { minDelay, maxDelay } = resolved.reconnect;
+  if (minDelay > maxDelay) {
+    const problem = `(${minDelay} ms) is larger than reconnect.maxDelay (${maxDelay} ms): set both`;
+    throw invalid('reconnect.minDelay', problem);
   }
   return resolved;
 }
@@ -182,61 +205,6 @@ function checkConnectionString(option: string, text: string): string {
   throw invalid(option, 'must be a URL (postgres://user:password@host:5432/database) or the folder of a Unix socket');
 }
 
-/** Node's timers count in 32 bits: a longer delay would fire at once. */
-const MAX_MILLISECONDS = 2 ** 31 - 1;
-
-/** @param option What it is called in the message. */
-export function checkMilliseconds(option: string, value: number, least = 0): number {
-  if (typeof value !== 'number' || !(value >= least && value <= MAX_MILLISECONDS)) {
-    throw invalid(
-      option,
-      `must be a number of milliseconds from ${least} to ${MAX_MILLISECONDS}, not ${JSON.stringify(value)}`,
-    );
-  }
-  return value;
-}
-
-function checkCount(option: string, value: number): number {
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw invalid(option, `must be a whole number from 1 on, not ${JSON.stringify(value)}`);
-}
-
-/** What is one executor for all would run every statement on one connection, whatever transaction it is in. */
-function checkCurrentExecutor(option: string, value: CurrentExecutor | undefined): CurrentExecutor | undefined {
-  if (value === undefined || typeof value === 'function') return value;
-  throw invalid(option, "must be a function that returns the current transaction's executor, or undefined");
-}
-
-function checkGroup<T extends object>(option: string, value: T): T {
-  if (typeof value === 'object') return value;
-  throw invalid(option, 'must be an object'); // What it is instead may be a connection string.
-}
-
-/** A text such as 'false', from an environment variable, would leave it on. */
-function checkGroupOrFalse<T extends object>(option: string, value: false | T): false | T {
-  if (value === false || typeof value === 'object') return value;
-  throw invalid(option, `must be false or an object, not ${JSON.stringify(value)}`);
-}
-
-/** A text such as 'false', from an environment variable, would be true. */
-function checkSwitch(option: string, value: boolean): boolean {
-  if (typeof value === 'boolean') return value;
-  throw invalid(option, `must be true or false, not ${JSON.stringify(value)}`);
-}
-
-/** @param option What it is called in the message. */
-export function checkChoice<T extends string>(option: string, value: T, choices: readonly T[]): T {
-  if (!choices.includes(value)) {
-    const listed = choices.map((choice) => `'${choice}'`).join(', ');
-    throw invalid(option, `must be one of ${listed}, not ${JSON.stringify(value)}`);
-  }
-  return value;
-}
-
-function invalid(option: string, problem: string): PgNotifyError {
-  return new PgNotifyError(
-    'configuration',
-    `The option ${option} of PgNotifyModule ${problem.replace(/[^?]$/, '$&.')}`,
-    { permanent: true },
-  );
+function invalid(path: string, problem: string): PgNotifyError {
+  return invalidOption({ owner: OWNER, path }, problem);
 }

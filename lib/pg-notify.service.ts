@@ -6,6 +6,7 @@ import type { PgChannel } from './channel/pg-channel.js';
 import type { PgGap } from './channel/pg-gap.js';
 import type { PgNotification } from './channel/pg-notification.js';
 import type { PgHandlerStats } from './delivery/handler-pool.js';
+import { readLiveQueryOptions } from './delivery/live-query.js';
 import type { PgLiveQueryOptions } from './delivery/live-query.js';
 import { PgDelivery } from './delivery/pg-delivery.js';
 import type { PgQueueUsage } from './listener/queue-usage.js';
@@ -14,7 +15,6 @@ import { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
 import { PgNotifyErrorRoute } from './pg-notify.error-route.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import type { PgNotifyLogger } from './pg-notify.logger.js';
-import { checkChoice, checkMilliseconds } from './pg-notify.resolved-options.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
 import { PgNotifyRegistrations } from './pg-notify.registrations.js';
 import { PG_NOTIFY_LOGGER, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
@@ -128,13 +128,13 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * ```
    *
    * @param load Reads the value; its signal is aborted when nobody waits for it any more.
-   * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry, of kind `configuration` for options
-   * that are none.
+   * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry, of kind `configuration` for
+   * invalid options.
    */
   liveQuery<T>(
     channels: string | PgChannel | readonly (string | PgChannel)[],
     load: (signal: AbortSignal) => T | PromiseLike<T>,
-    { minInterval = 0, fallbackPollInterval = 1_000, onError = 'keep' }: PgLiveQueryOptions = {},
+    options: PgLiveQueryOptions = {},
   ): Observable<T> {
     const list = Array.isArray(channels)
       ? (channels as readonly (string | PgChannel)[])
@@ -149,12 +149,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     if (typeof load !== 'function') {
       throw new PgNotifyError('configuration', `The ${label} has no function that loads its value.`);
     }
-    const options = {
-      minInterval: checkMilliseconds('minInterval of liveQuery()', minInterval),
-      fallbackPollInterval: checkMilliseconds('fallbackPollInterval of liveQuery()', fallbackPollInterval, 1),
-      onError: checkChoice('onError of liveQuery()', onError, ['keep', 'error']),
-    };
-    return this.delivery.liveQuery({ channels: list, label, load, options });
+    return this.delivery.liveQuery({ channels: list, label, load, options: readLiveQueryOptions(options, label) });
   }
 
   /**

@@ -1,7 +1,10 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { flag, oneOf, optional, orElse, readOptions } from '../option-checks.js';
+import type { ChecksOf } from '../option-checks.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { checkChannelName } from './channel-name.js';
 import type { PgPayloadCodec } from './payload-codec.js';
+import { standardSchema } from './standard-schema.js';
 
 declare const payloadType: unique symbol;
 
@@ -45,6 +48,15 @@ export interface PgChannelOptions {
 
 const CODECS: readonly PgPayloadCodec[] = ['auto', 'json', 'text'];
 
+const OPTIONS = {
+  schema: optional(standardSchema),
+  codec: orElse('auto', oneOf(CODECS)),
+  fold: orElse(false, flag),
+} satisfies ChecksOf<PgChannelOptions>;
+
+/** What a channel is whose name is all that was given. */
+const PLAIN = readOptions('a channel', {}, OPTIONS);
+
 /**
  * Defines a channel once, for handlers, streams and `notify()` alike. With a schema the payload's types are inferred from
  * it and every payload is checked; without one, the type parameter is a statement of yours about the senders, not a
@@ -58,7 +70,7 @@ const CODECS: readonly PgPayloadCodec[] = ['auto', 'json', 'text'];
  * @param name 1 to 63 bytes, used exactly as written: in SQL, `NOTIFY orderEvents` without quotes is sent to
  * `orderevents`, which is another channel.
  * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry, and of kind `configuration` for
- * options that are none.
+ * invalid options.
  */
 export function definePgChannel<Schema extends StandardSchemaV1>(
   name: string,
@@ -72,31 +84,10 @@ export function definePgChannel<T = unknown>(
   name: string,
   options?: PgChannelOptions & { readonly codec?: 'auto' | 'json'; readonly schema?: never },
 ): PgChannel<T>;
-export function definePgChannel(name: string, options: PgChannelOptions = {}): PgChannel {
+export function definePgChannel(name: string, options?: PgChannelOptions): PgChannel {
   checkChannelName(name);
-  const { codec = 'auto', schema, fold = false } = options;
-  if (!CODECS.includes(codec)) {
-    throw new PgNotifyError(
-      'configuration',
-      `Channel ${JSON.stringify(name)} has the unknown codec ${JSON.stringify(codec)}; use one of ${CODECS.join(', ')}.`,
-      { channel: name },
-    );
-  }
-  if (schema !== undefined && typeof (schema as Partial<StandardSchemaV1>)?.['~standard']?.validate !== 'function') {
-    throw new PgNotifyError(
-      'configuration',
-      `The schema of channel ${JSON.stringify(name)} is no Standard Schema (https://standardschema.dev): use one of zod 3.24, valibot 1.0, arktype 2.0 or later, or another library that implements it.`,
-      { channel: name },
-    );
-  }
-  // A text such as 'false' would turn it on.
-  if (typeof fold !== 'boolean') {
-    throw new PgNotifyError(
-      'configuration',
-      `The option fold of channel ${JSON.stringify(name)} must be true or false, not ${JSON.stringify(fold)}.`,
-      { channel: name },
-    );
-  }
+  const { codec, schema, fold } =
+    options === undefined ? PLAIN : readOptions(`the channel ${JSON.stringify(name)}`, options, OPTIONS);
   const definition = { name, codec, fold, ...(schema && { schema }) };
   return Object.freeze(Object.defineProperty(definition, DEFINED, { value: new Map<string, symbol>() }));
 }
@@ -118,9 +109,7 @@ export function symbolOf(definition: PgChannel, text: string): symbol {
  * @throws PgNotifyError of kind `channel`, as {@link toPgChannel} does.
  */
 export function toSendingChannel(channel: string | PgChannel): Pick<PgChannel, 'name' | 'codec' | 'schema' | 'fold'> {
-  return typeof channel === 'string'
-    ? { name: checkChannelName(channel), codec: 'auto', fold: false }
-    : toPgChannel(channel);
+  return typeof channel === 'string' ? { name: checkChannelName(channel), ...PLAIN } : toPgChannel(channel);
 }
 
 /** The name of a channel that was given by its name or by its definition. */

@@ -100,10 +100,10 @@ export function readSeconds(option: string, text: string | undefined, fallback: 
   throw new UsageError(`${option} must be a number of seconds above 0, not ${JSON.stringify(text)}.`);
 }
 
-/** Reads a whole number from 1 on. */
+/** Reads an integer of at least 1. */
 export function readCount(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const count = /^\d+$/.test(text) ? Number(text) : NaN;
   if (Number.isSafeInteger(count) && count >= 1) return count;
-  throw new UsageError(`${option} must be a whole number from 1 on, not ${JSON.stringify(text)}.`);
+  throw new UsageError(`${option} must be an integer of at least 1, not ${JSON.stringify(text)}.`);
 }

@@ -1,6 +1,8 @@
 import { Observable, ReplaySubject, share } from 'rxjs';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
+import { milliseconds, oneOf, orElse, readOptions } from '../option-checks.js';
+import type { ChecksOf } from '../option-checks.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { Clock } from '../session/clock.js';
 import { CoalescingRunner } from './coalescing-runner.js';
@@ -30,6 +32,17 @@ export interface PgLiveQueryOptions {
    */
   readonly onError?: 'keep' | 'error';
 }
+
+/** @param label Names the query, for messages. */
+export function readLiveQueryOptions(options: PgLiveQueryOptions, label: string): Required<PgLiveQueryOptions> {
+  return readOptions(`the ${label}`, options, OPTIONS);
+}
+
+const OPTIONS = {
+  minInterval: orElse(0, milliseconds()),
+  fallbackPollInterval: orElse(1_000, milliseconds({ least: 1 })),
+  onError: orElse('keep', oneOf(['keep', 'error'])),
+} satisfies ChecksOf<PgLiveQueryOptions>;
 
 export interface LiveQuerySpec<T> {
   readonly channels: readonly (string | PgChannel)[];

@@ -1,3 +1,5 @@
+import { optional, readOptions } from '../option-checks.js';
+import type { ChecksOf } from '../option-checks.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { checkExecutor, isExecutor } from './pg-executor.js';
 import type { PgExecutor } from './pg-executor.js';
@@ -24,11 +26,16 @@ export function callExecutor(
   if (isExecutor(options)) {
     throw new PgNotifyError('configuration', `${call} takes the executor as an option: { executor: … }.`);
   }
-  const given = options?.executor;
+  const given = options && readOptions(call, options, OPTIONS).executor;
   if (given === false) return undefined;
-  if (given !== undefined) return checkExecutor(`option executor of ${call}`, given);
-  return current && currentExecutor(current);
+  return given ?? (current && currentExecutor(current));
 }
+
+const OPTIONS = {
+  executor: optional((given, place): PgExecutor | false =>
+    given === false ? false : checkExecutor(`option ${place.path} of ${place.owner}`, given as PgExecutor),
+  ),
+} satisfies ChecksOf<CallOptions>;
 
 const REMEDY = "It must return the transaction's executor, or undefined where there is no transaction.";
 

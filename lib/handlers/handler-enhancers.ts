@@ -42,7 +42,6 @@ export function checkEnhancers(host: HandlerHost, method: object, where: string)
       `${where} cannot have ${decorator}(${name}): Nest makes the guards, interceptors, pipes and filters of classes ` +
         `that stand in the providers or controllers of a module, and this instance came there in another way. ` +
         `List its class there, or write ${decorator}(new ${name}(…)).`,
-      { permanent: true },
     );
   }
 }

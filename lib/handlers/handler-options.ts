@@ -1,8 +1,21 @@
-import { inspect } from 'node:util';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { GAP_REASONS } from '../channel/pg-gap.js';
 import type { PgGapReason } from '../channel/pg-gap.js';
+import { standardSchema } from '../channel/standard-schema.js';
 import type { HandlerQueueMode } from '../delivery/handler-queue.js';
+import {
+  count,
+  group,
+  invalidOption,
+  milliseconds,
+  optional,
+  orElse,
+  readOptions,
+  shown,
+  someOf,
+  nonEmptyText,
+} from '../option-checks.js';
+import type { ChecksOf, OptionCheck } from '../option-checks.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 
 /** How many notifications a method takes together. */
@@ -92,102 +105,90 @@ export interface OnPgWakeUpOptions extends PgHandlerOptions {
   readonly errorDelay?: number;
 }
 
-const POLL_INTERVAL = 30_000;
-const FALLBACK_POLL_INTERVAL = 1_000;
-const ERROR_DELAY = 1_000;
+const HANDLER = {
+  registration: optional(nonEmptyText),
+  timeout: optional(milliseconds({ least: 1 })),
+} satisfies ChecksOf<PgHandlerOptions>;
 
-/** Node's timers count in 32 bits: a longer delay would fire at once. */
-const MAX_MILLISECONDS = 2 ** 31 - 1;
+const BATCH = {
+  maxSize: count(),
+  maxWait: orElse(0, milliseconds()),
+} satisfies ChecksOf<PgBatchOptions>;
+
+const latest: OptionCheck<NonNullable<HandlerQueueMode['latest']>> = (given, place) => {
+  if (given === true) return () => true;
+  if (typeof given === 'function') return given as NonNullable<HandlerQueueMode['latest']>;
+  throw invalidOption(place, `must be true, or a function that returns the key of a payload, not ${shown(given)}`);
+};
+
+const ON_NOTIFY = {
+  ...HANDLER,
+  concurrency: orElse(1, count()),
+  batch: optional(group(BATCH)),
+  latest: optional(latest),
+  bufferSize: optional(count()),
+  schema: optional(standardSchema),
+} satisfies ChecksOf<OnPgNotifyOptions>;
+
+const ON_GAP = {
+  ...HANDLER,
+  reasons: optional(someOf(GAP_REASONS)),
+} satisfies ChecksOf<OnPgGapOptions>;
+
+const ON_WAKE_UP = {
+  ...HANDLER,
+  pollInterval: orElse(30_000, milliseconds({ least: 1 })),
+  fallbackPollInterval: orElse(1_000, milliseconds({ least: 1 })),
+  errorDelay: orElse(1_000, milliseconds()),
+} satisfies ChecksOf<OnPgWakeUpOptions>;
+
+/** What the registration says of all handlers. */
+export interface HandlerDefaults {
+  readonly bufferSize: number;
+  readonly timeout: number | undefined;
+}
+
+/** How a handler of notifications works: its queue, and how long a run may take. */
+export interface NotifyHandlerSettings {
+  readonly mode: HandlerQueueMode;
+  readonly bufferSize: number;
+  readonly timeout: number | undefined;
+}
 
 /**
- * How the queue of a handler works.
+ * Checks the options of `@OnPgNotify()`.
  *
  * @param where The decorator and its method, for messages.
  * @throws PgNotifyError of kind `configuration` that names the option and what it takes.
  */
-export function queueModeOf({ concurrency = 1, batch, latest }: OnPgNotifyOptions, where: string): HandlerQueueMode {
-  const chosen = [concurrency !== 1 && 'concurrency', batch !== undefined && 'batch', latest !== undefined && 'latest'];
+export function readNotifyOptions(
+  options: OnPgNotifyOptions,
+  where: string,
+  defaults: HandlerDefaults,
+): NotifyHandlerSettings {
+  const read = readOptions(where, options, ON_NOTIFY);
+  const { concurrency, batch, bufferSize = defaults.bufferSize, timeout = defaults.timeout } = read;
+  const chosen = [concurrency !== 1 && 'concurrency', batch && 'batch', read.latest && 'latest'];
   const names = chosen.filter((name) => typeof name === 'string');
   if (names.length > 1) {
-    throw invalid(
-      where,
-      `takes one of concurrency, batch and latest, not ${names.join(' and ')}: leave the others out`,
-    );
+    const message = `${where} takes one of concurrency, batch and latest, not ${names.join(' and ')}. Leave the others out.`;
+    throw new PgNotifyError('configuration', message);
   }
-  if (latest !== undefined && latest !== true && typeof latest !== 'function') {
-    throw invalid(where, 'takes true for latest, or a function that returns the key of a payload');
+  if (batch && batch.maxSize > bufferSize) {
+    const problem = `(${bufferSize}) cannot hold a batch of ${batch.maxSize}. Raise it, or lower batch.maxSize`;
+    throw invalidOption({ owner: where, path: 'bufferSize' }, problem);
   }
-  return {
-    concurrency: checkCount(where, 'concurrency', concurrency),
-    batch: batch === undefined ? undefined : batchOf(batch, where),
-    latest: latest === true ? () => true : (latest as HandlerQueueMode['latest']),
-  };
+  return { mode: { concurrency, batch, latest: read.latest }, bufferSize, timeout };
 }
 
-function batchOf(batch: PgBatchOptions | null, where: string): Required<PgBatchOptions> {
-  return {
-    maxSize: checkCount(where, 'batch.maxSize', batch?.maxSize),
-    maxWait: checkMilliseconds(where, 'batch.maxWait', batch?.maxWait ?? 0, 0),
-  };
+/** As {@link readNotifyOptions}, for `@OnPgGap()`. Without `reasons`, the method is called for all. */
+export function readGapOptions(options: OnPgGapOptions, where: string, defaults: HandlerDefaults) {
+  const { reasons, timeout = defaults.timeout } = readOptions(where, options, ON_GAP);
+  return { reasons, timeout };
 }
 
-/** How many notifications may wait for a handler. */
-export function bufferSizeOf({ bufferSize, batch }: OnPgNotifyOptions, standard: number, where: string): number {
-  const size = checkCount(where, 'bufferSize', bufferSize ?? standard);
-  if (batch && batch.maxSize > size) {
-    throw invalid(where, `cannot fill a batch of ${batch.maxSize} from a bufferSize of ${size}: raise bufferSize`);
-  }
-  return size;
-}
-
-/** How long one run may take, in milliseconds; undefined for as long as it likes. */
-export function timeoutOf(
-  { timeout }: PgHandlerOptions,
-  standard: number | undefined,
-  where: string,
-): number | undefined {
-  return timeout === undefined ? standard : checkMilliseconds(where, 'timeout', timeout, 1);
-}
-
-/** Which gaps a method is called for; undefined for all. */
-export function reasonsOf({ reasons }: OnPgGapOptions, where: string): readonly PgGapReason[] | undefined {
-  if (reasons === undefined) return undefined;
-  if (Array.isArray(reasons) && reasons.length > 0 && reasons.every((reason) => GAP_REASONS.includes(reason))) {
-    return reasons;
-  }
-  throw invalid(where, `takes a list of reasons that are among ${GAP_REASONS.join(', ')}, not ${inspect(reasons)}`);
-}
-
-/** When a method is called that nothing has woken; in milliseconds. */
-export function wakeUpTimesOf(
-  { pollInterval, fallbackPollInterval, errorDelay }: OnPgWakeUpOptions,
-  where: string,
-): Required<Pick<OnPgWakeUpOptions, 'pollInterval' | 'fallbackPollInterval' | 'errorDelay'>> {
-  return {
-    pollInterval: checkMilliseconds(where, 'pollInterval', pollInterval ?? POLL_INTERVAL, 1),
-    fallbackPollInterval: checkMilliseconds(
-      where,
-      'fallbackPollInterval',
-      fallbackPollInterval ?? FALLBACK_POLL_INTERVAL,
-      1,
-    ),
-    errorDelay: checkMilliseconds(where, 'errorDelay', errorDelay ?? ERROR_DELAY, 0),
-  };
-}
-
-function checkCount(where: string, option: string, value: number | undefined): number {
-  if (value !== undefined && Number.isSafeInteger(value) && value >= 1) return value;
-  throw invalid(where, `takes a whole number from 1 on for ${option}, not ${inspect(value)}`);
-}
-
-function checkMilliseconds(where: string, option: string, value: number, least: number): number {
-  if (typeof value === 'number' && value >= least && value <= MAX_MILLISECONDS) return value;
-  throw invalid(
-    where,
-    `takes a number of milliseconds from ${least} to ${MAX_MILLISECONDS} for ${option}, not ${inspect(value)}`,
-  );
-}
-
-function invalid(where: string, problem: string): PgNotifyError {
-  return new PgNotifyError('configuration', `${where} ${problem}.`, { permanent: true });
+/** As {@link readNotifyOptions}, for `@OnPgWakeUp()`. */
+export function readWakeUpOptions(options: OnPgWakeUpOptions, where: string, defaults: HandlerDefaults) {
+  const { registration: _, timeout = defaults.timeout, ...times } = readOptions(where, options, ON_WAKE_UP);
+  return { timeout, ...times };
 }

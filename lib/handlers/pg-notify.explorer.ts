@@ -17,7 +17,8 @@ import { HandlerInvoker } from './handler-invoker.js';
 import type { Invoke } from './handler-invoker.js';
 import { describeDecorator } from './handler-metadata.js';
 import type { PgHandlerMetadata } from './handler-metadata.js';
-import { bufferSizeOf, queueModeOf, reasonsOf, timeoutOf, wakeUpTimesOf } from './handler-options.js';
+import { readGapOptions, readNotifyOptions, readWakeUpOptions } from './handler-options.js';
+import type { HandlerDefaults } from './handler-options.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
 type Handler<Kind extends PgHandlerMetadata['kind'] = PgHandlerMetadata['kind']> = DiscoveredHandler<
@@ -68,12 +69,10 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     const wakeUps: WakeUpSpec[] = [];
     for (const handler of handlers.filter((each) => registrationOf(each) === this.registrations.own)) {
       const invoke = await invoker.bind(handler, whereOf(handler));
-      const timeout = timeoutOf(handler.metadata.options, standard.timeout, whereOf(handler));
-      if (isOfKind(handler, 'notification')) {
-        groupOf(handler, groups).queues.push(queueOf(handler, { invoke, timeout, bufferSize: standard.bufferSize }));
-      } else if (isOfKind(handler, 'gap')) {
-        groupOf(handler, groups).gapMethods.push(gapMethodOf(handler, { invoke, timeout }));
-      } else if (isOfKind(handler, 'wake-up')) wakeUps.push(wakeUpOf(handler, { invoke, timeout }));
+      const binding = { invoke, defaults: standard };
+      if (isOfKind(handler, 'notification')) groupOf(handler, groups).queues.push(queueOf(handler, binding));
+      else if (isOfKind(handler, 'gap')) groupOf(handler, groups).gapMethods.push(gapMethodOf(handler, binding));
+      else if (isOfKind(handler, 'wake-up')) wakeUps.push(wakeUpOf(handler, binding));
     }
     // Nothing is connected before all is checked; and nothing at all where there never is a connection.
     if (this.transport.listener.currentStatus.state === 'disabled') return;
@@ -94,46 +93,41 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
 
 interface Binding {
   readonly invoke: Invoke;
-  readonly timeout: number | undefined;
+  readonly defaults: HandlerDefaults;
 }
 
-function queueOf(handler: Handler<'notification'>, binding: Binding & { readonly bufferSize: number }): QueueSpec {
-  const where = whereOf(handler);
-  const { options } = handler.metadata;
-  const mode = queueModeOf(options, where);
-  const bufferSize = bufferSizeOf(options, binding.bufferSize, where);
-  const { invoke } = binding;
+function queueOf(handler: Handler<'notification'>, { invoke, defaults }: Binding): QueueSpec {
+  const settings = readNotifyOptions(handler.metadata.options, whereOf(handler), defaults);
   const context = contextsOf(handler);
   const call = (notifications: readonly PgNotification[], signal: AbortSignal): unknown => {
-    if (mode.batch) {
+    if (settings.mode.batch) {
       const payloads = notifications.map(({ payload }) => payload);
       return invoke([payloads, notifications, context({ kind: 'batch', signal, notifications })]);
     }
     const notification = notifications[0]!;
     return invoke([notification.payload, notification, context({ kind: 'notification', signal, notification })]);
   };
-  return { ...specOf(handler, binding), mode, bufferSize, call };
+  return { ...specOf(handler), ...settings, call };
 }
 
-function gapMethodOf(handler: Handler<'gap'>, binding: Binding): GapMethodSpec {
+function gapMethodOf(handler: Handler<'gap'>, { invoke, defaults }: Binding): GapMethodSpec {
   const context = contextsOf(handler);
-  const call = (gap: PgGap, signal: AbortSignal): unknown =>
-    binding.invoke([gap, context({ kind: 'gap', signal, gap })]);
-  return { ...specOf(handler, binding), reasons: reasonsOf(handler.metadata.options, whereOf(handler)), call };
+  const call = (gap: PgGap, signal: AbortSignal): unknown => invoke([gap, context({ kind: 'gap', signal, gap })]);
+  return { ...specOf(handler), ...readGapOptions(handler.metadata.options, whereOf(handler), defaults), call };
 }
 
-function wakeUpOf(handler: Handler<'wake-up'>, binding: Binding): WakeUpSpec {
+function wakeUpOf(handler: Handler<'wake-up'>, { invoke, defaults }: Binding): WakeUpSpec {
   const context = contextsOf(handler);
   const channel = channelName(handler.metadata.channel);
   return {
-    ...specOf(handler, binding),
-    ...wakeUpTimesOf(handler.metadata.options, whereOf(handler)),
-    call: (reason, signal) => binding.invoke([{ reason, channel, signal }, context({ kind: 'wake-up', signal })]),
+    ...specOf(handler),
+    ...readWakeUpOptions(handler.metadata.options, whereOf(handler), defaults),
+    call: (reason, signal) => invoke([{ reason, channel, signal }, context({ kind: 'wake-up', signal })]),
   };
 }
 
-function specOf(handler: Handler, { timeout }: Binding): Omit<HandlerSpec<never>, 'call'> {
-  return { label: handler.label, channel: handler.metadata.channel, timeout };
+function specOf(handler: Handler): Omit<HandlerSpec<never>, 'call' | 'timeout'> {
+  return { label: handler.label, channel: handler.metadata.channel };
 }
 
 /** Makes the contexts of a handler's runs. */

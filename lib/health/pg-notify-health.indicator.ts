@@ -1,4 +1,6 @@
 import type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from '../listener/pg-notify-status.js';
+import { invalidOption, orElse, readOptions, shown } from '../option-checks.js';
+import type { ChecksOf, OptionCheck } from '../option-checks.js';
 import type { PgNotifyService } from '../pg-notify.service.js';
 import { isUnavailable } from '../session/connection-failure.js';
 
@@ -10,6 +12,13 @@ export interface PgNotifyHealthOptions {
    */
   readonly maxQueueUsage?: number;
 }
+
+const share: OptionCheck<number> = (given, place) => {
+  if (typeof given === 'number' && given >= 0 && given <= 1) return given;
+  throw invalidOption(place, `must be a number from 0 to 1, not ${shown(given)}`);
+};
+
+const OPTIONS = { maxQueueUsage: orElse(0.5, share) } satisfies ChecksOf<PgNotifyHealthOptions>;
 
 /** What the indicator reports under its key. It names no host and holds no secret. */
 export interface PgNotifyHealth {
@@ -39,12 +48,14 @@ export class PgNotifyHealthIndicator {
 
   /**
    * Up only while the registration listens, delivery is not failing, and the notification queue has room. One with
-   * `enabled: false` is up: that it does not listen is no fault of the instance. Never rejects.
+   * `enabled: false` is up: that it does not listen is no fault of the instance. Rejects only for
+   * invalid options, with a PgNotifyError of kind `configuration`.
    */
   async isHealthy<Key extends string = 'pg_notify'>(
     key: Key = 'pg_notify' as Key,
-    { maxQueueUsage = 0.5 }: PgNotifyHealthOptions = {},
+    options: PgNotifyHealthOptions = {},
   ): Promise<Record<Key, PgNotifyHealth>> {
+    const { maxQueueUsage } = readOptions('isHealthy()', options, OPTIONS);
     const { state, since, delivery, channels, lastFailure } = this.service.status;
     const problems: string[] = [];
     if (state !== 'listening' && state !== 'disabled')

@@ -3,6 +3,8 @@ import { decodePayload, encodePayload } from '../channel/payload-codec.js';
 import { channelName, toPgChannel } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import type { PgGapReason } from '../channel/pg-gap.js';
+import { oneOf, optional, orElse, readOptions } from '../option-checks.js';
+import type { ChecksOf } from '../option-checks.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgNotifyTransport, PgNotifyTransportSource, TransportRoutes } from '../transport/pg-notify-transport.js';
 import { TestTransport } from './test-transport.js';
@@ -10,6 +12,11 @@ import type { SentPgNotification } from './test-transport.js';
 
 /** A gap of a single consumer, `start` or `overflow`, comes by itself. */
 export type SimulatedGapReason = Exclude<PgGapReason, 'start' | 'overflow'>;
+
+const GAP_OPTIONS = {
+  channel: optional((given) => channelName(given as string | PgChannel)),
+  reason: orElse('reconnect', oneOf<SimulatedGapReason>(['reconnect', 'relisten', 'undelivered'])),
+} satisfies ChecksOf<{ channel?: unknown; reason?: unknown }>;
 
 /**
  * Takes the place of PostgreSQL in a test: no database, no connection settings. Channel names, payload limits, codecs,
@@ -60,11 +67,9 @@ export class PgNotifyTestBus implements PgNotifyTransportSource {
    *
    * @param options.reason By default `reconnect`.
    */
-  simulateGap({
-    channel,
-    reason = 'reconnect',
-  }: { channel?: string | PgChannel; reason?: SimulatedGapReason } = {}): void {
-    this.transport.listener.lapse(channel === undefined ? undefined : channelName(channel), reason);
+  simulateGap(options: { channel?: string | PgChannel; reason?: SimulatedGapReason } = {}): void {
+    const { channel, reason } = readOptions('simulateGap()', options, GAP_OPTIONS);
+    this.transport.listener.lapse(channel, reason);
   }
 
   /** Loses the connection: what is emitted or sent from now on is not received. */

@@ -1,6 +1,20 @@
 import { createHash } from 'node:crypto';
 import { channelName } from '../channel/pg-channel.js';
-import { PgNotifyError } from '../pg-notify.errors.js';
+import type { PgChannel } from '../channel/pg-channel.js';
+import {
+  count,
+  group,
+  invalidOption,
+  oneOf,
+  optional,
+  orElse,
+  readOptions,
+  shown,
+  someOf,
+  nonEmptyText,
+} from '../option-checks.js';
+import type { ChecksOf, OptionCheck, OptionPlace } from '../option-checks.js';
+import type { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgTableOperation, PgTriggerOptions } from './pg-trigger-options.js';
 
 /** What the options say, checked, with every default filled in. */
@@ -28,109 +42,112 @@ export const TABLE_OPERATIONS: readonly PgTableOperation[] = ['insert', 'update'
 const MAX_NAME_BYTES = 63;
 /** `_truncate` must still fit behind it. */
 const MAX_TRIGGER_NAME_BYTES = 54;
-const DEFAULT_MAX_KEYS = 1_000;
 const MAX_MAX_KEYS = 1_000_000;
+
+/** A name that PostgreSQL takes as it is. */
+function identifier(limit = MAX_NAME_BYTES): OptionCheck<string> {
+  return (given, place) => {
+    const checked = nonEmptyText(given, place);
+    if (checked.includes('\0') || !checked.isWellFormed()) {
+      const problem = `is ${show(checked)}, which PostgreSQL cannot store: it holds a NUL or half a surrogate pair`;
+      throw invalidOption(place, problem);
+    }
+    const size = Buffer.byteLength(checked);
+    if (size <= limit) return checked;
+    throw invalidOption(place, `is ${show(checked)}, which has ${size} bytes; at most ${limit} are allowed`);
+  };
+}
+
+const columnNames: OptionCheck<readonly string[]> = (given, place) => {
+  if (!Array.isArray(given) || given.length === 0) {
+    throw invalidOption(place, `must be a non-empty list of names of columns, not ${shown(given)}`);
+  }
+  const columns = given.map((column) => identifier()(column, place));
+  const twice = columns.find((column, index) => columns.indexOf(column) !== index);
+  if (twice !== undefined) throw invalidOption(place, `names ${show(twice)} twice`);
+  return columns;
+};
+
+/** Whether it was given by itself decides how keys are sent. */
+const keyColumns: OptionCheck<string | readonly string[]> = (given, place) => {
+  if (typeof given === 'string') return identifier()(given, place);
+  if (Array.isArray(given) && given.length > 0) return columnNames(given, place);
+  throw invalidOption(place, `must be a column's name, or a non-empty list of names, not ${shown(given)}`);
+};
+
+type TableName = Pick<TriggerPlan, 'schema' | 'table' | 'shownTable'>;
+
+const TABLE = { schema: optional(identifier()), name: identifier() } satisfies ChecksOf<
+  Exclude<PgTriggerOptions['table'], string>
+>;
+
+const tableName: OptionCheck<TableName> = Object.assign(
+  (given: unknown, place: OptionPlace): TableName => {
+    if (typeof given === 'string') return readTable(given, place);
+    if (typeof given !== 'object' || given === null) {
+      throw invalidOption(place, "must be a name, such as 'orders', or { schema, name }");
+    }
+    const { schema, name } = group(TABLE)(given, place);
+    return { schema: schema ?? 'public', table: name, shownTable: schema === undefined ? name : `${schema}.${name}` };
+  },
+  { inside: TABLE },
+);
+
+function readTable(given: string, place: OptionPlace): TableName {
+  if (given.includes('"')) {
+    const problem = `is ${show(given)}: write the name without quotes, or as { schema, name } if it holds some`;
+    throw invalidOption(place, problem);
+  }
+  const [first, second, third] = given.split('.');
+  if (third !== undefined) {
+    throw invalidOption(place, `is ${show(given)}: write a name with a dot in it as { schema, name }`);
+  }
+  if (second === undefined) return { schema: 'public', table: identifier()(given, place), shownTable: given };
+  return { schema: identifier()(first, place), table: identifier()(second, place), shownTable: given };
+}
+
+const OPTIONS = {
+  table: tableName,
+  channel: (given: unknown) => channelName(given as string | PgChannel),
+  key: keyColumns,
+  on: orElse(TABLE_OPERATIONS, someOf(TABLE_OPERATIONS)),
+  level: orElse('statement', oneOf(['statement', 'row'])),
+  columns: orElse([], columnNames),
+  include: orElse([], columnNames),
+  maxKeys: optional(count({ most: MAX_MAX_KEYS })),
+  name: optional(identifier(MAX_TRIGGER_NAME_BYTES)),
+} satisfies ChecksOf<PgTriggerOptions>;
+
+/** What takes these options, for messages. */
+const OWNER = 'a trigger';
 
 /** @throws PgNotifyError of kind `configuration`, or `channel`, that names the option and what it takes. */
 export function planTrigger(options: PgTriggerOptions): TriggerPlan {
-  if (typeof options !== 'object' || options === null) throw refused('options', 'must be an object');
-  const { schema, table, shownTable } = readTable(options.table);
-  const channel = channelName(options.channel);
-  const key = typeof options.key === 'string' ? [checkName('key', options.key)] : readColumns('key', options.key);
-  const include = options.include === undefined ? [] : readColumns('include', options.include);
+  const read = readOptions(OWNER, options, OPTIONS);
+  const { table: place, channel, key: given, include, columns, level, maxKeys = 1_000 } = read;
+  const key = typeof given === 'string' ? [given] : given;
   const twice = include.find((column) => key.includes(column));
   if (twice !== undefined) throw refused('include', `names ${show(twice)}, which the key holds already; leave it out`);
-  const on = readOperations(options.on);
-  const columns = options.columns === undefined ? [] : readColumns('columns', options.columns);
+  const on = TABLE_OPERATIONS.filter((operation) => read.on.includes(operation));
   if (columns.length > 0 && !on.includes('update')) {
     throw refused('columns', "is for updates: add 'update' to the option on, or leave columns out");
   }
-  const level = readLevel(options.level);
+  if (level === 'row' && read.maxKeys !== undefined) {
+    throw refused('maxKeys', "is for the level 'statement': with 'row' a notification is of one row");
+  }
+  const named = typeof given !== 'string' || include.length > 0;
   return {
-    schema,
-    table,
-    shownTable,
+    ...place,
     channel,
     key,
     include,
     on,
     level,
     columns,
-    named: typeof options.key !== 'string' || include.length > 0,
-    maxKeys: readMaxKeys(options.maxKeys, level),
-    name:
-      options.name === undefined
-        ? defaultName(table, channel)
-        : checkName('name', options.name, MAX_TRIGGER_NAME_BYTES),
+    named,
+    maxKeys,
+    name: read.name ?? defaultName(place.table, channel),
   };
-}
-
-function readTable(table: PgTriggerOptions['table']): Pick<TriggerPlan, 'schema' | 'table' | 'shownTable'> {
-  if (typeof table === 'object' && table !== null) {
-    const name = checkName('table.name', table.name);
-    if (table.schema === undefined) return { schema: 'public', table: name, shownTable: name };
-    const schema = checkName('table.schema', table.schema);
-    return { schema, table: name, shownTable: `${schema}.${name}` };
-  }
-  if (typeof table !== 'string') throw refused('table', "must be a name, such as 'orders', or { schema, name }");
-  if (table.includes('"')) {
-    throw refused('table', `is ${show(table)}: write the name without quotes, or as { schema, name } if it holds some`);
-  }
-  const [first, second, third] = table.split('.');
-  if (third !== undefined)
-    throw refused('table', `is ${show(table)}: write a name with a dot in it as { schema, name }`);
-  if (second === undefined) return { schema: 'public', table: checkName('table', table), shownTable: table };
-  return { schema: checkName('table', first), table: checkName('table', second), shownTable: table };
-}
-
-function readColumns(option: string, columns: unknown): readonly string[] {
-  if (!Array.isArray(columns) || columns.length === 0) {
-    const form = option === 'key' ? "a column's name, or a list of names" : 'a list of names of columns';
-    throw refused(option, `must be ${form}${option === 'key' ? '' : ', or be left out'}`);
-  }
-  const names = columns.map((column) => checkName(option, column));
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw refused(option, `names ${show(twice)} twice`);
-  return names;
-}
-
-function readOperations(on: readonly PgTableOperation[] | undefined): readonly PgTableOperation[] {
-  if (on === undefined) return TABLE_OPERATIONS;
-  if (!Array.isArray(on) || on.length === 0 || on.some((operation) => !TABLE_OPERATIONS.includes(operation))) {
-    throw refused(
-      'on',
-      `must be a list of some of ${TABLE_OPERATIONS.map((operation) => `'${operation}'`).join(', ')}`,
-    );
-  }
-  return TABLE_OPERATIONS.filter((operation) => on.includes(operation));
-}
-
-function readLevel(level: PgTriggerOptions['level'] = 'statement'): TriggerPlan['level'] {
-  if (level !== 'statement' && level !== 'row') throw refused('level', "must be 'statement' or 'row'");
-  return level;
-}
-
-function readMaxKeys(maxKeys: number | undefined, level: TriggerPlan['level']): number {
-  if (maxKeys === undefined) return DEFAULT_MAX_KEYS;
-  if (level === 'row')
-    throw refused('maxKeys', "is for the level 'statement': with 'row' a notification is of one row");
-  if (!Number.isInteger(maxKeys) || maxKeys < 1 || maxKeys > MAX_MAX_KEYS) {
-    throw refused('maxKeys', `must be a whole number from 1 to ${MAX_MAX_KEYS}`);
-  }
-  return maxKeys;
-}
-
-function checkName(option: string, name: unknown, limit = MAX_NAME_BYTES): string {
-  if (typeof name !== 'string' || name === '') throw refused(option, 'must be a name, as a string that is not empty');
-  if (name.includes('\0') || !name.isWellFormed()) {
-    throw refused(
-      option,
-      `names ${show(name)}, which PostgreSQL cannot store: it holds a NUL or half a surrogate pair`,
-    );
-  }
-  const size = Buffer.byteLength(name);
-  if (size > limit) throw refused(option, `names ${show(name)}, which has ${size} bytes; at most ${limit} are allowed`);
-  return name;
 }
 
 /**
@@ -161,10 +178,10 @@ function cut(text: string, bytes: number): string {
   return kept;
 }
 
-function refused(option: string, what: string): PgNotifyError {
-  return new PgNotifyError('configuration', `The option ${option} of a trigger ${what}.`);
+function refused(path: string, problem: string): PgNotifyError {
+  return invalidOption({ owner: OWNER, path }, problem);
 }
 
-function show(name: string): string {
-  return JSON.stringify(name);
+function show(given: string): string {
+  return JSON.stringify(given);
 }

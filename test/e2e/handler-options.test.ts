@@ -26,70 +26,66 @@ const wakeUp = (options: unknown): Type => decorated(OnPgWakeUp('orders', option
 const ON_NOTIFY = `@OnPgNotify('orders') on Handlers.handle`;
 const ON_GAP = `@OnPgGap('orders') on Handlers.handle`;
 const ON_WAKE_UP = `@OnPgWakeUp('orders') on Handlers.handle`;
-const MILLISECONDS = (option: string, least: number, value: string): string =>
-  `takes a number of milliseconds from ${least} to 2147483647 for ${option}, not ${value}.`;
-const COUNT = (option: string, value: string): string => `takes a whole number from 1 on for ${option}, not ${value}.`;
+const MILLISECONDS = (where: string, option: string, least: number, value: string): string =>
+  `The option ${option} of ${where} must be a number of milliseconds from ${least} to 2147483647, not ${value}.`;
+const COUNT = (where: string, option: string, value: string): string =>
+  `The option ${option} of ${where} must be an integer of at least 1, not ${value}.`;
+const LATEST = (value: string): string =>
+  `The option latest of ${ON_NOTIFY} must be true, or a function that returns the key of a payload, not ${value}.`;
+const REASONS = (value: string): string =>
+  `The option reasons of ${ON_GAP} must be a list of some of 'start', 'reconnect', 'relisten', 'undelivered', 'overflow', not ${value}.`;
 
 const batch = { maxSize: 10 };
 const key = (): unknown => 1;
 
 const WRONG: [message: string, handlers: Type][] = [
   [
-    `${ON_NOTIFY} takes one of concurrency, batch and latest, not concurrency and batch: leave the others out.`,
+    `${ON_NOTIFY} takes one of concurrency, batch and latest, not concurrency and batch. Leave the others out.`,
     notify({ concurrency: 2, batch }),
   ],
   [
-    `${ON_NOTIFY} takes one of concurrency, batch and latest, not concurrency and latest: leave the others out.`,
+    `${ON_NOTIFY} takes one of concurrency, batch and latest, not concurrency and latest. Leave the others out.`,
     notify({ concurrency: 2, latest: key }),
   ],
   [
-    `${ON_NOTIFY} takes one of concurrency, batch and latest, not batch and latest: leave the others out.`,
+    `${ON_NOTIFY} takes one of concurrency, batch and latest, not batch and latest. Leave the others out.`,
     notify({ batch, latest: true }),
   ],
   [
-    `${ON_NOTIFY} takes one of concurrency, batch and latest, not concurrency and batch and latest: leave the others out.`,
+    `${ON_NOTIFY} takes one of concurrency, batch and latest, not concurrency and batch and latest. Leave the others out.`,
     notify({ concurrency: 2, batch, latest: true }),
   ],
-  [`${ON_NOTIFY} takes true for latest, or a function that returns the key of a payload.`, notify({ latest: 'id' })],
-  [`${ON_NOTIFY} takes true for latest, or a function that returns the key of a payload.`, notify({ latest: false })],
-  [`${ON_NOTIFY} ${COUNT('concurrency', '0')}`, notify({ concurrency: 0 })],
-  [`${ON_NOTIFY} ${COUNT('concurrency', '1.5')}`, notify({ concurrency: 1.5 })],
-  [`${ON_NOTIFY} ${COUNT('concurrency', 'Infinity')}`, notify({ concurrency: Infinity })],
-  [`${ON_NOTIFY} ${COUNT('concurrency', `'2'`)}`, notify({ concurrency: '2' })],
-  [`${ON_NOTIFY} ${COUNT('batch.maxSize', 'undefined')}`, notify({ batch: {} })],
-  [`${ON_NOTIFY} ${COUNT('batch.maxSize', 'undefined')}`, notify({ batch: null })],
-  [`${ON_NOTIFY} ${COUNT('batch.maxSize', '-1')}`, notify({ batch: { maxSize: -1 } })],
-  [`${ON_NOTIFY} ${MILLISECONDS('batch.maxWait', 0, 'NaN')}`, notify({ batch: { maxSize: 1, maxWait: NaN } })],
-  [`${ON_NOTIFY} ${MILLISECONDS('batch.maxWait', 0, '-1')}`, notify({ batch: { maxSize: 1, maxWait: -1 } })],
-  [`${ON_NOTIFY} ${COUNT('bufferSize', '0')}`, notify({ bufferSize: 0 })],
-  [`${ON_NOTIFY} ${COUNT('bufferSize', '5n')}`, notify({ bufferSize: 5n })],
+  [LATEST(`'id'`), notify({ latest: 'id' })],
+  [LATEST('false'), notify({ latest: false })],
+  [COUNT(ON_NOTIFY, 'concurrency', '0'), notify({ concurrency: 0 })],
+  [COUNT(ON_NOTIFY, 'concurrency', '1.5'), notify({ concurrency: 1.5 })],
+  [COUNT(ON_NOTIFY, 'concurrency', 'Infinity'), notify({ concurrency: Infinity })],
+  [COUNT(ON_NOTIFY, 'concurrency', `'2'`), notify({ concurrency: '2' })],
+  [COUNT(ON_NOTIFY, 'batch.maxSize', 'undefined'), notify({ batch: {} })],
+  [`The option batch of ${ON_NOTIFY} must be an object, not null.`, notify({ batch: null })],
+  [COUNT(ON_NOTIFY, 'batch.maxSize', '-1'), notify({ batch: { maxSize: -1 } })],
+  [MILLISECONDS(ON_NOTIFY, 'batch.maxWait', 0, 'NaN'), notify({ batch: { maxSize: 1, maxWait: NaN } })],
+  [MILLISECONDS(ON_NOTIFY, 'batch.maxWait', 0, '-1'), notify({ batch: { maxSize: 1, maxWait: -1 } })],
+  [COUNT(ON_NOTIFY, 'bufferSize', '0'), notify({ bufferSize: 0 })],
+  [COUNT(ON_NOTIFY, 'bufferSize', '5n'), notify({ bufferSize: 5n })],
   [
-    `${ON_NOTIFY} cannot fill a batch of 10 from a bufferSize of 9: raise bufferSize.`,
+    `The option bufferSize of ${ON_NOTIFY} (9) cannot hold a batch of 10. Raise it, or lower batch.maxSize.`,
     notify({ batch, bufferSize: 9 }),
   ],
   [
-    `${ON_NOTIFY} cannot fill a batch of 10001 from a bufferSize of 10000: raise bufferSize.`,
+    `The option bufferSize of ${ON_NOTIFY} (10000) cannot hold a batch of 10001. Raise it, or lower batch.maxSize.`,
     notify({ batch: { maxSize: 10_001 } }),
   ],
-  [`${ON_NOTIFY} ${MILLISECONDS('timeout', 1, '0')}`, notify({ timeout: 0 })],
-  [`${ON_NOTIFY} ${MILLISECONDS('timeout', 1, '2147483648')}`, notify({ timeout: 2 ** 31 })],
-  [`${ON_GAP} ${MILLISECONDS('timeout', 1, `'1s'`)}`, gap({ timeout: '1s' })],
-  [
-    `${ON_GAP} takes a list of reasons that are among start, reconnect, relisten, undelivered, overflow, not [ 'begin' ].`,
-    gap({ reasons: ['begin'] }),
-  ],
-  [
-    `${ON_GAP} takes a list of reasons that are among start, reconnect, relisten, undelivered, overflow, not [].`,
-    gap({ reasons: [] }),
-  ],
-  [
-    `${ON_GAP} takes a list of reasons that are among start, reconnect, relisten, undelivered, overflow, not 'start'.`,
-    gap({ reasons: 'start' }),
-  ],
-  [`${ON_WAKE_UP} ${MILLISECONDS('timeout', 1, '-5')}`, wakeUp({ timeout: -5 })],
-  [`${ON_WAKE_UP} ${MILLISECONDS('pollInterval', 1, '0')}`, wakeUp({ pollInterval: 0 })],
-  [`${ON_WAKE_UP} ${MILLISECONDS('fallbackPollInterval', 1, 'false')}`, wakeUp({ fallbackPollInterval: false })],
-  [`${ON_WAKE_UP} ${MILLISECONDS('errorDelay', 0, '-1')}`, wakeUp({ errorDelay: -1 })],
+  [MILLISECONDS(ON_NOTIFY, 'timeout', 1, '0'), notify({ timeout: 0 })],
+  [MILLISECONDS(ON_NOTIFY, 'timeout', 1, '2147483648'), notify({ timeout: 2 ** 31 })],
+  [MILLISECONDS(ON_GAP, 'timeout', 1, `'1s'`), gap({ timeout: '1s' })],
+  [REASONS("['begin']"), gap({ reasons: ['begin'] })],
+  [REASONS('[]'), gap({ reasons: [] })],
+  [REASONS("'start'"), gap({ reasons: 'start' })],
+  [MILLISECONDS(ON_WAKE_UP, 'timeout', 1, '-5'), wakeUp({ timeout: -5 })],
+  [MILLISECONDS(ON_WAKE_UP, 'pollInterval', 1, '0'), wakeUp({ pollInterval: 0 })],
+  [MILLISECONDS(ON_WAKE_UP, 'fallbackPollInterval', 1, 'false'), wakeUp({ fallbackPollInterval: false })],
+  [MILLISECONDS(ON_WAKE_UP, 'errorDelay', 0, '-1'), wakeUp({ errorDelay: -1 })],
 ];
 
 const UNKNOWN: [decorator: string, handlers: Type][] = [
@@ -135,7 +131,7 @@ describe('options of decorators', () => {
   it('are checked even if no connection is opened, but not if no handlers are wanted', async () => {
     const providers = [notify({ concurrency: 0 })];
     const disabled = await suite.create({ providers, enabled: false });
-    await expect(disabled.app.init()).rejects.toThrow('takes a whole number from 1 on for concurrency, not 0');
+    await expect(disabled.app.init()).rejects.toThrow('must be an integer of at least 1, not 0');
     const { service } = await suite.start({ providers, handlers: false });
     expect(service.stats().handlers).toEqual([]);
   });

@@ -229,7 +229,7 @@ describe('definePgChannel()', () => {
       const define = (): unknown => definePgChannel('orders', { schema: schema as unknown as StandardSchemaV1 });
       expect(define).toThrow(PgNotifyError);
       expect(define).toThrow(
-        /The schema of channel "orders" is no Standard Schema .* zod 3\.24, valibot 1\.0, arktype/,
+        /The option schema of the channel "orders" must be a Standard Schema .* zod 3\.24, valibot 1\.0, arktype/,
       );
     },
   );

@@ -143,7 +143,7 @@ describe('app.close()', () => {
       const second = PgNotifyModule.forRoot({ connection: suite.database.url, name: 'second' });
       const { app } = await suite.createOf({ imports: [first, second], providers: [Handlers] });
       await expect(app.init()).rejects.toThrow(
-        `@OnPgNotify('work') on Handlers.wrong takes a whole number from 1 on for concurrency, not 0.`,
+        `The option concurrency of @OnPgNotify('work') on Handlers.wrong must be an integer of at least 1, not 0.`,
       );
       expect(attempts.items).toEqual(expect.arrayContaining(['gap', 'wake-up']));
     }));

@@ -235,20 +235,20 @@ describe('the options of a registration', () => {
   const suite = appSuite({ bus: true });
 
   it.each([
-    [{ enabled: 'false' }, 'The option enabled of PgNotifyModule must be true or false, not "false".'],
+    [{ enabled: 'false' }, `The option enabled of PgNotifyModule must be true or false, not 'false'.`],
     [{ enabled: 0 }, 'The option enabled of PgNotifyModule must be true or false, not 0.'],
-    [{ handlers: 'false' }, 'The option handlers of PgNotifyModule must be false or an object, not "false".'],
+    [{ handlers: 'false' }, `The option handlers of PgNotifyModule must be false or an object, not 'false'.`],
     [{ handlers: true }, 'The option handlers of PgNotifyModule must be false or an object, not true.'],
-    [{ deliveryCheck: 'off' }, 'The option deliveryCheck of PgNotifyModule must be false or an object, not "off".'],
-    [{ startup: 'background' }, 'The option startup of PgNotifyModule must be an object.'],
-    [{ publisher: 'postgres://a' }, 'The option publisher of PgNotifyModule must be an object.'],
+    [{ deliveryCheck: 'off' }, `The option deliveryCheck of PgNotifyModule must be false or an object, not 'off'.`],
+    [{ startup: 'background' }, `The option startup of PgNotifyModule must be an object, not 'background'.`],
+    [{ publisher: 'postgres://a' }, 'The option publisher of PgNotifyModule must be an object, not this text.'],
     [
       { handlers: { bufferSize: 0 } },
-      'The option handlers.bufferSize of PgNotifyModule must be a whole number from 1 on, not 0.',
+      'The option handlers.bufferSize of PgNotifyModule must be an integer of at least 1, not 0.',
     ],
     [
       { handlers: { globalEnhancers: 'true' } },
-      'The option handlers.globalEnhancers of PgNotifyModule must be true or false, not "true".',
+      `The option handlers.globalEnhancers of PgNotifyModule must be true or false, not 'true'.`,
     ],
   ])('are refused by name when their type is wrong: %j', async (wrong, message) => {
     const options = { connection: 'postgres://127.0.0.1:1/none', enabled: false, ...wrong } as PgNotifyModuleOptions;

@@ -32,10 +32,10 @@ describe('the command line', () => {
     [['trigger', 'orders', '--channel', 'a', '--key', 'id', '--on', 'upsert'], 'must be a list of some of', 'trigger '],
     [
       ['trigger', 'orders', '--channel', 'a', '--key', 'id', '--level', 'x'],
-      `must be 'statement' or 'row'`,
+      `must be one of 'statement', 'row', not 'x'`,
       'trigger ',
     ],
-    [['listen', 'orders', '--count', '0', '--url', NOWHERE], '--count must be a whole number from 1 on', 'listen '],
+    [['listen', 'orders', '--count', '0', '--url', NOWHERE], '--count must be an integer of at least 1', 'listen '],
   ])('%j is wrong usage: one line says why, and where to read on', async (args, problem, command) => {
     const { code, stdout, stderr } = await run(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
