@@ -30,6 +30,14 @@ export type Checked<Checks extends OptionChecks> = {
  */
 export type ChecksOf<Options> = { readonly [Option in keyof Required<Options>]: OptionCheck<unknown> };
 
+/** What else {@link readOptions} may know of options. */
+export interface OptionContext {
+  /** The option that they stand in, if another check has read what is around it. */
+  readonly within?: string;
+  /** What other libraries call an option. */
+  readonly synonyms?: Readonly<Record<string, string>>;
+}
+
 /**
  * Checks options as a user wrote them.
  *
@@ -41,12 +49,23 @@ export function readOptions<Checks extends OptionChecks>(
   owner: string,
   options: unknown,
   checks: Checks,
+  { within = '', synonyms = {} }: OptionContext = {},
 ): Checked<Checks> {
   if (typeof options !== 'object' || options === null) {
     throw refused(owner, `takes its options as an object, not ${shown(options)}.`);
   }
-  refuseUnknown(owner, options, checks, '');
-  return readGroup(owner, options, checks, '');
+  const around = within.split('.').filter(Boolean);
+  const all = around.reduceRight<OptionChecks>((inside, name) => ({ [name]: group(inside) }), checks);
+  const prefix = around.map((name) => `${name}.`).join('');
+  refuseUnknown({ owner, all, synonyms }, options, prefix);
+  return readGroup(owner, options, checks, prefix);
+}
+
+/** What is known where an unknown option is found. */
+interface KnownOptions {
+  readonly owner: string;
+  readonly all: OptionChecks;
+  readonly synonyms: Readonly<Record<string, string>>;
 }
 
 function readGroup<Checks extends OptionChecks>(
@@ -162,21 +181,22 @@ function withInside<Value>(from: OptionCheck<unknown>, check: OptionCheck<Value>
 }
 
 /** Looks at all levels before any value: a default that takes the place of a misspelt option could be refused first. */
-function refuseUnknown(owner: string, options: object, all: OptionChecks, prefix: string): void {
-  const checks = checksAt(all, prefix);
+function refuseUnknown(known: KnownOptions, options: object, prefix: string): void {
+  const checks = checksAt(known.all, prefix);
   for (const [name, value] of Object.entries(options)) {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
-    if (!check) throw unknownOption(owner, name, all, prefix);
+    if (!check) throw unknownOption(known, name, prefix);
     if (check.inside && typeof value === 'object' && value !== null) {
-      refuseUnknown(owner, value, all, `${prefix}${name}.`);
+      refuseUnknown(known, value, `${prefix}${name}.`);
     }
   }
 }
 
-function unknownOption(owner: string, name: string, all: OptionChecks, prefix: string): PgNotifyError {
-  const near = nearestOption(name, pathsOf(all), prefix);
+function unknownOption({ owner, all, synonyms }: KnownOptions, name: string, prefix: string): PgNotifyError {
+  const synonym = synonyms[name.toLowerCase()];
+  const near = synonym === undefined ? nearestOption(name, pathsOf(all), prefix) : prefix + synonym;
   const names = Object.keys(checksAt(all, prefix));
-  const own = prefix === '' ? 'Its' : `The`;
+  const own = prefix === '' ? 'Its' : 'The';
   const of = prefix === '' ? '' : ` of ${prefix.slice(0, -1)}`;
   const list = names.length === 1 ? `only option${of} is ${names[0]}` : `options${of} are ${listed(names)}`;
   return refused(owner, `has no option ${prefix}${name}. ${near ? `Did you mean ${near}?` : `${own} ${list}.`}`);

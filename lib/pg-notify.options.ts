@@ -5,6 +5,9 @@ import type { PgExecutor } from './executor/pg-executor.js';
  * How to reach PostgreSQL: directly, or through a pooler in session mode.
  *
  * A connection string, the settings of a `pg.Client`, or a function that returns either. The function is asked anew for every attempt to connect, so passwords and hosts may change while the application runs.
+ *
+ * What `pg` would ignore, or take for something else, is refused: a misspelt setting, several hosts, a password that is
+ * not encoded in a URL, settings beside a `connectionString` that contradict it.
  */
 export type PgNotifyConnection = string | ClientConfig | (() => string | ClientConfig | Promise<string | ClientConfig>);
 

@@ -8,7 +8,7 @@ import { PgNotifyErrorRoute } from './pg-notify.error-route.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import { PgNotifyLogger } from './pg-notify.logger.js';
 import { MODULE_OPTIONS_TOKEN } from './pg-notify.module-definition.js';
-import { DEFAULT_BUFFER_SIZE, resolveConnections, resolveOptions } from './pg-notify.resolved-options.js';
+import { DEFAULT_BUFFER_SIZE, resolveOptions } from './pg-notify.resolved-options.js';
 import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
 import { PgNotifyRegistrations } from './pg-notify.registrations.js';
@@ -23,6 +23,7 @@ import {
   PG_NOTIFY_RESOLVED_OPTIONS,
   PG_NOTIFY_TRANSPORT,
 } from './pg-notify.tokens.js';
+import { resolveConnections } from './session/connection-settings.js';
 import { DisabledTransport } from './transport/disabled-transport.js';
 import type { PgNotifyTransport, PgNotifyTransportSource } from './transport/pg-notify-transport.js';
 import { PgTransport } from './transport/pg-transport.js';

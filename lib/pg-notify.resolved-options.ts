@@ -1,4 +1,3 @@
-import type { ClientConfig, Pool, PoolClient } from 'pg';
 import type { CurrentExecutor } from './executor/call-executor.js';
 import {
   checkedElsewhere,
@@ -16,7 +15,6 @@ import {
 import type { Checked, ChecksOf, OptionCheck } from './option-checks.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import type {
-  PgNotifyConnection,
   PgNotifyDeliveryCheckOptions,
   PgNotifyHandlersOptions,
   PgNotifyHeartbeatOptions,
@@ -26,32 +24,6 @@ import type {
   PgNotifyStartupMode,
   PgNotifyStartupOptions,
 } from './pg-notify.options.js';
-
-/** Where a session asks for its settings. */
-export interface ConnectionSettings {
-  /** The option that they come from, for messages. */
-  readonly option: string;
-  /** Called anew for every attempt. A function, so that what holds it can be printed without printing a password. */
-  readonly read: () => ClientConfig | Promise<ClientConfig>;
-}
-
-/** A pool of the user's own, to borrow clients from. */
-export interface PoolSettings {
-  /** The option that it comes from, for messages. */
-  readonly option: string;
-  /** A function, so that what holds it can be printed without printing a password. */
-  readonly connect: () => Promise<PoolClient>;
-  /** Whether others wait for a client. */
-  readonly isShort: () => boolean;
-}
-
-/** Where to connect to. */
-export interface ResolvedPgNotifyConnections {
-  readonly connection: ConnectionSettings;
-  readonly publisherConnection: ConnectionSettings;
-  /** Goes before `publisherConnection`. */
-  readonly publisherPool?: PoolSettings;
-}
 
 /** How many notifications may wait for a handler, unless it is said otherwise. */
 export const DEFAULT_BUFFER_SIZE = 10_000;
@@ -104,7 +76,7 @@ const HANDLERS = {
 } satisfies ChecksOf<PgNotifyHandlersOptions>;
 
 const OPTIONS = {
-  // With a transport for tests there is none: see resolveConnections().
+  // With a transport for tests there is none: resolveConnections() checks it.
   connection: checkedElsewhere,
   startup: group(STARTUP),
   reconnect: group(RECONNECT),
@@ -119,31 +91,6 @@ const OPTIONS = {
 
 /** The options with every default filled in, without the connections. */
 export type ResolvedPgNotifyOptions = Checked<typeof OPTIONS>;
-
-/**
- * Checks where the user wants to connect to.
- *
- * @throws PgNotifyError of kind `configuration` that names the option and what it takes.
- */
-export function resolveConnections({ connection, publisher }: PgNotifyModuleOptions): ResolvedPgNotifyConnections {
-  const settings = settingsOf('connection', connection);
-  const { connection: own, pool } = publisher ?? {};
-  if (pool !== undefined && own !== undefined) {
-    throw invalid('publisher.pool', 'goes without publisher.connection: leave one out');
-  }
-  return {
-    connection: settings,
-    publisherConnection: own === undefined ? settings : settingsOf('publisher.connection', own),
-    ...(pool !== undefined && { publisherPool: poolSettings('publisher.pool', pool) }),
-  };
-}
-
-function poolSettings(option: string, pool: Pool): PoolSettings {
-  // A Client can connect as well, once.
-  const { connect, totalCount } = (pool ?? {}) as Partial<Pool>;
-  if (typeof connect !== 'function' || typeof totalCount !== 'number') throw invalid(option, 'must be a Pool of pg');
-  return { option, connect: () => pool.connect(), isShort: () => pool.waitingCount > 0 };
-}
 
 /**
  * Checks the options where the user wrote them and fills in the defaults.
@@ -164,47 +111,7 @@ export function resolveOptions(options: PgNotifyModuleOptions): ResolvedPgNotify
   const { minDelay, maxDelay } = resolved.reconnect;
   if (minDelay > maxDelay) {
     const problem = `(${minDelay} ms) is larger than reconnect.maxDelay (${maxDelay} ms): set both`;
-    throw invalid('reconnect.minDelay', problem);
+    throw invalidOption({ owner: OWNER, path: 'reconnect.minDelay' }, problem);
   }
   return resolved;
-}
-
-function settingsOf(option: string, connection: PgNotifyConnection): ConnectionSettings {
-  if (typeof connection === 'function') {
-    return { option, read: async () => clientConfig(option, await connection()) };
-  }
-  const settings = clientConfig(option, connection);
-  return { option, read: () => settings };
-}
-
-/**
- * An absent connection string would make `pg` connect to its defaults, silently: the usual cause is an environment
- * variable that is not set.
- */
-function clientConfig(option: string, given: string | ClientConfig): ClientConfig {
-  const empty = 'is empty or undefined. Is the environment variable that it comes from set?';
-  if (given === undefined || given === '') throw invalid(option, empty);
-  if (typeof given === 'string') return { connectionString: checkConnectionString(option, given) };
-  if (typeof given !== 'object' || given === null) {
-    throw invalid(option, 'must be a connection string, the settings of a pg.Client, or a function that returns them');
-  }
-  if ('connectionString' in given) {
-    if (!given.connectionString) throw invalid(`${option}.connectionString`, empty);
-    checkConnectionString(`${option}.connectionString`, given.connectionString);
-  }
-  return given;
-}
-
-/** `pg` takes URLs and folders of sockets; anything else it would take for the name of a host called "base". */
-export function isConnectionString(text: string): boolean {
-  return /^([a-z][a-z0-9+.-]*:\/\/|socket:|\/)/i.test(text);
-}
-
-function checkConnectionString(option: string, text: string): string {
-  if (isConnectionString(text)) return text;
-  throw invalid(option, 'must be a URL (postgres://user:password@host:5432/database) or the folder of a Unix socket');
-}
-
-function invalid(path: string, problem: string): PgNotifyError {
-  return invalidOption({ owner: OWNER, path }, problem);
 }

@@ -3,7 +3,7 @@ import type { ListenerLogger } from '../listener/status-reporter.js';
 import { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import type { PgNotifyModuleOptions } from '../pg-notify.options.js';
 import { resolveOptions } from '../pg-notify.resolved-options.js';
-import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
+import type { ConnectionSettings } from '../session/connection-settings.js';
 import { PgSession } from '../session/pg-session.js';
 import { createListener } from '../transport/create-listener.js';
 
@@ -31,7 +31,7 @@ export function deliveryTimeoutWithin(timeout: number): number {
 /** A listener as an application has it, with the module's defaults, on one connection for listening and for the check. */
 export function createCommandListener(parts: CommandListenerParts): PgListener {
   const { connection, options, logger, onError, onPooler } = parts;
-  const resolved = resolveOptions({ ...options, connection: () => connection.read() });
+  const resolved = resolveOptions({ ...options, connection: {} });
   const { connectTimeout } = resolved;
   return createListener(resolved, {
     connection,

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
 import { messageOf } from '../pg-notify.errors.js';
-import { isConnectionString } from '../pg-notify.resolved-options.js';
-import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
+import { connectionSettings } from '../session/connection-settings.js';
+import type { ConnectionSettings } from '../session/connection-settings.js';
 import type { Terminal } from './terminal.js';
 
 /** One command of the command line. */
@@ -83,11 +83,7 @@ export function readConnection(url: string | undefined, { env }: CommandContext)
     const absent = option === '--url' ? '--url is empty' : 'There is neither --url nor DATABASE_URL';
     throw new UsageError(`${absent}: give one, as ${EXAMPLE_URL}.`);
   }
-  if (!isConnectionString(connectionString)) {
-    // Not quoted: it may hold a password all the same.
-    throw new UsageError(`${option} must be a URL, as ${EXAMPLE_URL}.`);
-  }
-  return { option, read: () => ({ connectionString }) };
+  return connectionSettings(option, connectionString, (problem) => new UsageError(`${option} ${problem}.`));
 }
 
 /** Node's timers count milliseconds in 32 bits. */

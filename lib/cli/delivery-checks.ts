@@ -1,6 +1,6 @@
 import { splitVerdict } from '../listener/delivery-verdict.js';
 import type { PgDeliveryVerdict } from '../listener/delivery-verdict.js';
-import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
+import type { ConnectionSettings } from '../session/connection-settings.js';
 import { createCommandListener, deliveryTimeoutWithin } from './command-listener.js';
 import { failedFinding } from './finding.js';
 import type { Finding } from './finding.js';

@@ -1,4 +1,4 @@
-import type { ConnectionSettings } from '../pg-notify.resolved-options.js';
+import type { ConnectionSettings } from '../session/connection-settings.js';
 import { PgSession } from '../session/pg-session.js';
 import { CONNECTION_OPTIONS, parseArguments, readConnection, readSeconds, refusePositionals } from './command.js';
 import type { Command } from './command.js';

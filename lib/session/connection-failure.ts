@@ -17,6 +17,9 @@ const PERMANENT_STATES: Readonly<Record<string, string>> = {
   '42501': 'Grant the role what the message names: CONNECT on the database, or EXECUTE on pg_notify.',
 };
 
+/** What to do where nobody answers. */
+export const NO_ANSWER_REMEDY = 'Is the address right, and does a firewall let this application through?';
+
 const REMEDIES: Readonly<Record<string, string>> = {
   ...PERMANENT_STATES,
   ECONNREFUSED: 'Is PostgreSQL running there?',
@@ -24,7 +27,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EACCES: 'Let the user of this process into the folder of the Unix socket, or see unix_socket_permissions.',
   ENOTFOUND: 'Check the host name of the connection.',
   EAI_AGAIN: 'The name service does not answer.',
-  ETIMEDOUT: 'Is the address right, and does a firewall let this application through?',
+  ETIMEDOUT: NO_ANSWER_REMEDY,
   EHOSTUNREACH: 'Is the address right, and is there a route to it?',
   ENETUNREACH: 'Is the address right, and is there a route to it?',
   ECONNRESET: 'PostgreSQL, or a proxy or firewall in between, ended the connection: its log may say why.',
@@ -41,12 +44,23 @@ const REMEDIES: Readonly<Record<string, string>> = {
 /** OpenSSL's and Node's codes for a certificate that does not hold: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
 const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_OSSL_|HOSTNAME_MISMATCH)/;
 const TLS_REMEDY =
-  'Check the ssl settings of the connection and the certificate of the server; a connection is never made without what they ask for.';
+  'Check the ssl settings of the connection and the certificate of the server; a connection is never made without what they ask for. In a URL, sslmode=prefer, require and verify-ca mean verify-full.';
 const TLS_MESSAGE = /does not support SSL|establishing an SSL connection/;
 
 /** What `pg` says where the server asks for a password, and the connection has none. */
 const NO_PASSWORD = /client password must be a /;
 const PASSWORD_REMEDY = 'Give the connection a password: in its URL, in PGPASSWORD or in a .pgpass file.';
+
+/** What `pg` says where the other side ends the connection without a word. */
+const ENDED = /^(Connection terminated unexpectedly|the connection was closed)/;
+const ENDED_REMEDY =
+  'PostgreSQL, or a proxy or firewall in between, ended the connection without saying why: its log may. Is it PostgreSQL that answers there?';
+
+/** Remedies by the message, for what has no code. */
+const MESSAGES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
+  [NO_PASSWORD, PASSWORD_REMEDY],
+  [ENDED, ENDED_REMEDY],
+];
 
 /** Five digits and letters, as Node's EPIPE is; but each state that PostgreSQL knows has a digit. */
 const SQL_STATE = /^(?=.*\d)[0-9A-Z]{5}$/;
@@ -58,7 +72,7 @@ export function connectionFailure(error: unknown, endpoint: string): PgNotifyErr
   const sqlState = code !== undefined && SQL_STATE.test(code) ? code : undefined;
   const tls = TLS_MESSAGE.test(message) || (code !== undefined && TLS_CODE.test(code));
   const permanent = tls || message.startsWith('SASL') || (sqlState !== undefined && sqlState in PERMANENT_STATES);
-  const remedy = tls ? TLS_REMEDY : NO_PASSWORD.test(message) ? PASSWORD_REMEDY : REMEDIES[code ?? ''];
+  const remedy = tls ? TLS_REMEDY : (MESSAGES.find(([pattern]) => pattern.test(message))?.[1] ?? REMEDIES[code ?? '']);
   const text = [`${endpoint}: ${message}${sqlState ? ` (SQLSTATE ${sqlState})` : ''}.`, remedy]
     .filter(Boolean)
     .join(' ');
@@ -74,25 +88,26 @@ export interface ProblemWithRemedy {
 /** Takes the remedy off a message; without one of these at its end, all of it is the problem. */
 export function splitRemedy(
   message: string,
-  remedies: readonly string[] = [...Object.values(REMEDIES), TLS_REMEDY, PASSWORD_REMEDY],
+  remedies: readonly string[] = [...Object.values(REMEDIES), TLS_REMEDY, PASSWORD_REMEDY, ENDED_REMEDY],
 ): ProblemWithRemedy {
   const remedy = remedies.find((known) => message.endsWith(known));
   return remedy === undefined ? { problem: message } : { problem: message.slice(0, -remedy.length).trimEnd(), remedy };
 }
 
-/** `host:port`, or the socket's folder, of a client's parameters. */
+/** `host:port`, or the socket's folder, of a client's parameters. A URL in the place of a host would hold its password. */
 export function endpointOf({ host, port }: { host: string; port: number }): string {
-  return host.startsWith('/') ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return withoutCredentials(host.startsWith('/') ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`);
 }
 
 /**
  * A message that quotes a URL may quote its password: `scheme://user:password@host` loses what stands before the @, also
- * where the password has spaces, and `password=` what stands behind it.
+ * where the password has spaces, `password=` what stands behind it, and a private key all of it.
  */
 export function withoutCredentials(message: string): string {
   return message
     .replace(/\b([a-z][a-z0-9+.-]*:\/\/)(\S*@|[^\s:@/?]*:[^\n@/]*@)/gi, '$1***@')
-    .replace(/(password\s*=\s*)('(\\.|[^'\\])*'|[^\s&]+)/gi, '$1***');
+    .replace(/(password\s*=\s*)('(\\.|[^'\\])*'|[^\s&]+)/gi, '$1***')
+    .replace(/-----BEGIN [^-]*PRIVATE KEY-----[^]*?(-----END [^-]*-----|$)/g, '***');
 }
 
 function describe(error: unknown): Failure {

@@ -1,8 +1,9 @@
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { Client } from 'pg';
-import type { ClientConfig } from 'pg';
+import type { Pool } from 'pg';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import type { ClientSettings } from './client-config.js';
 import { withoutCredentials } from './connection-failure.js';
 import { OWN_TYPES } from './type-parsers.js';
 
@@ -22,22 +23,42 @@ export function connectionOf(client: Client): EventEmitter & { readonly stream: 
  */
 const KEEP_ALIVE_DELAY = 10_000;
 
+/** Whether the clients of a pool are native ones. A client that is never connected says so: nothing public does. */
+export function isNativePool(pool: Pool): boolean {
+  const { Client: Own } = pool as { readonly Client?: typeof Client };
+  return typeof Own === 'function' && isNative(new Own({ sslnegotiation: 'postgres' })); // Whatever the environment asks for.
+}
+
+/** The native client hides its connection: neither its socket nor the messages of the server can be seen. */
+function isNative(client: Client): boolean {
+  return !('connection' in client);
+}
+
 /**
  * A client that is not connected yet. This is the only file that touches `pg`.
  *
- * @param option Where the settings come from, for messages.
+ * @param option The option that the settings come from, for messages.
  * @throws PgNotifyError of kind `configuration` for settings that cannot be used.
  */
-export function createClient(config: ClientConfig, option: string, applicationName: string): Client {
+export function createClient(settings: ClientSettings, option: string, applicationName: string): Client {
+  const client = makeClient(settings, option, applicationName);
+  if (isNative(client)) {
+    throw new PgNotifyError(
+      'configuration',
+      'The client of pg is the native one, which this module cannot use. Unset the variable NODE_PG_FORCE_NATIVE for this process.',
+    );
+  }
+  return client;
+}
+
+function makeClient(settings: ClientSettings, option: string, applicationName: string): Client {
   const ours = { keepAlive: true, connectionTimeoutMillis: 0, pipeline: false, binary: false, types: OWN_TYPES };
   try {
     const defaults = { fallback_application_name: applicationName, keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY };
-    return new Client({ ...defaults, ...config, ...ours });
+    return new Client({ ...defaults, ...settings, ...ours });
   } catch (error) {
     // Not kept as the cause: Node's error for an invalid URL holds the whole URL.
     const message = withoutCredentials(messageOf(error));
-    throw new PgNotifyError('configuration', `The settings in the option ${option} cannot be used: ${message}.`, {
-      permanent: true,
-    });
+    throw new PgNotifyError('configuration', `The settings in the option ${option} cannot be used: ${message}.`);
   }
 }

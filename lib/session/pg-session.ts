@@ -2,9 +2,10 @@ import type { Client, QueryResult } from 'pg';
 import type { Duplex } from 'node:stream';
 import type { RawPgNotification } from '../channel/pg-notification.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import type { ConnectionSettings, PoolSettings } from '../pg-notify.resolved-options.js';
-import { connectionFailure, endpointOf, isRefusal } from './connection-failure.js';
+import { requireChannelBinding } from './channel-binding.js';
+import { connectionFailure, endpointOf, isRefusal, NO_ANSWER_REMEDY } from './connection-failure.js';
 import { readSettings } from './connection-settings.js';
+import type { ConnectionSettings, PoolSettings } from './connection-settings.js';
 import { withDeadline } from './deadline.js';
 import { connectionOf, createClient } from './pg-client.js';
 import type { ParameterStatus } from './pg-client.js';
@@ -91,14 +92,18 @@ export class PgSession {
   static async open(connection: ConnectionSettings, options: PgSessionOptions): Promise<PgSession> {
     const started = performance.now();
     const { connectTimeout, signal } = options;
-    const expired = (where: string) => (): Error =>
-      new PgNotifyError('connection', `${where}: no connection within ${connectTimeout} ms.`, { permanent: false });
-    const config = await withDeadline(readSettings(connection), {
+    const expired =
+      (where: string, remedy = '') =>
+      (): Error =>
+        new PgNotifyError('connection', `${where}: no connection within ${connectTimeout} ms.${remedy}`, {
+          permanent: false,
+        });
+    const settings = await withDeadline(readSettings(connection), {
       timeout: connectTimeout,
       signal,
       expired: expired(`The function in the option ${connection.option}`),
     });
-    const client = createClient(config, connection.option, options.applicationName);
+    const client = createClient(settings, connection.option, options.applicationName);
     const session = new PgSession(client);
     const { onNotification } = options;
     connectionOf(client).on('parameterStatus', session.onParameterStatus);
@@ -106,12 +111,13 @@ export class PgSession {
       if (session.loss) return;
       onNotification?.({ channel, raw: payload, processId, receivedAt: new Date() });
     });
+    if (settings.requiresChannelBinding) requireChannelBinding(connectionOf(client), session);
     try {
       const lost = session.lost.then((error) => Promise.reject(error));
       await withDeadline(Promise.race([session.connect(connectTimeout), lost]), {
         timeout: Math.max(0, connectTimeout - (performance.now() - started)),
         signal,
-        expired: expired(session.endpoint),
+        expired: expired(session.endpoint, ` ${NO_ANSWER_REMEDY}`),
       });
     } catch (error) {
       const failure = signal?.aborted ? error : connectionFailure(error, session.endpoint);

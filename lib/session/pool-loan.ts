@@ -1,7 +1,7 @@
 import type { PoolClient } from 'pg';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import type { PoolSettings } from '../pg-notify.resolved-options.js';
 import { connectionFailure } from './connection-failure.js';
+import type { PoolSettings } from './connection-settings.js';
 import { withDeadline } from './deadline.js';
 import { connectionOf } from './pg-client.js';
 

@@ -1,6 +1,7 @@
 import type { PgListenerOptions } from '../listener/listener-options.js';
 import { PgListener } from '../listener/pg-listener.js';
-import type { ConnectionSettings, ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
+import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
+import type { ConnectionSettings } from '../session/connection-settings.js';
 import { PgDeliverySender } from '../publisher/delivery-sender.js';
 import { PgSession } from '../session/pg-session.js';
 

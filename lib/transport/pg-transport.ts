@@ -1,6 +1,7 @@
 import type { PgListener } from '../listener/pg-listener.js';
 import type { PgNotifyLogger } from '../pg-notify.logger.js';
-import type { ResolvedPgNotifyConnections, ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
+import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
+import type { ResolvedPgNotifyConnections } from '../session/connection-settings.js';
 import { PgPublisher } from '../publisher/pg-publisher.js';
 import { PgSession } from '../session/pg-session.js';
 import { createListener } from './create-listener.js';

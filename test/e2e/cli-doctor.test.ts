@@ -105,7 +105,12 @@ describe('doctor', () => {
       /^\/nowhere: .*ENOENT/,
       /folder of its Unix socket/,
     ],
-    ['a URL that cannot be read', () => `postgres://u:${CANARY}@[`, /cannot be used/, /Correct the URL/],
+    [
+      'a certificate that is not there',
+      () => `postgres://u:${CANARY}@h/d?sslcert=/nowhere`,
+      /cannot be used: ENOENT/,
+      /Correct the URL/,
+    ],
   ])('reports %s, and its remedy', async (_what, url, message, remedy) => {
     const { code, ok, findings } = await diagnose(url());
     expect({ code, ok, checks: Object.keys(findings) }).toEqual({ code: 1, ok: false, checks: ['connection'] });

@@ -288,11 +288,11 @@ describe('a mistake in the wiring', () => {
     [{ connection: () => ({ connectionString: '' }) }, 'connection.connectionString of PgNotifyModule is empty'],
     [
       { connection: 'host=db.example password=secret' },
-      'The option connection of PgNotifyModule must be a URL (postgres://user:password@host:5432/database) or the folder of a Unix socket.',
+      'The option connection of PgNotifyModule must be the folder of a Unix socket or begin with postgres:// or postgresql://, as postgres://user:password@host:5432/database.',
     ],
     [
       { connection: () => ({ connectionString: 'db.example:5432' }) },
-      'The option connection.connectionString of PgNotifyModule must be a URL',
+      'The option connection.connectionString of PgNotifyModule must be the folder of a Unix socket or begin with',
     ],
     [
       { connection: {}, connectTimeout: 0 },

@@ -99,7 +99,7 @@ describe('a permanent failure', () => {
     const connections = [
       secretUrl,
       { connectionString: secretUrl },
-      `${secretUrl}:not-a-port`.replace(`:${tcp}/`, ':x/'),
+      () => secretUrl.replace(`:${tcp}/`, ':not-a-port/'),
       () => Promise.reject(new Error(`no such secret: ${secretUrl}`)),
       { ...suite.database.config, user: 'canary', password: () => Promise.resolve(CANARY) },
     ];

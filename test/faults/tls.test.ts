@@ -12,7 +12,7 @@ import { queryOnce } from '../support/standby.js';
 
 const CANARY = 'canary-pässword';
 const REMEDY =
-  'Check the ssl settings of the connection and the certificate of the server; a connection is never made without what they ask for.';
+  'Check the ssl settings of the connection and the certificate of the server; a connection is never made without what they ask for. In a URL, sslmode=prefer, require and verify-ca mean verify-full.';
 
 describe('a connection with TLS', () => {
   let authority: CertificateAuthority;

@@ -18,7 +18,7 @@ describe('doctor', () => {
     expect(code).toBe(1);
     expect(findings['connection']).toMatchObject({
       message: `127.0.0.1:${proxy.port}: no connection within 500 ms.`,
-      remedy: 'Are host and port of the URL right, and can they be reached from here?',
+      remedy: 'Is the address right, and does a firewall let this application through?',
     });
   });
 

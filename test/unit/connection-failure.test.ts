@@ -50,6 +50,17 @@ describe('a failure of a connection', () => {
     expect(splitRemedy(failure({ code }).message).remedy).toContain(setting);
   });
 
+  it.each(['Connection terminated unexpectedly', 'the connection was closed'])(
+    'without a word (%s) says who it may have been',
+    (message) => {
+      expect(splitRemedy(failure({ message }).message)).toEqual({
+        problem: `db:5432: ${message}.`,
+        remedy:
+          'PostgreSQL, or a proxy or firewall in between, ended the connection without saying why: its log may. Is it PostgreSQL that answers there?',
+      });
+    },
+  );
+
   it.each(['57P01', 'XX000', '08P01'])('has the SQLSTATE %s of the server', (code) => {
     expect(failure({ code }).sqlState).toBe(code);
   });
@@ -80,6 +91,15 @@ describe('a failure of a connection', () => {
     expect(failure({ message }).message).toBe(`db:5432: ${expected}.`);
   });
 
+  it('takes a private key out of messages, whole or cut off', () => {
+    const key = '-----BEGIN EC PRIVATE KEY-----\ns3cret\n';
+    for (const end of ['', '-----END EC PRIVATE KEY-----']) {
+      const { message } = failure({ message: `ENOENT: no such file or directory, open '${key}${end}'` });
+      expect(message).toMatch(/^db:5432: ENOENT: no such file or directory, open '\*\*\*/);
+      expect(message).not.toContain('s3cret');
+    }
+  });
+
   it.each([
     'postgres://host:5432/db refused bob@example',
     'password authentication failed for user "me"',
@@ -98,6 +118,7 @@ describe('an endpoint', () => {
     [{ host: 'db.example', port: 5432 }, 'db.example:5432'],
     [{ host: '::1', port: 5432 }, '[::1]:5432'],
     [{ host: '/var/run/postgresql', port: 5432 }, '/var/run/postgresql'],
+    [{ host: 'postgres://me:s3cret@db.example/shop', port: 5432 }, '[postgres://***@db.example/shop]:5432'],
   ])('of %p is %s', (parameters, expected) => {
     expect(endpointOf(parameters)).toBe(expected);
   });

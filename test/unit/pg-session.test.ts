@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { resolveConnections } from '../../lib/pg-notify.resolved-options.js';
+import { resolveConnections } from '../../lib/session/connection-settings.js';
 import type { PgNotifyConnection } from '../../lib/pg-notify.options.js';
 import { PgSession } from '../../lib/session/pg-session.js';
 
@@ -14,7 +14,11 @@ describe('settings that cannot be used', () => {
   it.each<[string, PgNotifyConnection, string]>([
     ['that throws', fails, 'The function in the option OPTION failed: the vault is down'],
     ['that never answers', neverAnswers, 'The function in the option OPTION: no connection within 20 ms.'],
-    ['that pg cannot read', 'postgres://[', 'The settings in the option OPTION cannot be used: Invalid URL.'],
+    [
+      'that pg refuses',
+      { host: 'h', sslnegotiation: 'direct' },
+      'The settings in the option OPTION cannot be used: sslnegotiation=direct requires SSL to be enabled.',
+    ],
   ])('name their option: one %s', async (_what, unusable, message) => {
     const { connection } = resolveConnections({ connection: unusable });
     await expect(PgSession.open(connection, open)).rejects.toThrow(message.replace('OPTION', 'connection'));
