@@ -1,5 +1,6 @@
 import { quoteChannel } from '../channel/channel-name.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import { lackingListen } from '../session/connection-failure.js';
 import type { PgSession } from '../session/pg-session.js';
 
 /** The part of a session that listening needs; tests bring sessions of their own. */
@@ -156,7 +157,7 @@ export class ChannelReconciler {
         for (const channel of unlisten) this.surplus.add(channel); // One statement fails as a whole.
         this.suspect(listen, error);
       } else {
-        session.destroy(error);
+        session.destroy(lackingListen(error));
       }
       this.answered();
     });

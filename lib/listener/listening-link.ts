@@ -1,6 +1,6 @@
 import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
 import type { Clock } from '../session/clock.js';
-import { isUnavailable } from '../session/connection-failure.js';
+import { isUnavailable, lackingListen } from '../session/connection-failure.js';
 import { ChannelReconciler } from './channel-reconciler.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import type { ChannelRegistry } from './channel-registry.js';
@@ -89,7 +89,7 @@ export class ListeningLink {
   applySettings(): void {
     const { session } = this.options;
     this.hasSettings = true;
-    this.reconciler.whileQuiet(() => this.setAll()).catch((error: unknown) => session.destroy(error));
+    this.reconciler.whileQuiet(() => this.setAll()).catch((error: unknown) => session.destroy(lackingListen(error)));
   }
 
   private async setAll(): Promise<void> {

@@ -88,7 +88,13 @@ export interface ProblemWithRemedy {
 /** Takes the remedy off a message; without one of these at its end, all of it is the problem. */
 export function splitRemedy(
   message: string,
-  remedies: readonly string[] = [...Object.values(REMEDIES), TLS_REMEDY, PASSWORD_REMEDY, ENDED_REMEDY],
+  remedies: readonly string[] = [
+    ...Object.values(REMEDIES),
+    TLS_REMEDY,
+    PASSWORD_REMEDY,
+    ENDED_REMEDY,
+    NO_LISTEN_REMEDY,
+  ],
 ): ProblemWithRemedy {
   const remedy = remedies.find((known) => message.endsWith(known));
   return remedy === undefined ? { problem: message } : { problem: message.slice(0, -remedy.length).trimEnd(), remedy };
@@ -131,6 +137,25 @@ const UNAVAILABLE = ['42501', '42883', '0A000'];
 /** Whether the server will answer a question of this kind no better the next time; the session goes on. */
 export function isUnavailable(error: unknown): error is PgNotifyError {
   return error instanceof PgNotifyError && error.sqlState !== undefined && UNAVAILABLE.includes(error.sqlState);
+}
+
+/** No such feature, no such statement, no such function. */
+const LACKING = ['0A000', '42601', '42883'];
+
+const NO_LISTEN_REMEDY =
+  "Connect to PostgreSQL, or set startup.mode to 'background' to let woken methods and live queries poll without it.";
+
+/**
+ * The failure of a statement that any PostgreSQL takes. A server that only speaks the protocol, and refuses it because it
+ * has no such thing, will never listen.
+ */
+export function lackingListen(error: unknown): unknown {
+  if (!(error instanceof PgNotifyError)) return error;
+  const { sqlState, endpoint = '' } = error;
+  if (sqlState === undefined || !LACKING.includes(sqlState)) return error;
+  const problem = error.message.slice(`${endpoint}: `.length);
+  const message = `${endpoint}: this server has no LISTEN as PostgreSQL has it: ${problem} ${NO_LISTEN_REMEDY}`;
+  return new PgNotifyError('connection', message, { endpoint, sqlState, permanent: true });
 }
 
 /** Whether the server refused a statement and goes on with the session. */

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { RawPgNotification } from '../channel/pg-notification.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { requireChannelBinding } from './channel-binding.js';
-import { connectionFailure, endpointOf, isRefusal, NO_ANSWER_REMEDY } from './connection-failure.js';
+import { connectionFailure, endpointOf, isRefusal, lackingListen, NO_ANSWER_REMEDY } from './connection-failure.js';
 import { readSettings } from './connection-settings.js';
 import type { ConnectionSettings, PoolSettings } from './connection-settings.js';
 import { withDeadline } from './deadline.js';
@@ -158,8 +158,10 @@ export class PgSession {
   }
 
   private async askFacts(timeout: number): Promise<void> {
-    const [row] = await this.query({ text: ASK_FACTS, timeout });
-    this.known = readFacts(row);
+    const rows = await this.query({ text: ASK_FACTS, timeout }).catch((error: unknown) => {
+      throw lackingListen(error);
+    });
+    this.known = readFacts(rows[0]);
   }
 
   get isLost(): boolean {
