@@ -20,8 +20,15 @@ const PERMANENT_STATES: Readonly<Record<string, string>> = {
 /** What to do where nobody answers. */
 export const NO_ANSWER_REMEDY = 'Is the address right, and does a firewall let this application through?';
 
+/** The codes of what our own reader of messages finds. */
+export const PROTOCOL_ERROR = 'ERR_PG_PROTOCOL';
+export const UNSUPPORTED_AUTHENTICATION = 'ERR_PG_AUTHENTICATION';
+
 const REMEDIES: Readonly<Record<string, string>> = {
   ...PERMANENT_STATES,
+  [PROTOCOL_ERROR]: 'Is it a PostgreSQL server that answers there, and does nothing in between alter what it sends?',
+  [UNSUPPORTED_AUTHENTICATION]:
+    'Give the user another method in the server’s pg_hba.conf, for example scram-sha-256, and see that no earlier line matches.',
   ECONNREFUSED: 'Is PostgreSQL running there?',
   ENOENT: 'Is PostgreSQL running on this machine, and is this the folder of its Unix socket (unix_socket_directories)?',
   EACCES: 'Let the user of this process into the folder of the Unix socket, or see unix_socket_permissions.',
@@ -71,7 +78,11 @@ export function connectionFailure(error: unknown, endpoint: string): PgNotifyErr
   const { message, code } = describe(error);
   const sqlState = code !== undefined && SQL_STATE.test(code) ? code : undefined;
   const tls = TLS_MESSAGE.test(message) || (code !== undefined && TLS_CODE.test(code));
-  const permanent = tls || message.startsWith('SASL') || (sqlState !== undefined && sqlState in PERMANENT_STATES);
+  const permanent =
+    tls ||
+    code === UNSUPPORTED_AUTHENTICATION ||
+    message.startsWith('SASL') ||
+    (sqlState !== undefined && sqlState in PERMANENT_STATES);
   const remedy = tls ? TLS_REMEDY : (MESSAGES.find(([pattern]) => pattern.test(message))?.[1] ?? REMEDIES[code ?? '']);
   const text = [`${endpoint}: ${message}${sqlState ? ` (SQLSTATE ${sqlState})` : ''}.`, remedy]
     .filter(Boolean)

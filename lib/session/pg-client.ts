@@ -12,9 +12,15 @@ export interface ParameterStatus {
   readonly parameterValue: string;
 }
 
-/** The parts of a client that its types do not have. */
-export function connectionOf(client: Client): EventEmitter & { readonly stream: Duplex } {
-  return (client as unknown as { readonly connection: EventEmitter & { readonly stream: Duplex } }).connection;
+/** The part of a client that its types do not have. */
+export interface ClientConnection extends EventEmitter {
+  readonly stream: Duplex;
+  /** Makes pg's parser read from the stream. Not part of what pg documents: it may be absent. */
+  attachListeners?: (stream: EventEmitter) => void;
+}
+
+export function connectionOf(client: Client): ClientConnection {
+  return (client as unknown as { readonly connection: ClientConnection }).connection;
 }
 
 /**

@@ -7,6 +7,7 @@ import { connectionFailure, endpointOf, isRefusal, lackingListen, NO_ANSWER_REME
 import { readSettings } from './connection-settings.js';
 import type { ConnectionSettings, PoolSettings } from './connection-settings.js';
 import { withDeadline } from './deadline.js';
+import { readMessages } from './message-reader.js';
 import { connectionOf, createClient } from './pg-client.js';
 import type { ParameterStatus } from './pg-client.js';
 import { PoolLoan } from './pool-loan.js';
@@ -106,6 +107,7 @@ export class PgSession {
     const client = createClient(settings, connection.option, options.applicationName);
     const session = new PgSession(client);
     const { onNotification } = options;
+    readMessages(connectionOf(client), session.onError);
     connectionOf(client).on('parameterStatus', session.onParameterStatus);
     client.on('notification', ({ channel, payload = '', processId }) => {
       if (session.loss) return;

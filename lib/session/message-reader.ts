@@ -1,0 +1,199 @@
+import { EventEmitter } from 'node:events';
+import type { Readable } from 'node:stream';
+import { messageOf } from '../pg-notify.errors.js';
+import { PROTOCOL_ERROR, UNSUPPORTED_AUTHENTICATION } from './connection-failure.js';
+import type { ClientConnection } from './pg-client.js';
+
+/**
+ * Reads what the server sends to a client message by message, and hands whole messages to pg's parser. That parser throws
+ * inside the socket's `data` event when it cannot read a message, which would end the process, and it reads beyond the end
+ * of a message whose texts have none. To be called before the client connects.
+ *
+ * A client whose connection is not made as expected is left as it is.
+ *
+ * @param onUnreadable Called once, with what cannot be read; nothing is read after that.
+ */
+export function readMessages(
+  connection: Pick<ClientConnection, 'attachListeners'>,
+  onUnreadable: (error: Error) => void,
+): void {
+  const attach = connection.attachListeners;
+  if (typeof attach !== 'function') return;
+  // Called for the socket, and for the one that TLS puts in its place.
+  connection.attachListeners = (stream: EventEmitter) => {
+    const parser = new EventEmitter(); // Stands in for the stream.
+    attach.call(connection, parser);
+    if (parser.listenerCount('data') === 0) return attach.call(connection, stream);
+    stream.on('end', () => parser.emit('end'));
+    readFrom(stream as Readable, (messages) => parser.emit('data', messages), onUnreadable);
+  };
+}
+
+function readFrom(
+  stream: Readable,
+  onMessages: (messages: Buffer) => void,
+  onUnreadable: (error: Error) => void,
+): void {
+  const reader = new MessageReader(onMessages);
+  const onData = (chunk: Buffer): void => {
+    try {
+      reader.read(chunk);
+    } catch (error) {
+      stream.off('data', onData);
+      onUnreadable(error instanceof UnreadableMessage ? error : new UnreadableMessage(messageOf(error)));
+    }
+  };
+  stream.on('data', onData);
+}
+
+/** A type of message and its length, which counts itself and not the type. */
+const HEADER = 5;
+
+/** Far more than anything that this module asks for: a longer message is no message. */
+const MAX_LENGTH = 16 * 1024 * 1024;
+
+/** All that a server may send: https://www.postgresql.org/docs/current/protocol-message-formats.html */
+const TYPES: ReadonlySet<number> = new Set(Buffer.from('ACDEGHIKNRSTVWZcdnstv123'));
+
+const [NOTIFICATION, AUTHENTICATION, ERROR, NOTICE, PARAMETER_STATUS, COMMAND_COMPLETE] = [...Buffer.from('ARENSC')];
+
+/** What cannot be read, or not be answered; with a code that the remedy is found by. */
+class UnreadableMessage extends Error {
+  readonly code: string;
+
+  constructor(detail: string) {
+    super(`what came in is not PostgreSQL's protocol: ${detail}`);
+    this.code = PROTOCOL_ERROR;
+  }
+}
+
+class UnsupportedAuthentication extends UnreadableMessage {
+  override readonly code = UNSUPPORTED_AUTHENTICATION;
+
+  constructor(method: string, family = 'that') {
+    super('');
+    this.message = `the server asks for authentication by ${method}, and pg cannot do ${family}`;
+  }
+}
+
+/** Cuts what comes in into messages, and hands them on when they are whole. */
+class MessageReader {
+  /** What has come in of a message that is not whole. */
+  private parts: Buffer[] = [];
+  private size = 0;
+  /** How many bytes must be there before it is worth looking. */
+  private needed = HEADER;
+
+  constructor(private readonly onMessages: (messages: Buffer) => void) {}
+
+  /** @throws Whatever pg's parser throws; UnreadableMessage for what it must not get. */
+  read(chunk: Buffer): void {
+    this.parts.push(chunk);
+    this.size += chunk.length;
+    if (this.size < this.needed) return;
+    const bytes = this.parts.length === 1 ? chunk : Buffer.concat(this.parts);
+    const end = this.readFrom(bytes);
+    this.parts = end < bytes.length ? [bytes.subarray(end)] : [];
+    this.size = bytes.length - end;
+  }
+
+  /** Reads the whole messages at the front; returns where they end. */
+  private readFrom(bytes: Buffer): number {
+    let at = 0;
+    /** Where the notifications begin that are handed on together. */
+    let first = 0;
+    const flush = (): void => {
+      if (first < at) this.onMessages(bytes.subarray(first, at));
+      first = at;
+    };
+    try {
+      for (;;) {
+        this.needed = HEADER;
+        if (bytes.length - at < HEADER) break;
+        const type = bytes[at]!;
+        const end = at + 1 + lengthOf(bytes, at);
+        this.needed = end - at;
+        if (end > bytes.length) break;
+        checkMessage(type, bytes, at + HEADER, end);
+        // Each of the others by itself: what lacks in it must not be read from what follows.
+        if (type !== NOTIFICATION) flush();
+        at = end;
+        if (type !== NOTIFICATION) flush();
+      }
+    } catch (error) {
+      flush();
+      throw error;
+    }
+    flush();
+    return at;
+  }
+}
+
+function lengthOf(bytes: Buffer, at: number): number {
+  const type = bytes[at]!;
+  const length = bytes.readUInt32BE(at + 1);
+  if (!TYPES.has(type)) throw new UnreadableMessage(`no message has the type 0x${type.toString(16)}`);
+  if (length < 4 || length > MAX_LENGTH) throw new UnreadableMessage(`no message has the length ${length}`);
+  return length;
+}
+
+/** @throws UnreadableMessage for what pg's parser would take in any case, and make something wrong of. */
+function checkMessage(type: number, bytes: Buffer, from: number, end: number): void {
+  if (type === NOTIFICATION) checkNotification(bytes, from, end);
+  else if (type === ERROR || type === NOTICE) checkFields(bytes.subarray(from, end));
+  else if (type === PARAMETER_STATUS) checkTexts(bytes.subarray(from, end), 2);
+  else if (type === COMMAND_COMPLETE) checkTexts(bytes.subarray(from, end), 1);
+  else if (type === AUTHENTICATION) checkAuthentication(bytes.subarray(from, end));
+}
+
+/** A pid, a channel and a payload. There are many of them: without a copy, and without a call for each byte. */
+function checkNotification(bytes: Buffer, from: number, end: number): void {
+  let at = from + 4;
+  while (at < end && bytes[at] !== 0) at += 1;
+  if (at >= end - 1 || bytes[end - 1] !== 0) throw new UnreadableMessage('a text has no end');
+}
+
+function checkTexts(body: Buffer, count: number): void {
+  let at = 0;
+  for (let left = count; left > 0; left -= 1) at = endOfText(body, at);
+}
+
+/** A letter and a text for each field, and a NUL after the last: without that, pg's parser would never end. */
+function checkFields(body: Buffer): void {
+  let at = 0;
+  while (body[at] !== 0) at = endOfText(body, at + 1);
+}
+
+function endOfText(body: Buffer, from: number): number {
+  const end = body.indexOf(0, from);
+  if (end < 0) throw new UnreadableMessage('a text has no end');
+  return end + 1;
+}
+
+const SASL = 10;
+
+/** What pg can do: nothing, a password in clear text or by MD5, and the three steps of SASL. */
+const SUPPORTED_METHODS: ReadonlySet<number> = new Set([0, 3, 5, SASL, 11, 12]);
+const SUPPORTED_MECHANISMS: ReadonlySet<string> = new Set(['SCRAM-SHA-256', 'SCRAM-SHA-256-PLUS']);
+
+const KERBEROS = 'GSSAPI/SSPI/Kerberos authentication';
+
+const METHODS: Readonly<Record<number, readonly [method: string, family?: string]>> = {
+  2: ['Kerberos V5', KERBEROS],
+  4: ['crypt'],
+  6: ['SCM credentials'],
+  7: ['GSSAPI', KERBEROS],
+  8: ['GSSAPI', KERBEROS],
+  9: ['SSPI', KERBEROS],
+};
+
+function checkAuthentication(body: Buffer): void {
+  const method = body.readInt32BE(0);
+  if (!SUPPORTED_METHODS.has(method)) {
+    throw new UnsupportedAuthentication(...(METHODS[method] ?? ([`the method number ${method}`] as const)));
+  }
+  if (method !== SASL) return;
+  const mechanisms = body.toString('utf8', 4).split('\0').filter(Boolean);
+  if (mechanisms.some((mechanism) => SUPPORTED_MECHANISMS.has(mechanism))) return;
+  throw new UnsupportedAuthentication(mechanisms.join(', '));
+}
