@@ -55,7 +55,8 @@ async function examine(connection: ConnectionSettings, timeout: number): Promise
   const left = (): number => Math.max(1, Math.round(end - performance.now()));
   let session: PgSession;
   try {
-    session = await PgSession.open(connection, { applicationName: 'nest-pg-notify doctor', connectTimeout: left() });
+    const [applicationName, answerLimit] = ['nest-pg-notify doctor', left()];
+    session = await PgSession.open(connection, { applicationName, connectTimeout: answerLimit, answerLimit });
   } catch (error) {
     return [failedFinding('connection', 'problem', error)];
   }

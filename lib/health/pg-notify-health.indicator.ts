@@ -3,6 +3,9 @@ import { invalidOption, orElse, readOptions, shown } from '../option-checks.js';
 import type { ChecksOf, OptionCheck } from '../option-checks.js';
 import type { PgNotifyService } from '../pg-notify.service.js';
 import { isUnavailable } from '../session/connection-failure.js';
+import { withDeadline } from '../session/deadline.js';
+
+class NoAnswer extends Error {}
 
 export interface PgNotifyHealthOptions {
   /**
@@ -44,11 +47,18 @@ export interface PgNotifyHealth {
  * ```
  */
 export class PgNotifyHealthIndicator {
-  constructor(private readonly service: PgNotifyService) {}
+  /**
+   * @internal Made by PgNotifyModule.
+   * @param answerTimeout How long the server may take to answer, in milliseconds: whoever asks for the health does not wait for ever.
+   */
+  constructor(
+    private readonly service: PgNotifyService,
+    private readonly answerTimeout = 5_000,
+  ) {}
 
   /**
-   * Up only while the registration listens, delivery is not failing, and the notification queue has room. One with
-   * `enabled: false` is up: that it does not listen is no fault of the instance. Rejects only for
+   * Up only while the registration listens, the server answers within 5 s, delivery is not failing, and the notification
+   * queue has room. One with `enabled: false` is up: that it does not listen is no fault of the instance. Rejects only for
    * invalid options, with a PgNotifyError of kind `configuration`.
    */
   async isHealthy<Key extends string = 'pg_notify'>(
@@ -78,15 +88,19 @@ export class PgNotifyHealthIndicator {
     problems: string[],
     maxQueueUsage: number,
   ): Promise<Pick<PgNotifyHealth, 'queueUsage' | 'queueHeldBackBy'>> {
+    const timeout = this.answerTimeout;
+    const expired = (): Error => new NoAnswer(`the server has not answered within ${timeout} ms`);
     try {
-      const { usage, heldBackBy } = await this.service.queueUsage();
+      const { usage, heldBackBy } = await withDeadline(this.service.queueUsage(), { timeout, expired });
       const culprit = heldBackBy === undefined ? '' : `, most likely held back by the backend ${heldBackBy}`;
       if (usage >= maxQueueUsage)
         problems.push(`the notification queue is ${Math.round(usage * 100)} % full${culprit}`);
       return { queueUsage: usage, ...(heldBackBy !== undefined && { queueHeldBackBy: heldBackBy }) };
     } catch (error) {
       // A server that refuses the question is alive; the listener has logged which privilege is missing.
-      if (!isUnavailable(error)) problems.push('the server does not answer'); // Why, the status says: it may name hosts.
+      if (isUnavailable(error)) return {};
+      // Why, the status says: it may name hosts.
+      problems.push(error instanceof NoAnswer ? error.message : 'the server does not answer');
       return {};
     }
   }

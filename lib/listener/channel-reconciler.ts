@@ -6,7 +6,17 @@ import type { PgSession } from '../session/pg-session.js';
 /** The part of a session that listening needs; tests bring sessions of their own. */
 export type ListeningSession = Pick<
   PgSession,
-  'lost' | 'isLost' | 'endpoint' | 'processId' | 'facts' | 'lastHeard' | 'query' | 'applySettings' | 'close' | 'destroy'
+  | 'lost'
+  | 'isLost'
+  | 'endpoint'
+  | 'processId'
+  | 'facts'
+  | 'lastHeard'
+  | 'lastHeardAt'
+  | 'query'
+  | 'applySettings'
+  | 'close'
+  | 'destroy'
 >;
 
 export interface ChannelReconcilerOptions {

@@ -98,7 +98,7 @@ export class ChannelRegistry {
     for (const channel of this.withoutOwn(channels)) {
       const interruption = this.interruptions.get(channel);
       this.interruptions.delete(channel);
-      this.announce(interruption ? { channel, ...interruption, until } : { channel, reason: 'start', until });
+      this.announce(interruption ? gapOf(channel, interruption, until) : { channel, reason: 'start', until });
     }
   }
 
@@ -136,4 +136,10 @@ export class ChannelRegistry {
       this.onError(error);
     }
   }
+}
+
+/** The wall clock may have been set back since: a gap that ended before it began would be none. */
+function gapOf(channel: string, { reason, since }: Interruption, until: Date): PgGap {
+  if (!since) return { channel, reason, until };
+  return { channel, reason, since: since > until ? until : since, until };
 }

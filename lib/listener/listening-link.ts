@@ -80,9 +80,8 @@ export class ListeningLink {
 
   /** The last moment at which notifications are known to have arrived, or could have. */
   private get lastWell(): Date | undefined {
-    const { session, check, clock } = this.options;
-    if (check?.hasMissed) return check.lastVerifiedAt;
-    return new Date(Date.now() - (clock.now() - session.lastHeard));
+    const { session, check } = this.options;
+    return check?.hasMissed ? check.lastVerifiedAt : session.lastHeardAt;
   }
 
   /** Sets what a listening session needs; behind a pooler only when it has proved to be in session mode. */

@@ -30,7 +30,8 @@ export class PgDeliverySender {
 
   /** Resolves with where it was sent from, when it is committed. */
   async notify(channel: string, payload: string): Promise<SessionFacts> {
-    const answer = this.session.query({ text: NOTIFY, values: [channel, payload], timeout: this.timeout });
+    const { timeout } = this;
+    const answer = this.session.query({ text: NOTIFY, values: [channel, payload], timeout, limit: timeout });
     this.answered = answer.catch(() => undefined);
     await answer;
     return this.session.facts;

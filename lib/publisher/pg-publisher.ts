@@ -135,7 +135,8 @@ export class PgPublisher {
       const { isReadOnlyNow } = session;
       const keepsStatements = session.keepsStatements && !this.isForgetful;
       const statement = statementFor(batch, { isReadOnlyNow, keepsStatements });
-      const [row] = await session.query({ ...statement, timeout: this.options.timeout });
+      const { timeout } = this.options;
+      const [row] = await session.query({ ...statement, timeout, limit: timeout });
       const isReadOnly = session.isReadOnlyNow ?? row?.['read_only'] === true;
       if (!isReadOnly || session.facts.readOnly || isRepeat) {
         resolveAll(batch);
@@ -185,7 +186,8 @@ export class PgPublisher {
 
   /** Lets the server notice that its queue has been read; resolves with whether it could be asked to. */
   private emptyQueue(session: PublishingSession): Promise<boolean> {
-    return session.query({ text: ADVANCE_QUEUE, timeout: this.options.timeout }).then(
+    const { timeout } = this.options;
+    return session.query({ text: ADVANCE_QUEUE, timeout, limit: timeout }).then(
       () => true,
       () => false,
     );

@@ -8,6 +8,7 @@ import { readSettings } from './connection-settings.js';
 import type { ConnectionSettings, PoolSettings } from './connection-settings.js';
 import { withDeadline } from './deadline.js';
 import { readMessages } from './message-reader.js';
+import { Moment } from './moment.js';
 import { connectionOf, createClient } from './pg-client.js';
 import type { ParameterStatus } from './pg-client.js';
 import { PoolLoan } from './pool-loan.js';
@@ -15,7 +16,7 @@ import type { PgBorrowOptions } from './pool-loan.js';
 import { ASK_FACTS, readFacts } from './session-facts.js';
 import type { SessionFacts } from './session-facts.js';
 import { APPLY_SETTINGS, LIFT_STATEMENT_TIMEOUT, SETTINGS_PARAMETER } from './session-settings.js';
-import { watchSilence } from './silence.js';
+import { watchAnswer } from './silence.js';
 import { OWN_TYPES } from './type-parsers.js';
 
 export interface PgSessionOptions {
@@ -25,6 +26,12 @@ export interface PgSessionOptions {
   readonly connectTimeout: number;
   /** Aborts the attempt. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * How long an answer may take, whatever else is received meanwhile; milliseconds. Longer than any honest backlog takes.
+   *
+   * @default 60_000
+   */
+  readonly answerLimit?: number | undefined;
   /** Runs inside `pg`'s parser, which delivers twice what follows a throw: it must not throw. */
   readonly onNotification?: (notification: RawPgNotification) => void;
 }
@@ -36,12 +43,17 @@ export interface PgStatement {
   readonly values?: readonly unknown[];
   /** The session is given up when, before the answer, nothing at all is received for this long; milliseconds. */
   readonly timeout: number;
+  /** The session is given up when the answer takes longer, whatever else is received; milliseconds. */
+  readonly limit?: number;
   /** Runs with the server's answer, before any later message of the server is looked at: it must not throw. */
   readonly onReply?: () => void;
 }
 
 /** The SQLSTATE of what is asked in a transaction that has failed. */
 const FAILED_TRANSACTION = '25P02';
+
+/** How long an answer may take, whatever else is received, in milliseconds. */
+const ANSWER_LIMIT = 60_000;
 
 /** How long the server may take to notice a polite goodbye before the socket is destroyed, in milliseconds. */
 const GOODBYE_TIMEOUT = 1_000;
@@ -57,7 +69,7 @@ export class PgSession {
   readonly endpoint: string;
   private loss: PgNotifyError | undefined;
   private settleLost: (reason: PgNotifyError) => void = () => undefined;
-  private heardAt = performance.now();
+  private heard = new Moment();
   private known: SessionFacts = readFacts(undefined);
   private isAsking = false;
   /** Whether transactions are read-only by default, where the server has said so: from PostgreSQL 14 on, at connect and when it changes. */
@@ -71,10 +83,11 @@ export class PgSession {
   private readonly onParameterStatus = ({ parameterName, parameterValue }: ParameterStatus): void => {
     if (parameterName === 'default_transaction_read_only') this.toldReadOnly = parameterValue === 'on';
   };
-  private readonly onData = (): void => void (this.heardAt = performance.now());
+  private readonly onData = (): void => void (this.heard = new Moment());
 
   private constructor(
     private readonly client: Client,
+    private readonly answerLimit = ANSWER_LIMIT,
     private readonly loan?: PoolLoan,
   ) {
     this.endpoint = endpointOf(client);
@@ -105,7 +118,7 @@ export class PgSession {
       expired: expired(`The function in the option ${connection.option}`),
     });
     const client = createClient(settings, connection.option, options.applicationName);
-    const session = new PgSession(client);
+    const session = new PgSession(client, options.answerLimit);
     const { onNotification } = options;
     readMessages(connectionOf(client), session.onError);
     connectionOf(client).on('parameterStatus', session.onParameterStatus);
@@ -139,7 +152,7 @@ export class PgSession {
     const left = (): number => Math.max(0, options.connectTimeout - (performance.now() - started));
     for (;;) {
       const loan = await PoolLoan.take(pool, options, left());
-      const session = new PgSession(loan.client, loan);
+      const session = new PgSession(loan.client, ANSWER_LIMIT, loan);
       session.socket.on('data', session.onData);
       const failure = await session.askFacts(left()).then(
         () => undefined,
@@ -160,7 +173,7 @@ export class PgSession {
   }
 
   private async askFacts(timeout: number): Promise<void> {
-    const rows = await this.query({ text: ASK_FACTS, timeout }).catch((error: unknown) => {
+    const rows = await this.query({ text: ASK_FACTS, timeout, limit: timeout }).catch((error: unknown) => {
       throw lackingListen(error);
     });
     this.known = readFacts(rows[0]);
@@ -210,7 +223,12 @@ export class PgSession {
 
   /** When the server's last bytes came in, in milliseconds of `performance.now()`. */
   get lastHeard(): number {
-    return this.heardAt;
+    return this.heard.time;
+  }
+
+  /** The same by the wall clock: no later than that, whatever became of the clocks meanwhile. */
+  get lastHeardAt(): Date {
+    return this.heard.toDate();
   }
 
   /** Sets what a listening session needs, as far as the server knows it. */
@@ -226,7 +244,14 @@ export class PgSession {
    * @throws PgNotifyError of kind `connection` when the server refuses it, when it is silent for too long (the session
    * is lost then) or when the session is lost.
    */
-  async query({ name, text, values, timeout, onReply }: PgStatement): Promise<readonly Record<string, unknown>[]> {
+  async query({
+    name,
+    text,
+    values,
+    timeout,
+    limit = this.answerLimit,
+    onReply,
+  }: PgStatement): Promise<readonly Record<string, unknown>[]> {
     this.throwIfLost();
     this.isAsking = true;
     const reply = new Promise<QueryResult | undefined>((resolve, reject) => {
@@ -238,13 +263,12 @@ export class PgSession {
         resolve(Array.isArray(result) ? result.at(-1) : result);
       });
     });
-    const onSilence = (): void =>
-      this.destroy(
-        new PgNotifyError('connection', `${this.endpoint}: nothing was received for ${timeout} ms after a question.`, {
-          endpoint: this.endpoint,
-        }),
-      );
-    const endWatch = watchSilence({ timeout, lastHeard: () => this.heardAt, onSilence });
+    const endWatch = watchAnswer({
+      timeout,
+      limit,
+      lastHeard: () => this.lastHeard,
+      onMissing: (why) => this.destroy(this.unanswered(why === 'silence' ? silenceOf(timeout) : deafnessOf(limit))),
+    });
     try {
       const result = await reply;
       return (result?.rows ?? []) as Record<string, unknown>[];
@@ -291,6 +315,11 @@ export class PgSession {
     this.client.off('error', this.onError);
   }
 
+  private unanswered(how: string): PgNotifyError {
+    const { endpoint } = this;
+    return new PgNotifyError('connection', `${endpoint}: ${how}`, { endpoint });
+  }
+
   private throwIfLost(): void {
     if (this.loss) throw this.loss;
   }
@@ -304,4 +333,15 @@ export class PgSession {
   private get socket(): Duplex {
     return connectionOf(this.client).stream;
   }
+}
+
+function silenceOf(timeout: number): string {
+  return `nothing was received for ${timeout} ms after a question.`;
+}
+
+function deafnessOf(limit: number): string {
+  return (
+    `no answer within ${limit} ms to what was asked, while other messages came in. ` +
+    `Does something between this application and the server drop what it sends?`
+  );
 }

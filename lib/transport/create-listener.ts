@@ -10,6 +10,8 @@ export interface ListenerParts extends Pick<PgListenerOptions, 'logger' | 'onErr
   readonly connection: ConnectionSettings;
   /** Opens the second connection of a delivery check. */
   readonly openSendingSession: (applicationName: string, signal: AbortSignal) => Promise<PgSession>;
+  /** How long an answer on the listening connection may take, whatever else is received; milliseconds. @default 60_000 */
+  readonly answerLimit?: number;
   /** Sees each session that is to listen, before it does. */
   readonly onOpened?: (session: PgSession) => void;
 }
@@ -17,11 +19,17 @@ export interface ListenerParts extends Pick<PgListenerOptions, 'logger' | 'onErr
 /** A listener of the options of a registration. Nothing is connected before it is started. */
 export function createListener(options: ResolvedPgNotifyOptions, parts: ListenerParts): PgListener {
   const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = options;
-  const { connection, openSendingSession, onOpened, ...routes } = parts;
+  const { connection, openSendingSession, answerLimit, onOpened, ...routes } = parts;
   return new PgListener({
     openSession: async (signal, onNotification) => {
       const applicationName = 'nest-pg-notify listener';
-      const session = await PgSession.open(connection, { applicationName, connectTimeout, signal, onNotification });
+      const session = await PgSession.open(connection, {
+        applicationName,
+        connectTimeout,
+        answerLimit,
+        signal,
+        onNotification,
+      });
       onOpened?.(session);
       return session;
     },

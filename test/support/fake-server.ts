@@ -41,6 +41,10 @@ export class FakeSession implements ListeningSession {
     this.lost = new Promise((resolve) => (this.settleLost = resolve));
   }
 
+  get lastHeardAt(): Date {
+    return new Date(Date.now() - (this.clock.now() - this.lastHeard));
+  }
+
   query(statement: PgStatement): Promise<readonly Record<string, unknown>[]> {
     if (this.isLost) return Promise.reject(new PgNotifyError('connection', 'lost'));
     if (this.pending) throw new Error('Two statements on their way.');

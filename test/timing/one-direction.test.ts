@@ -1,0 +1,121 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { PgNotifyHealthIndicator } from 'nest-pg-notify';
+import type { PgGap, PgNotifyModuleOptions } from 'nest-pg-notify';
+import { filter, firstValueFrom } from 'rxjs';
+import type { PgListener } from '../../lib/listener/pg-listener.js';
+import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
+import { resolveConnections, resolveOptions } from '../../lib/pg-notify.resolved-options.js';
+import { PgSession } from '../../lib/session/pg-session.js';
+import { createListener } from '../../lib/transport/create-listener.js';
+import { createFaultApp, expectDelivery, QUICK } from '../support/fault-app.js';
+import type { FaultApp } from '../support/fault-app.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { createTestDatabase } from '../support/postgres.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { Recorder } from '../support/recorder.js';
+
+/** How long a question may stay open here, whatever comes in meanwhile; 60 s for an application. */
+const ANSWER_LIMIT = 1_000;
+
+describe('a connection that is dead in one direction only, with traffic in the other', () => {
+  let database: TestDatabase;
+  let proxy: FaultProxy;
+  let traffic: { readonly stop: () => Promise<void> };
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+  });
+
+  beforeEach(async () => {
+    proxy = await FaultProxy.startFor(database);
+    traffic = sendFor(database);
+  });
+
+  afterEach(async () => {
+    await traffic.stop();
+    await proxy.close();
+  });
+
+  afterAll(() => database.drop());
+
+  it.each<[string, (listener: PgListener) => unknown]>([
+    ['a new channel waits to be listened to', (listener) => listener.subscribe('late', silent)],
+    ['the application asks', (listener) => listener.queueUsage().catch(() => undefined)],
+  ])('is noticed when %s, and healed', async (_when, ask) => {
+    const listener = createTestListener(proxy, database);
+    const gaps = new Recorder<PgGap>();
+    const payloads = new Recorder<string>();
+    listener.subscribe('watched', {
+      notification: ({ raw }) => payloads.push(raw),
+      gap: gaps.push,
+      complete: () => undefined,
+    });
+    await listener.start();
+    await payloads.until(1);
+
+    const lost = firstValueFrom(listener.status$.pipe(filter(({ state }) => state === 'reconnecting')));
+    const { length } = payloads.items;
+    proxy.stall('up');
+    ask(listener);
+    await payloads.until(length + 3); // It still delivers.
+    const { lastFailure } = await lost;
+    expect(lastFailure?.message).toMatch(
+      `no answer within ${ANSWER_LIMIT} ms to what was asked, while other messages came in.`,
+    );
+    proxy.heal();
+    await listener.ready();
+    await gaps.until((all) => all.some(({ reason }) => reason === 'reconnect'));
+    await listener.stop();
+  });
+
+  it('does not keep a health probe waiting', async () => {
+    const subject: FaultApp = await createFaultApp(optionsFor(proxy, database));
+    await subject.app.init();
+    await expectDelivery(subject, 'before');
+    proxy.stall('up');
+    const health = new PgNotifyHealthIndicator(subject.service, 300);
+    const { pg_notify: found } = await health.isHealthy();
+    expect(found).toMatchObject({ status: 'down', reason: 'the server has not answered within 300 ms' });
+    expect(subject.service.status.state).toBe('listening');
+    await subject.app.close();
+  });
+});
+
+const silent = { notification: () => undefined, gap: () => undefined, complete: () => undefined };
+
+/** What sends goes another way: the fault is the listener's own. */
+function optionsFor(proxy: FaultProxy, { url }: TestDatabase): PgNotifyModuleOptions {
+  return { ...QUICK, connection: proxy.url(url), publisher: { connection: url } };
+}
+
+function createTestListener(proxy: FaultProxy, database: TestDatabase): PgListener {
+  const options = optionsFor(proxy, database);
+  const { connection, publisherConnection } = resolveConnections(options);
+  const connectTimeout = 5_000;
+  return createListener(resolveOptions(options), {
+    connection,
+    openSendingSession: (applicationName, signal) =>
+      PgSession.open(publisherConnection, { applicationName, connectTimeout, signal }),
+    answerLimit: ANSWER_LIMIT,
+    logger: { log: () => undefined, warn: () => undefined },
+    onError: (error) => {
+      throw error;
+    },
+    diagnostics: new PgNotifyDiagnostics('test'),
+  });
+}
+
+/** Notifies all the time, more often than a heartbeat is due. */
+function sendFor(database: TestDatabase) {
+  let isOver = false;
+  const send = async (): Promise<void> => {
+    for (let n = 0; !isOver; n += 1) await database.query(`SELECT pg_notify('watched', '${n}'), pg_sleep(0.02)`);
+  };
+  const sending = send();
+  return {
+    stop: async () => {
+      isOver = true;
+      await sending;
+    },
+  };
+}
