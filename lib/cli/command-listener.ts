@@ -3,8 +3,8 @@ import type { ListenerLogger } from '../listener/status-reporter.js';
 import { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import type { PgNotifyModuleOptions } from '../pg-notify.options.js';
 import { resolveOptions } from '../pg-notify.resolved-options.js';
+import { SendingSessions } from '../publisher/sending-sessions.js';
 import type { ConnectionSettings } from '../session/connection-settings.js';
-import { PgSession } from '../session/pg-session.js';
 import { createListener } from '../transport/create-listener.js';
 
 export interface CommandListenerParts {
@@ -33,10 +33,10 @@ export function createCommandListener(parts: CommandListenerParts): PgListener {
   const { connection, options, logger, onError, onPooler } = parts;
   const resolved = resolveOptions({ ...options, connection: {} });
   const { connectTimeout } = resolved;
+  const sessions = new SendingSessions({ connection, connectTimeout });
   return createListener(resolved, {
     connection,
-    openSendingSession: (applicationName, signal) =>
-      PgSession.open(connection, { applicationName, connectTimeout, signal }),
+    openSendingSession: (request) => sessions.open(request),
     onOpened: ({ isDirect }) => {
       if (!isDirect) onPooler?.();
     },

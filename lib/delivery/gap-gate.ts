@@ -1,5 +1,6 @@
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 import { Backoff } from '../listener/backoff.js';
+import { withEitherSignal } from '../session/abort.js';
 import type { Clock } from '../session/clock.js';
 import { GapBarrier } from './gap-barrier.js';
 import type { GapMethod, HeldQueue } from './gap-barrier.js';
@@ -172,8 +173,9 @@ export class GapGate {
         continue;
       }
       this.retrySooner = new AbortController();
-      const sooner = AbortSignal.any([this.signal, this.retrySooner.signal]);
-      await this.clock.sleep(backoff.next(), sooner).catch(() => backoff.reset()); // A newer gap, or the end.
+      const pause = backoff.next();
+      const sleep = (sooner: AbortSignal): Promise<void> => this.clock.sleep(pause, sooner);
+      await withEitherSignal([this.signal, this.retrySooner.signal], sleep).catch(() => backoff.reset()); // A newer gap, or the end.
     }
     barrier.giveUp();
     this.finish(barrier);

@@ -1,3 +1,4 @@
+import type { PgDeliveryCause } from '../listener/delivery-verdict.js';
 import type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from '../listener/pg-notify-status.js';
 import { invalidOption, orElse, readOptions, shown } from '../option-checks.js';
 import type { ChecksOf, OptionCheck } from '../option-checks.js';
@@ -32,6 +33,8 @@ export interface PgNotifyHealth {
   /** When it came into this state, in ISO 8601. */
   readonly since: string;
   readonly delivery?: 'verified' | 'failing' | 'unknown';
+  /** Why delivery is failing or unknown, where that is known. */
+  readonly deliveryCause?: PgDeliveryCause;
   readonly channels: PgNotifyStatus['channels'];
   /** From 0 to 1; absent while there is no connection to ask on, and if the role may not ask. */
   readonly queueUsage?: number;
@@ -78,6 +81,7 @@ export class PgNotifyHealthIndicator {
       state,
       since: since.toISOString(),
       ...(delivery && { delivery: delivery.verdict }),
+      ...(delivery?.cause && { deliveryCause: delivery.cause }),
       channels,
       ...queue,
     };

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { RawPgNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import { unlessAborted, withEitherSignal } from '../session/abort.js';
 import type { Clock } from '../session/clock.js';
 import { readArrived } from '../session/clock.js';
 import { withDeadline } from '../session/deadline.js';
@@ -37,16 +38,21 @@ interface ListeningEnd {
 type Attempt =
   | { readonly arrived: true }
   | { readonly missed: DeliveryEnd }
-  /** Something urgent needed the session first. */
-  | { readonly interrupted: true }
+  /** Something urgent needed the session first; with the answer to what was sent, which may still be on its way. */
+  | { readonly interrupted: Promise<unknown> }
   | { readonly unknown: PgNotifyError };
 
 const MISSES_TO_FAIL = 3;
 
-/** What is left of the timeout, in milliseconds: for the commit, and from there on for the arrival. */
+/** How long notifications of others that keep coming in may put off a miss, in milliseconds. */
+const LONGEST_BACKLOG = 60_000;
+
+/** What is left of the time for one to arrive, in milliseconds; an interruption does not bring back what was used up before. */
 interface Patience {
-  commit: number;
-  arrival: number;
+  /** Since its commit, or since the last notification of others came in: it may stand behind many. */
+  quiet: number;
+  /** In all. */
+  total: number;
 }
 
 /**
@@ -64,6 +70,10 @@ export class DeliveryCheck {
   private verifiedAt: Date | undefined;
   private failed = false;
   private expected: { readonly raw: string; readonly arrive: () => void; isCommitted: boolean } | undefined;
+  /** When a notification of somebody else last came in, in milliseconds of the clock. */
+  private othersAt = -Infinity;
+  /** Whether the session that is checked now was ever verified. */
+  private wasVerified = false;
   /** What was committed and waited for in vain. When a later one arrives first, these are lost: PostgreSQL keeps the order. */
   private readonly missing = new Set<string>();
 
@@ -91,9 +101,10 @@ export class DeliveryCheck {
     return this.failed || this.missing.size > 0;
   }
 
-  /** Whether something was sent that has not arrived, be it late or not yet. */
-  get hasUnanswered(): boolean {
-    return this.hasMissed || this.expected?.isCommitted === true;
+  /** Whether something was sent that has not arrived, be it late or not yet, and nothing else arrives that it may stand behind. */
+  get isDoubtful(): boolean {
+    const isBehindOthers = this.options.clock.now() - this.othersAt < this.options.timeout;
+    return !isBehindOthers && (this.hasMissed || this.expected?.isCommitted === true);
   }
 
   /** When a notification last arrived as it should; undefined before the first. */
@@ -111,6 +122,7 @@ export class DeliveryCheck {
     const { clock, interval } = this.options;
     this.current = { verdict: 'unknown', at: new Date() }; // Of this session nothing is known yet.
     this.failed = false;
+    this.wasVerified = false;
     this.missing.clear();
     while (!signal.aborted) {
       await this.check(end, signal);
@@ -124,6 +136,7 @@ export class DeliveryCheck {
 
   /** Sees every notification of the session, before it is delivered. */
   observe({ channel, raw, processId }: RawPgNotification, { session, reconciler, isDirect }: ListeningEnd): void {
+    if (this.expected?.raw !== raw && processId !== session.processId) this.othersAt = this.options.clock.now();
     if (channel === this.channel) {
       this.missing.delete(raw); // Late, not lost.
       if (this.expected?.raw !== raw) return;
@@ -141,13 +154,14 @@ export class DeliveryCheck {
     this.provenAt = this.options.clock.now();
     this.verifiedAt = at;
     this.failed = false;
+    this.wasVerified = true;
     this.missing.clear();
   }
 
   private async check(end: ListeningEnd, signal: AbortSignal): Promise<void> {
     const { timeout } = this.options;
     let misses = 0;
-    let patience: Patience = { commit: timeout, arrival: timeout };
+    let patience: Patience = { quiet: timeout, total: LONGEST_BACKLOG };
     while (!signal.aborted) {
       const attempt = await this.attempt(end, patience, signal);
       if (signal.aborted || 'arrived' in attempt) return;
@@ -156,11 +170,12 @@ export class DeliveryCheck {
         return this.decide({ verdict: 'unknown', at: new Date(), ...explainUnknown(attempt.unknown) });
       }
       if ('interrupted' in attempt) continue; // With the patience that is left: it must come to an end.
-      patience = { commit: timeout, arrival: timeout };
+      patience = { quiet: timeout, total: LONGEST_BACKLOG };
       misses += 1;
       if (misses < MISSES_TO_FAIL) continue;
       const { endpoint, processId: announcedPid, facts } = end.session;
-      const explained = explainFailure({ endpoint, announcedPid, facts }, attempt.missed, timeout);
+      const listener = { endpoint, announcedPid, facts, wasVerified: this.wasVerified };
+      const explained = explainFailure(listener, attempt.missed, timeout);
       this.failed = true;
       return this.decide({ verdict: 'failing', at: new Date(), ...explained });
     }
@@ -172,7 +187,10 @@ export class DeliveryCheck {
       await this.goodbye;
       sender = await this.options.openSender(signal);
       const ready = sender;
-      return await reconciler.whileQuiet((hurry) => this.send(ready, patience, AbortSignal.any([signal, hurry])));
+      const attempt = await reconciler.whileQuiet((hurry) => this.send(ready, patience, signal, hurry));
+      // A commit that hangs keeps its backend: the next attempt does not begin beside it.
+      if ('interrupted' in attempt) await attempt.interrupted;
+      return attempt;
     } catch (error) {
       const known = error instanceof PgNotifyError ? error : new PgNotifyError('connection', messageOf(error));
       return { unknown: known };
@@ -181,40 +199,49 @@ export class DeliveryCheck {
     }
   }
 
-  /** Sends once, and waits as long as there is patience; the signal ends both early. */
-  private async send(sender: DeliverySender, patience: Patience, signal: AbortSignal): Promise<Attempt> {
-    const { timeout, clock } = this.options;
+  /** Sends once, and waits as long as there is patience; the end of the session, or a hurry, ends both early. */
+  private async send(
+    sender: DeliverySender,
+    patience: Patience,
+    signal: AbortSignal,
+    hurry: AbortSignal,
+  ): Promise<Attempt> {
+    const { timeout } = this.options;
+    const { endpoint, announcedPid } = sender;
     const raw = randomUUID();
-    let hasArrived = false;
-    const arrival = new Promise<void>((resolve) => {
-      this.expected = { raw, arrive: () => ((hasArrived = true), resolve()), isCommitted: false };
-    });
-    const over = new AbortController();
-    let phase: keyof Patience = 'commit';
-    let begun = clock.now();
+    const arrived = new AbortController();
+    this.expected = { raw, arrive: () => arrived.abort(), isCommitted: false };
+    const expired = (): Error => new PgNotifyError('connection', `${endpoint}: no answer within ${timeout} ms.`);
+    const answer = withDeadline(sender.notify(this.channel, raw), { timeout, expired, signal });
     try {
-      const expired = (): Error =>
-        new PgNotifyError('connection', `${sender.endpoint}: no answer within ${timeout} ms.`);
-      const sent = sender.notify(this.channel, raw);
-      const facts = await withDeadline(sent, { timeout: Math.max(0, patience.commit), expired, signal });
-      [phase, begun] = ['arrival', clock.now()];
-      if (this.expected) this.expected.isCommitted = true;
-      const wait = clock.sleep(patience.arrival, AbortSignal.any([signal, over.signal])).catch(() => undefined);
-      await Promise.race([arrival, wait]);
-      if (!hasArrived) await readArrived();
-      if (hasArrived) return { arrived: true };
+      const facts = await unlessAborted(answer, hurry).catch((error: unknown) => {
+        if (!hurry.aborted) throw error;
+      });
+      if (!facts) return { interrupted: answer };
+      this.expected.isCommitted = true;
+      const isOver = await withEitherSignal([signal, hurry, arrived.signal], (over) => this.wait(patience, over));
+      if (!arrived.signal.aborted) await readArrived();
+      if (arrived.signal.aborted) return { arrived: true };
       this.missing.add(raw);
-      if (signal.aborted && clock.now() - begun < patience.arrival) return { interrupted: true };
-      const { endpoint, announcedPid } = sender;
-      return { missed: { endpoint, announcedPid, facts } };
-    } catch (error) {
-      if (signal.aborted) return { interrupted: true };
-      throw error;
+      return isOver ? { missed: { endpoint, announcedPid, facts } } : { interrupted: answer };
     } finally {
-      patience[phase] -= clock.now() - begun;
-      over.abort();
       this.expected = undefined;
     }
+  }
+
+  /** Waits until the signal is aborted, or there is no patience left; resolves with whether there is none. */
+  private async wait(patience: Patience, signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.options;
+    const begun = clock.now();
+    const left = (): number =>
+      Math.min(Math.max(begun, this.othersAt) + patience.quiet, begun + patience.total) - clock.now();
+    while (!signal.aborted && left() > 0) {
+      await clock.sleep(left(), signal).catch(() => undefined); // Rejects when it is ended early.
+    }
+    const quiet = Math.max(0, left());
+    patience.total -= clock.now() - begun;
+    patience.quiet = quiet;
+    return quiet === 0;
   }
 
   private decide(verdict: PgDeliveryVerdict): void {

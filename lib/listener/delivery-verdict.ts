@@ -4,7 +4,7 @@ import type { SessionFacts } from '../session/session-facts.js';
 
 /** Why notifications do not arrive, as far as the evidence tells. */
 export type PgDeliveryCause =
-  'transaction-pooler' | 'different-server' | 'standby' | 'silent-drop' | 'no-second-connection';
+  'transaction-pooler' | 'different-server' | 'standby' | 'silent-drop' | 'hanging-commit' | 'no-second-connection';
 
 /**
  * Whether notifications arrive:
@@ -30,8 +30,8 @@ export interface DeliveryEnd {
   readonly facts: SessionFacts;
 }
 
-/** What to do, by the cause; for `no-second-connection` the failure itself says it. */
-const REMEDIES: Readonly<Record<Exclude<PgDeliveryCause, 'no-second-connection'>, string>> = {
+/** What to do, by the cause; for the others the failure itself says it. */
+const REMEDIES: Readonly<Record<Exclude<PgDeliveryCause, 'hanging-commit' | 'no-second-connection'>, string>> = {
   'transaction-pooler':
     'Point the option connection directly to PostgreSQL, or to the pooler in session mode (PgBouncer: pool_mode=session).',
   'different-server': 'Point the options connection and publisher.connection to the same database of the same server.',
@@ -41,7 +41,7 @@ const REMEDIES: Readonly<Record<Exclude<PgDeliveryCause, 'no-second-connection'>
 
 /** Names the cause of notifications that do not arrive. The evidence explains the verdict, it does not decide it. */
 export function explainFailure(
-  listener: DeliveryEnd,
+  listener: DeliveryEnd & { readonly wasVerified: boolean },
   sender: DeliveryEnd,
   timeout: number,
 ): { readonly cause: PgDeliveryCause; readonly message: string } {
@@ -55,21 +55,23 @@ export function explainFailure(
         REMEDIES['different-server'],
     };
   }
-  if (here.backendPid !== listener.announcedPid) {
+  const pids = `it announced the backend ${listener.announcedPid}, the statements run in ${here.backendPid}`;
+  const isPooled = here.backendPid !== listener.announcedPid;
+  if (isPooled && !listener.wasVerified) {
     return {
       cause: 'transaction-pooler',
       message:
         `${found} ${listener.endpoint} is a pooler in transaction or statement mode, where LISTEN has no lasting effect ` +
-        `(it announced the backend ${listener.announcedPid}, the statements run in ${here.backendPid}). ` +
-        REMEDIES['transaction-pooler'],
+        `(${pids}). ${REMEDIES['transaction-pooler']}`,
     };
   }
-  return {
-    cause: 'silent-drop',
-    message:
-      `${found} ${listener.endpoint} acknowledges LISTEN, is the same server and database that the notifications were ` +
-      `sent to, and stays silent. ${REMEDIES['silent-drop']}`,
-  };
+  // In transaction mode none would have arrived before.
+  const place = isPooled
+    ? `${listener.endpoint} is a pooler (${pids}) through which notifications have arrived on this connection before, ` +
+      `and do not any more: was its mode changed?`
+    : `${listener.endpoint} acknowledges LISTEN, is the same server and database that the notifications were sent to, ` +
+      `and stays silent.`;
+  return { cause: 'silent-drop', message: `${found} ${place} ${REMEDIES['silent-drop']}` };
 }
 
 /** What a failure of the second connection means for the verdict: that nobody knows. */
@@ -77,13 +79,11 @@ export function explainUnknown(error: { readonly message: string; readonly sqlSt
   readonly cause: PgDeliveryCause;
   readonly message: string;
 } {
-  const standby = error.sqlState === '25006';
-  return {
-    cause: standby ? 'standby' : 'no-second-connection',
-    message:
-      `Whether notifications arrive is unknown: the connection that sends failed. ${error.message}` +
-      (standby ? ` ${REMEDIES.standby}` : ''),
-  };
+  const unknown = 'Whether notifications arrive is unknown:';
+  const failed = `${unknown} the connection that sends failed. ${error.message}`;
+  if (error.sqlState === '25006') return { cause: 'standby', message: `${failed} ${REMEDIES.standby}` };
+  if (error.sqlState !== '55P03') return { cause: 'no-second-connection', message: failed };
+  return { cause: 'hanging-commit', message: `${unknown} none can be sent. ${error.message}` };
 }
 
 /** Takes the remedy off the message of a verdict. */

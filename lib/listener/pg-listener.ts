@@ -175,7 +175,7 @@ export class PgListener {
   /** Whether the start must not go on without a verdict: something was sent, and has not arrived. */
   private get isDoubtful(): boolean {
     const { deliveryCheck } = this.options;
-    return deliveryCheck !== false && deliveryCheck.onStartFailure === 'fail' && this.check?.hasUnanswered === true;
+    return deliveryCheck !== false && deliveryCheck.onStartFailure === 'fail' && this.check?.isDoubtful === true;
   }
 
   private get facts(): ListenerFacts {

@@ -1,7 +1,7 @@
 import { withDeadline } from '../session/deadline.js';
 import type { PgSession } from '../session/pg-session.js';
 import type { SessionFacts } from '../session/session-facts.js';
-import { NOTIFY } from './notify-statements.js';
+import { limitingLock, NOTIFY } from './notify-statements.js';
 
 /** How long the goodbye waits for the answer to a statement that is on its way, in milliseconds. */
 const ANSWER_TIMEOUT = 200;
@@ -30,11 +30,12 @@ export class PgDeliverySender {
 
   /** Resolves with where it was sent from, when it is committed. */
   async notify(channel: string, payload: string): Promise<SessionFacts> {
-    const { timeout } = this;
-    const answer = this.session.query({ text: NOTIFY, values: [channel, payload], timeout, limit: timeout });
+    const { session, timeout } = this;
+    const text = limitingLock(NOTIFY, session.lockTimeout);
+    const answer = session.query({ text, values: [channel, payload], timeout, limit: timeout });
     this.answered = answer.catch(() => undefined);
     await answer;
-    return this.session.facts;
+    return session.facts;
   }
 
   /** A pooler gives up the server connection of a client that leaves before its statement is answered: that takes its time. */

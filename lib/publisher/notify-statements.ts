@@ -23,14 +23,24 @@ const NOTIFY_MIXED = `SELECT pg_catalog.count(pg_catalog.pg_notify(message.chann
 const TELL_READ_ONLY = `pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only`;
 
 /**
+ * A statement that sends, with the time that it may wait for the lock of all who notify, where its session does not keep
+ * that: it holds until the transaction of this statement has ended.
+ */
+export function limitingLock(text: string, lockTimeout: number | undefined): string {
+  if (lockTimeout === undefined) return text;
+  return text.replace(/^SELECT/, `SELECT pg_catalog.set_config('lock_timeout', '${lockTimeout}', true),`);
+}
+
+/**
  * How a batch is sent on a session of our own. Parsing and planning take longer than the notifications themselves, so
  * statements stay prepared, but for a session that may be another one for the next statement, behind a pooler.
  */
 export function statementFor(
   batch: readonly OutboxMessage[],
-  { keepsStatements, isReadOnlyNow }: Pick<PgSession, 'keepsStatements' | 'isReadOnlyNow'>,
+  { keepsStatements, isReadOnlyNow, lockTimeout }: Pick<PgSession, 'keepsStatements' | 'isReadOnlyNow' | 'lockTimeout'>,
 ): NotifyStatement {
-  const { name, text, values } = plainStatement(batch);
+  const { name, text: plain, values } = plainStatement(batch);
+  const text = limitingLock(plain, lockTimeout);
   if (isReadOnlyNow === undefined) return { text: text.replace(/^SELECT/, `SELECT ${TELL_READ_ONLY},`), values };
   return keepsStatements ? { name, text, values } : { text, values };
 }

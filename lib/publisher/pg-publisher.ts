@@ -14,7 +14,7 @@ import { closedError, publishError } from './publish-error.js';
 /** The part of a session that publishing needs; tests bring sessions of their own. */
 export type PublishingSession = Pick<
   PgSession,
-  'isLost' | 'isWanted' | 'facts' | 'isReadOnlyNow' | 'keepsStatements' | 'query' | 'close' | 'destroy'
+  'isLost' | 'isWanted' | 'facts' | 'isReadOnlyNow' | 'keepsStatements' | 'lockTimeout' | 'query' | 'close' | 'destroy'
 >;
 
 export interface PgPublisherOptions {
@@ -35,6 +35,7 @@ export interface PublishOptions {
 /** What a standby cannot do, by its SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const READ_ONLY = '25006';
 const QUEUE_FULL = '54000';
+const LOCK_TIMEOUT = '55P03';
 
 /**
  * PostgreSQL looks whether its queue has been read when somebody sends to it or asks how full it is; when it is full, to
@@ -113,16 +114,16 @@ export class PgPublisher {
     clearTimeout(this.idleTimer);
     await Promise.resolve(); // Callers whom one answer has let go on call again together: let them share a statement.
     while (this.outbox.size > 0) {
-      const lost = await this.send(this.outbox.takeBatch());
-      // What waits behind a connection that is lost would each wait for a time-out of its own.
-      if (lost) failAll(this.outbox.takeAll(), lost, 'not-sent');
+      const obstacle = await this.send(this.outbox.takeBatch());
+      // What waits behind it would each wait for a time-out of its own.
+      if (obstacle) failAll(this.outbox.takeAll(), obstacle, 'not-sent');
       if (this.session?.isWanted) this.dropSession();
     }
     this.sending = undefined;
     if (!this.closed) this.idleTimer = setTimeout(() => this.dropSession(), this.options.idleTimeout);
   }
 
-  /** Resolves with what ended the connection, or kept it from being opened, if something did. Never rejects. */
+  /** Resolves with what would keep others from being sent as well, if something does: the connection was lost, say. Never rejects. */
   private async send(batch: readonly OutboxMessage[], isRepeat = false): Promise<PgNotifyError | undefined> {
     let session: PublishingSession;
     try {
@@ -132,9 +133,9 @@ export class PgPublisher {
       return asError(error);
     }
     try {
-      const { isReadOnlyNow } = session;
+      const { isReadOnlyNow, lockTimeout } = session;
       const keepsStatements = session.keepsStatements && !this.isForgetful;
-      const statement = statementFor(batch, { isReadOnlyNow, keepsStatements });
+      const statement = statementFor(batch, { isReadOnlyNow, keepsStatements, lockTimeout });
       const { timeout } = this.options;
       const [row] = await session.query({ ...statement, timeout, limit: timeout });
       const isReadOnly = session.isReadOnlyNow ?? row?.['read_only'] === true;
@@ -173,15 +174,16 @@ export class PgPublisher {
     failAll(batch, error, 'not-sent');
     // A standby refuses all: by the next call the settings may lead to the primary.
     if (sqlState === READ_ONLY) session.destroy(error);
-    return undefined;
+    // What waits would each wait as long for the same lock.
+    return sqlState === LOCK_TIMEOUT ? error : undefined;
   }
 
   private async sendInHalves(batch: readonly OutboxMessage[]): Promise<PgNotifyError | undefined> {
     const middle = Math.ceil(batch.length / 2);
-    const lost = await this.send(batch.slice(0, middle));
-    if (!lost) return this.send(batch.slice(middle));
-    failAll(batch.slice(middle), lost, 'not-sent');
-    return lost;
+    const obstacle = await this.send(batch.slice(0, middle));
+    if (!obstacle) return this.send(batch.slice(middle));
+    failAll(batch.slice(middle), obstacle, 'not-sent');
+    return obstacle;
   }
 
   /** Lets the server notice that its queue has been read; resolves with whether it could be asked to. */

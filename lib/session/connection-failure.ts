@@ -45,6 +45,9 @@ const REMEDIES: Readonly<Record<string, string>> = {
     'Old releases of PostgreSQL fail so after a wraparound of the notification queue: update to the newest minor version.',
   '54000':
     'A listener somewhere in the cluster does not read, or has a transaction open: queueUsage() and the health indicator name the pid that most likely does.',
+  '55P03':
+    'A transaction that has notified hangs in its commit, perhaps because a synchronous standby is gone, and every other NOTIFY waits for it. ' +
+    `Its backend is found by: SELECT pid FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_database'::regclass AND objid = 0 AND granted.`,
   '53300': 'Raise max_connections, or let something else use fewer connections.',
 };
 

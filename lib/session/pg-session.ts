@@ -15,7 +15,14 @@ import { PoolLoan } from './pool-loan.js';
 import type { PgBorrowOptions } from './pool-loan.js';
 import { ASK_FACTS, readFacts } from './session-facts.js';
 import type { SessionFacts } from './session-facts.js';
-import { APPLY_SETTINGS, LIFT_STATEMENT_TIMEOUT, SETTINGS_PARAMETER } from './session-settings.js';
+import {
+  APPLY_LISTENING_SETTINGS,
+  APPLY_SENDING_SETTINGS,
+  CONNECTION_CHECK,
+  LIFT_STATEMENT_TIMEOUT,
+  LISTENING_SETTINGS,
+  sendingSettings,
+} from './session-settings.js';
 import { watchAnswer } from './silence.js';
 import { OWN_TYPES } from './type-parsers.js';
 
@@ -32,6 +39,8 @@ export interface PgSessionOptions {
    * @default 60_000
    */
   readonly answerLimit?: number | undefined;
+  /** Of a session that sends: how long a statement may wait for a lock, in milliseconds. */
+  readonly lockTimeout?: number | undefined;
   /** Runs inside `pg`'s parser, which delivers twice what follows a throw: it must not throw. */
   readonly onNotification?: (notification: RawPgNotification) => void;
 }
@@ -72,6 +81,10 @@ export class PgSession {
   private heard = new Moment();
   private known: SessionFacts = readFacts(undefined);
   private isAsking = false;
+  /** Whether a statement was on its way when the session was lost. */
+  private wasAsking = false;
+  /** See {@link lockTimeout}. */
+  private unkeptLockTimeout: number | undefined;
   /** Whether transactions are read-only by default, where the server has said so: from PostgreSQL 14 on, at connect and when it changes. */
   private toldReadOnly: boolean | undefined;
   private readonly onError = (error: Error): void => this.destroy(error);
@@ -129,7 +142,7 @@ export class PgSession {
     if (settings.requiresChannelBinding) requireChannelBinding(connectionOf(client), session);
     try {
       const lost = session.lost.then((error) => Promise.reject(error));
-      await withDeadline(Promise.race([session.connect(connectTimeout), lost]), {
+      await withDeadline(Promise.race([session.connect(options), lost]), {
         timeout: Math.max(0, connectTimeout - (performance.now() - started)),
         signal,
         expired: expired(session.endpoint, ` ${NO_ANSWER_REMEDY}`),
@@ -158,7 +171,10 @@ export class PgSession {
         () => undefined,
         (error: PgNotifyError) => error,
       );
-      if (!failure && !loan.isInTransaction) return session;
+      if (!failure && !loan.isInTransaction) {
+        if (session.known.mayConfigure) session.unkeptLockTimeout = options.lockTimeout;
+        return session;
+      }
       // What is sent in a transaction that somebody else has begun would not be committed: the next client may be a good one.
       const message = `${session.endpoint}: the client was given back to the pool in the middle of a transaction.`;
       session.destroy(failure ?? new PgNotifyError('connection', message));
@@ -166,10 +182,27 @@ export class PgSession {
     }
   }
 
-  private async connect(timeout: number): Promise<void> {
+  private async connect({ connectTimeout, lockTimeout }: PgSessionOptions): Promise<void> {
     await this.client.connect();
     this.socket.on('data', this.onData);
-    await this.askFacts(timeout);
+    await this.askFacts(connectTimeout);
+    if (lockTimeout !== undefined && this.known.mayConfigure) await this.prepareToSend(lockTimeout, connectTimeout);
+  }
+
+  /** Behind a pooler nothing is set: it would be set for whoever gets that backend next. */
+  private async prepareToSend(lockTimeout: number, timeout: number): Promise<void> {
+    if (!this.isDirect) {
+      this.unkeptLockTimeout = lockTimeout;
+      return;
+    }
+    const { [CONNECTION_CHECK]: _, ...portable } = sendingSettings(lockTimeout);
+    for (const settings of [sendingSettings(lockTimeout), portable]) {
+      try {
+        return await this.set(APPLY_SENDING_SETTINGS, settings, timeout);
+      } catch (error) {
+        if (this.loss) throw error;
+      }
+    }
   }
 
   private async askFacts(timeout: number): Promise<void> {
@@ -216,6 +249,19 @@ export class PgSession {
     return 'encrypted' in this.socket;
   }
 
+  /**
+   * The time that a statement of a session which sends has to bring along by itself, because the session does not keep it;
+   * milliseconds.
+   */
+  get lockTimeout(): number | undefined {
+    return this.unkeptLockTimeout;
+  }
+
+  /** The backend of a session that was lost in the middle of a statement, where it may still be at it, and is known. */
+  get abandonedBackend(): SessionFacts | undefined {
+    return this.wasAsking && this.isDirect ? this.known : undefined;
+  }
+
   /** Whether somebody else waits for the client. */
   get isWanted(): boolean {
     return this.loan?.isWanted === true;
@@ -234,7 +280,11 @@ export class PgSession {
   /** Sets what a listening session needs, as far as the server knows it. */
   async applySettings(timeout: number): Promise<void> {
     await this.query({ text: LIFT_STATEMENT_TIMEOUT, timeout });
-    await this.query({ text: APPLY_SETTINGS, values: [SETTINGS_PARAMETER], timeout });
+    if (this.known.mayConfigure) await this.set(APPLY_LISTENING_SETTINGS, LISTENING_SETTINGS, timeout);
+  }
+
+  private async set(text: string, settings: Readonly<Record<string, string>>, timeout: number): Promise<void> {
+    await this.query({ text, values: [JSON.stringify(settings)], timeout });
   }
 
   /**
@@ -325,6 +375,7 @@ export class PgSession {
   }
 
   private lose(reason: PgNotifyError): void {
+    if (!this.loss) this.wasAsking = this.isAsking;
     this.loss ??= reason;
     this.settleLost(this.loss);
   }

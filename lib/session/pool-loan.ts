@@ -8,6 +8,8 @@ import { connectionOf } from './pg-client.js';
 export interface PgBorrowOptions {
   /** Bounds the wait for a client of the pool, and what is asked of it first; milliseconds. */
   readonly connectTimeout: number;
+  /** How long a statement may wait for a lock, in milliseconds. */
+  readonly lockTimeout?: number | undefined;
   /** Ends the wait. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -8,6 +8,10 @@ export interface SessionFacts {
   readonly database: string;
   /** Whether the server is a standby. */
   readonly standby: boolean;
+  /** When it was asked, by the server's clock. */
+  readonly askedAt: string;
+  /** Whether the role may change settings by `set_config()`, as every role may that nobody has forbidden it. */
+  readonly mayConfigure: boolean;
   /** Whether transactions of the session are read-only: a standby, or a primary that was told to be. */
   readonly readOnly: boolean;
 }
@@ -21,6 +25,8 @@ SELECT pg_catalog.pg_backend_pid() AS backend_pid,
   pg_catalog.current_setting('server_version') AS server_version,
   pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS server,
   pg_catalog.current_database()::text AS database,
+  pg_catalog.clock_timestamp()::text AS asked_at,
+  pg_catalog.has_function_privilege('pg_catalog.set_config(text, text, boolean)', 'EXECUTE') AS may_configure,
   pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
 
@@ -32,6 +38,8 @@ export function readFacts(row: Record<string, unknown> = {}): SessionFacts {
     serverVersion: text('server_version'),
     server: text('server'),
     database: text('database'),
+    askedAt: text('asked_at'),
+    mayConfigure: row['may_configure'] !== false,
     standby: row['standby'] === true,
     readOnly: row['read_only'] === true,
   };

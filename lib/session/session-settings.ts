@@ -9,7 +9,7 @@
  *
  * Source: https://www.postgresql.org/docs/current/runtime-config-client.html and runtime-config-connection.html
  */
-export const LISTENING_SETTINGS: Readonly<Record<string, string>> = {
+export const LISTENING_SETTINGS = {
   idle_session_timeout: '0',
   idle_in_transaction_session_timeout: '0',
   transaction_timeout: '0',
@@ -19,7 +19,31 @@ export const LISTENING_SETTINGS: Readonly<Record<string, string>> = {
   tcp_keepalives_interval: '2s',
   tcp_keepalives_count: '2',
   tcp_user_timeout: '10s',
-};
+} as const;
+
+/**
+ * What a session that sends asks of its server. Every NOTIFY waits in its commit for one lock of the whole cluster, and who
+ * holds that lock may hang in a commit of its own. A statement then has to end before we give it up: a backend that nobody
+ * waits for any more would go on waiting, and the next one beside it. `statement_timeout` is over by then.
+ *
+ * - `lock_timeout` ends the wait: nothing was sent then.
+ * - `client_connection_check_interval` (14 and later, not on Windows) and the TCP settings let the server notice that we
+ *   have gone, where it has something to wait for.
+ */
+export function sendingSettings(lockTimeout: number): Readonly<Record<string, string>> {
+  const { tcp_keepalives_idle, tcp_keepalives_interval, tcp_keepalives_count, tcp_user_timeout } = LISTENING_SETTINGS;
+  return {
+    lock_timeout: String(lockTimeout),
+    tcp_keepalives_idle,
+    tcp_keepalives_interval,
+    tcp_keepalives_count,
+    tcp_user_timeout,
+    [CONNECTION_CHECK]: '1s',
+  };
+}
+
+/** A server on a platform that cannot do this refuses all settings for this one. */
+export const CONNECTION_CHECK = 'client_connection_check_interval';
 
 /** Comes first, on its own: a role's timeout may be shorter than the statement that sets all takes. */
 export const LIFT_STATEMENT_TIMEOUT = 'SET statement_timeout = 0';
@@ -28,11 +52,14 @@ export const LIFT_STATEMENT_TIMEOUT = 'SET statement_timeout = 0';
  * Sets what this server knows; older versions lack some. A database without an encoding takes and keeps any bytes, and
  * ends a session that asked for UTF-8 with the first notification that is none: there, bytes are sent as they are.
  */
-export const APPLY_SETTINGS = `SELECT pg_catalog.count(pg_catalog.set_config(known.name, wanted.value, false))
-  FROM (SELECT * FROM pg_catalog.jsonb_each_text($1::jsonb)
+export const APPLY_LISTENING_SETTINGS = applying(`SELECT * FROM pg_catalog.jsonb_each_text($1::jsonb)
     UNION ALL
-    SELECT 'client_encoding', 'SQL_ASCII' WHERE pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.=) 'SQL_ASCII'
-  ) AS wanted(name, value)
-  JOIN pg_catalog.pg_settings AS known ON known.name OPERATOR(pg_catalog.=) wanted.name`;
+    SELECT 'client_encoding', 'SQL_ASCII' WHERE pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.=) 'SQL_ASCII'`);
 
-export const SETTINGS_PARAMETER = JSON.stringify(LISTENING_SETTINGS);
+export const APPLY_SENDING_SETTINGS = applying('SELECT * FROM pg_catalog.jsonb_each_text($1::jsonb)');
+
+function applying(wanted: string): string {
+  return `SELECT pg_catalog.count(pg_catalog.set_config(known.name, wanted.value, false))
+  FROM (${wanted}) AS wanted(name, value)
+  JOIN pg_catalog.pg_settings AS known ON known.name OPERATOR(pg_catalog.=) wanted.name`;
+}

@@ -3,13 +3,14 @@ import { PgListener } from '../listener/pg-listener.js';
 import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
 import type { ConnectionSettings } from '../session/connection-settings.js';
 import { PgDeliverySender } from '../publisher/delivery-sender.js';
+import type { SendingSessionRequest } from '../publisher/sending-sessions.js';
 import { PgSession } from '../session/pg-session.js';
 
 export interface ListenerParts extends Pick<PgListenerOptions, 'logger' | 'onError' | 'onFailure' | 'diagnostics'> {
   /** Where it listens. */
   readonly connection: ConnectionSettings;
   /** Opens the second connection of a delivery check. */
-  readonly openSendingSession: (applicationName: string, signal: AbortSignal) => Promise<PgSession>;
+  readonly openSendingSession: (request: SendingSessionRequest) => Promise<PgSession>;
   /** How long an answer on the listening connection may take, whatever else is received; milliseconds. @default 60_000 */
   readonly answerLimit?: number;
   /** Sees each session that is to listen, before it does. */
@@ -38,8 +39,11 @@ export function createListener(options: ResolvedPgNotifyOptions, parts: Listener
     heartbeat,
     deliveryCheck: deliveryCheck && {
       ...deliveryCheck,
-      openSender: async (signal) =>
-        new PgDeliverySender(await openSendingSession('nest-pg-notify delivery check', signal), publisher.timeout),
+      openSender: async (signal) => {
+        const applicationName = 'nest-pg-notify delivery check';
+        const timeout = Math.min(publisher.timeout, deliveryCheck.timeout);
+        return new PgDeliverySender(await openSendingSession({ applicationName, timeout, signal }), timeout);
+      },
     },
     statementTimeout: Math.min(connectTimeout, heartbeat.timeout),
     ...routes,

@@ -3,7 +3,7 @@ import type { PgNotifyLogger } from '../pg-notify.logger.js';
 import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
 import type { ResolvedPgNotifyConnections } from '../session/connection-settings.js';
 import { PgPublisher } from '../publisher/pg-publisher.js';
-import { PgSession } from '../session/pg-session.js';
+import { SendingSessions } from '../publisher/sending-sessions.js';
 import { createListener } from './create-listener.js';
 import type { PgNotifyTransport, TransportRoutes } from './pg-notify-transport.js';
 
@@ -22,13 +22,11 @@ export class PgTransport implements PgNotifyTransport {
     { logger, errors, diagnostics }: PgTransportParts,
   ) {
     const { connectTimeout } = options;
-    const openSendingSession = (applicationName: string, signal: AbortSignal): Promise<PgSession> =>
-      publisherPool
-        ? PgSession.borrow(publisherPool, { connectTimeout, signal })
-        : PgSession.open(publisherConnection, { applicationName, connectTimeout, signal });
+    const { timeout } = options.publisher;
+    const sessions = new SendingSessions({ connection: publisherConnection, pool: publisherPool, connectTimeout });
     this.listener = createListener(options, {
       connection,
-      openSendingSession,
+      openSendingSession: (request) => sessions.open(request),
       logger,
       onError: (error) => errors.report(error),
       onFailure: (error) => errors.tell(error),
@@ -36,13 +34,13 @@ export class PgTransport implements PgNotifyTransport {
     });
     this.publisher = new PgPublisher({
       openSession: async (signal) => {
-        const session = await openSendingSession('nest-pg-notify publisher', signal);
+        const session = await sessions.open({ applicationName: 'nest-pg-notify publisher', timeout, signal });
         this.listener.serverAnswered();
         return session;
       },
       // Others wait for the clients of a pool.
       idleTimeout: publisherPool ? 0 : 10_000,
-      timeout: options.publisher.timeout,
+      timeout,
     });
   }
 }

@@ -288,7 +288,8 @@ describeWithPgBouncer('a pooler that changes from session to transaction mode', 
     const failing = untilVerdict(subject, 'failing');
     await bouncer.reload('transaction');
     const { delivery } = await failing;
-    expect(delivery?.cause).toBe('transaction-pooler');
+    // The mode of a pooler through which notifications have arrived may have been changed; nothing proves it.
+    expect(delivery).toMatchObject({ cause: 'silent-drop', message: expect.stringContaining('was its mode changed?') });
     expect(logger.texts('warn')).toHaveLength(1);
     await bouncer.reload('session');
     await untilVerdict(subject, 'verified');

@@ -94,7 +94,7 @@ function createTestListener(proxy: FaultProxy, database: TestDatabase): PgListen
   const connectTimeout = 5_000;
   return createListener(resolveOptions(options), {
     connection,
-    openSendingSession: (applicationName, signal) =>
+    openSendingSession: ({ applicationName, signal }) =>
       PgSession.open(publisherConnection, { applicationName, connectTimeout, signal }),
     answerLimit: ANSWER_LIMIT,
     logger: { log: () => undefined, warn: () => undefined },

@@ -39,6 +39,7 @@ function setUp({ idleTimeout = 10_000, isReadOnlyNow, keepsStatements = false }:
       isWanted: false,
       isReadOnlyNow,
       keepsStatements,
+      lockTimeout: undefined,
       isClosed: false,
       query: ({ name, text, values }: { name?: string; text: string; values?: readonly unknown[] }) =>
         new Promise<readonly Record<string, unknown>[]>((resolve, reject) => {
