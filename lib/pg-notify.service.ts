@@ -35,8 +35,13 @@ export interface PgPublishOptions {
 
 /** What a registration has counted since its start. */
 export interface PgNotifyStats {
-  /** Notifications received, of channels that have a consumer. */
+  /** Notifications received, of channels that have a consumer, and handed to them. */
   readonly received: number;
+  /**
+   * Those that came in while the delivery check was failing, and went to nobody: they would follow losses without a gap.
+   * The gap that ends the failure covers them.
+   */
+  readonly discarded: number;
   /**
    * Those that handlers are done with: one that two handlers took counts twice. Streams are not counted, nor are the runs
    * of gap methods and of woken methods, which have rows of their own.

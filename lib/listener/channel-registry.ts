@@ -27,6 +27,7 @@ export class ChannelRegistry {
   private readonly observers = new Set<GapObserver>();
   private announced = 0;
   private dispatched = 0;
+  private discarded = 0;
 
   /**
    * @param onError Takes the error of a consumer that threw: it must not reach `pg`, whose parser would deliver again
@@ -59,6 +60,11 @@ export class ChannelRegistry {
   /** How many notifications have been received for consumers. */
   get receivedCount(): number {
     return this.dispatched;
+  }
+
+  /** How many notifications were received for consumers, and kept from them. */
+  get discardedCount(): number {
+    return this.discarded;
   }
 
   withoutOwn(channels: readonly string[]): readonly string[] {
@@ -110,6 +116,11 @@ export class ChannelRegistry {
     for (const consumer of this.consumers.get(channel) ?? []) {
       this.guarded(() => consumer.notification(notification));
     }
+  }
+
+  /** Counts a notification that its consumers are not to get. */
+  discard({ channel }: RawPgNotification): void {
+    if (channel !== this.ownChannel && this.consumers.has(channel)) this.discarded += 1;
   }
 
   /** Ends all consumers and observers, and forgets them. */

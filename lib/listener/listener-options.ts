@@ -19,6 +19,8 @@ export type OpenListeningSession = (
 /** What a listener has counted since its start. */
 export interface ListenerFigures {
   readonly received: number;
+  /** Notifications that came in while the delivery check was failing. */
+  readonly discarded: number;
   readonly gaps: number;
   readonly reconnects: number;
 }

@@ -9,7 +9,7 @@ import type { ListeningSession } from './channel-reconciler.js';
 import { ChannelRegistry } from './channel-registry.js';
 import type { ChannelConsumer, GapObserver } from './channel-registry.js';
 import { DeliveryCheck } from './delivery-check.js';
-import type { PgDeliveryVerdict } from './delivery-verdict.js';
+import type { PgDeliveryCause, PgDeliveryVerdict } from './delivery-verdict.js';
 import type { ListenerFigures, PgListenerOptions } from './listener-options.js';
 import { ListeningLink } from './listening-link.js';
 import type { PgNotifyStatus } from './pg-notify-status.js';
@@ -42,6 +42,8 @@ export class PgListener {
   /** Told once, not at each session. */
   private readonly refusedChannels = new Set<string>();
   private readonly notes = new Set<string>();
+  /** Why delivery is unknown or failing, as far as the log has told since the last connection was made. */
+  private readonly toldCauses = new Set<PgDeliveryCause>();
   private link: ListeningLink | undefined;
   /** When the last attempt to connect began, in milliseconds of the clock. */
   private attemptedAt = -Infinity;
@@ -154,6 +156,7 @@ export class PgListener {
   get figures(): ListenerFigures {
     return {
       received: this.registry.receivedCount,
+      discarded: this.registry.discardedCount,
       gaps: this.registry.gapCount,
       reconnects: this.reporter.reconnects,
     };
@@ -245,6 +248,7 @@ export class PgListener {
     this.link = link;
     const ended = new AbortController();
     const leaving = this.primary.isStopgap(session.facts) ? this.leaveStopgap(session, ended.signal) : undefined;
+    this.toldCauses.clear();
     const failure = await link.run();
     ended.abort();
     await leaving;
@@ -268,7 +272,8 @@ export class PgListener {
     if (!link?.reconciler.admits(notification.channel)) return;
     this.check?.observe(notification, link);
     // While delivery fails, a stray one would follow a loss without a gap: the gap that heals it covers it too.
-    if (!this.check?.hasFailed) this.registry.dispatch(notification);
+    if (this.check?.hasFailed) this.registry.discard(notification);
+    else this.registry.dispatch(notification);
   }
 
   private listening(link: ListeningLink): void {
@@ -301,10 +306,10 @@ export class PgListener {
   private judged(now: PgDeliveryVerdict, before: PgDeliveryVerdict): void {
     const { deliveryCheck, logger } = this.options;
     if (now.verdict === 'verified') {
-      if (before.message !== undefined) logger.log('Notifications arrive again.');
+      if (before.verdict === 'failing') logger.log('Notifications arrive again.');
       if (this.check?.hasMissed) this.link?.announceUndelivered(this.check.lastVerifiedAt);
       if (this.link && !this.link.isDirect) this.link.applySettings();
-    } else if (now.message !== undefined && now.cause !== before.cause) {
+    } else if (now.message !== undefined && this.isNews(now, before)) {
       const error = new PgNotifyError('configuration', now.message, { permanent: true });
       const endsStart =
         now.verdict === 'failing' &&
@@ -315,6 +320,13 @@ export class PgListener {
     }
     this.settleFirstVerdict();
     this.reporter.update();
+  }
+
+  /** A second connection that is refused now and then is no news each time; that notifications do not arrive always is. */
+  private isNews({ verdict, cause }: PgDeliveryVerdict, before: PgDeliveryVerdict): boolean {
+    const isKnown = cause === undefined || this.toldCauses.has(cause);
+    if (cause !== undefined) this.toldCauses.add(cause);
+    return !isKnown || (verdict === 'failing' && before.verdict !== 'failing');
   }
 
   private async shutDown(): Promise<void> {

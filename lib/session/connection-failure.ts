@@ -48,7 +48,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   '55P03':
     'A transaction that has notified hangs in its commit, perhaps because a synchronous standby is gone, and every other NOTIFY waits for it. ' +
     `Its backend is found by: SELECT pid FROM pg_locks WHERE locktype = 'object' AND classid = 'pg_database'::regclass AND objid = 0 AND granted.`,
-  '53300': 'Raise max_connections, or let something else use fewer connections.',
+  '53300':
+    'Let something else use fewer connections, or raise what the message names: max_connections, or the CONNECTION LIMIT of the role or of the database.',
 };
 
 /** OpenSSL's and Node's codes for a certificate that does not hold: https://nodejs.org/api/tls.html#x509-certificate-error-codes */

@@ -162,7 +162,7 @@ export class TestListener implements ListeningTransport {
 
   get figures(): ListenerFigures {
     const { receivedCount: received, gapCount: gaps } = this.registry;
-    return { received, gaps, reconnects: this.reporter.reconnects };
+    return { received, discarded: 0, gaps, reconnects: this.reporter.reconnects };
   }
 
   private get facts() {

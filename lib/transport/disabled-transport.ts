@@ -42,7 +42,7 @@ class DisabledListener {
   private readonly consumers = new Map<Pick<ChannelConsumer, 'complete'>, string | undefined>();
   private readonly status = new BehaviorSubject<PgNotifyStatus>(this.statusOf('disabled', new Date()));
   readonly coveredChannels: readonly string[] = [];
-  readonly figures = { received: 0, gaps: 0, reconnects: 0 };
+  readonly figures = { received: 0, discarded: 0, gaps: 0, reconnects: 0 };
 
   get isStopping(): boolean {
     return this.status.value.state === 'closed';

@@ -165,6 +165,7 @@ describe.each(CONTRACT_SUITES)('the connection of a registration on %s', (_name,
     await errors.until((items) => items.some((error) => error !== 'completed' && error.kind === 'handler'));
     expect(subject.service.stats()).toEqual({
       received: 3,
+      discarded: 0,
       delivered: 1,
       failed: 1,
       dropped: 0,

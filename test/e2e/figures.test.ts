@@ -166,6 +166,7 @@ describe('the figures', () => {
     );
     expect(service.stats()).toEqual({
       received: 6,
+      discarded: 0,
       delivered: 6 + 3 + 6,
       failed: 3,
       dropped: 3,

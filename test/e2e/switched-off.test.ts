@@ -113,6 +113,7 @@ describe('a registration with enabled: false', () => {
     expect(calls).toEqual([]);
     expect(service.stats()).toEqual({
       received: 0,
+      discarded: 0,
       delivered: 0,
       failed: 0,
       dropped: 0,

@@ -143,7 +143,7 @@ describe('a server that has no room', () => {
     await admin.query(`ALTER ROLE ${ROLE} CONNECTION LIMIT 0`);
     const refused = await create(settings(), { startup: { timeout: 300 } });
     await expect(refused.app.init()).rejects.toThrow(
-      `too many connections for role "${ROLE}" (SQLSTATE 53300). Raise max_connections, or let something else use fewer connections.`,
+      `too many connections for role "${ROLE}" (SQLSTATE 53300). Let something else use fewer connections, or raise what the message names: max_connections, or the CONNECTION LIMIT of the role or of the database.`,
     );
     const subject = await create(settings());
     const started = subject.app.init();

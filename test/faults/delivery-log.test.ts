@@ -1,0 +1,99 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { backend } from '../support/backend-messages.js';
+import { createFaultApp, untilLost, untilStatus } from '../support/fault-app.js';
+import type { FaultApp } from '../support/fault-app.js';
+import { PlayedServer } from '../support/played-server.js';
+import { eventually } from '../support/recorder.js';
+
+let server: PlayedServer;
+let subject: FaultApp;
+
+afterEach(async () => {
+  await subject?.app.close();
+  await server?.close();
+});
+
+/** What the log has of the delivery, in order. */
+function told(): string[] {
+  return subject.logger.texts().filter((text) => /arrive/.test(text));
+}
+
+describe('the log', () => {
+  it('tells of a second connection that is refused now and then once, until the next reconnect', async () => {
+    let isRefused = false;
+    server = await PlayedServer.start({
+      onStartup: (connection) => {
+        if (!isRefused || connection.parameters.get('application_name') !== 'nest-pg-notify delivery check') {
+          return connection.greet();
+        }
+        connection.write(backend.errorResponse('53300', 'too many connections for role "app"', 'FATAL'));
+        connection.socket.end();
+      },
+    });
+    subject = await createFaultApp({ connection: server.url, deliveryCheck: { interval: 30, timeout: 2_000 } });
+    await subject.app.init();
+    const turn = async (): Promise<void> => {
+      isRefused = true;
+      await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'unknown');
+      isRefused = false;
+      await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'verified');
+    };
+    await turn();
+    await turn();
+    await turn();
+    const refused = expect.stringMatching(
+      /^Whether notifications arrive is unknown: .*too many connections for role "app" \(SQLSTATE 53300\)\. .*CONNECTION LIMIT of the role or of the database/,
+    );
+    expect(told()).toEqual([refused]);
+
+    const lost = untilLost(subject);
+    for (const { socket } of server.connections) socket.destroy();
+    await lost;
+    await subject.service.ready();
+    await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'verified');
+    await turn();
+    await turn();
+    expect(told()).toEqual([refused, refused]);
+  });
+
+  it('tells that notifications arrive again when they did not', async () => {
+    let delivers = false;
+    server = await PlayedServer.start({
+      get delivers() {
+        return delivers;
+      },
+    });
+    subject = await createFaultApp({
+      connection: server.url,
+      deliveryCheck: { interval: 30, timeout: 30, onStartFailure: 'warn' },
+    });
+    await subject.app.init();
+    await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'failing');
+    delivers = true;
+    await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'verified');
+    expect(told()).toEqual([
+      expect.stringMatching(/^Notifications do not arrive: /),
+      expect.stringMatching(/^Notifications arrive again\./),
+    ]);
+  });
+});
+
+describe('what comes in while the delivery check is failing', () => {
+  it('is discarded, and counted', async () => {
+    server = await PlayedServer.start({ delivers: false });
+    subject = await createFaultApp({
+      connection: server.url,
+      deliveryCheck: { timeout: 30, onStartFailure: 'warn' },
+    });
+    await subject.app.init();
+    await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'failing');
+    for (const payload of ['1', '2', '3']) server.notify('watched', payload);
+    server.notify('unheard of', '4');
+    await eventually(
+      () => subject.service.stats(),
+      ({ discarded }) => discarded === 3,
+    );
+    expect(subject.service.stats()).toMatchObject({ received: 0, discarded: 3 });
+    expect(subject.seen.items).toEqual(['start']);
+  });
+});
