@@ -5,6 +5,7 @@ import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification, RawPgNotification } from '../channel/pg-notification.js';
 import { isThenable } from '../channel/thenable.js';
 import type { ChannelConsumer } from '../listener/channel-registry.js';
+import { MemberList } from '../listener/member-list.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { Clock } from '../session/clock.js';
@@ -64,8 +65,7 @@ const SCHEMA_TIMEOUT = 30_000;
  * promise, whatever comes later waits its turn behind it, gaps too.
  */
 export class DecodeLane implements ChannelConsumer {
-  /** Replaced, never changed, so that it can be walked while sinks come and go. */
-  private attachments: readonly Attachment[] = [];
+  private attachments = new MemberList<Attachment>();
   private readonly backlog: LaneBacklog<Attachment>;
   /** Whether the schema has returned a promise, and whatever comes now has to wait. */
   private isDecoding = false;
@@ -92,7 +92,7 @@ export class DecodeLane implements ChannelConsumer {
     }
     const until = listener.coveredSince(channel.name);
     const attachment: Attachment = { sink, coveredSince: until, isEnded: false };
-    this.attachments = [...this.attachments, attachment];
+    this.attachments.add(attachment);
     if (until) this.guarded(() => sink.gap?.({ channel: channel.name, reason: 'start', until }));
     return { detach: () => this.detach(attachment), end: () => this.end(attachment) };
   }
@@ -113,7 +113,7 @@ export class DecodeLane implements ChannelConsumer {
   }
 
   notification(raw: RawPgNotification): void {
-    const to = this.attachments;
+    const to = this.attachments.all;
     if (!to.some(takesNotifications)) return;
     if (this.isDecoding) {
       this.backlog.push({ raw, to });
@@ -130,7 +130,7 @@ export class DecodeLane implements ChannelConsumer {
   }
 
   gap(gap: PgGap): void {
-    const to = this.attachments;
+    const to = this.attachments.all;
     if (this.isDecoding) this.backlog.push({ gap, to });
     else this.tell(gap, to);
   }
@@ -138,8 +138,8 @@ export class DecodeLane implements ChannelConsumer {
   complete(): void {
     this.isCompleted = true;
     this.answering?.abort();
-    const { attachments } = this;
-    this.attachments = [];
+    const { all: attachments } = this.attachments;
+    this.attachments = new MemberList();
     for (let next = this.backlog.shift(); next; next = this.backlog.shift()) {
       if ('end' in next) this.finish(next.end);
       else if ('reached' in next) next.reached();
@@ -247,9 +247,7 @@ export class DecodeLane implements ChannelConsumer {
   }
 
   private leave(attachment: Attachment): void {
-    if (!this.attachments.includes(attachment)) return;
-    this.attachments = this.attachments.filter((other) => other !== attachment);
-    if (this.attachments.length > 0) return;
+    if (!this.attachments.delete(attachment) || this.attachments.size > 0) return;
     this.unsubscribe();
     this.options.onEmpty();
   }

@@ -1,6 +1,7 @@
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 import type { RawPgNotification } from '../channel/pg-notification.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import { MemberList } from './member-list.js';
 
 /** What takes the notifications and gaps of one channel, in the order in which they came. */
 export interface ChannelConsumer {
@@ -21,8 +22,7 @@ interface Interruption {
 
 /** The desired channels with their consumers, and what each consumer is told: notifications, gaps, the end. */
 export class ChannelRegistry {
-  /** Lists are replaced, never changed, so that one can be walked while consumers come and go. */
-  private readonly consumers = new Map<string, readonly ChannelConsumer[]>();
+  private readonly consumers = new Map<string, MemberList<ChannelConsumer>>();
   private readonly interruptions = new Map<string, Interruption>();
   private readonly observers = new Set<GapObserver>();
   private announced = 0;
@@ -39,7 +39,7 @@ export class ChannelRegistry {
     private readonly diagnostics: PgNotifyDiagnostics,
     private readonly ownChannel?: string,
   ) {
-    if (ownChannel !== undefined) this.consumers.set(ownChannel, []);
+    if (ownChannel !== undefined) this.consumers.set(ownChannel, new MemberList());
   }
 
   /** The desired channels. */
@@ -72,16 +72,16 @@ export class ChannelRegistry {
   }
 
   add(channel: string, consumer: ChannelConsumer): void {
-    this.consumers.set(channel, [...(this.consumers.get(channel) ?? []), consumer]);
+    const consumers = this.consumers.get(channel) ?? new MemberList();
+    consumers.add(consumer);
+    this.consumers.set(channel, consumers);
   }
 
   /** Returns whether the channel is not wanted any more. */
   remove(channel: string, consumer: ChannelConsumer): boolean {
-    const others = this.consumers.get(channel)?.filter((other) => other !== consumer) ?? [];
-    if (others.length > 0) {
-      this.consumers.set(channel, others);
-      return false;
-    }
+    const consumers = this.consumers.get(channel);
+    consumers?.delete(consumer);
+    if (consumers && consumers.size > 0) return false;
     this.interruptions.delete(channel);
     return this.consumers.delete(channel);
   }
@@ -113,7 +113,7 @@ export class ChannelRegistry {
     if (channel === this.ownChannel) return;
     this.dispatched += 1;
     this.diagnostics.publish('nest-pg-notify.received', { channel, size: raw.length });
-    for (const consumer of this.consumers.get(channel) ?? []) {
+    for (const consumer of this.consumers.get(channel)?.all ?? []) {
       this.guarded(() => consumer.notification(notification));
     }
   }
@@ -125,14 +125,14 @@ export class ChannelRegistry {
 
   /** Ends all consumers and observers, and forgets them. */
   complete(): void {
-    const all = [...[...this.consumers.values()].flat(), ...this.observers];
+    const all = [...[...this.consumers.values()].flatMap(({ all: consumers }) => consumers), ...this.observers];
     this.consumers.clear();
     this.observers.clear();
     for (const consumer of all) this.guarded(() => consumer.complete());
   }
 
   private announce(gap: PgGap): void {
-    const consumers = this.consumers.get(gap.channel);
+    const consumers = this.consumers.get(gap.channel)?.all;
     if (!consumers) return;
     this.announced += 1;
     this.diagnostics.publish('nest-pg-notify.gap', { channel: gap.channel, reason: gap.reason });

@@ -89,7 +89,8 @@ export class Heartbeat {
     }
     const listed = await this.listedChannels();
     const missing = known.filter((channel) => !listed.has(channel));
-    const surplus = [...listed].filter((channel) => !known.includes(channel));
+    const expected = new Set(known);
+    const surplus = [...listed].filter((channel) => !expected.has(channel));
     reconciler.correct({ missing, surplus });
     onMissing(missing, this.lastSame);
     this.lastSame = asked;
