@@ -13,6 +13,7 @@ import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
 import { PgNotifyRegistrations } from './pg-notify.registrations.js';
 import { PgNotifyService } from './pg-notify.service.js';
+import { PgNotifyStart } from './pg-notify.start.js';
 import {
   DEFAULT_REGISTRATION,
   getPgNotifyHealthToken,
@@ -81,6 +82,7 @@ export function registrationProviders(name: string): Provider[] {
     },
     HandlerDiscovery,
     PgNotifyRegistrations,
+    PgNotifyStart,
     PgNotifyExplorer,
     { provide: getPgNotifyToken(name), useClass: PgNotifyService },
     {

@@ -16,7 +16,7 @@ import { PgNotifyErrorRoute } from './pg-notify.error-route.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import type { PgNotifyLogger } from './pg-notify.logger.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
-import { PgNotifyRegistrations } from './pg-notify.registrations.js';
+import { PgNotifyStart } from './pg-notify.start.js';
 import { PG_NOTIFY_LOGGER, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
 import { NotifyCalls } from './publisher/notify-calls.js';
 import type { PgExecutor } from './executor/pg-executor.js';
@@ -73,7 +73,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     @Inject(PgDelivery) private readonly delivery: PgDelivery,
     @Inject(PG_NOTIFY_RESOLVED_OPTIONS) private readonly options: ResolvedPgNotifyOptions,
     @Inject(PG_NOTIFY_LOGGER) private readonly logger: PgNotifyLogger,
-    @Inject(PgNotifyRegistrations) private readonly registrations: PgNotifyRegistrations,
+    @Inject(PgNotifyStart) private readonly start: PgNotifyStart,
     @Inject(PgNotifyErrorRoute) private readonly errors: PgNotifyErrorRoute,
     @Inject(PgNotifyDiagnostics) diagnostics: PgNotifyDiagnostics,
   ) {
@@ -252,17 +252,13 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   }
 
   /** @internal Connects, by the startup policy. */
-  async onModuleInit(): Promise<void> {
-    try {
-      await this.transport.listener.start();
-    } catch (error) {
-      await this.registrations.stopAll();
-      throw error;
-    }
+  onModuleInit(): Promise<void> {
+    return this.start.listen();
   }
 
   /** @internal Lets handlers finish, completes the streams (an open SSE route would hold up the HTTP server) and stops listening. */
-  async beforeApplicationShutdown(): Promise<void> {
+  async beforeApplicationShutdown(signal?: string): Promise<void> {
+    if (signal !== undefined) this.start.endsBy(signal);
     const timeout = this.options.shutdownTimeout;
     const expired = (): Error => new Error(`Not finished within the shutdownTimeout of ${timeout} ms`);
     await withDeadline(this.delivery.handlers.settled(), { timeout, expired }).catch((error: Error) => {

@@ -1,5 +1,3 @@
-import { PgNotifyError } from 'nest-pg-notify';
-
 /** What the person who starts the shop can do about it; by the code of Node's error or of PostgreSQL's. */
 const REMEDIES: Readonly<Record<string, string>> = {
   EADDRINUSE: 'Stop what listens there, or choose another port, for example PORT=3001.',
@@ -15,7 +13,6 @@ export function explainStartFailure(error: unknown): string {
   // Node tries every address of a host name, and then reports them together, without a message of its own.
   const cause: unknown = error instanceof AggregateError ? error.errors.at(-1) : error;
   if (!(cause instanceof Error)) return `The shop cannot start: ${String(cause)}`;
-  if (cause instanceof PgNotifyError && cause.kind === 'closed') return 'The shop was stopped before it had started.';
   const remedy = REMEDIES[(cause as NodeJS.ErrnoException).code ?? ''];
   return `The shop cannot start: ${cause.message}${remedy ? `. ${remedy}` : ''}`;
 }

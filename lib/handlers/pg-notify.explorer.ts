@@ -9,6 +9,7 @@ import { PgDelivery } from '../delivery/pg-delivery.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
 import { PgNotifyRegistrations } from '../pg-notify.registrations.js';
+import { PgNotifyStart } from '../pg-notify.start.js';
 import { DEFAULT_REGISTRATION, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from '../pg-notify.tokens.js';
 import type { PgNotifyTransport } from '../transport/pg-notify-transport.js';
 import { HandlerDiscovery } from './handler-discovery.js';
@@ -40,6 +41,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     @Inject(HandlerDiscovery) private readonly discovery: HandlerDiscovery,
     @Inject(PgNotifyRegistrations) private readonly registrations: PgNotifyRegistrations,
     @Inject(PgDelivery) private readonly delivery: PgDelivery,
+    @Inject(PgNotifyStart) private readonly start: PgNotifyStart,
     @Inject(PG_NOTIFY_TRANSPORT) private readonly transport: PgNotifyTransport,
     @Inject(PG_NOTIFY_RESOLVED_OPTIONS) private readonly options: ResolvedPgNotifyOptions,
     @Inject(ApplicationConfig) private readonly config: ApplicationConfig,
@@ -49,11 +51,11 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
   async onApplicationBootstrap(): Promise<void> {
     try {
       if (this.options.handlers) await this.connect(this.options.handlers);
-      await this.transport.listener.start();
     } catch (error) {
       await this.registrations.stopAll();
       throw error;
     }
+    await this.start.listen();
   }
 
   /** Takes nothing more; what was received still runs. */

@@ -69,7 +69,7 @@ export class PgListener {
     this.firstVerdict = new Promise((resolve, reject) => {
       this.settleFirstVerdict = resolve;
       if (!deliveryCheck) resolve();
-      this.stopping.signal.addEventListener('abort', () => reject(closedError()), { once: true });
+      this.stopping.signal.addEventListener('abort', () => reject(this.stopping.signal.reason), { once: true });
     });
     this.firstVerdict.catch(() => undefined); // Nobody waits for it, unless the application is starting.
     this.registry = new ChannelRegistry(onError, diagnostics, this.check?.channel);
@@ -330,13 +330,22 @@ export class PgListener {
   }
 
   private async shutDown(): Promise<void> {
-    this.stopping.abort(closedError());
-    this.readiness.end(closedError());
+    const closed = this.startup.isUnderWay ? this.closedEarly() : closedError();
+    this.stopping.abort(closed);
+    this.readiness.end(closed);
     this.registry.complete();
     await this.link?.session.close();
     await this.running;
     await this.check?.closed();
     this.reporter.closed();
+  }
+
+  /** What a start is told that the end of the application has overtaken. */
+  private closedEarly(): PgNotifyError {
+    const { state, lastFailure } = this.currentStatus;
+    const before = state === 'listening' ? 'its start was over' : 'it listened';
+    const why = lastFailure && state !== 'listening' ? ` The last failure: ${lastFailure.message}` : '';
+    return new PgNotifyError('closed', `The registration was closed before ${before}.${why}`);
   }
 
   /** The loop is told of a loss a moment after it: until then the dead session covers nothing any more. */

@@ -26,6 +26,11 @@ export class StartupPolicy {
     this.verdict.catch(() => undefined); // After the start nobody waits for the verdict any more.
   }
 
+  /** Whether something waits for it. */
+  get isUnderWay(): boolean {
+    return this.waits > 0;
+  }
+
   /** Tells of a failed attempt, or of a loss; returns whether that ends a start which is under way. */
   failed(error: PgNotifyError): boolean {
     this.lastFailure = error;

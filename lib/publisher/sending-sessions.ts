@@ -1,5 +1,5 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
-import type { ConnectionSettings, PoolSettings } from '../pg-notify.resolved-options.js';
+import type { ConnectionSettings, PoolSettings } from '../session/connection-settings.js';
 import { PgSession } from '../session/pg-session.js';
 import type { SessionFacts } from '../session/session-facts.js';
 
