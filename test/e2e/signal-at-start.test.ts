@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline';
 import { findFreePort } from '../../dev/embedded-postgres/free-port.js';
 import { createApp } from '../support/app.js';
 import { runTypeScript } from '../support/node-typescript.js';
-import { PlayedServer } from '../support/played-server.js';
-import type { PlayedServerOptions } from '../support/played-server.js';
+import { StubPostgres } from '../support/stub-postgres.js';
+import type { StubPostgresOptions } from '../support/stub-postgres.js';
 import { Recorder } from '../support/recorder.js';
 
 /** An application in a process of its own that is asked to end while it starts. */
@@ -37,7 +37,7 @@ class StartingApp {
 }
 
 let child: StartingApp | undefined;
-let server: PlayedServer | undefined;
+let server: StubPostgres | undefined;
 
 afterEach(async () => {
   child?.child.kill('SIGKILL');
@@ -47,9 +47,9 @@ afterEach(async () => {
 });
 
 /** A server, and what it was asked. */
-async function play(options: PlayedServerOptions = {}) {
+async function play(options: StubPostgresOptions = {}) {
   const asked = new Recorder<string>();
-  server = await PlayedServer.start({
+  server = await StubPostgres.start({
     ...options,
     onQuery: (query, connection) => {
       asked.push(query.text);

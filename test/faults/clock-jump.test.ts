@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { createFaultApp, expectDelivery, untilLost } from '../support/fault-app.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 

@@ -2,10 +2,10 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { backend } from '../support/backend-messages.js';
 import { createFaultApp, untilLost, untilStatus } from '../support/fault-app.js';
 import type { FaultApp } from '../support/fault-app.js';
-import { PlayedServer } from '../support/played-server.js';
+import { StubPostgres } from '../support/stub-postgres.js';
 import { eventually } from '../support/recorder.js';
 
-let server: PlayedServer;
+let server: StubPostgres;
 let subject: FaultApp;
 
 afterEach(async () => {
@@ -21,7 +21,7 @@ function told(): string[] {
 describe('the log', () => {
   it('tells of a second connection that is refused now and then once, until the next reconnect', async () => {
     let isRefused = false;
-    server = await PlayedServer.start({
+    server = await StubPostgres.start({
       onStartup: (connection) => {
         if (!isRefused || connection.parameters.get('application_name') !== 'nest-pg-notify delivery check') {
           return connection.greet();
@@ -58,7 +58,7 @@ describe('the log', () => {
 
   it('tells that notifications arrive again when they did not', async () => {
     let delivers = false;
-    server = await PlayedServer.start({
+    server = await StubPostgres.start({
       get delivers() {
         return delivers;
       },
@@ -80,7 +80,7 @@ describe('the log', () => {
 
 describe('what comes in while the delivery check is failing', () => {
   it('is discarded, and counted', async () => {
-    server = await PlayedServer.start({ delivers: false });
+    server = await StubPostgres.start({ delivers: false });
     subject = await createFaultApp({
       connection: server.url,
       deliveryCheck: { timeout: 30, onStartFailure: 'warn' },

@@ -3,7 +3,7 @@ import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import { CommandLine } from '../support/command-line.js';
 import { createFaultApp, expectDelivery, untilLost, untilStatus } from '../support/fault-app.js';
 import type { FaultApp } from '../support/fault-app.js';
-import { PlayedServer } from '../support/played-server.js';
+import { StubPostgres } from '../support/stub-postgres.js';
 import type { StubConnection } from '../support/stub-connection.js';
 
 /** The message by which a server asks for a method of authentication. */
@@ -27,7 +27,7 @@ const METHODS = [
   ['number 99', authentication(99)],
 ] as const;
 
-let server: PlayedServer;
+let server: StubPostgres;
 let subject: FaultApp;
 /** What the server does instead of letting a client in. */
 let greeting: ((connection: StubConnection) => void) | undefined;
@@ -37,7 +37,7 @@ let broken: string | undefined;
 async function setUp(options: Partial<PgNotifyModuleOptions> = {}): Promise<void> {
   greeting = undefined;
   broken = undefined;
-  server = await PlayedServer.start({
+  server = await StubPostgres.start({
     onStartup: (connection) => (greeting ?? (() => connection.greet()))(connection),
     onQuery: ({ text }, connection) => {
       const isBroken = connection.parameters.get('application_name') === broken && !text.includes('AS backend_pid');

@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import type { Subscription } from 'rxjs';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 
 const SUBSCRIBERS = 20_000;
 

@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from '@jest/globals';
 import type { PgDeliveryVerdict } from 'nest-pg-notify';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { createFaultApp } from '../support/fault-app.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
