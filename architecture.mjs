@@ -28,7 +28,7 @@ sample-app/ → nest-pg-notify
 export const FILES = {
   index: ['index'],
   module: ['pg-notify.module', 'pg-notify-feature.module', 'pg-notify.module-definition', 'pg-notify.providers'],
-  service: ['pg-notify.service', 'pg-notify.registrations'],
+  service: ['pg-notify.service', 'pg-notify.registrations', 'pg-notify.start'],
   errors: ['pg-notify.errors'],
   'option-checks': ['option-checks'],
   options: ['pg-notify.options', 'pg-notify.resolved-options'],
