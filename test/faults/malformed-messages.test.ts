@@ -40,7 +40,7 @@ async function setUp(options: Partial<PgNotifyModuleOptions> = {}): Promise<void
   server = await StubPostgres.start({
     onStartup: (connection) => (greeting ?? (() => connection.greet()))(connection),
     onQuery: ({ text }, connection) => {
-      const isBroken = connection.parameters.get('application_name') === broken && !text.includes('AS backend_pid');
+      const isBroken = connection.parameters.get('application_name') === broken && text.includes('pg_notify(');
       if (isBroken) connection.write(SHORT_KEY);
       return isBroken;
     },
