@@ -1,36 +1,27 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { PgGap, PgNotifyModuleOptions } from 'nest-pg-notify';
 import { inspect } from 'node:util';
 import type pg from 'pg';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { untilLost, untilStatus } from '../support/app/status.js';
+import type { TestApp } from '../support/app/test-app.js';
 import { listeningBackends } from '../support/backends.js';
-import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
-import { untilStatus } from '../support/app/status.js';
 
 const ROLE = 'rotating_listener';
 const OLD = 'canary-öld';
 const NEW = 'canary-néw';
 
+const suite = appSuite({ options: { reconnect: { minDelay: 20, maxDelay: 100 } } });
 let admin: TestDatabase;
 let database: TestDatabase;
-const apps: TestApp[] = [];
 
 beforeAll(async () => {
-  [admin, database] = [await createTestDatabase(), await createTestDatabase()];
+  admin = suite.database;
+  suite.cleanup(() => admin.query(`DROP ROLE IF EXISTS ${ROLE}`));
+  database = await suite.createDatabase(); // One that the tests may drop.
   await createRole();
-});
-
-afterEach(async () => {
-  for (const { app } of apps.splice(0)) await app.close();
-});
-
-afterAll(async () => {
-  await database.drop();
-  await admin.query(`DROP ROLE IF EXISTS ${ROLE}`);
-  await admin.drop();
 });
 
 const createRole = (): Promise<unknown> => admin.query(`CREATE ROLE ${ROLE} LOGIN PASSWORD '${OLD}'`);
@@ -43,8 +34,7 @@ async function create(
   connection: PgNotifyModuleOptions['connection'],
   options: Partial<PgNotifyModuleOptions> = {},
 ): Promise<Subject> {
-  const subject = await createApp({ connection, reconnect: { minDelay: 20, maxDelay: 100 }, ...options });
-  apps.push(subject);
+  const subject = await suite.create({ connection, ...options });
   const gaps = new Recorder<PgGap>();
   subject.service.gaps('orders').subscribe(gaps.push);
   return { ...subject, gaps };
@@ -59,7 +49,7 @@ const settings = (more: pg.ClientConfig = {}): pg.ClientConfig => ({
 
 /** Ends the listening backend, as the loss that is followed by what the test has changed. */
 async function interrupt(subject: Subject): Promise<void> {
-  const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
+  const lost = untilLost(subject);
   await admin.query('SELECT pg_terminate_backend($1)', [subject.service.status.processId]);
   await lost;
 }
@@ -91,7 +81,7 @@ async function expectRecovered(subject: Subject): Promise<void> {
 }
 
 describe('credentials', () => {
-  it('are asked for at every attempt, so that a rotated password is picked up', async () => {
+  it('are asked for at every attempt, so that a rotated password is used', async () => {
     const current = { password: OLD, asked: 0 };
     const password = (): Promise<string> => {
       current.asked += 1;
@@ -110,7 +100,7 @@ describe('credentials', () => {
     await admin.query(`ALTER ROLE ${ROLE} PASSWORD '${OLD}'`);
   });
 
-  it('are tried for ever after the start, while their role is gone', async () => {
+  it('are tried again after the start as long as their role does not exist', async () => {
     const subject = await create(settings());
     await subject.app.init();
     await subject.service.ready();
@@ -122,7 +112,7 @@ describe('credentials', () => {
     expect(subject.service.status).toMatchObject({ state: 'listening', attempts: 0 });
   });
 
-  it('end the start at once where the role may not log in, and are tried again after it', async () => {
+  it('end the start at once if the role may not log in, and are tried again after the start', async () => {
     await admin.query(`ALTER ROLE ${ROLE} NOLOGIN`);
     const refused = await create(settings(), { startup: { timeout: 3_600_000 } });
     await expect(refused.app.init()).rejects.toMatchObject({ kind: 'connection', permanent: true, sqlState: '28000' });
@@ -139,7 +129,7 @@ describe('credentials', () => {
 });
 
 describe('a server that has no room', () => {
-  it('is waited for at the start, until the timeout says why', async () => {
+  it('fails the start with its reason at the timeout, and lets one that still waits start', async () => {
     await admin.query(`ALTER ROLE ${ROLE} CONNECTION LIMIT 0`);
     const refused = await create(settings(), { startup: { timeout: 300 } });
     await expect(refused.app.init()).rejects.toThrow(
@@ -154,7 +144,7 @@ describe('a server that has no room', () => {
     expect(subject.service.status).toMatchObject({ state: 'listening', delivery: { verdict: 'verified' } });
   });
 
-  it('is tried for ever after the start', async () => {
+  it('is tried again after the start until it has room', async () => {
     const subject = await create(settings());
     await subject.app.init();
     await subject.service.ready();
@@ -166,7 +156,7 @@ describe('a server that has no room', () => {
     expect(subject.service.status).toMatchObject({ state: 'listening', attempts: 0 });
   });
 
-  it('does not make the delivery fail where it is the connection of the check that it has no room for', async () => {
+  it('leaves the delivery unknown if only the connection of the check is refused', async () => {
     await admin.query(`ALTER ROLE ${ROLE} CONNECTION LIMIT 1`);
     const subject = await create(settings());
     await subject.app.init();
@@ -179,11 +169,11 @@ describe('a server that has no room', () => {
 });
 
 describe('a database that is dropped', () => {
-  it('is tried for ever after the start, and listened to when there is one of its name again', async () => {
+  it('is tried again after the start, until one of its name exists', async () => {
     const subject = await create(settings());
     await subject.app.init();
     await subject.service.ready();
-    const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
+    const lost = untilLost(subject);
     await admin.query(`DROP DATABASE ${database.name} WITH (FORCE)`);
     await lost;
     await expectRetries(subject, '3D000');
@@ -194,7 +184,7 @@ describe('a database that is dropped', () => {
 });
 
 describe('the address of the server', () => {
-  it('is asked for at every attempt, also after a name that cannot be resolved', async () => {
+  it('is asked for at every attempt, even after a name that cannot be resolved', async () => {
     const hosts = ['a..b', '127.0.0.1'];
     const asked: string[] = [];
     const current = { host: hosts[0]! };

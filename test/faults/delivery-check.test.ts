@@ -1,50 +1,38 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { PgDeliveryVerdict, PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
 import pg from 'pg';
-import { filter, firstValueFrom } from 'rxjs';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { internals } from '../support/app/internals.js';
+import { askListeningSession } from '../support/app/listening-session.js';
+import { untilLost, untilStatus } from '../support/app/status.js';
+import type { TestApp } from '../support/app/test-app.js';
+import { failureOf } from '../support/failures.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
-import { createTestCluster, createTestDatabase } from '../support/postgres.js';
+import { createTestCluster } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
-import { internals } from '../support/app/internals.js';
-import { untilStatus } from '../support/app/status.js';
 
 const CHECKING = 'nest-pg-notify delivery check';
 
+// Heartbeats are too far apart to mend anything.
+const suite = appSuite({ options: { heartbeat: { interval: 60_000 }, reconnect: { minDelay: 20, maxDelay: 100 } } });
 let database: TestDatabase;
 let writer: pg.Client;
-const apps: TestApp[] = [];
 
 beforeAll(async () => {
-  database = await createTestDatabase();
+  database = suite.database;
   writer = new pg.Client(database.url);
   writer.on('error', () => undefined);
+  suite.cleanup(() => writer.end());
   await writer.connect();
 });
 
-afterEach(async () => {
-  for (const { app } of apps.splice(0)) await app.close();
-});
-
-afterAll(async () => {
-  await writer.end();
-  await database.drop();
-});
-
-/** An app with a handler-less listener of two channels; heartbeats are too far apart to mend anything. */
+/** An application that listens to two channels, and has no handlers. */
 async function create(
   options: Partial<PgNotifyModuleOptions>,
 ): Promise<TestApp & { readonly events: Recorder<Event> }> {
-  const subject = await createApp({
-    connection: database.url,
-    heartbeat: { interval: 60_000 },
-    reconnect: { minDelay: 20, maxDelay: 100 },
-    ...options,
-  });
-  apps.push(subject);
+  const subject = await suite.create(options);
   const events = new Recorder<Event>();
   for (const channel of ['numbers', 'letters']) {
     subject.service.gaps(channel).subscribe((gap) => events.push({ channel, gap }));
@@ -66,14 +54,9 @@ function untilVerdict(subject: TestApp, verdict: PgDeliveryVerdict['verdict']): 
   return untilStatus(subject, ({ delivery }) => delivery?.verdict === verdict);
 }
 
-/** Asks the listening session itself, as nobody else can. */
-async function onListener(subject: TestApp, text: string): Promise<void> {
-  await internals(subject).session.query({ text, timeout: 5_000 });
-}
-
 async function listenAgain(subject: TestApp): Promise<void> {
   const channels = ['numbers', 'letters', internals(subject).deliveryCheck.channel];
-  await onListener(subject, channels.map((channel) => `LISTEN "${channel}"`).join('; '));
+  await askListeningSession(subject, channels.map((channel) => `LISTEN "${channel}"`).join('; '));
 }
 
 /** Settings that count how often a connection is made for sending; what a check sends is all that is sent with them. */
@@ -99,20 +82,16 @@ describe('the delivery check of two connections that go to different places', ()
   let cluster: PostgresCluster;
 
   beforeAll(async () => {
-    other = await createTestDatabase();
+    other = await suite.createDatabase();
     cluster = await createTestCluster();
-  });
-
-  afterAll(async () => {
-    await cluster.remove();
-    await other.drop();
+    suite.cleanup(() => cluster.remove());
   });
 
   it.each([
     ['databases', (): string => other.url],
     ['servers', (): string => cluster.url()],
     ['servers, with databases of one name', (): string => cluster.url(database.name)],
-  ])('refuses to start with two %s, and names both', async (what, urlOf) => {
+  ])('refuses to start with two %s and names both', async (what, urlOf) => {
     if (what.endsWith('one name')) {
       const client = new pg.Client(cluster.url());
       await client.connect();
@@ -124,9 +103,9 @@ describe('the delivery check of two connections that go to different places', ()
       publisher: { connection: elsewhere.href },
       deliveryCheck: { timeout: 100 },
     });
-    const thrown: unknown = await app.init().catch((error: unknown) => error);
-    expect(thrown).toMatchObject({ kind: 'configuration', permanent: true });
-    const { message } = thrown as Error;
+    const failure = await failureOf(app.init());
+    expect(failure).toMatchObject({ kind: 'configuration', permanent: true });
+    const { message } = failure;
     const place = /database "(\w+)" at ([\d.:]+) \(server started [^)]+\)/g;
     expect(message.replaceAll(place, 'PLACE')).toBe(
       'Notifications do not arrive: three in a row, sent from a second connection, did not come back within 100 ms. ' +
@@ -143,7 +122,7 @@ describe('the delivery check of two connections that go to different places', ()
 });
 
 describe('the delivery check without a second connection', () => {
-  it('does not stop the start, warns once, and says what is unknown', async () => {
+  it('lets the application start, warns once, and says what is unknown', async () => {
     const cluster = await createTestCluster();
     const url = cluster.url();
     await cluster.remove(); // Nothing listens on that port any more.
@@ -159,8 +138,7 @@ describe('the delivery check without a second connection', () => {
     expect(delivery?.message).toMatch(
       /^Whether notifications arrive is unknown: the connection that sends failed\. 127\.0\.0\.1:\d+: connect ECONNREFUSED 127\.0\.0\.1:\d+\. Is PostgreSQL running there\?$/,
     );
-    const isLater = (status: PgNotifyStatus): boolean => status.delivery!.at > delivery!.at;
-    await firstValueFrom(service.status$.pipe(filter(isLater)));
+    await untilStatus(subject, (status) => status.delivery!.at > delivery!.at);
     expect(logger.texts('warn')).toEqual([expect.stringContaining(delivery!.message!)]);
     await service.ready();
     await notifyNumber(1);
@@ -177,7 +155,7 @@ describe('a delivery that fails later', () => {
     await service.ready();
     const failing = untilVerdict(subject, 'failing');
     const proven = service.status.delivery!.at;
-    await onListener(subject, 'UNLISTEN *');
+    await askListeningSession(subject, 'UNLISTEN *');
     const silentSince = new Date();
     const { delivery, state } = await failing;
     expect({ state, ...delivery }).toMatchObject({ state: 'listening', verdict: 'failing', cause: 'silent-drop' });
@@ -187,7 +165,7 @@ describe('a delivery that fails later', () => {
         'Look for a proxy between this application and PostgreSQL, and connect without it.',
     );
     await notifyNumber(1); // Lost.
-    await firstValueFrom(service.status$.pipe(filter((status) => status.delivery!.at > delivery!.at)));
+    await untilStatus(subject, (status) => status.delivery!.at > delivery!.at);
     expect(logger.texts('warn')).toEqual([expect.stringContaining(delivery!.message!)]);
     expect(gapsIn(events.items)).toEqual(['numbers start', 'letters start']);
 
@@ -212,13 +190,13 @@ describe('a delivery that fails later', () => {
     expect(service.status.gaps).toBe(4);
   });
 
-  it('gives a session that is lost while it fails a gap that begins at the last proof', async () => {
+  it('gives a session that is lost meanwhile a gap that begins at the last proof', async () => {
     const subject = await create({ deliveryCheck: { timeout: 100, interval: 100 } });
     const { app, service, events } = subject;
     await app.init();
     await service.ready();
     const failing = untilVerdict(subject, 'failing');
-    await onListener(subject, 'UNLISTEN *');
+    await askListeningSession(subject, 'UNLISTEN *');
     const silentSince = new Date();
     await failing;
     await database.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
@@ -230,7 +208,7 @@ describe('a delivery that fails later', () => {
     expect(gapsIn(events.items)).toEqual(['numbers start', 'letters start', 'numbers reconnect', 'letters reconnect']);
   });
 
-  it('stays failing while the second connection fails as well, and announces the gap after that', async () => {
+  it('stays failing while the second connection fails as well, and announces the gap afterwards', async () => {
     const reachable = { current: true };
     const counted = countedConnection(() => {
       if (!reachable.current) throw new Error('no settings now');
@@ -244,7 +222,7 @@ describe('a delivery that fails later', () => {
     await app.init();
     await service.ready();
     const failing = untilVerdict(subject, 'failing');
-    await onListener(subject, 'UNLISTEN *');
+    await askListeningSession(subject, 'UNLISTEN *');
     const silentSince = new Date();
     await failing;
     reachable.current = false;
@@ -261,20 +239,20 @@ describe('a delivery that fails later', () => {
     expect(events.items[2]?.gap?.since?.getTime()).toBeLessThanOrEqual(silentSince.getTime());
   });
 
-  it('names the cause also where the two connections differ in their time zone', async () => {
+  it('names its cause even if the two connections differ in their time zone', async () => {
     const connection = { ...database.config, options: '-c TimeZone=Asia/Tokyo' };
     const subject = await create({ publisher: { connection }, deliveryCheck: { timeout: 100, interval: 100 } });
     await subject.app.init();
     await subject.service.ready();
-    await onListener(subject, 'UNLISTEN *');
+    await askListeningSession(subject, 'UNLISTEN *');
     const { delivery } = await untilVerdict(subject, 'failing');
     expect(delivery?.cause).toBe('silent-drop');
   });
 });
 
 describeWithPgBouncer('a pooler that changes from session to transaction mode', () => {
-  it('is noticed; what arrives again is announced by a gap before anything else', async () => {
-    const bouncer = await PgBouncer.start(database.url, 'session');
+  it('is noticed, and causes a gap before anything else arrives again', async () => {
+    const bouncer = suite.use(await PgBouncer.start(database.url, 'session'));
     const subject = await create({
       connection: bouncer.url,
       publisher: { connection: database.url },
@@ -302,12 +280,10 @@ describeWithPgBouncer('a pooler that changes from session to transaction mode', 
       'letters undelivered',
     ]);
     expect(events.items.at(-1)?.payload).toBe(1);
-    await app.close();
-    await bouncer.close();
   });
 
-  it('delivers nothing after a loss without a gap before it, under traffic', async () => {
-    const bouncer = await PgBouncer.start(database.url, 'session');
+  it('delivers nothing after a loss without a gap before it while there is traffic', async () => {
+    const bouncer = suite.use(await PgBouncer.start(database.url, 'session'));
     const subject = await create({
       connection: bouncer.url,
       publisher: { connection: database.url },
@@ -349,8 +325,6 @@ describeWithPgBouncer('a pooler that changes from session to transaction mode', 
     });
     expect(unannounced).toEqual([]);
     expect(gapsIn(events.items)).toContain('numbers undelivered');
-    await app.close();
-    await bouncer.close();
   });
 });
 
@@ -363,42 +337,13 @@ describe('the connections of the delivery check', () => {
       )
       .then(({ rows }) => rows[0]!.count);
 
-  it('are not made while notifications of others arrive, which are proof as well', async () => {
-    const checks = countedConnection();
-    const subject = await create({
-      publisher: { connection: checks.connection },
-      deliveryCheck: { interval: 1_000 },
-    });
-    const { app, service, events } = subject;
-    await app.init();
-    await service.ready();
-    expect(checks.count).toBe(1);
-    await eventually(checkers, (count) => count === 0); // The server has noticed that the first check is over.
-    const started = performance.now();
-    const seen = new Set<number>();
-    const first = service.status.delivery!.at;
-    for (let number = 1; performance.now() < started + 3_500; number += 1) {
-      await notifyNumber(number);
-      await events.until((items) => items.at(-1)?.payload === number);
-      seen.add(await checkers());
-    }
-    expect(checks.count).toBe(1);
-    expect([...seen]).toEqual([0]);
-    expect(service.status.delivery?.verdict).toBe('verified');
-    expect(service.status.delivery!.at.getTime()).toBeGreaterThan(first.getTime() + 2_000);
-    await eventually(
-      () => checks.count,
-      (count) => count === 2, // It is quiet now.
-    );
-  });
-
   it('are made after every reconnect, and closed', async () => {
     const checks = countedConnection();
     const subject = await create({ publisher: { connection: checks.connection } });
     const { app, service } = subject;
     await app.init();
     for (const round of [2, 3]) {
-      const lost = firstValueFrom(service.status$.pipe(filter(({ state }) => state === 'reconnecting')));
+      const lost = untilLost(subject);
       await database.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
       await lost;
       await service.ready();

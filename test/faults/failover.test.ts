@@ -1,47 +1,32 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { untilLost } from '../support/app/status.js';
+import type { TestApp } from '../support/app/test-app.js';
 import { listeningBackends } from '../support/backends.js';
-import { createTestCluster } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import { createStandby, queryOnce } from '../support/standby.js';
-import { untilStatus } from '../support/app/status.js';
 
-const MAX_DELAY = 200;
-
-/** In the order of the tests: what is a standby in the first ones is the primary in the last. */
 describe('a primary with a standby', () => {
+  const suite = appSuite({
+    server: {},
+    options: { reconnect: { minDelay: 20, maxDelay: 200 }, heartbeat: { interval: 50 } },
+  });
   let first: PostgresCluster;
   let second: PostgresCluster;
-  const apps: TestApp[] = [];
 
   beforeAll(async () => {
-    first = await createTestCluster();
+    first = suite.server;
     second = await createStandby(first);
-  });
-
-  afterEach(async () => {
-    for (const { app } of apps.splice(0)) await app.close();
-  });
-
-  afterAll(async () => {
-    await second.remove();
-    await first.remove();
+    suite.cleanup(() => second.remove());
   });
 
   async function create(
     connection: PgNotifyModuleOptions['connection'],
     options: Partial<PgNotifyModuleOptions> = {},
   ): Promise<TestApp & { readonly gaps: Recorder<PgGap>; readonly payloads: Recorder<unknown> }> {
-    const subject = await createApp({
-      connection,
-      reconnect: { minDelay: 20, maxDelay: MAX_DELAY },
-      heartbeat: { interval: 50 },
-      ...options,
-    });
-    apps.push(subject);
+    const subject = await suite.create({ connection, ...options });
     const gaps = new Recorder<PgGap>();
     const payloads = new Recorder<unknown>();
     subject.service.gaps('orders').subscribe(gaps.push);
@@ -52,7 +37,7 @@ describe('a primary with a standby', () => {
   const standbyMessage = (): string =>
     `127.0.0.1:${second.port}: this server is a standby, which cannot LISTEN. Connect to the primary.`;
 
-  it('is waited for at the start while it is a standby, with one line, and then says what to do', async () => {
+  it('waits for a standby at the start, warns once, and says to connect to the primary', async () => {
     const subject = await create(second.url(), { startup: { timeout: 600 } });
     const { app, service, logger } = subject;
     const attempts: number[] = [];
@@ -69,7 +54,7 @@ describe('a primary with a standby', () => {
     expect(await listeningBackends({ url: second.url() })).toEqual([]);
   });
 
-  it('cannot be sent to while it is a standby: the delivery is unknown, and the start goes on', async () => {
+  it('starts with an unknown delivery when notifications are sent to a standby', async () => {
     const subject = await create(first.url(), { publisher: { connection: second.url() } });
     await subject.app.init();
     const { delivery } = subject.service.status;
@@ -80,116 +65,90 @@ describe('a primary with a standby', () => {
     expect(subject.logger.texts('warn')).toEqual([expect.stringContaining(delivery!.message!)]);
   });
 
-  it('is picked up when it is promoted, within a step of the backoff, with a gap; nothing stays on the old one', async () => {
-    const current = { url: first.url() };
-    const subject = await create(() => ({ connectionString: current.url }));
-    const { app, service, logger, gaps, payloads } = subject;
-    await app.init();
-    await service.ready();
-    const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
-    await first.stop('fast');
-    await lost;
-    current.url = second.url();
-    await untilStatus(subject, ({ lastFailure }) => lastFailure?.message === standbyMessage());
-    const statuses = new Recorder<PgNotifyStatus>();
-    await queryOnce(second.url(), 'SELECT pg_promote()');
-    const failedBefore = service.status.attempts;
-    const promotedAt = performance.now();
-    service.status$.subscribe(statuses.push);
-    await service.ready();
-    const took = performance.now() - promotedAt;
-    // One attempt may have been on its way, and seen the standby.
-    expect(Math.max(...statuses.items.map(({ attempts }) => attempts))).toBeLessThanOrEqual(failedBefore + 1);
-    expect(took).toBeLessThan(MAX_DELAY * 2 + 2_000);
-    await service.notify('orders', 'on the new primary');
-    expect(await payloads.until(1)).toEqual(['on the new primary']);
-    expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
-    expect(logger.texts('warn').filter((line) => line.includes('Not listening'))).toHaveLength(1);
-    await first.start();
-    expect(await listeningBackends({ url: first.url() })).toEqual([]);
-    expect(await listeningBackends({ url: second.url() })).toEqual([service.status.processId]);
-  });
+  describe('that was promoted', () => {
+    beforeAll(() => queryOnce(second.url(), 'SELECT pg_promote()'));
 
-  it('leaves a primary that becomes read-only, listens on it again if there is no other, and moves on when there is', async () => {
-    const current = { url: first.url() };
-    const subject = await create(() => ({ connectionString: current.url }));
-    const { app, service, logger, gaps, payloads } = subject;
-    await app.init();
-    await service.ready();
-    const statuses = new Recorder<PgNotifyStatus>();
-    service.status$.subscribe(statuses.push);
-    const setReadOnly = async (value: string): Promise<void> => {
-      await queryOnce(first.url(), `ALTER SYSTEM SET default_transaction_read_only = ${value}`);
+    it('leaves a primary that becomes read-only, listens on it again if there is no other, and moves on when there is', async () => {
+      const current = { url: first.url() };
+      const subject = await create(() => ({ connectionString: current.url }));
+      const { app, service, logger, gaps, payloads } = subject;
+      await app.init();
+      await service.ready();
+      const statuses = new Recorder<PgNotifyStatus>();
+      service.status$.subscribe(statuses.push);
+      const setReadOnly = async (value: string): Promise<void> => {
+        await queryOnce(first.url(), `ALTER SYSTEM SET default_transaction_read_only = ${value}`);
+        await queryOnce(first.url(), 'SELECT pg_reload_conf()');
+      };
+      const failures = (): (string | undefined)[] => statuses.items.map(({ lastFailure }) => lastFailure?.message);
+
+      await setReadOnly('on');
+      await statuses.until(() => failures().includes(`127.0.0.1:${first.port}: the server has become read-only.`));
+      const refused = `127.0.0.1:${first.port}: this server is read-only now, and was not before. Connect to the primary.`;
+      await statuses.until(() => failures().includes(refused));
+      await service.ready();
+      expect(service.status).toMatchObject({ state: 'listening', channels: { wanted: 1, acknowledged: 1 } });
+      expect(logger.texts('warn').filter((line) => line.includes('every attempt leads to it'))).toHaveLength(1);
+      await service.notify('orders', 'read-only');
+      await payloads.until(1);
+
+      const { processId } = service.status;
+      current.url = second.url();
+      await statuses.until((seen) => seen.at(-1)?.state === 'listening' && seen.at(-1)?.processId !== processId);
+      await service.ready();
+      await queryOnce(second.url(), `SELECT pg_notify('orders', '"elsewhere"')`);
+      expect(await payloads.until(2)).toEqual(['read-only', 'elsewhere']);
+      expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect', 'reconnect']);
+      expect(service.status.lastFailure?.message).toBe(
+        `127.0.0.1:${first.port}: read-only, and 127.0.0.1:${second.port} can write.`,
+      );
+      await eventually(
+        () => listeningBackends({ url: first.url() }),
+        (pids) => pids.length === 0,
+      );
+      expect(await listeningBackends({ url: second.url() })).toEqual([service.status.processId]);
+      await setReadOnly('off');
+    });
+
+    it('keeps the session on a read-only primary that becomes writable again', async () => {
+      const subject = await create(first.url());
+      const { app, service, gaps, payloads } = subject;
+      await app.init();
+      await service.ready();
+      const warned = (): number => subject.logger.texts('warn').filter((line) => line.includes('every attempt')).length;
+      await queryOnce(first.url(), 'ALTER SYSTEM SET default_transaction_read_only = on');
       await queryOnce(first.url(), 'SELECT pg_reload_conf()');
-    };
-    const failures = (): (string | undefined)[] => statuses.items.map(({ lastFailure }) => lastFailure?.message);
+      await eventually(warned, (count) => count === 1);
+      await service.ready();
+      const { processId } = service.status;
+      await queryOnce(first.url(), 'ALTER SYSTEM SET default_transaction_read_only = off');
+      await queryOnce(first.url(), 'SELECT pg_reload_conf()');
+      for (const round of [1, 2, 3]) {
+        await service.notify('orders', round);
+        await payloads.until(round);
+      }
+      expect(service.status.processId).toBe(processId);
+      expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
+    });
 
-    await setReadOnly('on');
-    await statuses.until(() => failures().includes(`127.0.0.1:${first.port}: the server has become read-only.`));
-    const refused = `127.0.0.1:${first.port}: this server is read-only now, and was not before. Connect to the primary.`;
-    await statuses.until(() => failures().includes(refused));
-    await service.ready();
-    expect(service.status).toMatchObject({ state: 'listening', channels: { wanted: 1, acknowledged: 1 } });
-    expect(logger.texts('warn').filter((line) => line.includes('every attempt leads to it'))).toHaveLength(1);
-    await service.notify('orders', 'read-only');
-    await payloads.until(1);
-
-    const { processId } = service.status;
-    current.url = second.url();
-    await statuses.until((seen) => seen.at(-1)?.state === 'listening' && seen.at(-1)?.processId !== processId);
-    await service.ready();
-    await queryOnce(second.url(), `SELECT pg_notify('orders', '"elsewhere"')`);
-    expect(await payloads.until(2)).toEqual(['read-only', 'elsewhere']);
-    expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect', 'reconnect']);
-    expect(service.status.lastFailure?.message).toBe(
-      `127.0.0.1:${first.port}: read-only, and 127.0.0.1:${second.port} can write.`,
-    );
-    await eventually(
-      () => listeningBackends({ url: first.url() }),
-      (pids) => pids.length === 0,
-    );
-    expect(await listeningBackends({ url: second.url() })).toEqual([service.status.processId]);
-    await setReadOnly('off');
-  });
-
-  it('keeps the session on a read-only primary that becomes writable again', async () => {
-    const subject = await create(first.url());
-    const { app, service, gaps, payloads } = subject;
-    await app.init();
-    await service.ready();
-    const warned = (): number => subject.logger.texts('warn').filter((line) => line.includes('every attempt')).length;
-    await queryOnce(first.url(), 'ALTER SYSTEM SET default_transaction_read_only = on');
-    await queryOnce(first.url(), 'SELECT pg_reload_conf()');
-    await eventually(warned, (count) => count === 1);
-    await service.ready();
-    const { processId } = service.status;
-    await queryOnce(first.url(), 'ALTER SYSTEM SET default_transaction_read_only = off');
-    await queryOnce(first.url(), 'SELECT pg_reload_conf()');
-    for (const round of [1, 2, 3]) {
-      await service.notify('orders', round);
-      await payloads.until(round);
-    }
-    expect(service.status.processId).toBe(processId);
-    expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
-  });
-
-  // The publisher keeps its session to the old primary, which takes a NOTIFY also while it is read-only.
-  it('sends to where the listener listens, after both have left the old primary', async () => {
-    const current = { url: first.url() };
-    const subject = await create(() => ({ connectionString: current.url }));
-    const { app, service, payloads } = subject;
-    await app.init();
-    await service.ready();
-    await service.notify('orders', 'here');
-    await payloads.until(1);
-    const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
-    await queryOnce(first.url(), 'ALTER SYSTEM SET default_transaction_read_only = on');
-    await queryOnce(first.url(), 'SELECT pg_reload_conf()');
-    await lost;
-    current.url = second.url();
-    await service.ready();
-    await service.notify('orders', 'elsewhere');
-    await queryOnce(second.url(), `SELECT pg_notify('orders', '"last"')`);
-    expect(await payloads.until((items) => items.at(-1) === 'last')).toEqual(['here', 'elsewhere', 'last']);
+    // The publisher keeps its session to the old primary, which takes a NOTIFY also while it is read-only.
+    it('sends to where the listener listens, after both have left the old primary', async () => {
+      const current = { url: first.url() };
+      const subject = await create(() => ({ connectionString: current.url }));
+      const { app, service, payloads } = subject;
+      await app.init();
+      await service.ready();
+      await service.notify('orders', 'here');
+      await payloads.until(1);
+      const lost = untilLost(subject);
+      await queryOnce(first.url(), 'ALTER SYSTEM SET default_transaction_read_only = on');
+      await queryOnce(first.url(), 'SELECT pg_reload_conf()');
+      await lost;
+      current.url = second.url();
+      await service.ready();
+      await service.notify('orders', 'elsewhere');
+      await queryOnce(second.url(), `SELECT pg_notify('orders', '"last"')`);
+      expect(await payloads.until((items) => items.at(-1) === 'last')).toEqual(['here', 'elsewhere', 'last']);
+    });
   });
 });

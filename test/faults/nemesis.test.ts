@@ -3,15 +3,15 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { askListeningSession } from '../support/app/listening-session.js';
+import { expectNoSecret } from '../support/app/no-secret.js';
+import type { TestApp } from '../support/app/test-app.js';
 import { listeningBackends } from '../support/backends.js';
-import { FaultProxy } from '../support/fault-proxy.js';
+import type { FaultProxy } from '../support/fault-proxy.js';
 import { LedgerReader, LedgerWriter, readLedger } from '../support/ledger.js';
-import { createTestCluster } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 import { SeededRandom } from '../support/seeded-random.js';
-import { askListeningSession } from '../support/app/listening-session.js';
 
 const SECONDS = Number(process.env['NEMESIS_SECONDS'] ?? 30);
 const SEED = Number(process.env['NEMESIS_SEED'] ?? randomInt(2 ** 31));
@@ -88,25 +88,25 @@ class ClientWriteWatch {
 }
 
 describe('the nemesis', () => {
+  const suite = appSuite({ server: {}, proxy: 'all' });
+
   it(
     `finds no broken promise in ${SECONDS} s of random faults (NEMESIS_SEED=${SEED} replays them)`,
     async () => {
-      const cluster = await createTestCluster();
-      const proxy = await FaultProxy.start({ host: '127.0.0.1', port: cluster.port });
-      await LedgerWriter.prepare(cluster.url());
-      const subject = await createApp({
-        connection: proxy.url(cluster.url()),
+      const { server: cluster, database, proxy } = suite;
+      await LedgerWriter.prepare(database.url);
+      const subject = await suite.create({
         reconnect: { minDelay: 20, maxDelay: 500, stableAfter: 1_000 },
         connectTimeout: 1_000,
         heartbeat: { interval: 500, timeout: 500 },
         deliveryCheck: { interval: 1_000, timeout: 1_000 },
       });
-      const reader = new LedgerReader(subject.service, cluster.url());
+      const reader = new LedgerReader(subject.service, database.url);
       await subject.app.init();
-      const writers = [new LedgerWriter(cluster.url()), new LedgerWriter(cluster.url())];
+      const writers = [new LedgerWriter(database.url), new LedgerWriter(database.url)];
       for (const writer of writers) writer.start();
 
-      const watch = new ClientWriteWatch(cluster.url());
+      const watch = new ClientWriteWatch(database.url);
       const random = new SeededRandom(SEED);
       const done: Record<string, number> = {};
       const end = performance.now() + SECONDS * 1_000;
@@ -121,7 +121,7 @@ describe('the nemesis', () => {
       // That the server notices a dead listener is shown in orphaned-backend.test.ts; here it is that there are no others.
       proxy.reapSwallowed();
       await Promise.all(writers.map((writer) => writer.stop()));
-      const committed = await readLedger(cluster.url());
+      const committed = await readLedger(database.url);
       process.stdout.write(
         `Nemesis, seed ${SEED}: ${committed.length} rows, ${reader.gaps} gaps, faults ${JSON.stringify(done)}\n`,
       );
@@ -137,22 +137,18 @@ describe('the nemesis', () => {
       expect(watch.stuck).toEqual([]);
       // One listening backend, as soon as the server has noticed the dead ones.
       const backends = await eventually(
-        () => listeningBackends({ url: cluster.url() }),
+        () => listeningBackends(database),
         (pids) => pids.length === 1,
       );
       expect(backends).toEqual([subject.service.status.processId]);
       await subject.app.close();
       expect(
         await eventually(
-          () => listeningBackends({ url: cluster.url() }),
+          () => listeningBackends(database),
           (pids) => pids.length === 0,
         ),
       ).toEqual([]);
-      // No secret in any line of the log.
-      const password = decodeURIComponent(new URL(cluster.url()).password);
-      expect(subject.logger.texts().join('\n')).not.toContain(password);
-      await proxy.close();
-      await cluster.remove();
+      expectNoSecret(subject, database.url);
     },
     (SECONDS + 90) * 1_000,
   );

@@ -1,50 +1,38 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { PgGap, PgNotifyModuleOptions } from 'nest-pg-notify';
 import pg from 'pg';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { askListeningSession } from '../support/app/listening-session.js';
+import { untilLost, untilStatus } from '../support/app/status.js';
+import type { TestApp } from '../support/app/test-app.js';
 import { listeningBackends } from '../support/backends.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import type { PgBouncerSettings, PoolMode } from '../support/pgbouncer.js';
-import { createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
+import { failureOf } from '../support/failures.js';
 import { eventually, Recorder } from '../support/recorder.js';
-import { askListeningSession } from '../support/app/listening-session.js';
-import { untilStatus } from '../support/app/status.js';
 
 /** A check that fails is over soon; one that is expected to succeed keeps the default. */
 const IMPATIENT = { timeout: 100 };
 
+const suite = appSuite();
 let database: TestDatabase;
-const bouncers = new Set<PgBouncer>();
-const clients = new Set<pg.Client>();
 
 beforeAll(async () => {
-  database = await createTestDatabase();
+  database = suite.database;
   await database.query(`ALTER DATABASE ${database.name} SET statement_timeout = '7s'`);
   await database.query(`ALTER DATABASE ${database.name} SET idle_session_timeout = '9min'`);
 });
 
-afterEach(async () => {
-  for (const client of clients) await client.end().catch(() => undefined);
-  clients.clear();
-  for (const bouncer of bouncers) await bouncer.close();
-  bouncers.clear();
-});
-
-afterAll(() => database.drop());
-
 async function startBouncer(mode: PoolMode, settings: PgBouncerSettings = {}): Promise<PgBouncer> {
-  const bouncer = await PgBouncer.start(database.url, mode, settings);
-  bouncers.add(bouncer);
-  return bouncer;
+  return suite.use(await PgBouncer.start(database.url, mode, settings));
 }
 
 /** Another client of the pool. */
 async function connect({ url }: { url: string }): Promise<pg.Client> {
   const client = new pg.Client(url);
   client.on('error', () => undefined);
-  clients.add(client);
+  suite.cleanup(() => client.end().catch(() => undefined));
   await client.connect();
   return client;
 }
@@ -82,20 +70,20 @@ function poolerMessage({ endpoint }: PgBouncer): RegExp {
 
 describeWithPgBouncer('behind PgBouncer', () => {
   describe.each(['transaction', 'statement'] as const)('in %s mode', (mode) => {
-    it.each(['idle', 'busy'] as const)('refuses to start while the pool is %s, and says what to do', async (pool) => {
+    it.each(['idle', 'busy'] as const)('refuses to start with a remedy while the pool is %s', async (pool) => {
       const bouncer = await startBouncer(mode, { default_pool_size: '3' });
       const others = await Promise.all([1, 2, 3, 4].map(() => connect(bouncer)));
       const end = pool === 'busy' ? makeBusy(others) : (): Promise<void> => Promise.resolve();
-      const { app, service, logger } = await createApp({ connection: bouncer.url, deliveryCheck: IMPATIENT });
+      const { app, service, logger } = await suite.create({ connection: bouncer.url, deliveryCheck: IMPATIENT });
       service.listen('orders').subscribe();
-      const thrown: unknown = await app.init().catch((error: unknown) => error);
+      const failure = await failureOf(app.init());
       const [{ rows: servers }] = await Promise.all([
         database.query<{ pid: number }>('SELECT pid FROM pg_stat_activity WHERE datname = current_database()'),
         end(),
       ]);
 
-      expect(thrown).toMatchObject({ kind: 'configuration', permanent: true });
-      const { message } = thrown as Error;
+      expect(failure).toMatchObject({ kind: 'configuration', permanent: true });
+      const { message } = failure;
       expect(message).toMatch(poolerMessage(bouncer));
       const [, backend] = poolerMessage(bouncer).exec(message) ?? [];
       expect(servers.map(({ pid }) => pid)).toContain(Number(backend));
@@ -111,11 +99,11 @@ describeWithPgBouncer('behind PgBouncer', () => {
       );
     });
 
-    it('boots with onStartFailure "warn", warns once, and leaves nothing set on the connections of the pool', async () => {
+    it('starts with onStartFailure "warn", warns once, and leaves the settings of pooled connections as they were', async () => {
       const bouncer = await startBouncer(mode, { default_pool_size: '1' });
       const other = await connect(bouncer);
       const deliveryCheck = { ...IMPATIENT, interval: 50, onStartFailure: 'warn' as const };
-      const subject = await createApp({
+      const subject = await suite.create({
         connection: bouncer.url,
         deliveryCheck,
         heartbeat: { interval: 50 },
@@ -137,24 +125,21 @@ describeWithPgBouncer('behind PgBouncer', () => {
            current_setting('idle_session_timeout') AS idle`,
       );
       expect(shared.rows).toEqual([{ pid: service.status.processId, statement: '7s', idle: '9min' }]);
-      await app.close();
     });
   });
 
   describe('in session mode', () => {
-    const options = (bouncer: PgBouncer, more: Partial<PgNotifyModuleOptions> = {}): PgNotifyModuleOptions => ({
-      connection: bouncer.url,
-      heartbeat: { interval: 100 },
-      connectTimeout: 300,
-      reconnect: { minDelay: 20, maxDelay: 100 },
-      ...more,
-    });
-
     async function startListening(
       bouncer: PgBouncer,
       more: Partial<PgNotifyModuleOptions> = {},
     ): Promise<TestApp & { readonly payloads: Recorder<unknown>; readonly gaps: Recorder<PgGap> }> {
-      const subject = await createApp(options(bouncer, more));
+      const subject = await suite.create({
+        connection: bouncer.url,
+        heartbeat: { interval: 100 },
+        connectTimeout: 300,
+        reconnect: { minDelay: 20, maxDelay: 100 },
+        ...more,
+      });
       const payloads = new Recorder<unknown>();
       const gaps = new Recorder<PgGap>();
       subject.service.gaps('orders').subscribe(gaps.push);
@@ -177,7 +162,7 @@ describeWithPgBouncer('behind PgBouncer', () => {
       expect(pids).toEqual([service.status.processId]);
     }
 
-    it('starts, is verified, and then has the settings of a listener', async () => {
+    it('starts with a verified delivery and the settings of a listener', async () => {
       const bouncer = await startBouncer('session');
       // A startup parameter that is no setting of PgBouncer would be refused: we must not send any.
       const careless = new pg.Client({ connectionString: bouncer.url, statement_timeout: 1_000 });
@@ -196,22 +181,21 @@ describeWithPgBouncer('behind PgBouncer', () => {
       expect((await next.query('SHOW statement_timeout')).rows).toEqual([{ statement_timeout: '7s' }]);
     });
 
-    it('comes back after a restart of the pooler, with a gap', async () => {
+    it('listens again with a gap after a restart of the pooler', async () => {
       const bouncer = await startBouncer('session');
       const subject = await startListening(bouncer);
-      const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
+      const lost = untilLost(subject);
       await bouncer.restart();
       await lost;
       await expectListening(subject, 'after the restart');
       expect(subject.gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
       expect(await settingOfListener(subject, 'statement_timeout')).toBe('0');
-      await subject.app.close();
     });
 
-    it('is not disturbed by PAUSE; one that is lost meanwhile is back after RESUME', async () => {
+    it('goes on through PAUSE, and listens again after RESUME if it was lost meanwhile', async () => {
       const bouncer = await startBouncer('session');
       const subject = await startListening(bouncer);
-      const { service, gaps, logger, app } = subject;
+      const { service, gaps, logger } = subject;
       const paused = bouncer.command(`PAUSE ${database.name}`); // Is over when the last server connection is.
       await eventually(
         async () => (await bouncer.command('SHOW DATABASES')).find(({ name }) => name === database.name)?.['paused'],
@@ -229,13 +213,12 @@ describeWithPgBouncer('behind PgBouncer', () => {
       await expectListening(subject, 'after the pause');
       expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
       expect(logger.texts('warn').filter((line) => line.includes('Not listening'))).toHaveLength(1);
-      await app.close();
     });
 
-    it('keeps its connection through RECONNECT and RELOAD, and comes back from KILL', async () => {
+    it('keeps its connection through RECONNECT and RELOAD, and listens again after KILL', async () => {
       const bouncer = await startBouncer('session');
       const subject = await startListening(bouncer);
-      const { service, gaps, app } = subject;
+      const { service, gaps } = subject;
       const { processId } = service.status;
       await bouncer.command('RECONNECT');
       await bouncer.reload('session');
@@ -243,16 +226,16 @@ describeWithPgBouncer('behind PgBouncer', () => {
       expect(service.status.processId).toBe(processId);
       expect(gaps.items.map(({ reason }) => reason)).toEqual(['start']);
 
-      const lost = untilStatus(subject, ({ state }) => state === 'reconnecting');
+      const lost = untilLost(subject);
       await bouncer.command(`KILL ${database.name}`);
       await lost;
       await bouncer.command(`RESUME ${database.name}`);
       await expectListening(subject, 'after KILL');
       expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
-      await app.close();
     });
 
-    it('is not ended for being idle, neither by the pooler nor by the server behind it', async () => {
+    it('stays connected while idle connections are ended by the pooler and by the server behind it', async () => {
+      suite.cleanup(() => database.query(`ALTER DATABASE ${database.name} SET idle_session_timeout = '9min'`));
       await database.query(`ALTER DATABASE ${database.name} SET idle_session_timeout = '1s'`);
       // PgBouncer ends idle clients that hold no server connection, PostgreSQL ends those that hold one.
       const bouncer = await startBouncer('session', { client_idle_timeout: '1' });
@@ -261,15 +244,13 @@ describeWithPgBouncer('behind PgBouncer', () => {
       const [without, holding] = [await connect(bouncer), await connect(bouncer)];
       await holding.query('SELECT 1');
       await Promise.all([without, holding].map((idle) => new Promise((resolve) => idle.once('end', resolve))));
-      for (const { service, gaps, payloads, app } of [subject, quiet]) {
+      for (const { service, gaps, payloads } of [subject, quiet]) {
         const { processId } = service.status;
         await service.notify('orders', 'still here');
         await payloads.until(1);
         expect(service.status.processId).toBe(processId);
         expect(gaps.items.map(({ reason }) => reason)).toEqual(['start']);
-        await app.close();
       }
-      await database.query(`ALTER DATABASE ${database.name} SET idle_session_timeout = '9min'`);
     });
   });
 });

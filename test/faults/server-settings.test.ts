@@ -1,12 +1,15 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { ADMIN_URL_VARIABLE } from '../support/test-run.js';
 import { backend } from '../support/backend-messages.js';
-import { createTestDatabase } from '../support/postgres.js';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { askListeningSession } from '../support/app/listening-session.js';
+import { untilStatus } from '../support/app/status.js';
+import { expectDelivery, watched } from '../support/app/watched-app.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
-import { askListeningSession, createFaultApp, expectDelivery, untilStatus } from '../support/fault-app.js';
 import { StubPostgres } from '../support/stub-postgres.js';
+import type { StubPostgresOptions } from '../support/stub-postgres.js';
 
 /** What the server of this run knows: settings came with 14 (idle_session_timeout) and 17 (transaction_timeout). */
 async function knownSettings(): Promise<Set<string>> {
@@ -26,21 +29,18 @@ const itWith = (setting: string): typeof it | typeof it.skip => (known.has(setti
 
 const ROLE = 'limited_by_its_settings';
 
-describe('a role with', () => {
+describe('a session whose role is limited', () => {
+  const suite = appSuite({ options: QUICK });
   let database: TestDatabase;
 
   beforeAll(async () => {
-    database = await createTestDatabase();
+    database = suite.database;
+    suite.cleanup(() => database.query(`DROP ROLE IF EXISTS ${ROLE}`));
     await database.query(`CREATE ROLE ${ROLE} LOGIN PASSWORD 'limited'`);
   });
 
   afterEach(async () => {
     await database.query(`ALTER ROLE ${ROLE} RESET ALL`);
-  });
-
-  afterAll(async () => {
-    await database.query(`DROP ROLE ${ROLE}`);
-    await database.drop();
   });
 
   function roleUrl(): string {
@@ -62,11 +62,11 @@ describe('a role with', () => {
 
   // FAULTS 13.
   itWith('idle_session_timeout')(
-    nameWith('idle_session_timeout', 'an idle_session_timeout keeps its quiet listener'),
+    nameWith('idle_session_timeout', 'keeps its quiet listener despite an idle_session_timeout'),
     async () => {
       await database.query(`ALTER ROLE ${ROLE} SET idle_session_timeout = '300ms'`);
       // No heartbeat and no check comes to its help.
-      const subject = await createFaultApp({ connection: roleUrl(), heartbeat: { interval: 60_000 } });
+      const subject = watched(await suite.create({ connection: roleUrl(), heartbeat: { interval: 60_000 } }));
       await subject.app.init();
       await subject.service.ready();
       const { processId } = subject.service.status;
@@ -74,16 +74,15 @@ describe('a role with', () => {
       await expectDelivery(subject, 'still there');
       expect(subject.service.status.processId).toBe(processId);
       expect(subject.seen.items).toEqual(['start', 'still there']);
-      await subject.app.close();
     },
   );
 
   // FAULTS 15.
   itWith('transaction_timeout')(
-    nameWith('transaction_timeout', 'a transaction_timeout keeps its listener'),
+    nameWith('transaction_timeout', 'keeps its listener despite a transaction_timeout'),
     async () => {
       await database.query(`ALTER ROLE ${ROLE} SET transaction_timeout = '300ms'`);
-      const subject = await createFaultApp({ connection: roleUrl() });
+      const subject = watched(await suite.create({ connection: roleUrl() }));
       await subject.app.init();
       const { processId } = subject.service.status;
       await untilAnotherIsEnded('SELECT pg_sleep(10)');
@@ -91,7 +90,6 @@ describe('a role with', () => {
       await expectDelivery(subject, 'still there');
       expect(subject.service.status.processId).toBe(processId);
       expect(subject.seen.items).toEqual(['start', 'still there']);
-      await subject.app.close();
     },
   );
 
@@ -99,11 +97,13 @@ describe('a role with', () => {
   /** What a consumer has seen on a session that its role gives 1 ms for something. */
   async function seenWith(setting: string): Promise<readonly unknown[]> {
     await database.query(`ALTER ROLE ${ROLE} SET ${setting} = '1ms'`);
-    const subject = await createFaultApp({
-      connection: roleUrl(),
-      publisher: { connection: database.url },
-      startup: { timeout: 2_000 },
-    });
+    const subject = watched(
+      await suite.create({
+        connection: roleUrl(),
+        publisher: { connection: database.url },
+        startup: { timeout: 2_000 },
+      }),
+    );
     await subject.app.init();
     await subject.service.ready();
     // The session lives without it: a statement that takes longer is not cancelled.
@@ -115,52 +115,54 @@ describe('a role with', () => {
 
   const undisturbed = ['start', 'delivered', 'closed', 'connecting', 'listening', 'closed'];
 
-  it('a lock_timeout of 1 ms listens all the same', async () => {
+  it('listens despite a lock_timeout of 1 ms', async () => {
     expect(await seenWith('lock_timeout')).toEqual(undisturbed);
   });
 
-  it('a statement_timeout of 1 ms listens all the same', async () => {
+  it('listens despite a statement_timeout of 1 ms', async () => {
     expect(await seenWith('statement_timeout')).toEqual(undisturbed);
   });
 });
 
 // FAULTS 14 and 43: what a server refuses is as bad as what it does not answer.
-describe('a server that refuses', () => {
-  it('a heartbeat (57014) has lost the session: it is replaced, and the loss announced', async () => {
+describe('a refused statement', () => {
+  const suite = appSuite({ options: QUICK });
+
+  async function startStub(onQuery: StubPostgresOptions['onQuery']): Promise<StubPostgres> {
+    return suite.use(await StubPostgres.start({ onQuery }));
+  }
+
+  it('replaces the session and announces the loss if it is a heartbeat (57014)', async () => {
     let refusals = 1;
-    const server = await StubPostgres.start({
-      onQuery: (query, connection) => {
-        if (!query.text.includes('AS same') || refusals === 0) return false;
-        refusals -= 1;
-        connection.reply(query, backend.errorResponse('57014', 'canceling statement due to user request'));
-        return true;
-      },
+    const server = await startStub((query, connection) => {
+      if (!query.text.includes('AS same') || refusals === 0) return false;
+      refusals -= 1;
+      connection.reply(query, backend.errorResponse('57014', 'canceling statement due to user request'));
+      return true;
     });
-    const subject = await createFaultApp({ connection: server.url, heartbeat: { interval: 30, timeout: 5_000 } });
+    const heartbeat = { interval: 30, timeout: 5_000 };
+    const subject = watched(await suite.create({ connection: server.url, heartbeat }));
     await subject.app.init();
-    const { lastFailure } = await untilStatus(subject, ({ state }) => state === 'reconnecting');
-    expect(lastFailure?.sqlState).toBe('57014');
-    await subject.service.ready();
     await subject.seen.until(2);
     expect(subject.seen.items).toEqual(['start', 'reconnect']);
-    await subject.app.close();
-    await server.close();
+    // The heartbeat may come at any time after LISTEN was answered: only a record of all states is sure to have the loss.
+    const losses = subject.states.items.filter(({ state }) => state === 'reconnecting');
+    expect(losses.map(({ lastFailure }) => lastFailure?.sqlState)).toEqual(['57014']);
+    await subject.service.ready();
   });
 
-  it('LISTEN (58P01, of old minor versions) is asked again with growing delays, and the status tells', async () => {
+  it('is tried again in a new session each time, with the reason in the status, if it is LISTEN (58P01)', async () => {
     let refusals = 4;
     const attempts = new Recorder<number>();
-    const server = await StubPostgres.start({
-      onQuery: (query, connection) => {
-        if (!query.text.includes('LISTEN "') || refusals === 0) return false;
-        refusals -= 1;
-        attempts.push(connection.processId);
-        const text = 'could not access status of transaction 1234567';
-        connection.reply(query, backend.errorResponse('58P01', text));
-        return true;
-      },
+    const server = await startStub((query, connection) => {
+      if (!query.text.includes('LISTEN "') || refusals === 0) return false;
+      refusals -= 1;
+      attempts.push(connection.processId);
+      const text = 'could not access status of transaction 1234567';
+      connection.reply(query, backend.errorResponse('58P01', text));
+      return true;
     });
-    const subject = await createFaultApp({ connection: server.url });
+    const subject = watched(await suite.create({ connection: server.url }));
     const failures = new Recorder<string | undefined>();
     subject.service.status$.subscribe(({ lastFailure }) => failures.push(lastFailure?.sqlState));
     await subject.app.init();
@@ -170,44 +172,34 @@ describe('a server that refuses', () => {
     expect(subject.service.status.lastFailure?.message).toContain('could not access status of transaction');
     expect(subject.seen.items).toEqual(['start']);
     expect(subject.logger.texts('warn').filter((line) => line.includes('Not listening yet'))).toHaveLength(1);
-    await subject.app.close();
-    await server.close();
   });
 
-  it('LISTEN (58P01) is told to be updated', async () => {
-    const server = await StubPostgres.start({
-      onQuery: (query, connection) => {
-        if (!query.text.includes('LISTEN "')) return false;
-        connection.reply(query, backend.errorResponse('58P01', 'could not access status of transaction 1234567'));
-        return true;
-      },
+  it('asks for a newer minor version if it is LISTEN (58P01)', async () => {
+    const server = await startStub((query, connection) => {
+      if (!query.text.includes('LISTEN "')) return false;
+      connection.reply(query, backend.errorResponse('58P01', 'could not access status of transaction 1234567'));
+      return true;
     });
-    const subject = await createFaultApp({ connection: server.url, startup: { mode: 'background' } });
+    const subject = watched(await suite.create({ connection: server.url, startup: { mode: 'background' } }));
     await subject.app.init();
     const { lastFailure } = await untilStatus(subject, ({ attempts }) => attempts > 0);
-    await subject.app.close();
-    await server.close();
     expect(lastFailure?.message).toMatch(/minor (version|release)/);
   });
 
-  it('the settings of a session is asked again, and no session is left behind', async () => {
+  it('is tried again and leaves no session behind if it sets up a session', async () => {
     let refusals = 2;
-    const server = await StubPostgres.start({
-      onQuery: (query, connection) => {
-        if (!query.text.includes('set_config') || refusals === 0) return false;
-        refusals -= 1;
-        connection.reply(query, backend.errorResponse('57014', 'canceling statement due to statement timeout'));
-        return true;
-      },
+    const server = await startStub((query, connection) => {
+      if (!query.text.includes('set_config') || refusals === 0) return false;
+      refusals -= 1;
+      connection.reply(query, backend.errorResponse('57014', 'canceling statement due to statement timeout'));
+      return true;
     });
-    const subject = await createFaultApp({ connection: server.url });
+    const subject = watched(await suite.create({ connection: server.url }));
     await subject.app.init();
     await subject.service.ready();
     const sessions = server.connections.filter(
       ({ parameters }) => parameters.get('application_name') === 'nest-pg-notify listener',
     );
     expect(sessions).toHaveLength(1);
-    await subject.app.close();
-    await server.close();
   });
 });

@@ -1,12 +1,13 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { PgNotifyError } from 'nest-pg-notify';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import type { PgNotifyError } from 'nest-pg-notify';
 import { inspect } from 'node:util';
-import { filter, firstValueFrom } from 'rxjs';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
-import { createApp } from '../support/app.js';
-import type { TestApp } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { untilStatus } from '../support/app/status.js';
+import type { TestApp } from '../support/app/test-app.js';
 import { CertificateAuthority, createTlsCluster, useCertificate } from '../support/certificates.js';
 import type { Certificate, CertificateRequest } from '../support/certificates.js';
+import { failureOf } from '../support/failures.js';
 import { Recorder } from '../support/recorder.js';
 import { queryOnce } from '../support/standby.js';
 
@@ -15,43 +16,28 @@ const REMEDY =
   'Check the ssl settings of the connection and the certificate of the server; a connection is never made without what they ask for. In a URL, sslmode=prefer, require and verify-ca mean verify-full.';
 
 describe('a connection with TLS', () => {
+  const suite = appSuite({
+    options: { startup: { timeout: 3_600_000 }, reconnect: { minDelay: 20, maxDelay: 100 } },
+  });
   let authority: CertificateAuthority;
   let good: Certificate;
   let cluster: PostgresCluster;
-  const apps: TestApp[] = [];
 
   beforeAll(async () => {
     authority = await CertificateAuthority.create();
+    suite.cleanup(() => authority.remove());
     good = await authority.issue();
     cluster = await createTlsCluster(good, ['guarded']);
+    suite.cleanup(() => cluster.remove());
     for (const role of ['guarded', 'free']) {
       await queryOnce(cluster.url(), `CREATE ROLE ${role} LOGIN PASSWORD '${CANARY}'`);
     }
-  });
-
-  afterEach(async () => {
-    for (const { app } of apps.splice(0)) await app.close();
-  });
-
-  afterAll(async () => {
-    await cluster.remove();
-    await authority.remove();
   });
 
   /** The role `free` may connect without TLS: falling back to it would succeed. */
   function settings(more: object): object {
     const { port } = cluster;
     return { host: 'localhost', port, user: 'free', password: CANARY, database: 'postgres', ...more };
-  }
-
-  async function create(connection: object): Promise<TestApp> {
-    const subject = await createApp({
-      connection,
-      startup: { timeout: 3_600_000 },
-      reconnect: { minDelay: 20, maxDelay: 100 },
-    });
-    apps.push(subject);
-    return subject;
   }
 
   /** Everything that may be printed about it is free of the password. */
@@ -62,22 +48,21 @@ describe('a connection with TLS', () => {
   }
 
   async function expectRefused(connection: object): Promise<PgNotifyError> {
-    const subject = await create(connection);
-    const error: unknown = await subject.app.init().catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(PgNotifyError);
+    const subject = await suite.create({ connection });
+    const error = await failureOf(subject.app.init());
     expect(error).toMatchObject({ kind: 'connection', permanent: true });
     expect(subject.service.status).toMatchObject({ state: 'closed', attempts: 1 });
     expectNoSecret(subject, error);
     const left = await queryOnce(cluster.url(), `SELECT pid FROM pg_stat_activity WHERE usename <> 'postgres'`);
     expect(left).toEqual([]);
-    return error as PgNotifyError;
+    return error;
   }
 
   it.each([
     ['localhost', 'free'],
     ['127.0.0.1', 'guarded'],
   ])('is verified and encrypted, for %s', async (host, user) => {
-    const subject = await create(settings({ host, user, ssl: { ca: authority.certificate } }));
+    const subject = await suite.create({ connection: settings({ host, user, ssl: { ca: authority.certificate } }) });
     const { app, service } = subject;
     const payloads = new Recorder<unknown>();
     service.listen('orders').subscribe(({ payload }) => payloads.push(payload));
@@ -93,7 +78,7 @@ describe('a connection with TLS', () => {
     expectNoSecret(subject);
   });
 
-  it('is refused by a server that requires TLS, where none is asked for', async () => {
+  it('is refused by a server that requires TLS if none is asked for', async () => {
     const { message, sqlState } = await expectRefused(settings({ user: 'guarded' }));
     expect(sqlState).toBe('28000');
     expect(message).toMatch(
@@ -101,12 +86,12 @@ describe('a connection with TLS', () => {
     );
   });
 
-  it('is never made to a server whose certificate nobody vouches for', async () => {
+  it('is never made to a server whose certificate comes from an unknown authority', async () => {
     const { message } = await expectRefused(settings({ ssl: true }));
     expect(message).toBe(`localhost:${cluster.port}: unable to verify the first certificate. ${REMEDY}`);
     const other = await CertificateAuthority.create();
+    suite.cleanup(() => other.remove());
     await expectRefused(settings({ ssl: { ca: other.certificate } }));
-    await other.remove();
   });
 
   it.each<[string, CertificateRequest, string]>([
@@ -123,17 +108,16 @@ describe('a connection with TLS', () => {
     await useCertificate(cluster, good);
   });
 
-  it('is tried again, once it has listened, until the certificate holds', async () => {
-    const subject = await create(settings({ ssl: { ca: authority.certificate } }));
+  it('is tried again after a loss until the certificate is valid', async () => {
+    const subject = await suite.create({ connection: settings({ ssl: { ca: authority.certificate } }) });
     const { app, service, logger } = subject;
     await app.init();
-    await useCertificate(cluster, await authority.issue({ days: -1 }));
-    const refused = await firstValueFrom(
-      service.status$.pipe(
-        filter(({ lastFailure, attempts }) => attempts > 3 && lastFailure!.message.includes('has expired')),
-      ),
+    const refused = untilStatus(
+      subject,
+      ({ lastFailure, attempts }) => attempts > 3 && lastFailure!.message.includes('has expired'),
     );
-    expect(refused.state).toBe('reconnecting');
+    await useCertificate(cluster, await authority.issue({ days: -1 }));
+    expect((await refused).state).toBe('reconnecting');
     await useCertificate(cluster, good);
     await service.ready();
     expect(logger.texts('warn').filter((line) => line.includes('Not listening'))).toHaveLength(1);

@@ -4,19 +4,23 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { createInterface } from 'node:readline';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { untilStatus } from '../support/app/status.js';
+import { leavingNothingOpen } from '../support/open-resources.js';
 import { eventually } from '../support/recorder.js';
-import { createFaultApp, leavingNothingOpen, untilStatus } from '../support/fault-app.js';
 import { StubPostgres } from '../support/stub-postgres.js';
 
 const CONNECT_TIMEOUT = 150;
 const GIVEN_UP = new RegExp(`no connection within ${CONNECT_TIMEOUT} ms`);
 
 // FAULTS 8.
-describe('an attempt to connect is given up after connectTimeout, and the next one is made, when the server', () => {
+describe('an attempt to connect', () => {
+  const suite = appSuite({ options: { ...QUICK, connectTimeout: CONNECT_TIMEOUT } });
+
   it.each([
-    ['is silent from the start', ''],
-    ['lets the client in and does not answer it', 'AS backend_pid'],
-  ])('%s', (_what, question) =>
+    ['never says anything', ''],
+    ['lets the client in and then says nothing', 'AS backend_pid'],
+  ])('is given up after connectTimeout, and repeated, if the server %s', (_what, question) =>
     leavingNothingOpen(async () => {
       let isSilent = true;
       const server = await StubPostgres.start({
@@ -25,7 +29,8 @@ describe('an attempt to connect is given up after connectTimeout, and the next o
         },
         onQuery: ({ text }) => isSilent && text.includes(question),
       });
-      const subject = await createFaultApp({ connection: server.url, connectTimeout: CONNECT_TIMEOUT });
+      suite.use(server);
+      const subject = await suite.create({ connection: server.url });
       const begun = performance.now();
       const started = subject.app.init();
       const { lastFailure } = await untilStatus(subject, ({ attempts }) => attempts === 3);
@@ -45,7 +50,7 @@ describe('an attempt to connect is given up after connectTimeout, and the next o
     }),
   );
 
-  it('says yes to TLS and then nothing', () =>
+  it('is given up if the server agrees to TLS and then says nothing', () =>
     leavingNothingOpen(async () => {
       const sockets = new Set<Socket>();
       const server = createServer((socket) => {
@@ -56,13 +61,12 @@ describe('an attempt to connect is given up after connectTimeout, and the next o
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
-      const subject = await createFaultApp({
+      const subject = await suite.create({
         connection: { host: '127.0.0.1', port, user: 'x', password: 'x', database: 'x', ssl: true },
-        connectTimeout: CONNECT_TIMEOUT,
         startup: { mode: 'background' },
       });
       await subject.app.init();
-      const { lastFailure } = await untilStatus(subject, ({ attempts }) => attempts === 3);
+      const { lastFailure } = await untilStatus(subject, ({ attempts }) => attempts >= 3);
       expect(lastFailure?.message).toMatch(GIVEN_UP);
       await eventually(
         () => sockets.size,
@@ -78,18 +82,18 @@ describe('an attempt to connect is given up after connectTimeout, and the next o
     }));
 
   const isLinux = process.platform === 'linux';
-  const name = 'drops every SYN, as a firewall does';
+  const name = 'is given up if every SYN is dropped, as a firewall does';
   const itOnLinux = isLinux ? it : it.skip;
   itOnLinux(isLinux ? name : `${name} (skipped: only Linux drops what its full queue cannot take)`, () =>
     leavingNothingOpen(async () => {
       const hole = await SynHole.dig();
-      const subject = await createFaultApp({
+      suite.cleanup(() => hole.fill());
+      const subject = await suite.create({
         connection: { host: '127.0.0.1', port: hole.port, user: 'x', password: 'x', database: 'x' },
-        connectTimeout: CONNECT_TIMEOUT,
         startup: { mode: 'background' },
       });
       await subject.app.init();
-      const { lastFailure } = await untilStatus(subject, ({ attempts }) => attempts === 3);
+      const { lastFailure } = await untilStatus(subject, ({ attempts }) => attempts >= 3);
       expect(lastFailure?.message).toMatch(GIVEN_UP);
       await subject.app.close();
       await hole.fill();
@@ -118,7 +122,7 @@ class SynHole {
       const socket = connect({ host: '127.0.0.1', port }).on('error', () => undefined);
       queued.push(socket);
       isFull = await new Promise<boolean>((resolve) => {
-        const timer = setTimeout(() => resolve(true), 300); // Nothing tells of a SYN that was dropped.
+        const timer = setTimeout(() => resolve(true), 300); // Nothing reports a SYN that was dropped.
         socket.once('connect', () => {
           clearTimeout(timer);
           resolve(false);
@@ -128,7 +132,9 @@ class SynHole {
     return new SynHole(port, child, queued);
   }
 
+  /** A second call does nothing. */
   async fill(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     for (const socket of this.queued) socket.destroy();
     const ended = once(this.child, 'close');
     this.child.kill('SIGKILL');
