@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Recorder } from '../support/recorder.js';
 import type { StubConnection } from '../support/stub-connection.js';
-import { createFaultApp, untilStatus } from '../support/fault-app.js';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { untilStatus } from '../support/app/status.js';
+import { watched } from '../support/app/watched-app.js';
 import { StubPostgres } from '../support/stub-postgres.js';
 
 const isListener = ({ parameters }: StubConnection): boolean =>
@@ -41,18 +43,23 @@ class FlappingServer {
 
 // FAULTS 38.
 describe('a server that accepts, acknowledges LISTEN and dies', () => {
+  const suite = appSuite({ options: QUICK });
+
   afterEach(() => {
     jest.restoreAllMocks();
   });
 
-  it('is asked at growing delays, although every attempt succeeds', async () => {
+  it('is tried at growing delays, although every attempt succeeds', async () => {
     jest.spyOn(Math, 'random').mockReturnValue(0.999); // The largest delay that the jitter may draw.
     const flapping = await FlappingServer.start();
-    const subject = await createFaultApp({
-      connection: flapping.server.url,
-      deliveryCheck: false,
-      reconnect: { minDelay: 20, maxDelay: 320, stableAfter: 400 },
-    });
+    suite.use(flapping.server);
+    const subject = watched(
+      await suite.create({
+        connection: flapping.server.url,
+        deliveryCheck: false,
+        reconnect: { minDelay: 20, maxDelay: 320, stableAfter: 400 },
+      }),
+    );
     await subject.app.init();
     const times = [...(await flapping.connects.until(8))];
     const delays = times.slice(1).map((time, index) => Math.round(time - times[index]!));
@@ -67,19 +74,20 @@ describe('a server that accepts, acknowledges LISTEN and dies', () => {
     const cut = performance.now();
     flapping.cut();
     expect((await flapping.connects.until(9))[8]! - cut).toBeGreaterThanOrEqual(300);
-    await subject.app.close();
-    await flapping.server.close();
   });
 
-  it('is asked after the first delay again once it has been well for a while', async () => {
+  it('is tried after the first delay again once it has stayed up for a while', async () => {
     jest.spyOn(Math, 'random').mockReturnValue(0.999);
     const flapping = await FlappingServer.start();
-    const subject = await createFaultApp({
-      connection: flapping.server.url,
-      deliveryCheck: false,
-      heartbeat: { interval: 50, timeout: 5_000 },
-      reconnect: { minDelay: 20, maxDelay: 2_000, stableAfter: 150 },
-    });
+    suite.use(flapping.server);
+    const subject = watched(
+      await suite.create({
+        connection: flapping.server.url,
+        deliveryCheck: false,
+        heartbeat: { interval: 50, timeout: 5_000 },
+        reconnect: { minDelay: 20, maxDelay: 2_000, stableAfter: 150 },
+      }),
+    );
     await subject.app.init();
     await flapping.connects.until(6); // The bound of the next delay is 640 ms by now.
     flapping.isFlapping = false;
@@ -90,7 +98,5 @@ describe('a server that accepts, acknowledges LISTEN and dies', () => {
     flapping.cut();
     const times = await flapping.connects.until(7);
     expect(times[6]! - cut).toBeLessThan(300);
-    await subject.app.close();
-    await flapping.server.close();
   });
 });

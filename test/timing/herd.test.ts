@@ -1,10 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { filter, firstValueFrom } from 'rxjs';
 import { PgListener } from '../../lib/listener/pg-listener.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgSession } from '../../lib/session/pg-session.js';
-import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
-import { createTestCluster } from '../support/postgres.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { eventually } from '../support/recorder.js';
 import { queryOnce } from '../support/standby.js';
 
@@ -12,20 +11,10 @@ const CLIENTS = 50;
 const BUCKET = 10;
 
 describe('fifty listeners of one server', () => {
-  let cluster: PostgresCluster;
-  const listeners: PgListener[] = [];
-
-  beforeAll(async () => {
-    cluster = await createTestCluster();
-  });
-
-  afterAll(async () => {
-    await Promise.all(listeners.map((listener) => listener.stop()));
-    await cluster.remove();
-  });
+  const suite = appSuite({ server: {} });
 
   function createListener(): PgListener {
-    const connection = { option: 'connection', read: () => ({ connectionString: cluster.url() }) };
+    const connection = { option: 'connection', read: () => ({ connectionString: suite.server.url() }) };
     return new PgListener({
       openSession: (signal, onNotification) =>
         PgSession.open(connection, {
@@ -53,13 +42,14 @@ describe('fifty listeners of one server', () => {
 
   const backends = (): Promise<Backend[]> =>
     queryOnce<Backend & Record<string, unknown>>(
-      cluster.url(),
+      suite.server.url(),
       `SELECT pid, extract(epoch FROM backend_start - pg_postmaster_start_time())::float * 1000 AS started
        FROM pg_stat_activity WHERE application_name = 'nest-pg-notify listener' ORDER BY backend_start`,
     );
 
-  it('all come back after a fast restart, each once, and not all in the same moment', async () => {
-    listeners.push(...Array.from({ length: CLIENTS }, createListener));
+  it('come back after a fast restart, each once, and not all at the same time', async () => {
+    const listeners = Array.from({ length: CLIENTS }, createListener);
+    suite.cleanup(() => Promise.all(listeners.map((listener) => listener.stop())));
     for (const listener of listeners) {
       listener.subscribe('herd', { notification: () => undefined, gap: () => undefined, complete: () => undefined });
     }
@@ -67,7 +57,7 @@ describe('fifty listeners of one server', () => {
     const lost = listeners.map(({ status$ }) =>
       firstValueFrom(status$.pipe(filter(({ state }) => state === 'reconnecting'))),
     );
-    await cluster.restart('fast');
+    await suite.server.restart('fast');
     await Promise.all(lost);
     await Promise.all(listeners.map((listener) => listener.ready()));
 

@@ -1,25 +1,25 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import type { Observable } from 'rxjs';
 import { withDeadline } from '../support/deadline.js';
-import { FaultProxy } from '../support/fault-proxy.js';
 import type { FrontendQuery } from '../support/frontend-query.js';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import type { StubConnection } from '../support/stub-connection.js';
 import { StubServer } from '../support/stub-server.js';
 import { ChildApp } from '../support/child-app.js';
-import { createFaultApp, leavingNothingOpen, QUICK, untilLost, untilStatus } from '../support/fault-app.js';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { untilLost, untilStatus } from '../support/app/status.js';
+import { watched } from '../support/app/watched-app.js';
+import { leavingNothingOpen } from '../support/open-resources.js';
 import { StubPostgres } from '../support/stub-postgres.js';
 
 /** A goodbye may take 1 s on each of three connections: the listening one, that of a check and the publisher's. */
 const BOUND = 3_500;
 
-/** Starts an application, and tells how that ended. */
+/** Starts an application; resolves with how that ended. */
 function init(subject: { app: { init(): Promise<unknown> } }): Promise<string> {
   return subject.app.init().then(
     () => 'started',
@@ -50,8 +50,8 @@ const isCheck = ({ parameters }: StubConnection): boolean =>
   parameters.get('application_name') === 'nest-pg-notify delivery check';
 
 const STAGES: readonly Stage[] = [
-  { stage: 'it asks a new session what it is', isReached: asks('pg_backend_pid'), outcome: 'closed' },
-  { stage: 'it sets up a session', isReached: asks('set_config'), outcome: 'closed' },
+  { stage: 'a new session is asked what it is', isReached: asks('pg_backend_pid'), outcome: 'closed' },
+  { stage: 'a session is set up', isReached: asks('set_config'), outcome: 'closed' },
   { stage: 'LISTEN is not answered', isReached: asks('LISTEN "'), outcome: 'closed' },
   {
     stage: 'a heartbeat is under way',
@@ -70,39 +70,42 @@ const CHECK_STAGES: readonly Stage[] = [
   { stage: 'the notification of a delivery check is not committed', isReached: asks('pg_notify('), outcome: 'closed' },
 ];
 
-async function closesAt({ isReached, options, outcome }: Stage): Promise<void> {
-  await leavingNothingOpen(async () => {
-    const reached = new Recorder<string>();
-    let isDue = outcome !== 'started'; // A heartbeat may come before the end of the start, which would wait behind it.
-    const server = await StubPostgres.start({
-      onQuery: (query, connection) => {
-        if (reached.items.length === 0 && !(isDue && isReached(query, connection))) return false;
-        reached.push(query.text);
-        return true;
-      },
-    });
-    const subject = await createFaultApp({ connection: server.url, ...options });
-    const started = init(subject).finally(() => (isDue = true));
-    await reached.until(1);
-    await close(subject);
-    expect(subject.service.status.state).toBe('closed');
-    await expect(subject.service.notify('watched')).rejects.toMatchObject({ kind: 'closed' });
-    await eventually(
-      () => server.connections.length,
-      (count) => count === 0,
-    );
-    await server.close();
-    expect(await withDeadline(started, BOUND, 'The end of init()')).toBe(outcome);
-  });
-}
-
 // FAULTS 35.
-describe('app.close() while', () => {
-  it.each(STAGES)('$stage ends everything within its bound', closesAt);
+describe('app.close()', () => {
+  const suite = appSuite({ options: QUICK });
 
-  it.each(CHECK_STAGES)('$stage ends everything within its bound', closesAt);
+  async function endsAt({ isReached, options, outcome }: Stage): Promise<void> {
+    await leavingNothingOpen(async () => {
+      const reached = new Recorder<string>();
+      let isDue = outcome !== 'started'; // A heartbeat may come before the end of the start, which would wait behind it.
+      const server = await StubPostgres.start({
+        onQuery: (query, connection) => {
+          if (reached.items.length === 0 && !(isDue && isReached(query, connection))) return false;
+          reached.push(query.text);
+          return true;
+        },
+      });
+      suite.use(server);
+      const subject = watched(await suite.create({ connection: server.url, ...options }));
+      const started = init(subject).finally(() => (isDue = true));
+      await reached.until(1);
+      await close(subject);
+      expect(subject.service.status.state).toBe('closed');
+      await expect(subject.service.notify('watched')).rejects.toMatchObject({ kind: 'closed' });
+      await eventually(
+        () => server.connections.length,
+        (count) => count === 0,
+      );
+      await server.close();
+      expect(await withDeadline(started, BOUND, 'The end of init()')).toBe(outcome);
+    });
+  }
 
-  it('the notification of a delivery check is awaited ends everything within its bound', () =>
+  it.each(STAGES)('ends everything within its bound while $stage', endsAt);
+
+  it.each(CHECK_STAGES)('ends everything within its bound while $stage', endsAt);
+
+  it('ends everything within its bound while the notification of a delivery check is awaited', () =>
     leavingNothingOpen(async () => {
       const sent = new Recorder<string>();
       const server = await StubPostgres.start({
@@ -112,7 +115,8 @@ describe('app.close() while', () => {
           return false;
         },
       });
-      const subject = await createFaultApp({ connection: server.url, deliveryCheck: { timeout: 60_000 } });
+      suite.use(server);
+      const subject = watched(await suite.create({ connection: server.url, deliveryCheck: { timeout: 60_000 } }));
       const started = init(subject);
       await sent.until(1);
       await close(subject);
@@ -120,7 +124,7 @@ describe('app.close() while', () => {
       expect(await withDeadline(started, BOUND, 'The end of init()')).toBe('closed');
     }));
 
-  it('the connection of a delivery check is being made ends everything within its bound', () =>
+  it('ends everything within its bound while the connection of a delivery check is being made', () =>
     leavingNothingOpen(async () => {
       const reached = new Recorder<StubConnection>();
       const server = await StubPostgres.start({
@@ -129,7 +133,8 @@ describe('app.close() while', () => {
           else connection.greet();
         },
       });
-      const subject = await createFaultApp({ connection: server.url });
+      suite.use(server);
+      const subject = watched(await suite.create({ connection: server.url }));
       const started = init(subject);
       await reached.until(1);
       await close(subject);
@@ -137,7 +142,7 @@ describe('app.close() while', () => {
       expect(await withDeadline(started, BOUND, 'The end of init()')).toBe('closed');
     }));
 
-  it('TLS is being agreed on ends everything within its bound', () =>
+  it('ends everything within its bound while TLS is being negotiated', () =>
     leavingNothingOpen(async () => {
       const reached = new Recorder<string>();
       const server = createServer((socket) => {
@@ -150,9 +155,11 @@ describe('app.close() while', () => {
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
-      const subject = await createFaultApp({
-        connection: { host: '127.0.0.1', port, user: 'x', password: 'x', database: 'x', ssl: true },
-      });
+      const subject = watched(
+        await suite.create({
+          connection: { host: '127.0.0.1', port, user: 'x', password: 'x', database: 'x', ssl: true },
+        }),
+      );
       const started = init(subject);
       await reached.until(1);
       await close(subject);
@@ -161,11 +168,12 @@ describe('app.close() while', () => {
       await once(server, 'close');
     }));
 
-  it('the next attempt after a loss is waited for ends everything at once', () =>
+  it('ends everything within its bound while it waits for the next attempt after a loss', () =>
     leavingNothingOpen(async () => {
       const server = await StubPostgres.start();
+      suite.use(server);
       const reconnect = { minDelay: 3_600_000, maxDelay: 3_600_000 };
-      const subject = await createFaultApp({ connection: server.url, reconnect });
+      const subject = watched(await suite.create({ connection: server.url, reconnect }));
       await subject.app.init();
       const lost = untilLost(subject);
       server.connections[0]?.socket.destroy();
@@ -176,14 +184,15 @@ describe('app.close() while', () => {
       await server.close();
     }));
 
-  it('the next attempt after a loss is under way ends everything within its bound', () =>
+  it('ends everything within its bound while the next attempt after a loss is under way', () =>
     leavingNothingOpen(async () => {
       const attempts = new Recorder<StubConnection>();
       let isUp = true;
       const server = await StubPostgres.start({
         onStartup: (connection) => (isUp ? connection.greet() : attempts.push(connection)),
       });
-      const subject = await createFaultApp({ connection: server.url });
+      suite.use(server);
+      const subject = watched(await suite.create({ connection: server.url }));
       await subject.app.init();
       isUp = false;
       server.connections[0]?.socket.destroy();
@@ -193,19 +202,22 @@ describe('app.close() while', () => {
       await server.close();
     }));
 
-  it('a settings function never answers after a loss ends everything within its bound', () =>
+  it('ends everything within its bound while a settings function does not answer after a loss', () =>
     leavingNothingOpen(async () => {
       const asked = new Recorder<string>();
       const server = await StubPostgres.start();
+      suite.use(server);
       const { config } = server;
       let isUp = true;
-      const subject = await createFaultApp({
-        connection: () => {
-          if (isUp) return config;
-          asked.push('asked');
-          return new Promise(() => undefined);
-        },
-      });
+      const subject = watched(
+        await suite.create({
+          connection: () => {
+            if (isUp) return config;
+            asked.push('asked');
+            return new Promise(() => undefined);
+          },
+        }),
+      );
       await subject.app.init();
       isUp = false;
       server.connections[0]?.socket.destroy();
@@ -218,21 +230,15 @@ describe('app.close() while', () => {
 
 // FAULTS 36.
 describe('app.close() in a black hole', () => {
-  let database: TestDatabase;
-
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterAll(() => database.drop());
+  const suite = appSuite({ proxy: 'all', options: QUICK });
 
   it.each([
-    ['that nobody has noticed yet', false],
-    ['that was noticed, while it connects again', true],
-  ])('%s ends everything within its bound, and completes the streams', (_what, isNoticed) =>
+    ['nobody has noticed the hole yet', false],
+    ['it connects again because of the hole', true],
+  ])('ends everything within its bound, and completes the streams, while %s', (_what, isNoticed) =>
     leavingNothingOpen(async () => {
-      const proxy = await FaultProxy.startFor(database);
-      const subject = await createFaultApp({ connection: proxy.url(database.url) });
+      const { proxy } = suite;
+      const subject = watched(await suite.create());
       const { app, service } = subject;
       await app.init();
       await service.notify('watched', 'before'); // The sending connection is in the hole, too.
@@ -254,29 +260,29 @@ describe('app.close() in a black hole', () => {
         () => proxy.live,
         (live) => live === 0,
       );
-      await proxy.close();
+      await proxy.close(); // What is left is the way from the hole to the server.
     }),
   );
 
   it('lets the process end by itself', async () => {
-    const proxy = await FaultProxy.startFor(database);
+    const { database, proxy } = suite;
     const child = await ChildApp.start({
       connection: proxy.url(database.url),
       ...QUICK,
       heartbeat: { interval: 60_000 },
     });
+    suite.cleanup(() => child.kill());
     proxy.blackhole();
-    expect(await withDeadline(child.close(), BOUND, 'The end of the process').finally(() => child.kill())).toBe(0);
+    expect(await withDeadline(child.close(), BOUND, 'The end of the process')).toBe(0);
     expect(child.states.at(-1)).toBe('closed');
     expect(child.errors).toBe('');
-    await proxy.close();
   });
 
-  it('that opened before the first connection ends everything within its bound', () =>
+  it('ends everything within its bound before the first connection', () =>
     leavingNothingOpen(async () => {
-      const proxy = await FaultProxy.startFor(database);
+      const { proxy } = suite;
       proxy.blackhole();
-      const subject = await createFaultApp({ connection: proxy.url(database.url) });
+      const subject = watched(await suite.create());
       const started = init(subject);
       await eventually(
         () => proxy.live,
@@ -289,10 +295,13 @@ describe('app.close() in a black hole', () => {
 });
 
 describe('app.close() after a failed start', () => {
-  it('leaves nothing open, and nothing is tried any more', () =>
+  const suite = appSuite({ options: QUICK });
+
+  it('leaves nothing open, and makes no further attempt', () =>
     leavingNothingOpen(async () => {
       const server = await StubServer.start({ onStartup: ({ socket }) => void socket.destroy() });
-      const subject = await createFaultApp({ connection: server.url, startup: { timeout: 200 } });
+      suite.use(server);
+      const subject = watched(await suite.create({ connection: server.url, startup: { timeout: 200 } }));
       expect(await init(subject)).toBe('connection');
       await untilStatus(subject, ({ state }) => state === 'closed').catch(() => undefined);
       const { connectionCount } = server;

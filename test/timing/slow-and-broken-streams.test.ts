@@ -9,7 +9,7 @@ import { eventually } from '../support/recorder.js';
 
 const BURST = 100_000;
 
-describe('a listener whose connection', () => {
+describe('a listener', () => {
   // The sending connection goes another way: the fault is the listener's own.
   const suite = appSuite({ proxy: 'listener', options: { ...QUICK, deliveryCheck: false } });
   let subject: WatchedApp;
@@ -21,7 +21,7 @@ describe('a listener whose connection', () => {
   afterEach(() => expectNoSecret(subject, suite.database.url));
 
   // FAULTS 6.
-  it('is slow takes a heartbeat answered behind 100,000 notifications for a sign of life', async () => {
+  it('counts a heartbeat that is answered behind 100,000 notifications as a sign of life', async () => {
     await subject.app.init();
     await subject.service.ready();
     const statements = recordStatements(subject);
@@ -46,7 +46,7 @@ describe('a listener whose connection', () => {
   });
 
   // FAULTS 44.
-  it('passes one byte at a time delivers everything in order', async () => {
+  it('delivers everything in order when its connection passes one byte at a time', async () => {
     suite.proxy.byteByByte();
     await subject.app.init();
     await subject.service.ready();
@@ -57,7 +57,7 @@ describe('a listener whose connection', () => {
   });
 
   // FAULTS 44.
-  it('delays everything by less than a heartbeat may take keeps its session', async () => {
+  it('keeps its session when everything is delayed by less than a heartbeat may take', async () => {
     await subject.app.close();
     // An answer that a busy machine holds up for some 100 ms more is none that is missing.
     subject = watched(await suite.create({ heartbeat: { interval: 300, timeout: 5_000 } }));
@@ -76,7 +76,7 @@ describe('a listener whose connection', () => {
     ['an answer to a question that was not asked', Buffer.from('D\0\0\0\x0a\0\x01\xff\xff\xff\xff', 'latin1')],
     ['the beginning of a long message', Buffer.from('A\0\x10\0\0', 'latin1')],
     ['a message with an impossible length', Buffer.from('A\0\0\0\x01xxxxxxxx', 'latin1')],
-  ])('carries %s replaces its session, and announces the loss', async (_what, bytes) => {
+  ])('replaces its session and announces the loss when its connection carries %s', async (_what, bytes) => {
     await subject.app.init();
     await expectDelivery(subject, 'before');
     const lost = untilLost(subject);
@@ -91,7 +91,7 @@ describe('a listener whose connection', () => {
     );
   });
 
-  it('is reset, and refused for a while, listens again', async () => {
+  it('listens again after a reset and refused connections', async () => {
     await subject.app.init();
     const lost = untilLost(subject);
     suite.proxy.refuse();

@@ -1,34 +1,29 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { setTimeout as lasting } from 'node:timers/promises';
-import { createTestDatabase } from '../support/postgres.js';
-import type { TestDatabase } from '../support/postgres.js';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
 import { ChildApp } from '../support/child-app.js';
-import { QUICK } from '../support/fault-app.js';
 
 const LONGER_THAN_A_HEARTBEAT = 2 * (QUICK.heartbeat.interval + QUICK.heartbeat.timeout);
 
-describe('a process that', () => {
-  let database: TestDatabase;
-  let child: ChildApp;
+describe('an application in a process of its own', () => {
+  const suite = appSuite();
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
-  });
-
-  afterEach(() => child.kill());
-
-  afterAll(() => database.drop());
+  async function start(openFiles?: number): Promise<ChildApp> {
+    const child = await ChildApp.start({ connection: suite.database.url, ...QUICK }, openFiles);
+    suite.cleanup(() => child.kill());
+    return child;
+  }
 
   /** Sends numbers, as one transaction each. */
   async function send(from: number, count: number): Promise<number[]> {
     const numbers = Array.from({ length: count }, (_, index) => from + index);
-    for (const number of numbers) await database.query(`SELECT pg_notify('watched', $1)`, [String(number)]);
+    for (const number of numbers) await suite.database.query(`SELECT pg_notify('watched', $1)`, [String(number)]);
     return numbers;
   }
 
   // FAULTS 24.
-  it('was stopped for longer than a heartbeat may take goes on with its session, and has lost nothing', async () => {
-    child = await ChildApp.start({ connection: database.url, ...QUICK });
+  it('keeps its session and loses nothing when it is stopped for longer than a heartbeat may take', async () => {
+    const child = await start();
     const { processId } = child.statuses.items.at(-1)!;
     const sent: number[] = [];
     for (const round of [1, 2, 3]) {
@@ -51,9 +46,9 @@ describe('a process that', () => {
 
   // FAULTS 24.
   it.each(['block', 'blockHeartbeat'])(
-    'blocks its event loop for longer than a heartbeat may take goes on with its session (%s)',
+    'keeps its session when its event loop is blocked for longer than a heartbeat may take (%s)',
     async (command) => {
-      child = await ChildApp.start({ connection: database.url, ...QUICK });
+      const child = await start();
       child.command(`${command} ${LONGER_THAN_A_HEARTBEAT}`);
       if (command === 'blockHeartbeat')
         await child.facts.until((facts) => facts.some(({ fact }) => fact === 'blocked'));
@@ -68,15 +63,15 @@ describe('a process that', () => {
   );
 
   // FAULTS 42.
-  it('has no file descriptor left keeps trying, and listens again when it has one', async () => {
-    child = await ChildApp.start({ connection: database.url, ...QUICK }, 256);
+  it('keeps trying while it has no file descriptor left, and listens again when it has one', async () => {
+    const child = await start(256);
     child.command('takeFiles');
     await child.facts.until((facts) => facts.some(({ fact, value }) => fact === 'taken' && value === 'EMFILE'));
     const { processId } = child.statuses.items.at(-1)!;
     // The socket that this frees is all that is left: the files take it before the next attempt.
     child.command('takeFilesWhenLost');
     await child.facts.until((facts) => facts.some(({ fact }) => fact === 'watching'));
-    await database.query('SELECT pg_terminate_backend($1)', [processId]);
+    await suite.database.query('SELECT pg_terminate_backend($1)', [processId]);
     const { lastFailure } = (
       await child.statuses.until((statuses) => /EMFILE/.test(statuses.at(-1)?.lastFailure?.message ?? ''))
     ).at(-1)!;
