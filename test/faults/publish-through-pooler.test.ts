@@ -42,7 +42,7 @@ describeWithPgBouncer('sending through PgBouncer', () => {
     ['transaction', 'a pool', () => ({ pool })],
     ['statement', 'a connection of its own', () => ({ connection: bouncer.url })],
     ['statement', 'a pool', () => ({ pool })],
-  ])('in %s mode, by %s, delivers all in its order', async (mode, _what, publisher) => {
+  ])('delivers everything in order in %s mode, by %s', async (mode, _what, publisher) => {
     await startBusy(mode);
     const { app, service } = await suite.start({ publisher: publisher()! });
     const received = new Recorder<unknown>();

@@ -11,6 +11,11 @@ export class HeldCalls<T = unknown> {
       this.begun.push(argument);
     });
 
+  /** How many have not ended. */
+  get pending(): number {
+    return this.ends.length;
+  }
+
   /** Ends the oldest call. */
   end(error?: Error): void {
     this.ends.shift()!(error);

@@ -16,7 +16,7 @@ const call = fc.record<Call>({
 });
 
 describe('CallOrder', () => {
-  it('begins the work of calls in their order, whatever each has to wait for, and tells each how it went', () =>
+  it('begins the work of calls in their order, whatever each has to wait for, and gives each its outcome', () =>
     fc.assert(
       fc.asyncProperty(
         fc.array(fc.record({ call, pause: fc.boolean(), rank: fc.nat() }), { maxLength: 20 }),

@@ -150,7 +150,7 @@ describe('CoalescingRunner', () => {
       { numRuns: 500 },
     ));
 
-  it('makes one run of all that wakes it during a run, and tells it the first reason', async () => {
+  it('makes one run of all that wakes it during a run, and gives it the first reason', async () => {
     const { runs, runner, end } = setUp();
     runner.wake('start');
     await turns();
@@ -188,7 +188,7 @@ describe('CoalescingRunner', () => {
     runner.stop();
   });
 
-  it('is settled as soon as it is stopped, where nothing runs', async () => {
+  it('is settled as soon as it is stopped if nothing runs', async () => {
     const { runs, runner, end } = setUp({ minInterval: 100 });
     runner.wake('start');
     await turns();
@@ -200,7 +200,7 @@ describe('CoalescingRunner', () => {
     expect(runs).toEqual(['start']);
   });
 
-  it('takes what a run throws at once for a failure', async () => {
+  it('counts what a run throws at once as a failure', async () => {
     let attempts = 0;
     const { clock, runner } = setUp({
       run: () => {

@@ -39,7 +39,7 @@ describe('the command line', () => {
       'trigger ',
     ],
     [['listen', 'orders', '--count', '0', '--url', NOWHERE], '--count must be an integer of at least 1', 'listen '],
-  ])('%j is wrong usage: one line says why, and where to read on', async (args, problem, command) => {
+  ])('refuses %j in one line that says why and where to read on', async (args, problem, command) => {
     const { code, stdout, stderr } = await run(args);
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     const [error, usage, more, ...rest] = stderr.split('\n');
@@ -83,7 +83,7 @@ describe('the command line', () => {
   });
 
   it.each([[['doctor']], [['doctor', '--url', '']], [['doctor', '--url', 'shop']]])(
-    '%j lacks a URL: the example of one is whole',
+    'shows a complete example of a URL when %j lacks one',
     async (args) => {
       expect((await run(args)).stderr).toContain('as postgres://user:password@host:5432/database.');
     },

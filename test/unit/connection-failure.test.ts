@@ -14,26 +14,26 @@ describe('a failure of a connection', () => {
     'ERR_TLS_CERT_ALTNAME_INVALID',
     'CERT_HAS_EXPIRED',
     'SELF_SIGNED_CERT_IN_CHAIN',
-  ])('with the code %s is permanent, and says what to do', (code) => {
+  ])('is permanent and says what to do if its code is %s', (code) => {
     expect(failure({ code })).toMatchObject({ kind: 'connection', permanent: true, endpoint: 'db:5432' });
     expect(failure({ code }).message).toMatch(/^db:5432: it failed.*\. [A-Z].*\.$/);
   });
 
   it.each(['57P01', '57P03', '53300', '25006', '08006', 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'ETIMEDOUT'])(
-    'with the code %s is worth another attempt',
+    'is worth another attempt if its code is %s',
     (code) => {
       expect(failure({ code })).toMatchObject({ permanent: false });
     },
   );
 
   it.each(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN', '57P03'])(
-    'with the code %s says what it may be',
+    'says what it may be if its code is %s',
     (code) => {
       expect(failure({ code }).message).toMatch(/^db:5432: it failed.*\. [A-Z].*[.?]$/);
     },
   );
 
-  it.each(['string', 'non-empty string'])('for want of a password (%s) is permanent, and asks for one', (what) => {
+  it.each(['string', 'non-empty string'])('is permanent and asks for a password if there is none (%s)', (what) => {
     const message = `SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a ${what}`;
     const error = failure({ message });
     expect(error).toMatchObject({ permanent: true });
@@ -46,7 +46,7 @@ describe('a failure of a connection', () => {
   it.each([
     ['ENOENT', 'unix_socket_directories'],
     ['EACCES', 'unix_socket_permissions'],
-  ])('of a Unix socket (%s) tells where to look', (code, setting) => {
+  ])('says where to look if it is one of a Unix socket (%s)', (code, setting) => {
     expect(splitRemedy(failure({ code }).message).remedy).toContain(setting);
   });
 
@@ -65,12 +65,12 @@ describe('a failure of a connection', () => {
     expect(failure({ code }).sqlState).toBe(code);
   });
 
-  it.each(['EPIPE', 'ECONNRESET'])('of the network has no SQLSTATE, and %s does not look like one', (code) => {
+  it.each(['EPIPE', 'ECONNRESET'])('has no SQLSTATE if it is one of the network (%s)', (code) => {
     expect(failure({ code }).sqlState).toBeUndefined();
     expect(failure({ code }).message).not.toContain('SQLSTATE');
   });
 
-  it('tells of the last address that was tried, where a name has several', () => {
+  it('names the last address that was tried if a name has several', () => {
     const refused = Object.assign(new Error('connect ECONNREFUSED ::1:5432'), { code: 'ECONNREFUSED' });
     const error = new AggregateError([refused, new Error('connect ECONNREFUSED 127.0.0.1:5432')], '');
     expect(connectionFailure(error, 'localhost:5432').message).toContain('connect ECONNREFUSED 127.0.0.1:5432');
@@ -119,7 +119,7 @@ describe('an endpoint', () => {
     [{ host: '::1', port: 5432 }, '[::1]:5432'],
     [{ host: '/var/run/postgresql', port: 5432 }, '/var/run/postgresql'],
     [{ host: 'postgres://me:s3cret@db.example/shop', port: 5432 }, '[postgres://***@db.example/shop]:5432'],
-  ])('of %p is %s', (parameters, expected) => {
+  ])('is written for %p as %s', (parameters, expected) => {
     expect(endpointOf(parameters)).toBe(expected);
   });
 });

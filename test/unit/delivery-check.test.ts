@@ -5,6 +5,7 @@ import type { PgDeliveryVerdict } from '../../lib/listener/delivery-verdict.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { readFacts } from '../../lib/session/session-facts.js';
 import type { SessionFacts } from '../../lib/session/session-facts.js';
+import { deferred } from '../support/deferred.js';
 import { FakeClock, FakeSession } from '../support/fake-server.js';
 import { eventually } from '../support/recorder.js';
 
@@ -108,7 +109,7 @@ describe('the delivery check', () => {
     await stop();
   });
 
-  it('takes traffic of other backends for a proof, its own and what comes during a statement not', async () => {
+  it('counts traffic of other backends as a proof, but not its own or what comes during a statement', async () => {
     const { clock, session, reconciler, state, stop } = setUp();
     await pause(clock);
     session.listening.add('busy');
@@ -130,7 +131,7 @@ describe('the delivery check', () => {
     await stop();
   });
 
-  it('takes no stray traffic behind a pooler for a proof, neither for the first nor instead of a check', async () => {
+  it('does not count stray traffic behind a pooler as a proof, neither the first nor instead of a check', async () => {
     const situation = setUp({ backendPid: 99 });
     const { check, clock, session, sent, state, verdicts, stop } = situation;
     state.delivers = false;
@@ -202,7 +203,7 @@ describe('the delivery check', () => {
     await stop();
   });
 
-  it('has missed something when a later one arrives and an earlier one never did', async () => {
+  it('reports a miss when a later notification arrives and an earlier one never did', async () => {
     const { check, clock, sent, state, verdicts, missedAtVerdict, stop } = setUp();
     await pause(clock);
     const { lastVerifiedAt } = check;
@@ -286,7 +287,7 @@ describe('the delivery check', () => {
   it.each([
     [undefined, 'no-second-connection', 'too many connections'],
     ['25006', 'standby', 'Point the option publisher.connection to the primary.'],
-  ])('does not know, when the second connection fails with %s', async (sqlState, cause, message) => {
+  ])('is unknown when the second connection fails with %s', async (sqlState, cause, message) => {
     const { check, clock, state, stop } = setUp();
     await pause(clock);
     state.fails = new PgNotifyError('connection', 'too many connections', { ...(sqlState && { sqlState }) });
@@ -301,15 +302,15 @@ describe('the delivery check', () => {
 
   it('ends with its session at once, although the second connection takes its time to say goodbye', async () => {
     const { check, clock, state, stop } = setUp();
-    let closed = (): void => undefined;
-    state.goodbye = new Promise((resolve) => (closed = resolve));
+    const goodbye = deferred();
+    state.goodbye = goodbye.promise;
     state.delivers = false;
     await pause(clock);
     await stop(); // Resolves without it.
     let isClosed = false;
     const all = check.closed().then(() => (isClosed = true));
     expect(isClosed).toBe(false);
-    closed();
+    goodbye.resolve();
     await all;
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { checkExecutor, execute } from '../../lib/executor/pg-executor.js';
 import type { PgExecutor } from '../../lib/executor/pg-executor.js';
 import { publishManyWith, publishWith } from '../../lib/publisher/transactional-publish.js';
+import { failureOf } from '../support/failures.js';
 
 const method = (): undefined => undefined;
 const withMethods = (...names: string[]): object => Object.fromEntries(names.map((name) => [name, method]));
@@ -61,8 +62,7 @@ describe('an executor that returns no promise', () => {
   });
 
   it('is refused by notify() and notifyMany(), as of unknown outcome', async () => {
-    const error: unknown = await publishWith(forgetful, 'orders', '1').catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ ...refusal, outcome: 'unknown' });
+    expect(await failureOf(publishWith(forgetful, 'orders', '1'))).toMatchObject({ ...refusal, outcome: 'unknown' });
     expect(await publishManyWith(forgetful, 'orders', ['1', '2'])).toEqual([
       { index: 0, error: expect.objectContaining(refusal) },
       { index: 1, error: expect.objectContaining(refusal) },

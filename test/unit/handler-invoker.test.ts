@@ -32,12 +32,12 @@ async function bind(method: keyof Handlers, globals?: ApplicationConfig): Promis
 }
 
 describe('HandlerInvoker', () => {
-  it('calls a handler without enhancers directly: what it returns is no promise', async () => {
+  it('calls a handler without enhancers directly, without a promise around its result', async () => {
     const invoke = await bind('direct');
     expect(invoke([1, CONTEXT])).toEqual([1, CONTEXT]);
   });
 
-  it('calls it directly with global enhancers switched on, as long as there are none', async () => {
+  it('calls a handler directly with global enhancers switched on, as long as there are none', async () => {
     const invoke = await bind('direct', new ApplicationConfig());
     expect(invoke([1, CONTEXT])).toEqual([1, CONTEXT]);
   });

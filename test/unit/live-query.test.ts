@@ -202,7 +202,7 @@ describe('liveQuery', () => {
     expect(loads).toHaveLength(2);
   });
 
-  it('takes what load throws at once for a failure', async () => {
+  it('counts what load throws at once as a failure', async () => {
     let count = 0;
     const { query$, clock, errors } = await setUp({
       load: () => {
@@ -282,7 +282,7 @@ describe('liveQuery', () => {
     expect(seen).toEqual(['new']);
   });
 
-  it('may be left by a subscriber as soon as it is told', async () => {
+  it('lets a subscriber leave as soon as it is given a value', async () => {
     const { query$, loads, clock } = await setUp();
     const first = firstValueFrom(query$);
     await turns();
@@ -292,7 +292,7 @@ describe('liveQuery', () => {
     expect([clock.sleeping, loads.length]).toEqual([0, 1]);
   });
 
-  it('is not harmed by a subscriber that throws, and nor are the others', async () => {
+  it('goes on for other subscribers when one throws', async () => {
     const { query$, loads, errors, notify } = await setUp();
     const thrown: unknown[] = [];
     config.onUnhandledError = (error) => thrown.push(error);
@@ -311,7 +311,7 @@ describe('liveQuery', () => {
     expect(thrown).toHaveLength(2);
   });
 
-  it('loads at once where it cannot listen, and polls until it can', async () => {
+  it('loads at once if it cannot listen, and polls until it can', async () => {
     const { query$, loads, clock, listener } = await setUp({ isConnected: false, fallbackPollInterval: 300 });
     const { seen } = subscribe(query$);
     for (const count of [1, 2, 3]) {
@@ -336,7 +336,7 @@ describe('liveQuery', () => {
     expect(loads).toHaveLength(6); // It has not been loaded for an hour.
   });
 
-  it('polls for its first value where the server does not acknowledge the channel', async () => {
+  it('polls for its first value if the server does not acknowledge the channel', async () => {
     const { query$, loads, clock, listener } = await setUp({ fallbackPollInterval: 300 });
     listener.subscribe = () => () => undefined;
     subscribe(query$);

@@ -67,7 +67,7 @@ describe('ManyNotifications', () => {
     { maxLength: 8 },
   );
 
-  it('tells the fate of each, sends the others in their order, and lets no other call come in between', () =>
+  it('reports the outcome of each, sends the others in their order, and lets no other call come in between', () =>
     fc.assert(
       fc.asyncProperty(fc.array(fates, { minLength: 1, maxLength: 3 }), async (groups) => {
         const calls = groups.map((group) =>

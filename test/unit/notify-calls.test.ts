@@ -7,7 +7,7 @@ import { NotifyCalls } from '../../lib/publisher/notify-calls.js';
 import type { NotifyCallsOptions } from '../../lib/publisher/notify-calls.js';
 import { Recorder } from '../support/recorder.js';
 import { turn } from '../support/turn.js';
-import { outcomeOf } from '../support/failures.js';
+import { failureOf, outcomeOf } from '../support/failures.js';
 
 interface Sent {
   readonly raws: readonly string[];
@@ -57,8 +57,11 @@ describe('NotifyCalls', () => {
     const { asked, channel } = slowChannel();
     publisher.waiting = 2;
     const waiting = [calls.notify(channel, 1), calls.notify('quick', 2)].map(outcomeOf);
-    const refused = await calls.notify('quick', 3).catch((error: unknown) => error);
-    expect(refused).toMatchObject({ kind: 'publish', outcome: 'not-sent', channel: 'quick' });
+    expect(await failureOf(calls.notify('quick', 3))).toMatchObject({
+      kind: 'publish',
+      outcome: 'not-sent',
+      channel: 'quick',
+    });
     expect(log).toEqual([
       'The notification for channel "quick" was not sent. 4 notifications wait to be sent already. Await notify() before you call it again, or raise publisher.maxWaiting.',
     ]);

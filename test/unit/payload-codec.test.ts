@@ -7,7 +7,7 @@ import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 const jsonValue = fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as unknown);
 
 describe('the codec', () => {
-  it.each(['auto', 'json'] as const)('%s gives back every JSON value that fits', (codec) => {
+  it.each(['auto', 'json'] as const)('gives back every JSON value that fits (%s)', (codec) => {
     fc.assert(
       fc.property(jsonValue, (payload) => {
         fc.pre(Buffer.byteLength(JSON.stringify(payload)) <= MAX_PAYLOAD_BYTES);
@@ -16,7 +16,7 @@ describe('the codec', () => {
     );
   });
 
-  it('text gives back every text that PostgreSQL can store', () => {
+  it('gives back as "text" every text that PostgreSQL can store', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 1_000 }), (payload) => {
         fc.pre(!payload.includes('\0'));
@@ -25,7 +25,7 @@ describe('the codec', () => {
     );
   });
 
-  it('auto decodes every text without an error, and loses no digit of a number', () => {
+  it('decodes as "auto" every text without an error, and loses no digit of a number', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.bigInt().map(String), fc.double().map(String)), (raw) => {
         const payload = decodePayload('c', 'auto', raw);

@@ -226,7 +226,7 @@ describe('PgListener', () => {
     expect(errors).toHaveLength(3);
   });
 
-  it('tells a consumer that is attached by a gap of its own start once', async () => {
+  it('gives a consumer that is attached during a gap its own start once', async () => {
     const { server, errors, listener, lanes } = setUp();
     const seen: string[] = [];
     const log = (who: string) => ({ gap: ({ reason }: { reason: string }) => void seen.push(`${who} ${reason}`) });
@@ -248,7 +248,7 @@ describe('PgListener', () => {
 });
 
 describe('the startup policy', () => {
-  it('"wait" retries what may pass, and ends at once with what cannot', async () => {
+  it('retries what may pass, and ends at once with what cannot, if it is "wait"', async () => {
     const { server, clock, listener } = setUp({ startup: { mode: 'wait', timeout: 10_000 } });
     const outcome = listener.start().catch((error: Error) => error.message);
     for (let i = 0; i < 3; i += 1) {
@@ -264,7 +264,7 @@ describe('the startup policy', () => {
     expect(clock.sleeping).toBe(0);
   });
 
-  it('"wait" has one deadline for the connection and the first LISTENs together', async () => {
+  it('has one deadline for the connection and the first LISTENs together if it is "wait"', async () => {
     const { server, clock, listener } = setUp({ startup: { mode: 'wait', timeout: 10_000 } });
     const started = listener.start();
     await turn();
@@ -280,7 +280,7 @@ describe('the startup policy', () => {
     expect(await outcome).toMatch(/^Could not listen within the startup timeout of 10000 ms\./);
   });
 
-  it('"wait" counts only the time that it waits itself: another module may take as long as it likes', async () => {
+  it('counts only the time that it waits itself, not that of other modules, if it is "wait"', async () => {
     const { server, clock, listener } = setUp({ startup: { mode: 'wait', timeout: 10_000 } });
     const started = listener.start();
     await turn();
@@ -302,7 +302,7 @@ describe('the startup policy', () => {
     await listener.stop();
   });
 
-  it('"background" never rejects, and retries even what cannot pass', async () => {
+  it('never rejects, and retries even what cannot pass, if it is "background"', async () => {
     const { server, clock, lines, listener } = setUp({ startup: { mode: 'background', timeout: 10 } });
     await listener.start();
     await turn();
@@ -396,7 +396,7 @@ describe('a question of the application', () => {
     await listener.stop();
   });
 
-  it('that is asked without a pause keeps neither a check nor a heartbeat from its end', async () => {
+  it('keeps neither a check nor a heartbeat from its end when it is asked without a pause', async () => {
     const { listener, clock, session, gaps, asked, until } = await listening();
     const poll = async (): Promise<void> => {
       while (!listener.isStopping) await listener.queueUsage().catch(() => undefined); // Fails when it is stopped.

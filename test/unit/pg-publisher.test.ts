@@ -94,7 +94,7 @@ describe('PgPublisher', () => {
     await publisher.close(0);
   });
 
-  it('asks a server that does not tell by itself whether it was demoted, and sends again elsewhere', async () => {
+  it('asks a server that does not report it whether it was demoted, and sends again elsewhere', async () => {
     const { publisher, sent, sessions } = setUp();
     const outcome = outcomeOf(publisher.publish('c', '1'));
     (await sent.until(1))[0]?.succeed([{ read_only: true }]);
@@ -108,7 +108,7 @@ describe('PgPublisher', () => {
   it.each([
     [false, 1],
     [true, 2],
-  ])('does not ask a server that tells: read-only is %s', async (isReadOnlyNow, times) => {
+  ])('does not ask a server that reports by itself whether it is read-only (%s)', async (isReadOnlyNow, times) => {
     const { publisher, sent, sessions } = setUp({ isReadOnlyNow });
     const outcome = outcomeOf(publisher.publish('c', '1'));
     for (let count = 1; count <= times; count += 1) (await sent.until(count))[count - 1]?.succeed([{}]);
@@ -238,7 +238,7 @@ describe('PgPublisher', () => {
     await publisher.close(0);
   });
 
-  it('tells all who share a message that was folded what became of it', async () => {
+  it('reports the outcome of a folded message to all who share it', async () => {
     const { publisher, sent, sessions } = setUp();
     const [first] = await publishBehind(publisher, sent, ['1']);
     const folded = ['x', 'x', 'x'].map((raw) => outcomeOf(publisher.publish('c', raw, { fold: true })));

@@ -19,7 +19,7 @@ describe('settings that cannot be used', () => {
       { host: 'h', sslnegotiation: 'direct' },
       'The settings in the option OPTION cannot be used: sslnegotiation=direct requires SSL to be enabled.',
     ],
-  ])('name their option: one %s', async (_what, unusable, message) => {
+  ])('name the option of a connection %s', async (_what, unusable, message) => {
     const { connection } = resolveConnections({ connection: unusable });
     await expect(PgSession.open(connection, open)).rejects.toThrow(message.replace('OPTION', 'connection'));
     const { publisherConnection } = resolveConnections({ connection: usable, publisher: { connection: unusable } });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { StartupPolicy } from '../../lib/listener/startup-policy.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
+import { deferred } from '../support/deferred.js';
 import { FakeClock } from '../support/fake-server.js';
 
 const never = new Promise<void>(() => undefined);
@@ -28,15 +29,14 @@ describe('the startup time-out', () => {
     await done;
     clock.advance(5_000);
     await first;
-    let acknowledged = (): void => undefined;
-    const listens = new Promise<void>((resolve) => (acknowledged = resolve));
-    const second = policy.wait(listens, never, () => true);
+    const listens = deferred();
+    const second = policy.wait(listens.promise, never, () => true);
     clock.advance(1_000);
-    acknowledged();
+    listens.resolve();
     await expect(second).resolves.toBeUndefined();
   });
 
-  it('says that the delivery check was not over, where that is what it waited for', async () => {
+  it('says that the delivery check was not over if that is what it waited for', async () => {
     expect(await afterTimeout(done, true)).toMatchObject({
       message: expect.stringMatching(
         /^Listening, but no notification has arrived within .* 5000 ms.*Raise startup.timeout/,
@@ -44,7 +44,7 @@ describe('the startup time-out', () => {
     });
   });
 
-  it('says that it could not listen, where it could not', async () => {
+  it('says that it could not listen if it could not', async () => {
     expect(await afterTimeout(never, false)).toMatchObject({
       message: expect.stringContaining('Could not listen within the startup timeout of 5000 ms.'),
     });

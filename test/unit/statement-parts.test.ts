@@ -18,7 +18,7 @@ describe('the parts of a statement', () => {
     ['SELECT 1', 'SELECT 1'],
     ['', ''],
     ['f($1)+($2)', 'f({one})+({two})'],
-  ])('%s has a value at each placeholder', (text, expected) => expect(taken(text)).toBe(expected));
+  ])('have a value at each placeholder of %s', (text, expected) => expect(taken(text)).toBe(expected));
 
   it.each([
     `'$1'`,
@@ -36,7 +36,7 @@ describe('the parts of a statement', () => {
     "/* it's $1 /* and $2 */ $1 */",
     '$$ $1 $$',
     '$tag$ $1 $$ $2 $other$ $tag$',
-  ])('%s holds no place for a value', (text) => {
+  ])('have no place for a value if there is only %s', (text) => {
     expect(taken(text)).toBe(text);
     expect(taken(`${text}\n$1`)).toBe(`${text}\n{one}`);
   });
@@ -81,7 +81,7 @@ describe('a statement for Knex', () => {
     ]);
   });
 
-  it('is refused where Knex would take away a backslash', async () => {
+  it('is refused if Knex would take away a backslash', async () => {
     const error = { kind: 'configuration', message: expect.stringContaining('pass that text as a value') };
     await expect(sent(String.raw`SELECT '\?'`)).rejects.toMatchObject(error);
   });

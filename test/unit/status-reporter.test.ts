@@ -12,7 +12,7 @@ function setUp() {
   return { reporter, lines };
 }
 
-it('tells each cause once in an outage, also where two hosts fail in turn, and again in the next', () => {
+it('logs each cause once in an outage, even if two hosts fail in turn, and again in the next', () => {
   const { reporter, lines } = setUp();
   const refused = new PgNotifyError('connection', 'h1: refused');
   const standby = new PgNotifyError('connection', 'h2: a standby', { sqlState: '25006' });

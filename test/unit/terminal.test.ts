@@ -20,7 +20,7 @@ describe('a terminal', () => {
     ['a pipe with FORCE_COLOR', undefined, { FORCE_COLOR: '1' }, true],
     ['a terminal with FORCE_COLOR=0', true, { FORCE_COLOR: '0' }, false],
     ['a pipe with both', undefined, { FORCE_COLOR: '1', NO_COLOR: '1' }, true],
-  ])('%s has colours as people expect it', (_what, hasColors, env, expected) => {
+  ])('has colours as people expect it: %s', (_what, hasColors, env, expected) => {
     const [stdout, stderr] = [output(hasColors), output()];
     new Terminal(stdout, stderr, env).line([['red', 'problem'], ' found']);
     expect(stdout.read()).toBe(expected ? `${ESCAPE}[31mproblem${ESCAPE}[39m found\n` : 'problem found\n');
@@ -71,7 +71,7 @@ describe('a terminal', () => {
     expect(terminal.gone.aborted).toBe(true);
   });
 
-  it('tells what it could not write, and writes nothing more', async () => {
+  it('reports what it could not write, and writes nothing more', async () => {
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
     const stdout = new Writable({ write: (_chunk, _encoding, done) => done(full) });
     const terminal = new Terminal(stdout, output(), {});

@@ -181,14 +181,14 @@ describe('PgNotifyTestBus', () => {
   it('refuses calls while no registration uses it, and anything else in its place', async () => {
     const bus = new PgNotifyTestBus();
     const unused = /serves no registration: override getPgNotifyTransportToken\(name\)/;
-    for (const use of [
+    for (const call of [
       () => bus.emit('a'),
       () => bus.simulateGap(),
       () => bus.simulateDisconnect(),
       () => bus.reconnect(),
       () => bus.settled(),
     ]) {
-      expect((await failureOf(use)).message).toMatch(unused);
+      expect((await failureOf(call)).message).toMatch(unused);
     }
     expect(bus.sent()).toEqual([]);
     const notABus = { default: {} };

@@ -73,7 +73,7 @@ describe('the name of a trigger', () => {
     expect(planTrigger({ ...OPTIONS, name: 'mine' }).name).toBe('mine');
   });
 
-  it('is no name of another pair', () => {
+  it('differs from the name of any other pair', () => {
     const names = [
       nameOf('a_notify_b', 'c'),
       nameOf('a', 'b_notify_c'),

@@ -64,7 +64,7 @@ describe('the schema of what a trigger sends', () => {
     expect(await check(schema, { ...CHANGE, keys: [{ id: 1 }] })).toEqual({ value: { ...CHANGE, keys: [{ id: 1 }] } });
   });
 
-  it('says which key it is where the schema of the keys does not say more', async () => {
+  it('says which key it is if the schema of the keys does not say more', async () => {
     const issue = { message: 'No.' };
     const own: StandardSchemaV1 = { '~standard': { version: 1, vendor: 'own', validate: () => ({ issues: [issue] }) } };
     expect(await check(pgTableChangeSchema(own), CHANGE)).toEqual({

@@ -45,7 +45,7 @@ describe('a turn of the event loop', () => {
     expect(Math.max(...turns)).toBeLessThanOrEqual(1_000);
   });
 
-  it('ends early where the deliveries take long', async () => {
+  it('ends early if the deliveries take long', async () => {
     const budget = new TurnBudget();
     let spent = 0;
     const begun = performance.now();

@@ -77,7 +77,7 @@ describe('a list of the latest by key', () => {
     expect(steps).toBe(1);
   });
 
-  it('keeps its state where the function that names the key throws', () => {
+  it('keeps its state if the function that names the key throws', () => {
     const list = new LatestByKey<number>((item) => {
       if (item < 0) throw new Error('no key');
       return item;

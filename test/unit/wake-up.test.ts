@@ -10,6 +10,7 @@ import { HandlerPool } from '../../lib/delivery/handler-pool.js';
 import type { WakeUpSpec } from '../../lib/delivery/handler-pool.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
 import { createBusListener } from '../support/bus-listener.js';
+import { deferred } from '../support/deferred.js';
 import { FakeClock } from '../support/fake-server.js';
 import { turns } from '../support/turn.js';
 
@@ -156,17 +157,15 @@ describe('a method that is woken', () => {
   });
 
   it('may finish when the pool is ended, is not called any more, and leaves no timer', async () => {
-    let finish = (): void => undefined;
-    const { pool, reasons, notify, listener, clock, pass } = await setUp({
-      call: () => new Promise<boolean>((resolve) => (finish = () => resolve(true))),
-    });
+    const work = deferred<boolean>();
+    const { pool, reasons, notify, listener, clock, pass } = await setUp({ call: () => work.promise });
     notify();
     pool.end();
     let isSettled = false;
     const settled = pool.settled().then(() => (isSettled = true));
     await turns();
     expect(isSettled).toBe(false);
-    finish();
+    work.resolve(true);
     await settled;
     expect([await pass(3_600_000), reasons, clock.sleeping]).toEqual([[], ['start'], 0]);
     expect(listener.coveredChannels).toEqual([]);
@@ -185,7 +184,7 @@ describe('a method that is woken', () => {
     expect(signals[0]?.aborted).toBe(true);
   });
 
-  it('is not called any more, and leaves no timer, where the listener is stopped because the bootstrap failed', async () => {
+  it('is not called any more, and leaves no timer, if the listener is stopped because the bootstrap failed', async () => {
     const { listener, pass, clock } = await setUp();
     await listener.stop();
     expect([await pass(3_600_000), clock.sleeping]).toEqual([[], 0]);

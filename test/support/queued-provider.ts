@@ -1,0 +1,110 @@
+import { GAP_REASONS } from '../../lib/channel/pg-gap.js';
+import type { PgGap, PgGapReason } from '../../lib/channel/pg-gap.js';
+import type { PgNotification } from '../../lib/channel/pg-notification.js';
+import type { GapMethod } from '../../lib/delivery/gap-barrier.js';
+import { GapGate } from '../../lib/delivery/gap-gate.js';
+import { HandlerCounters } from '../../lib/delivery/handler-counters.js';
+import { HandlerQueue } from '../../lib/delivery/handler-queue.js';
+import type { HandlerQueueOptions } from '../../lib/delivery/handler-queue.js';
+import { handlerRun } from '../../lib/delivery/handler-run.js';
+import { TurnBudget } from '../../lib/delivery/turn-budget.js';
+import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
+import type { PgNotifyError } from '../../lib/pg-notify.errors.js';
+import { FakeClock } from './fake-server.js';
+import { HeldCalls } from './held-calls.js';
+import { Recorder } from './recorder.js';
+
+type Overrides = Partial<Omit<HandlerQueueOptions, 'run'>> & {
+  readonly call?: (ids: readonly number[], signal: AbortSignal) => unknown;
+  readonly timeout?: number;
+};
+
+let time = 0;
+
+/** A moment that is different at each call. */
+export function moment(): Date {
+  time += 1;
+  return new Date(time);
+}
+
+/** A gap of the channel `c`. */
+export function gapOf(reason: PgGapReason, more: Partial<PgGap> = {}): PgGap {
+  return { channel: 'c', reason, until: moment(), ...more };
+}
+
+/** A provider with gap methods and queues, as an application would have it, and what they did. */
+export class QueuedProvider {
+  readonly clock = new FakeClock();
+  readonly closing = new AbortController();
+  readonly events = new Recorder<string>();
+  readonly errors: PgNotifyError[] = [];
+  readonly overflows: string[] = [];
+  readonly gaps: PgGap[] = [];
+  readonly gate: GapGate;
+  readonly counters: HandlerCounters[] = [];
+  private readonly budget = new TurnBudget();
+  private readonly methods: GapMethod[] = [];
+
+  constructor() {
+    this.gate = new GapGate(this.methods, this.clock, this.closing.signal);
+  }
+
+  /** Adds a gap method that waits each time for the test to end it. */
+  heldMethod(reasons: readonly PgGapReason[] = GAP_REASONS): HeldCalls<PgGap> {
+    const held = new HeldCalls<PgGap>();
+    this.methods.push({
+      accepts: (reason) => reasons.includes(reason),
+      run: (gap) => {
+        this.gaps.push(gap);
+        const run = held.run(gap);
+        this.events.push(`gap ${gap.reason}`);
+        return run;
+      },
+    });
+    return held;
+  }
+
+  /** Adds a handler with a queue. */
+  queue(name: string, { call, timeout, ...options }: Overrides = {}): HandlerQueue {
+    const counters = new HandlerCounters('notification', name, 'c', new PgNotifyDiagnostics('test'));
+    this.counters.push(counters);
+    const onError = (error: unknown): void => void this.errors.push(error as PgNotifyError);
+    const run = handlerRun<readonly PgNotification[]>({
+      label: name,
+      channel: 'c',
+      call: (items, signal) => {
+        const ids = items.map(({ payload }) => payload as number);
+        this.events.push(`${name} ${ids.join(' ')}`);
+        return call?.(ids, signal);
+      },
+      timeout,
+      closing: this.closing.signal,
+      counters,
+      onError,
+    });
+    const { gate, budget } = this;
+    return new HandlerQueue({
+      label: name,
+      channel: 'c',
+      mode: { concurrency: 1 },
+      bufferSize: 100,
+      run,
+      gate,
+      budget,
+      counters,
+      onError,
+      onOverflow: () => this.overflows.push(name),
+      ...options,
+    });
+  }
+}
+
+/** A notification on the channel `c`. */
+export function notification(payload: unknown): PgNotification {
+  return { channel: 'c', raw: String(payload), payload, processId: 1, receivedAt: new Date() };
+}
+
+/** Gives a queue notifications with these payloads. */
+export function push(queue: HandlerQueue, ...payloads: readonly unknown[]): void {
+  for (const payload of payloads) queue.push(notification(payload));
+}

@@ -1,0 +1,230 @@
+import { describe, expect, it } from '@jest/globals';
+import { HeldCalls } from '../support/held-calls.js';
+import { gapOf, moment, push, QueuedProvider } from '../support/queued-provider.js';
+import { turn } from '../support/turn.js';
+
+describe('a gap', () => {
+  it('lets a queue overflow while others wait for it, without a deadlock', async () => {
+    const subject = new QueuedProvider();
+    const method = subject.heldMethod();
+    const runs = new HeldCalls<readonly number[]>();
+    const busy = subject.queue('busy', { bufferSize: 2, call: runs.run });
+    const quick = subject.queue('quick');
+    push(busy, 0);
+    await turn();
+    push(busy, 1, 2);
+    const reconnect = gapOf('reconnect');
+    for (const queue of [busy, quick]) queue.gap(reconnect);
+    await turn();
+    expect(quick.standsAt).toBeDefined();
+    push(busy, 3); // 1 is dropped, while quick stands and waits for busy.
+    runs.end();
+    await subject.events.until((events) => events.includes('gap overflow'));
+    method.end();
+    await subject.events.until((events) => events.includes('busy 2'));
+    push(quick, 4);
+    runs.end();
+    await subject.events.until((events) => events.includes('gap reconnect'));
+    method.end();
+    await subject.events.until((events) => events.includes('busy 3'));
+    runs.end();
+    await Promise.all([busy.settled(), quick.settled(), subject.gate.settled()]);
+    const { items } = subject.events;
+    expect(items.filter((event) => event !== 'quick 4')).toEqual([
+      'busy 0',
+      'gap overflow',
+      'busy 2',
+      'gap reconnect',
+      'busy 3',
+    ]);
+    expect(items.indexOf('quick 4')).toBeGreaterThan(items.indexOf('gap reconnect'));
+    expect(subject.gaps.map(({ dropped }) => dropped)).toEqual([1, undefined]);
+  });
+
+  it('keeps its place when an overflow before it fails, so that nothing older is handled after its methods', async () => {
+    const subject = new QueuedProvider();
+    const method = subject.heldMethod();
+    const runs = new HeldCalls<readonly number[]>();
+    const busy = subject.queue('busy', { bufferSize: 2, call: runs.run });
+    const quick = subject.queue('quick');
+    push(busy, 0);
+    await turn();
+    push(busy, 1, 2);
+    const reconnect = gapOf('reconnect', { since: new Date(0) });
+    for (const queue of [busy, quick]) queue.gap(reconnect);
+    push(quick, 3);
+    await turn();
+    push(busy, 3); // 1 is dropped, while quick stands and waits for busy.
+    push(quick, 4);
+    runs.end();
+    await subject.events.until(2);
+    method.end(new Error('not now'));
+    await turn();
+    push(busy, 5); // 2 is dropped, while the methods have failed.
+    subject.clock.advance(100);
+    await subject.events.until(3);
+    method.end();
+    await subject.events.until(4);
+    expect(subject.events.items).toEqual(['busy 0', 'gap overflow', 'gap overflow', 'gap reconnect']);
+    expect(subject.gaps.map(({ dropped }) => dropped)).toEqual([1, 2, undefined]);
+    method.end();
+    await quick.settled();
+    expect(subject.events.items.slice(4).toSorted()).toEqual(['busy 3', 'quick 3', 'quick 4']);
+    runs.end();
+    await subject.events.until(8);
+    runs.end();
+    await Promise.all([busy.settled(), subject.gate.settled()]);
+    expect(subject.events.items.at(-1)).toBe('busy 5');
+  });
+
+  it('is followed by an overflow for what was dropped while its methods ran', async () => {
+    const subject = new QueuedProvider();
+    const method = subject.heldMethod();
+    const queue = subject.queue('a', { bufferSize: 2 });
+    queue.gap(gapOf('start'));
+    await subject.events.until(1);
+    push(queue, 1, 2, 3, 4, 5);
+    method.end();
+    await subject.events.until(2);
+    method.end();
+    await queue.settled();
+    expect(subject.events.items).toEqual(['gap start', 'gap overflow', 'a 4', 'a 5']);
+    expect(subject.gaps.map(({ dropped }) => dropped)).toEqual([undefined, 3]);
+  });
+
+  it('includes what is dropped while its methods fail, and is not repeated earlier for that', async () => {
+    const subject = new QueuedProvider();
+    const method = subject.heldMethod();
+    const queue = subject.queue('a', { bufferSize: 2 });
+    const start = gapOf('start');
+    queue.gap(start);
+    await subject.events.until(1);
+    push(queue, 1, 2, 3); // While they run: a gap of its own, at first.
+    method.end(new Error('not now'));
+    await turn();
+    push(queue, 4); // While they have failed.
+    await turn();
+    expect(subject.events.items).toEqual(['gap start']);
+    expect(subject.clock.sleeping).toBe(1);
+    subject.clock.advance(100);
+    await subject.events.until(2);
+    expect(subject.gaps[1]).toEqual({ channel: 'c', reason: 'start', until: expect.any(Date), dropped: 2 });
+    method.end();
+    await queue.settled();
+    expect(subject.events.items).toEqual(['gap start', 'gap start', 'a 3', 'a 4']);
+  });
+
+  it.each(['while its methods have failed', 'during the attempt that fails'])(
+    'is replaced at once by one that comes %s',
+    async (when) => {
+      const subject = new QueuedProvider();
+      const method = subject.heldMethod();
+      const queue = subject.queue('a');
+      queue.gap(gapOf('reconnect', { since: moment() }));
+      await subject.events.until(1);
+      const newer = gapOf('relisten', { since: moment() });
+      if (when === 'during the attempt that fails') queue.gap(newer);
+      method.end(new Error('not now'));
+      await turn();
+      if (when === 'while its methods have failed') queue.gap(newer);
+      await subject.events.until(2); // No time has passed.
+      const { since } = subject.gaps[0]!;
+      expect(subject.gaps[1]).toEqual({ channel: 'c', reason: 'relisten', since, until: newer.until });
+      method.end();
+      await queue.settled();
+      expect(method.pending).toBe(0);
+      expect(subject.clock.sleeping).toBe(0);
+    },
+  );
+
+  it('is announced together with the gap before if nothing came in between', async () => {
+    const subject = new QueuedProvider();
+    const method = subject.heldMethod();
+    const runs = new HeldCalls<readonly number[]>();
+    const queue = subject.queue('a', { call: runs.run });
+    push(queue, 0);
+    await turn();
+    const gaps = Array.from({ length: 1_000 }, () => gapOf('reconnect', { since: moment() }));
+    for (const gap of gaps) queue.gap(gap);
+    expect(queue['stretches']).toHaveLength(2);
+    runs.end();
+    await subject.events.until(2);
+    method.end();
+    await queue.settled();
+    expect(subject.gaps).toEqual([{ ...gaps[0], until: gaps.at(-1)!.until }]);
+  });
+
+  it('is given to the methods that accept it, and again only to those that failed', async () => {
+    const subject = new QueuedProvider();
+    const [first, second, third] = [
+      subject.heldMethod(),
+      subject.heldMethod(['reconnect']),
+      subject.heldMethod(['start', 'overflow']),
+    ];
+    const queue = subject.queue('a');
+    queue.gap(gapOf('reconnect'));
+    push(queue, 1);
+    await turn();
+    first.end();
+    await turn();
+    second.end(new Error('not now'));
+    await turn();
+    subject.clock.advance(100);
+    await turn();
+    expect([first.pending, second.pending, third.pending]).toEqual([0, 1, 0]);
+    second.end();
+    await queue.settled();
+    expect(subject.events.items).toEqual(['gap reconnect', 'gap reconnect', 'gap reconnect', 'a 1']);
+  });
+
+  it('stops nothing if no method accepts it', async () => {
+    const subject = new QueuedProvider();
+    subject.heldMethod(['start']);
+    const queue = subject.queue('a', { bufferSize: 2 });
+    queue.gap(gapOf('reconnect'));
+    push(queue, 1, 2, 3);
+    await queue.settled();
+    expect(subject.events.items).toEqual(['a 2', 'a 3']);
+    expect(subject.counters[0]!.dropped).toBe(1);
+  });
+
+  it('runs its methods after what announces it has returned, even without a queue', async () => {
+    const subject = new QueuedProvider();
+    const method = subject.heldMethod();
+    subject.gate.announce(gapOf('start'));
+    expect(subject.events.items).toEqual([]);
+    await subject.events.until(1);
+    for (const reason of ['reconnect', 'relisten'] as const) subject.gate.announce(gapOf(reason));
+    method.end();
+    await subject.events.until(2);
+    method.end();
+    await subject.gate.settled();
+    expect(subject.events.items).toEqual(['gap start', 'gap relisten']);
+  });
+
+  it('is given up at the close, calls nothing again, leaves no timer and lets everything settle', async () => {
+    const subject = new QueuedProvider();
+    const method = subject.heldMethod();
+    const runs = new HeldCalls<readonly number[]>();
+    const held = subject.queue('held');
+    const busy = subject.queue('busy', { call: runs.run });
+    push(busy, 0);
+    const [first, second] = [gapOf('reconnect'), gapOf('reconnect')];
+    for (const queue of [held, busy]) {
+      queue.gap(first);
+      push(queue, 1);
+      queue.gap(second);
+    }
+    await turn();
+    runs.end();
+    await subject.events.until((events) => events.includes('gap reconnect'));
+    const settled = subject.gate.settled();
+    for (const queue of [held, busy]) expect(queue.stop()).toBe(1);
+    subject.closing.abort(new Error('closed'));
+    method.end(new Error('too late'));
+    await settled;
+    await turn();
+    expect(subject.events.items).toEqual(['busy 0', 'gap reconnect']);
+    expect(subject.clock.sleeping).toBe(0);
+  });
+});
