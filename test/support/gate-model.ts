@@ -1,4 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
 import type { PgGap, PgGapReason } from '../../lib/channel/pg-gap.js';
 import type { PgNotification } from '../../lib/channel/pg-notification.js';
 import { GapGate } from '../../lib/delivery/gap-gate.js';
@@ -10,6 +9,7 @@ import { handlerRun } from '../../lib/delivery/handler-run.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { FakeClock } from './fake-server.js';
+import { turn } from './turn.js';
 
 /** What handlers do: those of `held` wait until the test lets them go on. */
 export type Behaviour = 'returns' | 'throws' | 'resolves' | 'rejects' | 'held';
