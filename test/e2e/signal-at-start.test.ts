@@ -5,7 +5,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { findFreePort } from '../../dev/embedded-postgres/free-port.js';
-import { createApp } from '../support/app.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { runTypeScript } from '../support/node-typescript.js';
 import { StubPostgres } from '../support/stub-postgres.js';
 import type { StubPostgresOptions } from '../support/stub-postgres.js';
@@ -36,6 +36,7 @@ class StartingApp {
   }
 }
 
+const suite = appSuite();
 let child: StartingApp | undefined;
 let server: StubPostgres | undefined;
 
@@ -130,7 +131,7 @@ describe('an application that is asked to end while it waits for PostgreSQL at i
 
   it('rejects with the last failure when it is closed by itself', async () => {
     const port = await findFreePort();
-    const { app, service } = await createApp({ connection: `postgres://127.0.0.1:${port}/db` });
+    const { app, service } = await suite.create({ connection: `postgres://127.0.0.1:${port}/db` });
     const started = app.init().catch((error: unknown) => error);
     const attempts = new Recorder<number>();
     service.status$.subscribe((status) => attempts.push(status.attempts));

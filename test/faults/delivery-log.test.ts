@@ -1,17 +1,15 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { untilLost, untilStatus } from '../support/app/status.js';
+import { watched } from '../support/app/watched-app.js';
+import type { WatchedApp } from '../support/app/watched-app.js';
 import { backend } from '../support/backend-messages.js';
-import { createFaultApp, untilLost, untilStatus } from '../support/fault-app.js';
-import type { FaultApp } from '../support/fault-app.js';
 import { StubPostgres } from '../support/stub-postgres.js';
 import { eventually } from '../support/recorder.js';
 
+const suite = appSuite({ options: QUICK });
 let server: StubPostgres;
-let subject: FaultApp;
-
-afterEach(async () => {
-  await subject?.app.close();
-  await server?.close();
-});
+let subject: WatchedApp;
 
 /** What the log has of the delivery, in order. */
 function told(): string[] {
@@ -21,16 +19,18 @@ function told(): string[] {
 describe('the log', () => {
   it('tells of a second connection that is refused now and then once, until the next reconnect', async () => {
     let isRefused = false;
-    server = await StubPostgres.start({
-      onStartup: (connection) => {
-        if (!isRefused || connection.parameters.get('application_name') !== 'nest-pg-notify delivery check') {
-          return connection.greet();
-        }
-        connection.write(backend.errorResponse('53300', 'too many connections for role "app"', 'FATAL'));
-        connection.socket.end();
-      },
-    });
-    subject = await createFaultApp({ connection: server.url, deliveryCheck: { interval: 30, timeout: 2_000 } });
+    server = suite.use(
+      await StubPostgres.start({
+        onStartup: (connection) => {
+          if (!isRefused || connection.parameters.get('application_name') !== 'nest-pg-notify delivery check') {
+            return connection.greet();
+          }
+          connection.write(backend.errorResponse('53300', 'too many connections for role "app"', 'FATAL'));
+          connection.socket.end();
+        },
+      }),
+    );
+    subject = watched(await suite.create({ connection: server.url, deliveryCheck: { interval: 30, timeout: 2_000 } }));
     await subject.app.init();
     const turn = async (): Promise<void> => {
       isRefused = true;
@@ -58,15 +58,19 @@ describe('the log', () => {
 
   it('tells that notifications arrive again when they did not', async () => {
     let delivers = false;
-    server = await StubPostgres.start({
-      get delivers() {
-        return delivers;
-      },
-    });
-    subject = await createFaultApp({
-      connection: server.url,
-      deliveryCheck: { interval: 30, timeout: 30, onStartFailure: 'warn' },
-    });
+    server = suite.use(
+      await StubPostgres.start({
+        get delivers() {
+          return delivers;
+        },
+      }),
+    );
+    subject = watched(
+      await suite.create({
+        connection: server.url,
+        deliveryCheck: { interval: 30, timeout: 30, onStartFailure: 'warn' },
+      }),
+    );
     await subject.app.init();
     await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'failing');
     delivers = true;
@@ -80,11 +84,13 @@ describe('the log', () => {
 
 describe('what comes in while the delivery check is failing', () => {
   it('is discarded, and counted', async () => {
-    server = await StubPostgres.start({ delivers: false });
-    subject = await createFaultApp({
-      connection: server.url,
-      deliveryCheck: { timeout: 30, onStartFailure: 'warn' },
-    });
+    server = suite.use(await StubPostgres.start({ delivers: false }));
+    subject = watched(
+      await suite.create({
+        connection: server.url,
+        deliveryCheck: { timeout: 30, onStartFailure: 'warn' },
+      }),
+    );
     await subject.app.init();
     await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'failing');
     for (const payload of ['1', '2', '3']) server.notify('watched', payload);

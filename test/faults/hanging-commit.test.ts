@@ -1,12 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { PgNotifyHealthIndicator } from 'nest-pg-notify';
 import type { PgNotifyError, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
 import { Client, Pool } from 'pg';
-import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
-import { createFaultApp, untilStatus } from '../support/fault-app.js';
-import type { FaultApp } from '../support/fault-app.js';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { untilStatus } from '../support/app/status.js';
+import { watched } from '../support/app/watched-app.js';
+import type { WatchedApp } from '../support/app/watched-app.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
-import { createTestCluster, createTestDatabase } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
@@ -15,26 +15,19 @@ const CHECK = 'nest-pg-notify delivery check';
 const RELEASE = `ALTER SYSTEM RESET synchronous_standby_names`;
 
 describe('a commit that hangs and holds the lock that every NOTIFY waits for', () => {
-  let cluster: PostgresCluster;
+  const suite = appSuite({ server: {}, options: QUICK });
   let database: TestDatabase;
   let writer: Client;
-  let subject: FaultApp;
+  let subject: WatchedApp;
 
   beforeAll(async () => {
-    cluster = await createTestCluster();
-    database = await createTestDatabase(cluster.url());
+    ({ database } = suite);
     await database.query('CREATE TABLE written (id int)');
   });
 
   afterEach(async () => {
-    await subject?.app.close();
     await writer?.end();
     await release();
-  });
-
-  afterAll(async () => {
-    await database.drop();
-    await cluster.remove();
   });
 
   /** A synchronous standby is gone: who writes waits for it in the commit, with the lock if it has notified. */
@@ -65,13 +58,15 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
     );
   }
 
-  async function start(options: Partial<PgNotifyModuleOptions> = {}): Promise<FaultApp> {
-    subject = await createFaultApp({
-      connection: database.url,
-      publisher: { timeout: 400 },
-      deliveryCheck: false,
-      ...options,
-    });
+  async function start(options: Partial<PgNotifyModuleOptions> = {}): Promise<WatchedApp> {
+    subject = watched(
+      await suite.create({
+        connection: database.url,
+        publisher: { timeout: 400 },
+        deliveryCheck: false,
+        ...options,
+      }),
+    );
     await subject.app.init();
     return subject;
   }

@@ -1,8 +1,10 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { PgNotifyModuleOptions } from 'nest-pg-notify';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { untilLost, untilStatus } from '../support/app/status.js';
+import { expectDelivery, watched } from '../support/app/watched-app.js';
+import type { WatchedApp } from '../support/app/watched-app.js';
 import { CommandLine } from '../support/command-line.js';
-import { createFaultApp, expectDelivery, untilLost, untilStatus } from '../support/fault-app.js';
-import type { FaultApp } from '../support/fault-app.js';
 import { StubPostgres } from '../support/stub-postgres.js';
 import type { StubConnection } from '../support/stub-connection.js';
 
@@ -27,8 +29,9 @@ const METHODS = [
   ['number 99', authentication(99)],
 ] as const;
 
+const suite = appSuite({ options: QUICK });
 let server: StubPostgres;
-let subject: FaultApp;
+let subject: WatchedApp;
 /** What the server does instead of letting a client in. */
 let greeting: ((connection: StubConnection) => void) | undefined;
 /** The connection, by its application name, that gets a malformed answer to what it asks. */
@@ -37,21 +40,18 @@ let broken: string | undefined;
 async function setUp(options: Partial<PgNotifyModuleOptions> = {}): Promise<void> {
   greeting = undefined;
   broken = undefined;
-  server = await StubPostgres.start({
-    onStartup: (connection) => (greeting ?? (() => connection.greet()))(connection),
-    onQuery: ({ text }, connection) => {
-      const isBroken = connection.parameters.get('application_name') === broken && text.includes('pg_notify(');
-      if (isBroken) connection.write(SHORT_KEY);
-      return isBroken;
-    },
-  });
-  subject = await createFaultApp({ connection: server.url, ...options });
+  server = suite.use(
+    await StubPostgres.start({
+      onStartup: (connection) => (greeting ?? (() => connection.greet()))(connection),
+      onQuery: ({ text }, connection) => {
+        const isBroken = connection.parameters.get('application_name') === broken && text.includes('pg_notify(');
+        if (isBroken) connection.write(SHORT_KEY);
+        return isBroken;
+      },
+    }),
+  );
+  subject = watched(await suite.create({ connection: server.url, ...options }));
 }
-
-afterEach(async () => {
-  await subject?.app.close();
-  await server.close();
-});
 
 describe('a message of the server that pg cannot read', () => {
   it.each(METHODS)('ends a start at once, with what to do, when it asks for %s', async (name, message) => {

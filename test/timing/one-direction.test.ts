@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { PgNotifyHealthIndicator } from 'nest-pg-notify';
 import type { PgGap, PgNotifyModuleOptions } from 'nest-pg-notify';
 import { filter, firstValueFrom } from 'rxjs';
@@ -8,10 +8,9 @@ import { resolveOptions } from '../../lib/pg-notify.resolved-options.js';
 import { resolveConnections } from '../../lib/session/connection-settings.js';
 import { PgSession } from '../../lib/session/pg-session.js';
 import { createListener } from '../../lib/transport/create-listener.js';
-import { createFaultApp, expectDelivery, QUICK } from '../support/fault-app.js';
-import type { FaultApp } from '../support/fault-app.js';
-import { FaultProxy } from '../support/fault-proxy.js';
-import { createTestDatabase } from '../support/postgres.js';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { expectDelivery, watched } from '../support/app/watched-app.js';
+import type { FaultProxy } from '../support/fault-proxy.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
 
@@ -19,31 +18,20 @@ import { Recorder } from '../support/recorder.js';
 const ANSWER_LIMIT = 1_000;
 
 describe('a connection that is dead in one direction only, with traffic in the other', () => {
-  let database: TestDatabase;
-  let proxy: FaultProxy;
+  const suite = appSuite({ proxy: 'listener', options: QUICK });
   let traffic: { readonly stop: () => Promise<void> };
 
-  beforeAll(async () => {
-    database = await createTestDatabase();
+  beforeEach(() => {
+    traffic = sendFor(suite.database);
   });
 
-  beforeEach(async () => {
-    proxy = await FaultProxy.startFor(database);
-    traffic = sendFor(database);
-  });
-
-  afterEach(async () => {
-    await traffic.stop();
-    await proxy.close();
-  });
-
-  afterAll(() => database.drop());
+  afterEach(() => traffic.stop());
 
   it.each<[string, (listener: PgListener) => unknown]>([
     ['a new channel waits to be listened to', (listener) => listener.subscribe('late', silent)],
     ['the application asks', (listener) => listener.queueUsage().catch(() => undefined)],
   ])('is noticed when %s, and healed', async (_when, ask) => {
-    const listener = createTestListener(proxy, database);
+    const listener = createTestListener(suite.proxy, suite.database);
     const gaps = new Recorder<PgGap>();
     const payloads = new Recorder<string>();
     listener.subscribe('watched', {
@@ -56,29 +44,28 @@ describe('a connection that is dead in one direction only, with traffic in the o
 
     const lost = firstValueFrom(listener.status$.pipe(filter(({ state }) => state === 'reconnecting')));
     const { length } = payloads.items;
-    proxy.stall('up');
+    suite.proxy.stall('up');
     ask(listener);
     await payloads.until(length + 3); // It still delivers.
     const { lastFailure } = await lost;
     expect(lastFailure?.message).toMatch(
       `no answer within ${ANSWER_LIMIT} ms to what was asked, while other messages came in.`,
     );
-    proxy.heal();
+    suite.proxy.heal();
     await listener.ready();
     await gaps.until((all) => all.some(({ reason }) => reason === 'reconnect'));
     await listener.stop();
   });
 
   it('does not keep a health probe waiting', async () => {
-    const subject: FaultApp = await createFaultApp(optionsFor(proxy, database));
+    const subject = watched(await suite.create());
     await subject.app.init();
     await expectDelivery(subject, 'before');
-    proxy.stall('up');
+    suite.proxy.stall('up');
     const health = new PgNotifyHealthIndicator(subject.service, 300);
     const { pg_notify: found } = await health.isHealthy();
     expect(found).toMatchObject({ status: 'down', reason: 'the server has not answered within 300 ms' });
     expect(subject.service.status.state).toBe('listening');
-    await subject.app.close();
   });
 });
 

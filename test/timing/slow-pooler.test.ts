@@ -1,7 +1,7 @@
-import { afterEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import type { PgDeliveryVerdict } from 'nest-pg-notify';
-import { appSuite } from '../support/app/app-suite.js';
-import { createFaultApp } from '../support/fault-app.js';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { watched } from '../support/app/watched-app.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import { Recorder } from '../support/recorder.js';
@@ -9,25 +9,20 @@ import { Recorder } from '../support/recorder.js';
 const BURST = 50_000;
 
 describeWithPgBouncer('a burst through a pooler in session mode on a slow link', () => {
-  const suite = appSuite();
-  let bouncer: PgBouncer | undefined;
-  let proxy: FaultProxy | undefined;
+  const suite = appSuite({ options: QUICK });
 
-  afterEach(async () => {
-    await proxy?.close();
-    await bouncer?.close();
-  });
-
-  it('is delivered whole while the delivery check waits behind it for longer than three may take', async () => {
-    bouncer = await PgBouncer.start(suite.database.url, 'session');
-    proxy = await FaultProxy.startFor(bouncer);
+  it('delivers all of it while the delivery check waits behind it for longer than three may take', async () => {
+    const bouncer = suite.use(await PgBouncer.start(suite.database.url, 'session'));
+    const proxy = suite.use(await FaultProxy.startFor(bouncer));
     const timeout = 250;
-    const subject = await createFaultApp({
-      connection: proxy.url(bouncer.url),
-      publisher: { connection: suite.database.url },
-      heartbeat: { timeout: 5_000 },
-      deliveryCheck: { interval: 100, timeout },
-    });
+    const subject = watched(
+      await suite.create({
+        connection: proxy.url(bouncer.url),
+        publisher: { connection: suite.database.url },
+        heartbeat: { timeout: 5_000 },
+        deliveryCheck: { interval: 100, timeout },
+      }),
+    );
     await subject.app.init();
     await subject.service.ready();
     const verdicts = new Recorder<PgDeliveryVerdict>();
@@ -41,6 +36,5 @@ describeWithPgBouncer('a burst through a pooler in session mode on a slow link',
     expect(verdicts.items.filter(({ verdict }) => verdict === 'failing')).toEqual([]);
     expect(subject.seen.items.slice(1)).toEqual(Array.from({ length: BURST }, (_, index) => index + 1));
     expect(subject.service.stats()).toMatchObject({ received: BURST, discarded: 0 });
-    await subject.app.close();
   });
 });
