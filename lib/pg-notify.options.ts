@@ -57,8 +57,8 @@ export interface PgNotifyReconnectOptions {
 
 export interface PgNotifyHeartbeatOptions {
   /**
-   * How long the listening connection may be quiet before it is asked whether it is alive, in milliseconds. At least
-   * once a minute it is asked in any case, and compared with what it should be.
+   * How long the listening connection may be quiet before it is asked whether it is alive, in milliseconds. It is also
+   * asked as often as `compareInterval` says.
    *
    * @default 10_000
    */
@@ -70,6 +70,14 @@ export interface PgNotifyHeartbeatOptions {
    * @default 5_000
    */
   readonly timeout?: number;
+  /**
+   * How long after a question the next one is asked at the latest, also while notifications arrive, in milliseconds. Each
+   * compares the channels and the role of the server with what they should be: a lost LISTEN or a demoted primary is
+   * found no later. Raise it together with `interval` for a server that should not be asked.
+   *
+   * @default 60_000
+   */
+  readonly compareInterval?: number;
 }
 
 export interface PgNotifyDeliveryCheckOptions {

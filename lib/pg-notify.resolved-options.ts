@@ -53,6 +53,7 @@ const RECONNECT = {
 const HEARTBEAT = {
   interval: orElse(10_000, milliseconds({ least: 1 })),
   timeout: orElse(5_000, milliseconds({ least: 1 })),
+  compareInterval: orElse(60_000, milliseconds({ least: 1 })),
 } satisfies ChecksOf<PgNotifyHeartbeatOptions>;
 
 const DELIVERY_CHECK = {

@@ -19,9 +19,6 @@ export interface HeartbeatOptions extends Required<PgNotifyHeartbeatOptions> {
   readonly note: (message: string) => void;
 }
 
-/** Even while bytes arrive, the channels and the role of the server are compared this often, in milliseconds. */
-const COMPARE_INTERVAL = 60_000;
-
 /** The order of the names' hashes, not of the names: it depends on no collation and no encoding. */
 const COMPARE = `SELECT pg_catalog.count(*) = $1::int AND
     pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(
@@ -52,14 +49,14 @@ export class Heartbeat {
 
   /** Runs until the signal is aborted, which the loss of the session does. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { session, clock, interval } = this.options;
+    const { session, clock, interval, compareInterval } = this.options;
     let asked = clock.now();
     while (!signal.aborted) {
-      const due = Math.min(Math.max(session.lastHeard, asked) + interval, asked + COMPARE_INTERVAL);
+      const due = Math.min(Math.max(session.lastHeard, asked) + interval, asked + compareInterval);
       await clock.sleep(Math.max(0, due - clock.now()), signal).catch(() => undefined); // Rejects at the end.
       if (signal.aborted) return;
       const heardSince = clock.now() - session.lastHeard < interval;
-      if (heardSince && clock.now() - asked < COMPARE_INTERVAL) continue;
+      if (heardSince && clock.now() - asked < compareInterval) continue;
       asked = clock.now();
       try {
         await this.beat();

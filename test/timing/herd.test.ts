@@ -25,7 +25,7 @@ describe('fifty listeners of one server', () => {
         }),
       startup: { mode: 'wait', timeout: 20_000 },
       reconnect: { minDelay: 100, maxDelay: 30_000, stableAfter: 10_000 }, // As by default.
-      heartbeat: { interval: 10_000, timeout: 5_000 },
+      heartbeat: { interval: 10_000, timeout: 5_000, compareInterval: 60_000 },
       deliveryCheck: false,
       statementTimeout: 10_000,
       logger: { log: () => undefined, warn: () => undefined },

@@ -20,6 +20,11 @@ export const surplus = {
   isLoud: optional(flag),
 } satisfies ChecksOf<Options>;
 
+export const asleep: PgNotifyModuleOptions = {
+  connection: 'postgres://localhost/shop',
+  heartbeat: { interval: 3_600_000, timeout: 5_000, compareInterval: 3_600_000 },
+};
+
 export const options: PgNotifyModuleOptions = {
   connection: 'postgres://localhost/shop',
   // @ts-expect-error Of the options of the module the compiler sees these mistakes where they are written out.

@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
+import type { PgNotifyHeartbeatOptions } from 'nest-pg-notify';
 import { ChannelReconciler } from '../../lib/listener/channel-reconciler.js';
 import { Heartbeat } from '../../lib/listener/heartbeat.js';
 import { FakeClock, FakeSession } from '../support/fake-server.js';
 import { eventually } from '../support/recorder.js';
 
 /** The heartbeat of a session that listens to `orders`, whose server answers at once. */
-async function setUp() {
+async function setUp(options: Partial<Required<PgNotifyHeartbeatOptions>> = {}) {
   const clock = new FakeClock();
   const session = new FakeSession(7, () => undefined, clock);
   /** When it was asked, and what happens before the answer. */
@@ -35,6 +36,8 @@ async function setUp() {
   const running = new Heartbeat({
     interval: 10_000,
     timeout: 5_000,
+    compareInterval: 60_000,
+    ...options,
     session,
     reconciler,
     clock,
@@ -76,6 +79,23 @@ describe('the heartbeat', () => {
       await pass(5_000);
     }
     expect(questions).toEqual([60_000, 120_000]);
+    await stop();
+  });
+
+  it('asks no sooner than compareInterval says, with traffic and without', async () => {
+    const { clock, session, questions, pass, stop } = await setUp({ interval: 3_600_000, compareInterval: 7_200_000 });
+    await pass(3_599_999);
+    expect(questions).toEqual([]);
+    await pass(1);
+    expect(questions).toEqual([3_600_000]);
+    for (let minutes = 0; minutes < 119; minutes += 1) {
+      session.lastHeard = clock.now();
+      await pass(60_000);
+    }
+    expect(questions).toEqual([3_600_000]);
+    session.lastHeard = clock.now();
+    await pass(60_000);
+    expect(questions).toEqual([3_600_000, 10_800_000]);
     await stop();
   });
 

@@ -23,7 +23,7 @@ function setUp(options: Partial<PgListenerOptions> = {}) {
     openSession: server.open,
     startup: { mode: 'background', timeout: 1_000 },
     reconnect: { minDelay: 100, maxDelay: 1_000, stableAfter: 10_000 },
-    heartbeat: { interval: 10_000, timeout: 5_000 },
+    heartbeat: { interval: 10_000, timeout: 5_000, compareInterval: 60_000 },
     deliveryCheck: false,
     statementTimeout: 1_000,
     logger: { log: (line) => lines.push(line), warn: (line) => lines.push(line) },
@@ -322,7 +322,7 @@ describe('the startup policy', () => {
 it('announces what a check has shown to be lost, although the next one arrived', async () => {
   const delivers = { current: true, sent: 0 };
   const { server, clock, listener, lanes } = setUp({
-    heartbeat: { interval: 1_000_000, timeout: 5_000 },
+    heartbeat: { interval: 1_000_000, timeout: 5_000, compareInterval: 60_000 },
     deliveryCheck: {
       interval: 60_000,
       timeout: 3_000,
