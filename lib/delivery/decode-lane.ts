@@ -3,6 +3,7 @@ import { applySchema } from '../channel/payload-schema.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification, RawPgNotification } from '../channel/pg-notification.js';
+import { RoundingWatch } from '../channel/rounded-integers.js';
 import { isThenable } from '../channel/thenable.js';
 import type { ChannelConsumer } from '../listener/channel-registry.js';
 import { MemberList } from '../listener/member-list.js';
@@ -37,6 +38,8 @@ export interface DecodeLaneOptions extends DecodeLaneParts {
   readonly channel: PgChannel;
   /** Told at the first of several drops, not at each. */
   readonly onOverflow: () => void;
+  /** Called once, when decoding has rounded an integer. */
+  readonly onRounded: () => void;
   /** The last consumer has left: nothing is received any more. */
   readonly onEmpty: () => void;
 }
@@ -67,6 +70,7 @@ const SCHEMA_TIMEOUT = 30_000;
 export class DecodeLane implements ChannelConsumer {
   private attachments = new MemberList<Attachment>();
   private readonly backlog: LaneBacklog<Attachment>;
+  private readonly rounding: RoundingWatch;
   /** Whether the schema has returned a promise, and whatever comes now has to wait. */
   private isDecoding = false;
   /** Ends the wait for an answer of the schema. */
@@ -81,6 +85,7 @@ export class DecodeLane implements ChannelConsumer {
       bufferSize: options.bufferSize,
       onDrop: (isFirst) => this.countDrop(isFirst),
     });
+    this.rounding = new RoundingWatch(options.onRounded);
     this.unsubscribe = options.listener.subscribe(options.channel.name, this);
   }
 
@@ -149,7 +154,9 @@ export class DecodeLane implements ChannelConsumer {
 
   private decode(raw: RawPgNotification): unknown {
     const { channel } = this.options;
-    return applySchema(channel, decodePayload(channel.name, channel.codec, raw.raw));
+    const payload = decodePayload(channel.name, channel.codec, raw.raw);
+    if (typeof payload !== 'string') this.rounding.look(raw.raw); // What stays text has all of its digits.
+    return applySchema(channel, payload);
   }
 
   private async decodeInTurn({ raw, to }: WaitingRaw<Attachment>, first: PromiseLike<unknown>): Promise<void> {

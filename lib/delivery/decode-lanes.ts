@@ -15,6 +15,8 @@ export class DecodeLanes {
   /** Lanes without a consumer, in which something still waits for those that they had. */
   private readonly ending = new Set<DecodeLane>();
   private droppedInClosedLanes = 0;
+  /** The channels whose rounded integers were announced. */
+  private readonly rounded = new Set<string>();
 
   constructor(private readonly options: DecodeLanesOptions) {
     // Those that are ending are no consumers of the listener any more: a stop would not reach them.
@@ -91,8 +93,16 @@ export class DecodeLanes {
           `What is dropped is counted, and announced as an overflow gap.`,
       );
     };
+    const onRounded = (): void => {
+      if (this.rounded.has(name)) return;
+      this.rounded.add(name);
+      warn(
+        `A notification of the channel ${JSON.stringify(name)} has an integer beyond 2^53, which JSON.parse() has rounded. ` +
+          `Send it as text (id::text in SQL), or read it from raw. This is logged once for each channel.`,
+      );
+    };
     const onEmpty = (): void => this.close(channel, lane);
-    const lane = new DecodeLane({ ...this.options, channel: definition, onOverflow, onEmpty });
+    const lane = new DecodeLane({ ...this.options, channel: definition, onOverflow, onRounded, onEmpty });
     this.lanes.set(channel, lane);
     return lane;
   }
