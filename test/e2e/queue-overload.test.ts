@@ -164,7 +164,7 @@ describe('the queue of a handler that is too slow', () => {
     const [, served] = (await answered).split(' ');
     expect(Number(served)).toBeLessThan(100_000);
     expect(deliveredAtTimer).toBeLessThan(100_000);
-    const sizes = deliveriesOfTurn.map((size) => size ?? 0);
+    const sizes = Array.from(deliveriesOfTurn, (size) => size ?? 0); // It has holes: map() would leave them.
     expect(Math.max(...sizes)).toBeLessThanOrEqual(1_000);
     // By turns: neither has a second share while the other waits for its first.
     const shares = order.filter((name, index) => name !== order[index - 1]);

@@ -3,35 +3,30 @@ import { Client } from 'pg';
 import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
 import type { PgTriggerOptions } from 'nest-pg-notify';
 import { ITEM_TRIGGER, triggerSuite } from '../support/trigger-suite.js';
+import { itFrom } from '../support/version-gate.js';
 
 describe('the check of a trigger, by what its table is', () => {
   const suite = triggerSuite();
   const { run, said } = suite;
-  const hasVersion = async (wanted: number): Promise<boolean> => {
-    const { rows } = await suite.database.query<{ number: number }>(
-      "SELECT current_setting('server_version_num')::int AS number",
-    );
-    return rows[0]!.number >= wanted;
-  };
 
   beforeEach(() => run('DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (id integer, name text)'));
 
-  it.each(['statement', 'row'] as const)('reports a virtual column and its effect at level %s', async (level) => {
-    if (!(await hasVersion(180_000))) return;
-    await run('ALTER TABLE items ADD twice integer GENERATED ALWAYS AS (id * 2) VIRTUAL');
-    const options: PgTriggerOptions = { ...ITEM_TRIGGER, key: 'twice', level };
-    await run(notifyTrigger(options).up);
-    const byRow = level === 'row';
-    expect(await said('INSERT INTO items VALUES (1)')).toEqual([byRow ? 'insert null' : 'insert *']);
-    const effect = byRow
-      ? 'row triggers see as null'
-      : 'no statement trigger can read: changes are announced without keys';
-    expect(await checkTrigger(suite.database, options)).toEqual({
-      state: 'outdated',
-      problems: [`Column twice is a virtual generated one, which ${effect}. Name a stored column, and run up.`],
-      warnings: [],
+  for (const level of ['statement', 'row'] as const)
+    itFrom(18, `reports a virtual column and its effect at level ${level}`, async () => {
+      await run('ALTER TABLE items ADD twice integer GENERATED ALWAYS AS (id * 2) VIRTUAL');
+      const options: PgTriggerOptions = { ...ITEM_TRIGGER, key: 'twice', level };
+      await run(notifyTrigger(options).up);
+      const byRow = level === 'row';
+      expect(await said('INSERT INTO items VALUES (1)')).toEqual([byRow ? 'insert null' : 'insert *']);
+      const effect = byRow
+        ? 'row triggers see as null'
+        : 'no statement trigger can read: changes are announced without keys';
+      expect(await checkTrigger(suite.database, options)).toEqual({
+        state: 'outdated',
+        problems: [`Column twice is a virtual generated one, which ${effect}. Name a stored column, and run up.`],
+        warnings: [],
+      });
     });
-  });
 
   it.each(['view', 'materialized view'])('reports that a %s cannot have a trigger', async (kind) => {
     await run(`CREATE ${kind} some_items AS SELECT id FROM items`);

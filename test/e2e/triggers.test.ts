@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { notifyTrigger } from 'nest-pg-notify';
 import { ITEM_TRIGGER, triggerSuite } from '../support/trigger-suite.js';
+import { itFrom } from '../support/version-gate.js';
 
 describe('a trigger of level statement', () => {
   const suite = triggerSuite();
@@ -48,15 +49,11 @@ describe('a trigger of level statement', () => {
       expect(await said('INSERT INTO items VALUES (1), (8) ON CONFLICT DO NOTHING')).toEqual(['insert 8']);
     });
 
-    it('announces each part of a MERGE', async () => {
+    itFrom(15, 'announces each part of a MERGE', async () => {
       const merge = `MERGE INTO items USING (VALUES (1, 'x'), (2, NULL), (9, 'y')) AS s (id, name) ON s.id = items.id
         WHEN MATCHED AND s.name IS NULL THEN DELETE
         WHEN MATCHED THEN UPDATE SET name = s.name
         WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.name)`;
-      const version = await suite.database.query<{ number: number }>(
-        "SELECT current_setting('server_version_num')::int AS number",
-      );
-      if (version.rows[0]!.number < 150_000) return;
       expect((await said(merge)).toSorted()).toEqual(['delete 2', 'insert 9', 'update 1']);
     });
 

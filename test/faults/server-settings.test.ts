@@ -1,6 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { ADMIN_URL_VARIABLE } from '../support/test-run.js';
 import { backend } from '../support/backend-messages.js';
 import { appSuite, QUICK } from '../support/app/app-suite.js';
 import { askListeningSession } from '../support/app/listening-session.js';
@@ -10,22 +9,7 @@ import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
 import { StubPostgres } from '../support/stub-postgres.js';
 import type { StubPostgresOptions } from '../support/stub-postgres.js';
-
-/** What the server of this run knows: settings came with 14 (idle_session_timeout) and 17 (transaction_timeout). */
-async function knownSettings(): Promise<Set<string>> {
-  const client = new pg.Client(process.env[ADMIN_URL_VARIABLE]);
-  await client.connect();
-  const { rows } = await client.query<{ name: string }>('SELECT name FROM pg_settings');
-  await client.end();
-  return new Set(rows.map(({ name }) => name));
-}
-
-const known = await knownSettings();
-
-/** A test that needs a setting, which it says in its name where it can only be skipped. */
-const nameWith = (setting: string, name: string): string =>
-  known.has(setting) ? name : `${name} (skipped: the server of this run has no ${setting})`;
-const itWith = (setting: string): typeof it | typeof it.skip => (known.has(setting) ? it : it.skip);
+import { itFrom } from '../support/version-gate.js';
 
 const ROLE = 'limited_by_its_settings';
 
@@ -61,37 +45,31 @@ describe('a session whose role is limited', () => {
   }
 
   // FAULTS 13.
-  itWith('idle_session_timeout')(
-    nameWith('idle_session_timeout', 'keeps its quiet listener despite an idle_session_timeout'),
-    async () => {
-      await database.query(`ALTER ROLE ${ROLE} SET idle_session_timeout = '300ms'`);
-      // No heartbeat and no check comes to its help.
-      const subject = watched(await suite.create({ connection: roleUrl(), heartbeat: { interval: 60_000 } }));
-      await subject.app.init();
-      await subject.service.ready();
-      const { processId } = subject.service.status;
-      await untilAnotherIsEnded('LISTEN watched');
-      await expectDelivery(subject, 'still there');
-      expect(subject.service.status.processId).toBe(processId);
-      expect(subject.seen.items).toEqual(['start', 'still there']);
-    },
-  );
+  it('keeps its quiet listener despite an idle_session_timeout', async () => {
+    await database.query(`ALTER ROLE ${ROLE} SET idle_session_timeout = '300ms'`);
+    // No heartbeat and no check comes to its help.
+    const subject = watched(await suite.create({ connection: roleUrl(), heartbeat: { interval: 60_000 } }));
+    await subject.app.init();
+    await subject.service.ready();
+    const { processId } = subject.service.status;
+    await untilAnotherIsEnded('LISTEN watched');
+    await expectDelivery(subject, 'still there');
+    expect(subject.service.status.processId).toBe(processId);
+    expect(subject.seen.items).toEqual(['start', 'still there']);
+  });
 
   // FAULTS 15.
-  itWith('transaction_timeout')(
-    nameWith('transaction_timeout', 'keeps its listener despite a transaction_timeout'),
-    async () => {
-      await database.query(`ALTER ROLE ${ROLE} SET transaction_timeout = '300ms'`);
-      const subject = watched(await suite.create({ connection: roleUrl() }));
-      await subject.app.init();
-      const { processId } = subject.service.status;
-      await untilAnotherIsEnded('SELECT pg_sleep(10)');
-      await askListeningSession(subject, 'SELECT pg_sleep(0.5)');
-      await expectDelivery(subject, 'still there');
-      expect(subject.service.status.processId).toBe(processId);
-      expect(subject.seen.items).toEqual(['start', 'still there']);
-    },
-  );
+  itFrom(17, 'keeps its listener despite a transaction_timeout', async () => {
+    await database.query(`ALTER ROLE ${ROLE} SET transaction_timeout = '300ms'`);
+    const subject = watched(await suite.create({ connection: roleUrl() }));
+    await subject.app.init();
+    const { processId } = subject.service.status;
+    await untilAnotherIsEnded('SELECT pg_sleep(10)');
+    await askListeningSession(subject, 'SELECT pg_sleep(0.5)');
+    await expectDelivery(subject, 'still there');
+    expect(subject.service.status.processId).toBe(processId);
+    expect(subject.seen.items).toEqual(['start', 'still there']);
+  });
 
   // FAULTS 14.
   /** What a consumer has seen on a session that its role gives 1 ms for something. */

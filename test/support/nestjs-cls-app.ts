@@ -4,8 +4,9 @@
  */
 import 'reflect-metadata';
 import assert from 'node:assert/strict';
-import { Propagation, TransactionHost } from '@nestjs-cls/transactional';
+// Nest before nestjs-cls, which is CommonJS: Node before 20.19.5 refuses to require() what is not evaluated yet.
 import { NestFactory } from '@nestjs/core';
+import { Propagation, TransactionHost } from '@nestjs-cls/transactional';
 import { PgNotifyService } from 'nest-pg-notify';
 import { DataSource } from 'typeorm';
 import { AppModule, Orders } from '../recipes/nestjs-cls.js';

@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { PACKAGES } from '../../dev/versions/pins.js';
 import { findContainerObstacle, startContainer } from './container-server.js';
 import { startTemporaryCluster } from './temporary-cluster.js';
 
@@ -24,10 +25,11 @@ export const TEST_SETTINGS: Readonly<Record<string, string>> = {
  * Provides the server for a test run.
  *
  * `choice` is the value of `TEST_POSTGRES`: the URL of an existing server; `testcontainers` for the official image;
- * `embedded` for the binaries from npm; empty for the image where a container runtime and the image are at hand, else the binaries.
+ * `embedded` for the binaries from npm, `embedded:14` for those of that major version; empty for the image where a container runtime and the image are at hand, else the binaries.
  */
 export async function startTestServer(choice: string): Promise<TestServer> {
   if (/^postgres(ql)?:\/\//.test(choice)) return connectToExisting(choice);
+  if (choice.startsWith('embedded:')) return startEmbedded(`from the npm package ${PACKAGES.postgres}`);
   switch (choice) {
     case '':
       return startWhatIsAtHand();
