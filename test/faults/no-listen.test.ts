@@ -61,7 +61,7 @@ describe('a server that speaks the protocol of PostgreSQL and has no LISTEN', ()
     return suite.createOf({ imports: [registration], providers: [Worker] });
   }
 
-  it.each(REFUSALS)('rejects init() at once, where it %s', async (_what, asked, sqlState, message) => {
+  it.each(REFUSALS)('rejects init() at once if it %s', async (_what, asked, sqlState, message) => {
     const server = await start(asked, sqlState, message);
     const { app, service } = await create(server, { timeout: 3_600_000 });
     const { host, port } = server.config;
@@ -75,7 +75,7 @@ describe('a server that speaks the protocol of PostgreSQL and has no LISTEN', ()
   });
 
   it.each(REFUSALS)(
-    'is named in one line with startup.mode background, and polling goes on, where it %s',
+    'is named in one line with startup.mode background, and polling goes on if it %s',
     async (...refusal) => {
       const [, ...answer] = refusal;
       const subject = await create(await start(...answer), { mode: 'background' });
@@ -89,7 +89,7 @@ describe('a server that speaks the protocol of PostgreSQL and has no LISTEN', ()
     },
   );
 
-  it.each(REFUSALS)('is a problem with a remedy for doctor, where it %s', async (_what, ...answer) => {
+  it.each(REFUSALS)('is a problem with a remedy for doctor if it %s', async (_what, ...answer) => {
     const server = await start(...answer);
     const { code, stdout } = await CommandLine.run(['doctor', '--json', '--url', server.url]);
     expect(code).toBe(1);
