@@ -14,6 +14,8 @@ export interface PgNotifyDiagnosticsEvents {
   'nest-pg-notify.delivered': RunEvent;
   /** A handler failed on `count` notifications, or on one gap or wake-up. `duration` is in milliseconds. */
   'nest-pg-notify.failed': RunEvent;
+  /** A guard kept a handler from running for `count` notifications, or for one gap or wake-up. `duration` is in milliseconds. */
+  'nest-pg-notify.rejected': RunEvent;
   /** Notifications that waited were dropped, because a buffer was full. */
   'nest-pg-notify.dropped': {
     readonly registration: string;
@@ -65,6 +67,7 @@ const CHANNELS = {
   'nest-pg-notify.received': channel('nest-pg-notify.received'),
   'nest-pg-notify.delivered': channel('nest-pg-notify.delivered'),
   'nest-pg-notify.failed': channel('nest-pg-notify.failed'),
+  'nest-pg-notify.rejected': channel('nest-pg-notify.rejected'),
   'nest-pg-notify.dropped': channel('nest-pg-notify.dropped'),
   'nest-pg-notify.gap': channel('nest-pg-notify.gap'),
   'nest-pg-notify.state': channel('nest-pg-notify.state'),

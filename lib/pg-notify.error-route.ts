@@ -1,7 +1,7 @@
 import { Subject } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
-import { isPgNotifyError, messageOf, PgNotifyError, stackOf } from './pg-notify.errors.js';
+import { errorsIn, isPgNotifyError, messageOf, PgNotifyError, stackOf } from './pg-notify.errors.js';
 import type { PgNotifyLogger } from './pg-notify.logger.js';
 
 /** Where everything goes that failed and has no caller to tell: the log, once, and whoever subscribes. */
@@ -21,7 +21,7 @@ export class PgNotifyErrorRoute {
   /** Logs the error, and tells the subscribers. What is not ours yet becomes an error of kind `handler`. */
   report(thrown: unknown): void {
     const error = isPgNotifyError(thrown) ? thrown : new PgNotifyError('handler', messageOf(thrown), { cause: thrown });
-    this.logger.error(error.kind === 'handler' ? withStackOfCause(error) : error);
+    this.logger.error(error, error.kind === 'handler' ? stacksOf(error) : undefined);
     this.tell(error);
   }
 
@@ -37,6 +37,7 @@ export class PgNotifyErrorRoute {
 }
 
 /** In the log, the stack of what a handler threw is worth more than that of the error that reports it. */
-function withStackOfCause(error: PgNotifyError): { readonly message: string; readonly stack: string | undefined } {
-  return { message: error.message, stack: stackOf(error.cause) ?? error.stack };
+function stacksOf(error: PgNotifyError): readonly (string | undefined)[] {
+  const stacks = errorsIn(error.cause).map(stackOf);
+  return stacks.some((stack) => stack !== undefined) ? stacks : [error.stack];
 }

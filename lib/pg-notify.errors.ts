@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { printable } from './printable.js';
 
 /**
  * What went wrong:
@@ -49,9 +50,13 @@ export interface PgNotifyErrorDetails {
   readonly cause?: unknown;
 }
 
+/** Marks the errors of every copy of this package that an application has loaded. */
+const ERROR = Symbol.for('nest-pg-notify:error');
+
 /**
  * Every error that this module throws or rejects with. The message names the thing and the remedy; the
- * other properties are for programs.
+ * other properties are for programs. Control characters that a server or a library has put into a message are escaped: Nest
+ * prints what a bootstrap fails with as it is.
  */
 export class PgNotifyError extends Error implements PgNotifyErrorDetails {
   readonly kind: PgNotifyErrorKind;
@@ -71,11 +76,18 @@ export class PgNotifyError extends Error implements PgNotifyErrorDetails {
     message: string,
     { cause, issues, failures, ...details }: PgNotifyErrorDetails = {},
   ) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(printable(message), cause === undefined ? undefined : { cause });
     this.kind = kind;
     Object.assign(this, kind === 'configuration' && { permanent: true }, details);
     if (issues) Object.defineProperty(this, 'issues', { value: issues });
     if (failures) Object.defineProperty(this, 'failures', { value: failures });
+  }
+
+  /** True for the errors of another copy of this package as well, which some dependency may have brought along. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // A subclass is its own.
+    if (this !== PgNotifyError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return typeof value === 'object' && value !== null && ERROR in value;
   }
 
   override get name(): string {
@@ -83,13 +95,32 @@ export class PgNotifyError extends Error implements PgNotifyErrorDetails {
   }
 }
 
+Object.defineProperty(PgNotifyError.prototype, ERROR, { value: true });
+
 /**
  * The message of whatever was thrown. Not by `instanceof`: a library may throw anything, an Error may come from another
  * realm (a test runner's, a vm context's), and to look at a Proxy may throw again.
  */
 export function messageOf(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown;
-  return textOf(thrown, 'message') ?? 'something that is no Error was thrown';
+  const message = textOf(thrown, 'message');
+  if (message !== '') return message ?? 'something that is no Error was thrown';
+  const [error, ...others] = errorsIn(thrown);
+  return error === thrown ? '' : [error, ...others].map(messageOf).join('; ');
+}
+
+/** The most errors of an AggregateError that are printed. */
+const MAX_ERRORS = 5;
+
+/** The errors that an AggregateError stands for, the first few of them; else what was thrown itself. */
+export function errorsIn(thrown: unknown): readonly unknown[] {
+  try {
+    const { errors } = thrown as Partial<AggregateError>;
+    if (Array.isArray(errors) && errors.length > 0) return errors.slice(0, MAX_ERRORS);
+  } catch {
+    // It is nothing that has properties, or a Proxy.
+  }
+  return [thrown];
 }
 
 /** Whether it is an error of this module. To look at a Proxy may throw. */

@@ -1,33 +1,43 @@
 import { Logger } from '@nestjs/common';
 import { messageOf, stackOf } from './pg-notify.errors.js';
+import { printable, printableStack } from './printable.js';
 import { DEFAULT_REGISTRATION } from './pg-notify.tokens.js';
 
-/** Nest's logger, named after the registration. A logger of the application that throws does no harm here. */
+/**
+ * Nest's logger, named after the registration. What servers, libraries and payloads have put into a message cannot forge a
+ * line here, nor control a terminal. A logger of the application that throws does no harm.
+ */
 export class PgNotifyLogger {
   private readonly logger: Logger;
 
-  constructor(registration: string) {
-    this.logger = new Logger(registration === DEFAULT_REGISTRATION ? 'PgNotify' : `PgNotify:${registration}`);
+  /** @param context Who writes, as Nest prints it. */
+  constructor(registration: string, context = 'PgNotify') {
+    this.logger = new Logger(registration === DEFAULT_REGISTRATION ? context : `${context}:${registration}`);
+  }
+
+  debug(message: string): void {
+    this.attempt(() => this.logger.debug(printable(message)));
   }
 
   log(message: string): void {
-    this.attempt(() => this.logger.log(message));
+    this.attempt(() => this.logger.log(printable(message)));
   }
 
   warn(message: string): void {
-    this.attempt(() => this.logger.warn(message));
+    this.attempt(() => this.logger.warn(printable(message)));
   }
 
-  /** Logs an error once, with its stack; `context` says where it came from. */
-  error(error: unknown, context = ''): void {
-    this.attempt(() => this.logger.error(`${context}${messageOf(error)}`, stackOf(error)));
+  /** Logs an error in one entry, by default with its own stack. */
+  error(error: unknown, stacks: readonly (string | undefined)[] = [stackOf(error)]): void {
+    const printed = stacks.flatMap((stack) => (stack === undefined ? [] : [printableStack(stack)]));
+    this.attempt(() => this.logger.error(printable(messageOf(error)), printed.join('\n') || undefined));
   }
 
   private attempt(write: () => void): void {
     try {
       write();
     } catch (error) {
-      process.emitWarning(`The logger of the application threw: ${messageOf(error)}`, 'PgNotifyWarning');
+      process.emitWarning(`The logger of the application threw: ${printable(messageOf(error))}`, 'PgNotifyWarning');
     }
   }
 }

@@ -19,6 +19,7 @@ import {
   getPgNotifyHealthToken,
   getPgNotifyToken,
   getPgNotifyTransportToken,
+  PG_NOTIFY_DELIVERY,
   PG_NOTIFY_LOGGER,
   PG_NOTIFY_REGISTRATION,
   PG_NOTIFY_RESOLVED_OPTIONS,
@@ -69,8 +70,9 @@ export function registrationProviders(name: string): Provider[] {
       useFactory: connectTransport,
       inject: [getPgNotifyTransportToken(name), PgNotifyErrorRoute, PgNotifyDiagnostics],
     },
+    { provide: PgDelivery, useExisting: PG_NOTIFY_DELIVERY },
     {
-      provide: PgDelivery,
+      provide: PG_NOTIFY_DELIVERY,
       useFactory: createDelivery,
       inject: [
         PG_NOTIFY_TRANSPORT,
@@ -133,6 +135,7 @@ function createDelivery(
     diagnostics,
     onError: (error) => errors.report(error),
     warn: (message) => logger.warn(message),
+    debug: (message) => logger.debug(message),
   });
   transport.serve?.(delivery);
   return delivery;

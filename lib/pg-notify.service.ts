@@ -49,6 +49,8 @@ export interface PgNotifyStats {
   readonly delivered: number;
   /** Those that handlers failed on. */
   readonly failed: number;
+  /** Those that a guard kept a handler from running for. */
+  readonly rejected: number;
   /** Those that were dropped because a buffer was full. */
   readonly dropped: number;
   /** Gaps announced, one for each channel; the overflows of single handlers not among them. */
@@ -210,13 +212,14 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   /** What was counted since the start. */
   stats(): PgNotifyStats {
     const handlers = this.delivery.handlers.stats;
-    const sum = (count: 'delivered' | 'failed' | 'dropped'): number =>
+    const sum = (count: 'delivered' | 'failed' | 'rejected' | 'dropped'): number =>
       handlers.reduce((total, handler) => total + (handler.kind === 'notification' ? handler[count] : 0), 0);
     const dropped = sum('dropped') + this.delivery.lanes.dropped;
     return {
       ...this.transport.listener.figures,
       delivered: sum('delivered'),
       failed: sum('failed'),
+      rejected: sum('rejected'),
       dropped,
       handlers,
     };

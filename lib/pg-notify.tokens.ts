@@ -1,6 +1,7 @@
 import { Inject } from '@nestjs/common';
-import { symbolOf, toPgChannel } from './channel/pg-channel.js';
+import { channelName, symbolOf, toPgChannel } from './channel/pg-channel.js';
 import type { PgChannel } from './channel/pg-channel.js';
+import { refuseStandardDecorator } from './standard-decorator.js';
 
 /** The name of a registration that was given none. */
 export const DEFAULT_REGISTRATION = 'default';
@@ -13,6 +14,9 @@ export const PG_NOTIFY_RESOLVED_OPTIONS = 'the resolved options of a PgNotifyMod
 
 /** The transport of the registration, inside its own module. */
 export const PG_NOTIFY_TRANSPORT = 'the transport of a PgNotifyModule registration';
+
+/** The consumers of the registration, inside its own module. */
+export const PG_NOTIFY_DELIVERY = 'the consumers of a PgNotifyModule registration';
 
 /** The logger of the registration, inside its own module. */
 export const PG_NOTIFY_LOGGER = 'the logger of a PgNotifyModule registration';
@@ -57,7 +61,7 @@ export function getPgChannelToken(channel: string | PgChannel, name: string = DE
  * alone.
  */
 export function InjectPgNotify(name?: string): PropertyDecorator & ParameterDecorator {
-  return Inject(getPgNotifyToken(name));
+  return injectBy(getPgNotifyToken(name), name === undefined ? '@InjectPgNotify()' : `@InjectPgNotify('${name}')`);
 }
 
 /**
@@ -68,5 +72,14 @@ export function InjectPgNotify(name?: string): PropertyDecorator & ParameterDeco
  * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
  */
 export function InjectPgChannel(channel: string | PgChannel, name?: string): PropertyDecorator & ParameterDecorator {
-  return Inject(getPgChannelToken(channel, name));
+  return injectBy(getPgChannelToken(channel, name), `@InjectPgChannel('${channelName(channel)}')`);
+}
+
+/** @param written The decorator as it is written, for messages. */
+function injectBy(token: string | symbol, written: string): PropertyDecorator & ParameterDecorator {
+  const inject = Inject(token) as (...place: readonly unknown[]) => void;
+  return (...place: readonly unknown[]) => {
+    refuseStandardDecorator(written, place[1]);
+    inject(...place);
+  };
 }

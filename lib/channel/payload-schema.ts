@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { PgChannel } from './pg-channel.js';
+import { describeIssues } from './schema-issues.js';
 import { isThenable } from './thenable.js';
 
 /**
@@ -16,12 +17,13 @@ export function applySchema({ name, schema }: Pick<PgChannel, 'name' | 'schema'>
     const result = schema['~standard'].validate(value);
     return isThenable(result) ? Promise.resolve(result) : readResult(result);
   });
-  if (!(checked instanceof Promise)) return valueOf(name, checked);
+  if (!(checked instanceof Promise)) return valueOf(name, checked, value);
   return checked.then(
     (result) =>
       valueOf(
         name,
         attempt(name, () => readResult(result)),
+        value,
       ),
     (error: unknown) => Promise.reject(schemaFailed(name, error)),
   );
@@ -44,13 +46,13 @@ function attempt<T>(channel: string, work: () => T): T {
   }
 }
 
-function valueOf(channel: string, checked: Checked): unknown {
+function valueOf(channel: string, checked: Checked, payload: unknown): unknown {
   if (!('issues' in checked)) return checked.value;
   const { issues } = checked;
-  const found = issues.length === 1 ? 'one issue' : `${issues.length} issues`;
   throw new PgNotifyError(
     'payload',
-    `A payload for channel ${JSON.stringify(channel)} does not match the schema of the channel: ${found}, in the property issues of this error. They are not printed, because they may quote the payload.`,
+    `A payload for channel ${JSON.stringify(channel)} does not match the schema of the channel: ${describeIssues(issues, payload)}. ` +
+      `All that it found is in the property issues of this error, which is not printed, because it may quote the payload.`,
     { channel, issues },
   );
 }

@@ -10,6 +10,15 @@ declare const payloadType: unique symbol;
 
 /** Marks what definePgChannel() has made and checked; registered, so that two copies of this package agree on it. */
 const DEFINED = Symbol.for('nest-pg-notify:channel');
+/** To be raised with every change of a definition that an older copy of this package would misread. */
+const VERSION = 1;
+
+/** What a definition has beside the properties that users see. */
+interface Mark {
+  readonly version: number;
+  /** See {@link symbolOf}. */
+  readonly symbols: Map<string, symbol>;
+}
 
 /**
  * One definition of a channel, made by {@link definePgChannel}: its name, its codec, its schema and its payload's type:
@@ -89,7 +98,11 @@ export function definePgChannel(name: string, options?: PgChannelOptions): PgCha
   const { codec, schema, fold } =
     options === undefined ? PLAIN : readOptions(`the channel ${JSON.stringify(name)}`, options, OPTIONS);
   const definition = { name, codec, fold, ...(schema && { schema }) };
-  return Object.freeze(Object.defineProperty(definition, DEFINED, { value: new Map<string, symbol>() }));
+  return Object.freeze(Object.defineProperty(definition, DEFINED, { value: markOf() }));
+}
+
+function markOf(): Mark {
+  return { version: VERSION, symbols: new Map() };
 }
 
 /**
@@ -97,7 +110,7 @@ export function definePgChannel(name: string, options?: PgChannelOptions): PgCha
  * and their names do not tell them apart.
  */
 export function symbolOf(definition: PgChannel, text: string): symbol {
-  const symbols = (definition as { readonly [DEFINED]?: Map<string, symbol> })[DEFINED]!;
+  const { symbols } = (definition as unknown as { readonly [DEFINED]: Mark })[DEFINED];
   const symbol = symbols.get(text) ?? Symbol(text);
   symbols.set(text, symbol);
   return symbol;
@@ -126,6 +139,15 @@ export function toPgChannel<Payload, Input>(channel: string | PgChannel<Payload,
   if (typeof channel === 'string' || channel === undefined || channel === null) {
     return definePgChannel(channel) as PgChannel<Payload, Input>;
   }
-  if (typeof channel === 'object' && DEFINED in channel) return channel;
-  throw new PgNotifyError('channel', 'A channel must be a name, or what definePgChannel() has returned.');
+  if (typeof channel !== 'object' || !(DEFINED in channel)) {
+    throw new PgNotifyError('channel', 'A channel must be a name, or what definePgChannel() has returned.');
+  }
+  const { version } = channel[DEFINED] as Mark;
+  if (version === VERSION) return channel;
+  throw new PgNotifyError(
+    'channel',
+    `The channel ${JSON.stringify(channel.name)} was defined by another version of nest-pg-notify, whose definitions this one cannot read ` +
+      `(form ${String(version)}, not ${VERSION}). Install a single version: "npm ls nest-pg-notify" shows which package brings the other.`,
+    { channel: channel.name },
+  );
 }

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { WriteStream } from 'node:tty';
+import { printable, UNPRINTABLE } from '../printable.js';
 
 export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
@@ -113,17 +114,4 @@ export class Terminal {
     if (force !== undefined) return force !== '0' && force !== 'false';
     return !no && output.hasColors?.() === true;
   }
-}
-
-/** Control characters, line ends, and what changes the direction of text: https://trojansource.codes */
-const UNPRINTABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
-
-const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\u001b': '\\e' };
-
-/** The text with its control characters in a form that can be seen. */
-export function printable(text: string): string {
-  return text.replaceAll(UNPRINTABLE, (character) => {
-    const code = character.charCodeAt(0).toString(16);
-    return SHORT[character] ?? (code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`);
-  });
 }

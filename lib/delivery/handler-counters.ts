@@ -1,9 +1,13 @@
 import type { PgHandlerKind, PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 
+const OUTCOMES = ['nest-pg-notify.delivered', 'nest-pg-notify.failed', 'nest-pg-notify.rejected'] as const;
+
 /** What became of the notifications of one handler. */
 export class HandlerCounters {
   delivered = 0;
   failed = 0;
+  /** A guard kept the handler from running. */
+  rejected = 0;
   dropped = 0;
   /** Replaced by a newer one with the same key before they were handled. */
   conflated = 0;
@@ -17,9 +21,7 @@ export class HandlerCounters {
 
   /** Whether it matters to anybody how long a run takes. */
   get areWatched(): boolean {
-    return (
-      this.diagnostics.isWatched('nest-pg-notify.delivered') || this.diagnostics.isWatched('nest-pg-notify.failed')
-    );
+    return OUTCOMES.some((outcome) => this.diagnostics.isWatched(outcome));
   }
 
   /** @param duration Of the run, in milliseconds. */
@@ -34,6 +36,13 @@ export class HandlerCounters {
     const { handler, channel, kind } = this;
     this.failed += count;
     this.diagnostics.publish('nest-pg-notify.failed', { handler, channel, kind, count, duration });
+  }
+
+  /** @param duration Until the guard said so, in milliseconds. */
+  reject(count: number, duration: number): void {
+    const { handler, channel, kind } = this;
+    this.rejected += count;
+    this.diagnostics.publish('nest-pg-notify.rejected', { handler, channel, kind, count, duration });
   }
 
   drop(count: number): void {

@@ -27,6 +27,7 @@ export interface HandlerPoolOptions {
   readonly diagnostics: PgNotifyDiagnostics;
   readonly onError: (error: unknown) => void;
   readonly warn: (message: string) => void;
+  readonly debug: (message: string) => void;
 }
 
 /** One handler: what it is called for, and how. */
@@ -37,6 +38,8 @@ export interface HandlerSpec<Argument> {
   readonly call: (argument: Argument, signal: AbortSignal) => unknown;
   /** How long a run may take, in milliseconds. */
   readonly timeout: number | undefined;
+  /** What the failure of a run is reported as; by default the message of what was thrown. */
+  readonly describe?: ((thrown: unknown, argument: Argument) => string) | undefined;
 }
 
 export interface GapMethodSpec extends HandlerSpec<PgGap> {
@@ -68,6 +71,8 @@ export interface PgHandlerStats {
   readonly running: number;
   readonly delivered: number;
   readonly failed: number;
+  /** A guard kept the handler from running. */
+  readonly rejected: number;
   readonly dropped: number;
   /** With `latest`: replaced by a newer one before they were handled. */
   readonly conflated: number;
@@ -152,8 +157,8 @@ export class HandlerPool {
 
   get stats(): readonly PgHandlerStats[] {
     return this.members.map(({ label, channel, counters, depth }) => {
-      const { kind, delivered, failed, dropped, conflated } = counters;
-      return { handler: label, channel, kind, ...depth(), delivered, failed, dropped, conflated };
+      const { kind, delivered, failed, rejected, dropped, conflated } = counters;
+      return { handler: label, channel, kind, ...depth(), delivered, failed, rejected, dropped, conflated };
     });
   }
 
@@ -269,9 +274,10 @@ export class HandlerPool {
   }
 
   private runOf<Argument>(spec: HandlerSpec<Argument>, counters: HandlerCounters) {
-    const { call, timeout } = spec;
-    const { onError } = this.options;
-    return handlerRun({ ...this.nameOf(spec), call, timeout, closing: this.closing.signal, counters, onError });
+    const { call, timeout, describe } = spec;
+    const { onError, warn, debug } = this.options;
+    const closing = this.closing.signal;
+    return handlerRun({ ...this.nameOf(spec), call, timeout, describe, closing, counters, onError, warn, debug });
   }
 
   private countersOf(spec: HandlerSpec<never>, kind: PgHandlerKind): HandlerCounters {

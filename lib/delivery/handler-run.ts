@@ -9,6 +9,32 @@ import type { HandlerCounters } from './handler-counters.js';
  */
 export type HandlerRun<Argument> = (argument: Argument, count: number) => unknown;
 
+/** Thrown by the call of a handler that a guard has kept from running. */
+export class HandlerRejection extends Error {
+  readonly #reason: unknown;
+
+  /**
+   * @param reason What the guard has thrown, or Nest for it.
+   * @param isHandled Whether a filter has caught it: the run is over then, as if it had succeeded.
+   */
+  constructor(
+    reason: unknown,
+    readonly isHandled: boolean,
+  ) {
+    super('A guard kept a handler from running.');
+    this.#reason = reason;
+  }
+
+  get reason(): unknown {
+    return this.#reason;
+  }
+
+  /** Not by `instanceof`, which asks a Proxy for its prototype, and that may throw. */
+  static is(thrown: unknown): thrown is HandlerRejection {
+    return typeof thrown === 'object' && thrown !== null && #reason in thrown;
+  }
+}
+
 export interface HandlerRunOptions<Argument> {
   /** Names the handler where it has to be reported. */
   readonly label: string;
@@ -20,27 +46,50 @@ export interface HandlerRunOptions<Argument> {
   readonly closing: AbortSignal;
   readonly counters: HandlerCounters;
   readonly onError: (error: unknown) => void;
+  readonly warn: (message: string) => void;
+  readonly debug: (message: string) => void;
+  /** What a failure is reported as; by default the message of what was thrown. */
+  readonly describe?: ((thrown: unknown, argument: Argument) => string) | undefined;
 }
 
 /** Makes what runs a handler: with its deadline, its counters and its report. */
 export function handlerRun<Argument>(options: HandlerRunOptions<Argument>): HandlerRun<Argument> {
-  const { label, channel, call, timeout, closing, counters, onError } = options;
+  const { label, channel, call, timeout, closing, counters, onError, warn, debug, describe = messageOf } = options;
 
-  const failed = (cause: unknown, count: number, begun: number): PgNotifyError => {
+  const failed = (cause: unknown, { argument, count, begun }: Run<Argument>): PgNotifyError => {
     counters.fail(count, durationSince(begun));
-    const message = `Handler ${label} failed for the channel ${JSON.stringify(channel)}: ${messageOf(cause)}`;
+    const problem = describe(cause, argument);
+    const message = `Handler ${label} failed for the channel ${JSON.stringify(channel)}: ${problem}`;
     const error = new PgNotifyError('handler', message, { channel, handler: label, cause });
     onError(error);
     return error;
   };
 
-  const settle = async (running: PromiseLike<unknown>, count: number, begun: number): Promise<unknown> => {
+  /** Returns where the run is over; a gap method that was not let run has not read the state. */
+  const rejected = (rejection: HandlerRejection, { count, begun }: Run<Argument>): undefined => {
+    counters.reject(count, durationSince(begun));
+    const { reason, isHandled } = rejection;
+    const message = `A guard kept the handler ${label} from running for the channel ${JSON.stringify(channel)}: ${messageOf(reason)}`;
+    if (counters.kind !== 'gap' || isHandled) {
+      debug(message);
+      return undefined;
+    }
+    warn(`${message}. It is asked again, and the handlers beside it wait until it lets the method run.`);
+    throw rejection;
+  };
+
+  const ended = (thrown: unknown, run: Run<Argument>): undefined => {
+    if (HandlerRejection.is(thrown)) return rejected(thrown, run);
+    throw failed(thrown, run);
+  };
+
+  const settle = async (running: PromiseLike<unknown>, run: Run<Argument>): Promise<unknown> => {
     try {
       const value = await running;
-      counters.deliver(count, durationSince(begun));
+      counters.deliver(run.count, durationSince(run.begun));
       return value;
-    } catch (cause) {
-      throw failed(cause, count, begun);
+    } catch (thrown) {
+      return ended(thrown, run);
     }
   };
 
@@ -54,13 +103,20 @@ export function handlerRun<Argument>(options: HandlerRunOptions<Argument>): Hand
           ? call(argument, closing)
           : callWithin(timeout, closing, (signal) => call(argument, signal));
       isAwaited = isThenable(value); // A property that is asked for may throw.
-    } catch (cause) {
-      throw failed(cause, count, begun);
+    } catch (thrown) {
+      return ended(thrown, { argument, count, begun });
     }
-    if (isAwaited) return settle(value as PromiseLike<unknown>, count, begun);
+    if (isAwaited) return settle(value as PromiseLike<unknown>, { argument, count, begun });
     counters.deliver(count, durationSince(begun));
     return value;
   };
+}
+
+interface Run<Argument> {
+  readonly argument: Argument;
+  readonly count: number;
+  /** When it began; 0 if nobody wants to know how long it takes. */
+  readonly begun: number;
 }
 
 /** Calls, and if that takes too long aborts the signal and rejects; what becomes of the call then is of no interest. */

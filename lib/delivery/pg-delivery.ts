@@ -17,6 +17,7 @@ export interface PgDeliveryOptions {
   readonly diagnostics: PgNotifyDiagnostics;
   readonly onError: (error: unknown) => void;
   readonly warn: (message: string) => void;
+  readonly debug: (message: string) => void;
 }
 
 /** What the consumers of one registration share. */
@@ -30,7 +31,7 @@ export class PgDelivery {
   private readonly loading = new Set<CoalescingRunner>();
 
   constructor(private readonly options: PgDeliveryOptions) {
-    const { listener, diagnostics, onError, warn } = options;
+    const { listener, diagnostics, onError, warn, debug } = options;
     const { budget, clock } = this;
     this.lanes = new DecodeLanes({ ...options, budget, clock });
     this.trust = new DeliveryTrust(listener);
@@ -42,6 +43,7 @@ export class PgDelivery {
       diagnostics,
       onError,
       warn,
+      debug,
     });
   }
 

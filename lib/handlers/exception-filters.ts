@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import type { ArgumentsHost, ExceptionFilter, Type } from '@nestjs/common';
 import type { ApplicationConfig, ContextId } from '@nestjs/core';
+import { messageOf } from '../pg-notify.errors.js';
 import type { HandlerHost } from './handler-discovery.js';
 import { classOf, moduleOf } from './handler-enhancers.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
@@ -8,6 +9,14 @@ import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
 /** Where `@UseFilters` and `@Catch` keep what they were given: `@nestjs/common`, constants. */
 const FILTERS = '__exceptionFilters__';
 const CAUGHT_TYPES = '__filterCatchExceptions__';
+
+/** The run that an exception belongs to. */
+export type FilterPlace = readonly [
+  args: readonly unknown[],
+  host: HandlerHost,
+  method: object,
+  id: ContextId | undefined,
+];
 
 /**
  * The filters of a handler, those of the method first, then those of its class and the global ones. Nest's own chain for
@@ -20,20 +29,19 @@ export class ExceptionFilters {
   /**
    * Hands an exception to the first filter that catches its type.
    *
-   * @throws The exception where no filter catches it, or what the filter throws.
+   * @throws The exception if no filter catches it, or the filter throws it again. If a filter fails, an AggregateError of
+   * the exception and of what the filter has thrown: a filter that is made for requests would hide the one behind the other.
    */
-  async handle(
-    exception: unknown,
-    args: readonly unknown[],
-    host: HandlerHost,
-    method: object,
-    id: ContextId | undefined,
-  ) {
+  async handle(exception: unknown, ...[args, host, method, id]: FilterPlace): Promise<void> {
     const filters = await this.filtersOf(host, method, id);
     const filter = filters.find((candidate) => catches(candidate, exception));
     if (!filter) throw exception;
-    // eslint-disable-next-line promise/valid-params -- A filter, not a promise.
-    await filter.catch(exception, argumentsHost(args));
+    try {
+      // eslint-disable-next-line promise/valid-params -- A filter, not a promise.
+      await filter.catch(exception, argumentsHost(args));
+    } catch (thrown) {
+      throw thrown === exception ? exception : filterFailure(filter, exception, thrown);
+    }
   }
 
   private async filtersOf(host: HandlerHost, method: object, id: ContextId | undefined): Promise<ExceptionFilter[]> {
@@ -75,7 +83,19 @@ function isFilter(value: unknown): value is ExceptionFilter {
 
 function catches(filter: ExceptionFilter, exception: unknown): boolean {
   const types = (Reflect.getMetadata(CAUGHT_TYPES, filter.constructor) as readonly Type[] | undefined) ?? [];
-  return types.length === 0 || types.some((type) => exception instanceof type);
+  try {
+    return types.length === 0 || types.some((type) => exception instanceof type);
+  } catch {
+    return false; // A Proxy, which is of no type.
+  }
+}
+
+function filterFailure(filter: ExceptionFilter, exception: unknown, thrown: unknown): AggregateError {
+  const { name } = filter.constructor;
+  return new AggregateError(
+    [exception, thrown],
+    `${messageOf(exception)}; the filter that caught it${name === 'Object' ? '' : ` (${name})`} failed as well: ${messageOf(thrown)}`,
+  );
 }
 
 /** What a filter sees of the run. */

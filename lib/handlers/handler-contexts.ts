@@ -1,7 +1,8 @@
 import { ApplicationConfig, ExternalContextCreator, ModulesContainer, NestContainer } from '@nestjs/core';
-import { isObservable, lastValueFrom } from 'rxjs';
+import { throwAsOfGuard } from './guard-refusal.js';
 import type { HandlerHost } from './handler-discovery.js';
 import { PAYLOAD_TYPE } from './handler-metadata.js';
+import { outcomeOf } from './handler-outcome.js';
 
 /**
  * Nest's creator of contexts, for the handlers of one host: with the host's module, whichever others have its class too,
@@ -16,13 +17,13 @@ export function createContexts(host: HandlerHost, globals: ApplicationConfig | u
   // A pipe of the method is for the payload: it could do nothing with a notification or a context but fail.
   contexts.getParamValue = async (value, metadata, pipes) =>
     Number(metadata.type) === PAYLOAD_TYPE ? ((await applyPipes(value, metadata, pipes)) as unknown) : value;
-  contexts.transformToResult = async (result: unknown) => lastOf(result);
+  const createGuards = contexts.createGuardsFn.bind(contexts);
+  contexts.createGuardsFn = (...given) => {
+    const activate = createGuards(...given);
+    return activate && ((args: unknown[]) => activate(args).catch(throwAsOfGuard));
+  };
+  contexts.transformToResult = async (result: unknown) => outcomeOf(result);
   return contexts;
-}
-
-/** What a handler, or an interceptor around it, has returned. A stream is run to its end; an empty one has no result. */
-export function lastOf(result: unknown): unknown {
-  return isObservable(result) ? lastValueFrom(result, { defaultValue: undefined }) : result;
 }
 
 /** The one module of a host. Nest's creator of contexts looks for hosts among providers only: here controllers are some. */

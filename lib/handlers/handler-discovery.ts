@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DiscoveryService, MetadataScanner } from '@nestjs/core';
-import { handlersOf } from './handler-metadata.js';
+import { DiscoveryService, MetadataScanner, ModulesContainer } from '@nestjs/core';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import { describeHandler, handlersOf } from './handler-metadata.js';
 import type { PgHandlerMetadata } from './handler-metadata.js';
 
 /** What Nest's discovery gives for each provider and controller. */
@@ -21,9 +22,12 @@ export class HandlerDiscovery {
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
     @Inject(MetadataScanner) private readonly scanner: MetadataScanner,
+    @Inject(ModulesContainer) private readonly modules: ModulesContainer,
   ) {}
 
+  /** @throws PgNotifyError of kind `configuration` for a handler on an instance that nothing can be delivered to. */
   find(): DiscoveredHandler[] {
+    this.refuseUnreachable();
     const hosts = new Map<object, HandlerHost>();
     for (const host of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
       const instance: unknown = host.instance;
@@ -36,13 +40,39 @@ export class HandlerDiscovery {
     return [...hosts.values()].flatMap((host) => this.handlersIn(host));
   }
 
+  /**
+   * Nest makes an instance of its own of each guard, interceptor, pipe, filter and middleware that it is given as a class,
+   * for each module that uses it, whether or not the class is a provider as well.
+   */
+  private refuseUnreachable(): void {
+    for (const { injectables, middlewares } of this.modules.values()) {
+      for (const { metatype, subtype } of injectables.values()) this.refuseHandlersOn(metatype, subtype ?? 'enhancer');
+      for (const { metatype } of middlewares.values()) this.refuseHandlersOn(metatype, 'middleware');
+    }
+  }
+
+  private refuseHandlersOn(type: HandlerHost['metatype'], role: string): void {
+    const prototype = type?.prototype as object | undefined;
+    const [handler] = prototype ? this.handlersOn(prototype) : [];
+    if (!type || !handler) return;
+    throw new PgNotifyError(
+      'configuration',
+      `${describeHandler(handler.metadata, `${type.name}.${handler.method}`)} stands on a class that is used as ${role}, and Nest makes an instance of its own for that: ` +
+        `no notification would reach it. Move the handler to a provider, and inject the provider into ${type.name}.`,
+      { permanent: true },
+    );
+  }
+
   private handlersIn(host: HandlerHost): DiscoveredHandler[] {
-    const prototype = Object.getPrototypeOf(host.instance) as Record<string, unknown> | null;
+    const prototype = Object.getPrototypeOf(host.instance) as object | null;
     if (!prototype || prototype === Object.prototype) return [];
     const owner = prototype.constructor?.name ?? String(host.name);
-    return this.scanner.getAllMethodNames(prototype).flatMap((method) => {
-      const label = `${owner}.${method}`;
-      return handlersOf(prototype[method] as object).map((metadata) => ({ metadata, host, method, label }));
-    });
+    return this.handlersOn(prototype).map((handler) => ({ ...handler, host, label: `${owner}.${handler.method}` }));
+  }
+
+  private handlersOn(prototype: object): Pick<DiscoveredHandler, 'metadata' | 'method'>[] {
+    return this.scanner
+      .getAllMethodNames(prototype)
+      .flatMap((method) => handlersOf(prototype, method).map((metadata) => ({ metadata, method })));
   }
 }

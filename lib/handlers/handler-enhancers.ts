@@ -12,6 +12,9 @@ const ENHANCERS = {
   '@UseFilters': '__exceptionFilters__',
 };
 
+/** The keys of the metadata of guards, interceptors, pipes and filters. */
+export const ENHANCER_KEYS: readonly unknown[] = Object.values(ENHANCERS);
+
 /** The class that a host is an instance of; that of a factory or a value is known by its instance only. */
 export function classOf({ metatype, isNotMetatype, instance }: HandlerHost): object {
   return isNotMetatype || !metatype ? (instance as object).constructor : metatype;
@@ -28,20 +31,28 @@ export function hasEnhancers(host: HandlerHost, method: object): boolean {
 }
 
 /**
- * Nest silently leaves out a guard that was given as a class and that it has not made, as for what a factory returns.
+ * Nest silently leaves out a guard that was given as a class and that it has not made, as for what a factory returns, or
+ * where it stands on a method that another decorator has replaced.
  *
+ * @param method The method with all that stands on it.
+ * @param current The method as Nest finds it.
  * @param where The decorator of the handler and its method, for messages.
  * @throws PgNotifyError of kind `configuration` that names the first of them.
  */
-export function checkEnhancers(host: HandlerHost, method: object, where: string): void {
+export function checkEnhancers(host: HandlerHost, method: object, current: object, where: string): void {
+  const seen = [classOf(host), current].flatMap(enhancersOn);
   for (const [decorator, enhancer] of [classOf(host), method].flatMap(enhancersOn)) {
     if (typeof enhancer !== 'function' || host.host?.injectables.has(enhancer)) continue;
     const { name } = enhancer;
+    const isSeen = seen.some(([, other]) => other === enhancer);
     throw new PgNotifyError(
       'configuration',
-      `${where} cannot have ${decorator}(${name}): Nest makes the guards, interceptors, pipes and filters of classes ` +
-        `that stand in the providers or controllers of a module, and this instance came there in another way. ` +
-        `List its class there, or write ${decorator}(new ${name}(…)).`,
+      isSeen
+        ? `${where} cannot have ${decorator}(${name}): Nest makes the guards, interceptors, pipes and filters of classes ` +
+            `that stand in the providers or controllers of a module, and this instance came there in another way. ` +
+            `List its class there, or write ${decorator}(new ${name}(…)).`
+        : `${where} cannot have ${decorator}(${name}) below a decorator that replaces the method: ` +
+            `Nest does not see it there, and it would not run. Move ${decorator}(${name}) above that decorator.`,
     );
   }
 }

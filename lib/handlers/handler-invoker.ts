@@ -1,23 +1,29 @@
-import 'reflect-metadata';
 import { ContextIdFactory } from '@nestjs/core';
 import type { ApplicationConfig, ContextId, ExternalContextCreator } from '@nestjs/core';
+import { HandlerRejection } from '../delivery/handler-run.js';
 import { ExceptionFilters } from './exception-filters.js';
-import { createContexts, lastOf } from './handler-contexts.js';
+import type { FilterPlace } from './exception-filters.js';
+import { GuardRefusal } from './guard-refusal.js';
+import { createContexts } from './handler-contexts.js';
 import type { DiscoveredHandler, HandlerHost } from './handler-discovery.js';
 import { checkEnhancers, hasEnhancers, hasGlobals, moduleOf, scopedGlobals } from './handler-enhancers.js';
+import { currentMethodOf, methodWithMetadata, withMetadata } from './handler-method.js';
+import { checkMethod } from './handler-method-checks.js';
+import { outcomeOf } from './handler-outcome.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
 /** Calls a handler. The last argument is its context. */
 export type Invoke = (args: readonly [...unknown[], PgNotifyContext]) => unknown;
 
-type Instance = Record<string, (...args: unknown[]) => unknown>;
+type Method = (...args: unknown[]) => unknown;
+type Instance = Record<string, Method>;
 
 /** What it takes to call a handler on any instance of its host. */
 interface Binding {
   readonly handler: DiscoveredHandler;
-  /** The method as its class has it, with what stands on it. */
-  readonly method: object;
+  /** The method as its class has it, with all that stands on it. */
+  readonly method: Method;
   /** Undefined for a handler without enhancers. */
   readonly contexts: ExternalContextCreator | undefined;
 }
@@ -50,8 +56,9 @@ export class HandlerInvoker {
    */
   async bind(handler: DiscoveredHandler, where: string): Promise<Invoke> {
     const { host } = handler;
-    const method = (Object.getPrototypeOf(host.instance) as Instance)[handler.method]!;
-    checkEnhancers(host, method, where);
+    checkMethod(handler, where);
+    const method = methodWithMetadata(handler);
+    checkEnhancers(host, method, currentMethodOf(handler), where);
     const { globals } = this;
     const isEnhanced = hasEnhancers(host, method) || (globals !== undefined && hasGlobals(globals));
     const binding = { handler, method, contexts: isEnhanced ? createContexts(host, globals) : undefined };
@@ -80,10 +87,10 @@ export class HandlerInvoker {
     id: ContextId | undefined,
   ): Invoke {
     const { host, method, metadata } = handler;
-    if (!contexts) return (args) => lastOf(instance[method]!(...args));
-    const callback = instance[method]!;
+    if (!contexts) return (args) => outcomeOf(instance[method]!(...args));
+    const own = instance[method]!;
     // A spy, or whatever else stands in its place on the instance, has no enhancers of its own.
-    if (callback !== declared) copyMetadata(declared, callback);
+    const callback = own === currentMethodOf(handler) ? declared : withMetadata(method, own, [declared]);
     const call = contexts.create(
       instance,
       callback,
@@ -98,15 +105,23 @@ export class HandlerInvoker {
     return async (args) => {
       try {
         return (await call(...args)) as unknown;
-      } catch (error) {
-        return this.filters.handle(error, args, host, declared, id);
+      } catch (thrown) {
+        if (!GuardRefusal.is(thrown)) return this.filters.handle(thrown, args, host, declared, id);
+        throw await this.rejectionOf(thrown, args, host, declared, id);
       }
     };
   }
-}
 
-function copyMetadata(from: object, to: object): void {
-  for (const key of Reflect.getMetadataKeys(from)) Reflect.defineMetadata(key, Reflect.getMetadata(key, from), to);
+  /** @throws What a filter of the refusal throws, if that is something else. */
+  private async rejectionOf({ reason }: GuardRefusal, ...where: FilterPlace): Promise<HandlerRejection> {
+    try {
+      await this.filters.handle(reason, ...where);
+      return new HandlerRejection(reason, true);
+    } catch (thrown) {
+      if (thrown !== reason) throw thrown;
+      return new HandlerRejection(reason, false);
+    }
+  }
 }
 
 /** Makes a global enhancer for one run, where Nest looks for it. */

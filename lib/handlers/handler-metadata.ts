@@ -3,6 +3,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { channelName, toPgChannel } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import { decoratedMethod } from './decorated-place.js';
 import type { OnPgGapOptions, OnPgNotifyOptions, OnPgWakeUpOptions } from './handler-options.js';
 
 /** What a decorator is given. */
@@ -13,12 +14,20 @@ type PgHandlerDefinition =
 
 /** One use of a decorator on a method. */
 export type PgHandlerMetadata = PgHandlerDefinition & {
+  /** The form of this metadata. */
+  readonly version: typeof VERSION;
   /** Under which key of the method Nest finds what pipes are told of its parameters, for this use. */
   readonly parameters: string;
+  /** The method as the decorator found it. A decorator above it may have replaced it since. */
+  readonly decorated: object;
 };
 
 const DECORATORS = { notification: 'OnPgNotify', gap: 'OnPgGap', 'wake-up': 'OnPgWakeUp' } as const;
-const HANDLERS = Symbol('nest-pg-notify:handlers');
+
+/** Registered, so that another copy of this package, which some dependency brings along, finds what this one has written. */
+const HANDLERS = Symbol.for('nest-pg-notify:handlers');
+/** To be raised with every change of {@link PgHandlerMetadata} that an older copy of this package would misread. */
+const VERSION = 1;
 
 /** Nest's number for the body of a request: pipes take the payload for one. */
 export const PAYLOAD_TYPE = 3;
@@ -34,30 +43,56 @@ type ParameterMetadata = Record<
 /** The decorator of one use; it checks the channel where the user wrote it. */
 export function handlerDecorator(definition: PgHandlerDefinition): MethodDecorator {
   toPgChannel(definition.channel);
-  return (target, name, descriptor) => {
-    const method: unknown = descriptor.value;
-    // Nest looks for methods, and for what stands on them, by their names.
-    if (typeof target === 'function' || typeof method !== 'function' || typeof name === 'symbol') {
-      throw new PgNotifyError(
-        'configuration',
-        `${describeDecorator(definition)} stands on ${String(name)}, which is not a method of instances that has a name: move it to one.`,
-      );
-    }
-    const others = handlersOf(method);
+  return (...place) => {
+    const { prototype, name, method } = decoratedMethod(describeDecorator(definition), place);
+    const others = ownHandlersOf(prototype, name);
     const parameters = `nest-pg-notify:parameters:${others.length}`;
-    Reflect.defineMetadata(HANDLERS, [{ ...definition, parameters }, ...others], method);
-    Reflect.defineMetadata(parameters, parametersOf(definition), target.constructor, name);
+    const metadata: PgHandlerMetadata = { ...definition, version: VERSION, parameters, decorated: method };
+    // By class and name, not on the method itself: decorators above ours may put another one in its place.
+    Reflect.defineMetadata(HANDLERS, [metadata, ...others], prototype, name);
+    Reflect.defineMetadata(parameters, parametersOf(definition), prototype.constructor, name);
   };
 }
 
-/** The uses of the decorators on a method, in the order in which they are written. */
-export function handlersOf(method: object): readonly PgHandlerMetadata[] {
-  return (Reflect.getOwnMetadata(HANDLERS, method) as readonly PgHandlerMetadata[] | undefined) ?? [];
+/**
+ * The uses of the decorators on a method that an object with this prototype has, in the order in which they are written.
+ * What an overridden method has is not inherited, as with Nest's routes.
+ *
+ * @throws PgNotifyError of kind `configuration` for what another version of this package has written.
+ */
+export function handlersOf(prototype: object, name: string): readonly PgHandlerMetadata[] {
+  const owner = ownerOf(prototype, name);
+  const handlers = owner ? ownHandlersOf(owner, name) : [];
+  const foreign = handlers.find(({ version }) => version !== VERSION);
+  if (!foreign) return handlers;
+  throw new PgNotifyError(
+    'configuration',
+    `${owner?.constructor.name}.${name} was decorated by another version of nest-pg-notify, whose handlers this one cannot read ` +
+      `(form ${String(foreign.version)}, not ${VERSION}). Install a single version: "npm ls nest-pg-notify" shows which package brings the other.`,
+    { permanent: true },
+  );
+}
+
+/** The prototype that has the method itself. */
+export function ownerOf(prototype: object, name: string): object | undefined {
+  for (let owner: object | null = prototype; owner; owner = Object.getPrototypeOf(owner) as object | null) {
+    if (Object.hasOwn(owner, name)) return owner;
+  }
+  return undefined;
+}
+
+function ownHandlersOf(prototype: object, name: string): readonly PgHandlerMetadata[] {
+  return (Reflect.getOwnMetadata(HANDLERS, prototype, name) as readonly PgHandlerMetadata[] | undefined) ?? [];
 }
 
 /** The decorator as it is written, for messages. */
 export function describeDecorator({ kind, channel }: Pick<PgHandlerMetadata, 'kind' | 'channel'>): string {
   return `@${DECORATORS[kind]}('${channelName(channel)}')`;
+}
+
+/** The decorator and its method, for messages. */
+export function describeHandler(metadata: PgHandlerMetadata, label: string): string {
+  return `${describeDecorator(metadata)} on ${label}`;
 }
 
 function parametersOf({ kind, options }: PgHandlerDefinition): ParameterMetadata {

@@ -7,16 +7,19 @@ import type { PgNotification } from '../channel/pg-notification.js';
 import type { GapMethodSpec, HandlerSpec, QueueSpec, WakeUpSpec } from '../delivery/handler-pool.js';
 import { PgDelivery } from '../delivery/pg-delivery.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import { PgNotifyLogger } from '../pg-notify.logger.js';
 import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
 import { PgNotifyRegistrations } from '../pg-notify.registrations.js';
 import { PgNotifyStart } from '../pg-notify.start.js';
 import { DEFAULT_REGISTRATION, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from '../pg-notify.tokens.js';
 import type { PgNotifyTransport } from '../transport/pg-notify-transport.js';
+import { failureText } from './failure-text.js';
 import { HandlerDiscovery } from './handler-discovery.js';
 import type { DiscoveredHandler, HandlerHost } from './handler-discovery.js';
 import { HandlerInvoker } from './handler-invoker.js';
 import type { Invoke } from './handler-invoker.js';
-import { describeDecorator } from './handler-metadata.js';
+import { logHandlers } from './handler-log.js';
+import { describeHandler } from './handler-metadata.js';
 import type { PgHandlerMetadata } from './handler-metadata.js';
 import { readGapOptions, readNotifyOptions, readWakeUpOptions } from './handler-options.js';
 import type { HandlerDefaults } from './handler-options.js';
@@ -67,9 +70,10 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     const invoker = new HandlerInvoker(standard.globalEnhancers ? this.config : undefined);
     const handlers = this.discovery.find();
     for (const handler of handlers) this.checkRegistration(handler);
+    const own = handlers.filter((handler) => registrationOf(handler) === this.registrations.own);
     const groups: HandlerGroup[] = [];
     const wakeUps: WakeUpSpec[] = [];
-    for (const handler of handlers.filter((each) => registrationOf(each) === this.registrations.own)) {
+    for (const handler of own) {
       const invoke = await invoker.bind(handler, whereOf(handler));
       const binding = { invoke, defaults: standard };
       if (isOfKind(handler, 'notification')) groupOf(handler, groups).queues.push(queueOf(handler, binding));
@@ -78,6 +82,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     }
     // Nothing is connected before all is checked; and nothing at all where there never is a connection.
     if (this.transport.listener.currentStatus.state === 'disabled') return;
+    logHandlers(own, new PgNotifyLogger(this.registrations.own, PgNotifyExplorer.name));
     for (const { queues, gapMethods } of groups) this.delivery.handlers.connect(queues, gapMethods);
     for (const wakeUp of wakeUps) this.delivery.handlers.connectWakeUp(wakeUp);
   }
@@ -109,7 +114,12 @@ function queueOf(handler: Handler<'notification'>, { invoke, defaults }: Binding
     const notification = notifications[0]!;
     return invoke([notification.payload, notification, context({ kind: 'notification', signal, notification })]);
   };
-  return { ...specOf(handler), ...settings, call };
+  const describe = (thrown: unknown, notifications: readonly PgNotification[]): string =>
+    failureText(
+      thrown,
+      notifications.map(({ payload }) => payload),
+    );
+  return { ...specOf(handler), ...settings, call, describe };
 }
 
 function gapMethodOf(handler: Handler<'gap'>, { invoke, defaults }: Binding): GapMethodSpec {
@@ -128,8 +138,8 @@ function wakeUpOf(handler: Handler<'wake-up'>, { invoke, defaults }: Binding): W
   };
 }
 
-function specOf(handler: Handler): Omit<HandlerSpec<never>, 'call' | 'timeout'> {
-  return { label: handler.label, channel: handler.metadata.channel };
+function specOf(handler: Handler): Omit<HandlerSpec<unknown>, 'call' | 'timeout'> {
+  return { label: handler.label, channel: handler.metadata.channel, describe: failureText };
 }
 
 /** Makes the contexts of a handler's runs. */
@@ -157,7 +167,7 @@ function registrationOf({ metadata }: Handler): string {
 
 /** The decorator and its method, for messages. */
 function whereOf({ metadata, label }: Handler): string {
-  return `${describeDecorator(metadata)} on ${label}`;
+  return describeHandler(metadata, label);
 }
 
 function isOfKind<Kind extends PgHandlerMetadata['kind']>(handler: Handler, kind: Kind): handler is Handler<Kind> {

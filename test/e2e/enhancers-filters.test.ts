@@ -139,7 +139,7 @@ describe('a filter', () => {
 
     const { service, logger } = await suite.start({ providers: [Handlers] });
     await service.notify('thrown', 'no number');
-    expect(await handled(service, 3)).toEqual({ delivered: 3, failed: 0 });
+    expect(await handled(service, 3)).toEqual({ delivered: 2, failed: 0, rejected: 1 });
     expect(log.items.map(String).toSorted()).toEqual([
       'filter caught Forbidden resource',
       'filter caught Validation failed (numeric string is expected)',
@@ -173,7 +173,9 @@ describe('a filter', () => {
     await service.notify('again', 'refuse');
     expect(await handled(service, 2)).toEqual({ delivered: 0, failed: 2 });
     expect(logger.texts('error').toSorted()).toEqual([
-      expect.stringContaining('Handler Handlers.rejects failed for the channel "again": the filter is broken'),
+      expect.stringContaining(
+        'Handler Handlers.rejects failed for the channel "again": refused; the filter that caught it failed as well: the filter is broken',
+      ),
       expect.stringContaining('Handler Handlers.throws failed for the channel "again": refused'),
     ]);
   });
@@ -201,8 +203,12 @@ describe('gap methods and woken methods', () => {
     const { service, logger } = await suite.start({ providers: [Cache] });
     await service.notify('cache', 1);
     expect(await log.until(2)).toEqual(['reloaded for start, start', 'evicted 1']);
-    expect(logger.texts('error')).toEqual([
-      expect.stringContaining('Handler Cache.reload failed for the channel "cache": Forbidden resource'),
+    expect(logger.texts('error')).toEqual([]);
+    expect(logger.texts('warn')).toEqual([
+      expect.stringContaining(
+        'A guard kept the handler Cache.reload from running for the channel "cache": Forbidden resource. ' +
+          'It is asked again, and the handlers beside it wait until it lets the method run.',
+      ),
     ]);
   });
 

@@ -121,6 +121,7 @@ describe('the figures', () => {
     running: 0,
     delivered: 0,
     failed: 0,
+    rejected: 0,
     dropped: 0,
     conflated: 0,
     ...counts,
@@ -134,6 +135,7 @@ describe('the figures', () => {
       received: 0,
       delivered: 0,
       failed: 0,
+      rejected: 0,
       dropped: 0,
       gaps: 2, // One start for each channel.
       reconnects: 0,
@@ -169,6 +171,7 @@ describe('the figures', () => {
       discarded: 0,
       delivered: 6 + 3 + 6,
       failed: 3,
+      rejected: 0,
       dropped: 3,
       gaps: 2,
       reconnects: 0,

@@ -238,15 +238,6 @@ describe('a handler', () => {
     expect(() => OnPgNotify('x'.repeat(64))).toThrow('is 64 bytes long; PostgreSQL allows 63');
   });
 
-  it('is refused on anything but a method of instances', () => {
-    const decorate = OnPgNotify('work');
-    const getter = { get: () => undefined };
-    expect(() => decorate({}, 'computed', getter)).toThrow(
-      `@OnPgNotify('work') stands on computed, which is not a method`,
-    );
-    expect(() => decorate(Handlers, 'shared', { value: () => undefined })).toThrow('stands on shared');
-  });
-
   it('is neither duplicated nor silenced by a logger that throws', async () => {
     const seen = new Recorder<unknown>();
 

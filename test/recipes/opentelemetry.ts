@@ -7,7 +7,7 @@ import type { PgNotifyDiagnosticsEvents } from 'nest-pg-notify';
 
 type Run = PgNotifyDiagnosticsEvents['nest-pg-notify.delivered'];
 
-const FIGURES = ['received', 'delivered', 'failed', 'dropped', 'gaps', 'reconnects'] as const;
+const FIGURES = ['received', 'delivered', 'failed', 'rejected', 'dropped', 'gaps', 'reconnects'] as const;
 
 /** List it in the providers of a module; the MeterProvider must have been set before. */
 @Injectable()

@@ -7,7 +7,7 @@ import { Counter, Gauge, Histogram } from 'prom-client';
 
 type Run = PgNotifyDiagnosticsEvents['nest-pg-notify.delivered'];
 
-const FIGURES = ['received', 'delivered', 'failed', 'dropped', 'gaps', 'reconnects'] as const;
+const FIGURES = ['received', 'delivered', 'failed', 'rejected', 'dropped', 'gaps', 'reconnects'] as const;
 
 /** List it in the providers of a module: prom-client's `register.metrics()` has the figures then. */
 @Injectable()

@@ -163,6 +163,8 @@ class ObservedQueue {
       call: (items) => this.call(items),
       timeout: undefined,
       closing: model.closing.signal,
+      warn: () => undefined,
+      debug: () => undefined,
       counters,
       onError,
     });

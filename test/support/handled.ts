@@ -1,11 +1,11 @@
 import type { PgNotifyService, PgNotifyStats } from 'nest-pg-notify';
 import { eventually } from './recorder.js';
 
-/** Waits until so many runs of handlers of any kind have ended; returns how many have succeeded and failed. */
-export async function handled(service: PgNotifyService, runs: number): Promise<{ delivered: number; failed: number }> {
+/** Waits until so many runs of handlers of any kind have ended; returns how many have succeeded, failed and been rejected. */
+export async function handled(service: PgNotifyService, runs: number): Promise<ReturnType<typeof runsOf>> {
   return eventually(
     () => runsOf(service.stats()),
-    ({ delivered, failed }) => delivered + failed >= runs,
+    ({ delivered, failed, rejected = 0 }) => delivered + failed + rejected >= runs,
   );
 }
 
@@ -17,8 +17,10 @@ export async function received(service: PgNotifyService, count: number): Promise
   );
 }
 
-/** How many runs of handlers of any kind have succeeded, and how many have failed. */
-export function runsOf({ handlers }: PgNotifyStats): { delivered: number; failed: number } {
-  const sum = (count: 'delivered' | 'failed'): number => handlers.reduce((total, handler) => total + handler[count], 0);
-  return { delivered: sum('delivered'), failed: sum('failed') };
+/** How many runs of handlers of any kind have succeeded, failed and been rejected. */
+export function runsOf({ handlers }: PgNotifyStats): { delivered: number; failed: number; rejected?: number } {
+  const sum = (count: 'delivered' | 'failed' | 'rejected'): number =>
+    handlers.reduce((total, handler) => total + handler[count], 0);
+  const rejected = sum('rejected');
+  return { delivered: sum('delivered'), failed: sum('failed'), ...(rejected > 0 && { rejected }) };
 }

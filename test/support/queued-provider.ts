@@ -79,6 +79,8 @@ export class QueuedProvider {
       },
       timeout,
       closing: this.closing.signal,
+      warn: () => undefined,
+      debug: () => undefined,
       counters,
       onError,
     });

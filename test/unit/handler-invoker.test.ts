@@ -26,7 +26,8 @@ class Handlers {
 
 async function bind(method: keyof Handlers, globals?: ApplicationConfig): Promise<Invoke> {
   const module = await Test.createTestingModule({ providers: [Handlers] }).compile();
-  const discovery = new HandlerDiscovery(new DiscoveryService(module.get(ModulesContainer)), new MetadataScanner());
+  const modules = module.get(ModulesContainer);
+  const discovery = new HandlerDiscovery(new DiscoveryService(modules), new MetadataScanner(), modules);
   const handler = discovery.find().find((found) => found.method === method)!;
   return new HandlerInvoker(globals).bind(handler, 'somewhere');
 }

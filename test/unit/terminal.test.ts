@@ -1,6 +1,7 @@
 import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
-import { printable, Terminal } from '../../lib/cli/terminal.js';
+import { Terminal } from '../../lib/cli/terminal.js';
+import { printable } from '../../lib/printable.js';
 
 const ESCAPE = '\u001b';
 

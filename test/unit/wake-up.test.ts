@@ -41,7 +41,7 @@ async function setUp(given: Partial<WakeUpSpec> = {}) {
   const warn = (): void => undefined;
   const budget = new TurnBudget();
   const lanes = new DecodeLanes({ listener, bufferSize: 100, clock, budget, diagnostics, onError, warn });
-  const pool = new HandlerPool({ lanes, trust, budget, clock, diagnostics, onError, warn });
+  const pool = new HandlerPool({ lanes, trust, budget, clock, diagnostics, onError, warn, debug: () => undefined });
   const reasons: WakeReason[] = [];
   pool.connectWakeUp({
     label: 'Worker.drain',

@@ -1,0 +1,24 @@
+/** Control characters, line ends, and what changes the direction of text: https://trojansource.codes */
+export const UNPRINTABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+
+const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\u001b': '\\e' };
+
+/** The text with its control characters in a form that can be seen. */
+export function printable(text: string): string {
+  return text.replaceAll(UNPRINTABLE, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return SHORT[character] ?? (code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`);
+  });
+}
+
+/** A line of a stack that says where a call was made: V8 makes these, and nothing in them comes from a message. */
+const FRAME = /^ {4}at /;
+
+/**
+ * A stack with its control characters in a form that can be seen. The line ends between its calls are kept, and no others:
+ * it begins with the error's message, which may have some.
+ */
+export function printableStack(stack: string): string {
+  const [first = '', ...lines] = stack.split('\n');
+  return lines.reduce((text, line) => `${text}${FRAME.test(line) ? '\n' : '\\n'}${printable(line)}`, printable(first));
+}

@@ -1,0 +1,28 @@
+import { PgNotifyError } from './pg-notify.errors.js';
+
+/** The part of a standard decorator's second argument that is needed here: https://github.com/tc39/proposal-decorators */
+interface StandardContext {
+  readonly kind: string;
+  readonly name?: string | symbol;
+}
+
+/**
+ * Refuses to work as a standard decorator, in which Nest's own decorators do not work either.
+ *
+ * @param written The decorator as it is written, for the message.
+ * @param context What the decorator was given beside what it stands on.
+ * @throws PgNotifyError of kind `configuration` if it was compiled as a standard decorator.
+ */
+export function refuseStandardDecorator(written: string, context: unknown): void {
+  if (!isStandardContext(context)) return;
+  throw new PgNotifyError(
+    'configuration',
+    `${written} on ${String(context.name)} was compiled as a standard decorator, and Nest works with the older kind: ` +
+      `set "experimentalDecorators": true in the tsconfig.json that compiles this file (legacyDecorator for SWC).`,
+    { permanent: true },
+  );
+}
+
+function isStandardContext(context: unknown): context is StandardContext {
+  return typeof context === 'object' && context !== null && 'kind' in context && typeof context.kind === 'string';
+}

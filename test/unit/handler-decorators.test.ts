@@ -1,0 +1,569 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import {
+  applyDecorators,
+  Body,
+  Controller,
+  createParamDecorator,
+  Get,
+  Injectable,
+  SetMetadata,
+  UseGuards,
+  UsePipes,
+  ValidationPipe,
+} from '@nestjs/common';
+import type { CanActivate, ExecutionContext, INestApplication, ModuleMetadata } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { Test } from '@nestjs/testing';
+import { InjectPgChannel, InjectPgNotify, OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyService } from 'nest-pg-notify';
+import type { PgGap } from 'nest-pg-notify';
+import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
+import { defer } from 'rxjs';
+import { CapturingLogger } from '../support/capturing-logger.js';
+
+const apps: INestApplication[] = [];
+
+afterEach(async () => {
+  for (const app of apps.splice(0)) await app.close();
+});
+
+async function create({ imports = [], ...rest }: ModuleMetadata) {
+  const logger = new CapturingLogger();
+  const module = await Test.createTestingModule({ imports: [PgNotifyTestingModule.forRoot(), ...imports], ...rest })
+    .setLogger(logger)
+    .compile();
+  const app = module.createNestApplication();
+  apps.push(app);
+  return { app, bus: app.get(PgNotifyTestBus), service: app.get(PgNotifyService), logger };
+}
+
+async function start(metadata: ModuleMetadata) {
+  const subject = await create(metadata);
+  await subject.app.init();
+  return subject;
+}
+
+/** What a bootstrap with this provider is refused for. */
+async function refusal(metadata: ModuleMetadata): Promise<string> {
+  const { app } = await create(metadata);
+  const error: unknown = await app.init().then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toMatchObject({ kind: 'configuration', permanent: true });
+  return (error as Error).message;
+}
+
+/** As `@CreateRequestContext()` of MikroORM does: the method is replaced, and what stands on it is left behind. */
+const Wrap =
+  (log: string[] = []): MethodDecorator =>
+  (_target, _name, descriptor) => {
+    const original = descriptor.value as unknown as (...args: unknown[]) => unknown;
+    const wrapped = function (this: unknown, ...args: unknown[]): unknown {
+      log.push('wrapped');
+      return original.apply(this, args);
+    };
+    descriptor.value = wrapped as never;
+    return descriptor;
+  };
+
+/** As Sentry's and nestjs-cls's: the metadata is copied to what replaces the method, through a Proxy or one by one. */
+const WrapWithMetadata =
+  (log: string[] = []): MethodDecorator =>
+  (_target, _name, descriptor) => {
+    const original = descriptor.value as unknown as (...args: unknown[]) => unknown;
+    const wrapped = function (this: unknown, ...args: unknown[]): unknown {
+      log.push('wrapped');
+      return original.apply(this, args);
+    };
+    for (const key of Reflect.getMetadataKeys(original)) {
+      Reflect.defineMetadata(key, Reflect.getMetadata(key, original), wrapped);
+    }
+    descriptor.value = wrapped as never;
+  };
+
+const WrapInProxy =
+  (log: string[] = []): MethodDecorator =>
+  (_target, _name, descriptor) => {
+    descriptor.value = new Proxy(descriptor.value as object, {
+      apply: (method, self, args) => {
+        log.push('wrapped');
+        return Reflect.apply(method as () => unknown, self, args) as unknown;
+      },
+    }) as never;
+  };
+
+describe('a decorator that replaces the method', () => {
+  it.each([
+    ['and leaves its metadata behind', Wrap],
+    ['and copies its metadata', WrapWithMetadata],
+    ['by a Proxy', WrapInProxy],
+  ])('%s may stand above or below ours: the handler runs once, through it', async (_name, wrap) => {
+    const log: string[] = [];
+
+    @Injectable()
+    class Handlers {
+      readonly own = 'instance';
+
+      @wrap(log)
+      @OnPgNotify('above')
+      above(payload: string): void {
+        log.push(`${this.own} ${payload}`);
+      }
+
+      @OnPgNotify('below')
+      @wrap(log)
+      below(payload: string): void {
+        log.push(`${this.own} ${payload}`);
+      }
+
+      @wrap(log)
+      @OnPgGap('gaps')
+      @wrap()
+      reload({ reason }: PgGap): void {
+        log.push(`${this.own} ${reason}`);
+      }
+
+      @wrap(log)
+      @OnPgWakeUp('wakes', { pollInterval: 600_000, fallbackPollInterval: 600_000 })
+      wake(): void {
+        log.push('woken');
+      }
+    }
+
+    const { bus, service } = await start({ providers: [Handlers] });
+    await bus.settled();
+    expect(log.filter((line) => line !== 'wrapped')).toEqual(expect.arrayContaining(['instance start', 'woken']));
+    log.length = 0;
+    bus.emit('above', 'above');
+    await bus.settled();
+    bus.emit('below', 'below');
+    await bus.settled();
+    expect(log).toEqual(['wrapped', 'instance above', 'wrapped', 'instance below']);
+    expect(service.stats().handlers).toHaveLength(4);
+  });
+
+  it('keeps the guards, pipes and metadata that stand below it', async () => {
+    const seen: unknown[] = [];
+    const role: CanActivate = {
+      canActivate: (context: ExecutionContext) => {
+        seen.push(`${context.getHandler().name} ${new Reflector().get<string>('role', context.getHandler())}`);
+        return context.getArgs<[number]>()[0] < 20;
+      },
+    };
+    const second: CanActivate = { canActivate: () => seen.push('second') > 0 };
+
+    @Injectable()
+    class Handlers {
+      @UseGuards(second)
+      @Wrap()
+      @UseGuards(role)
+      @OnPgNotify('guarded')
+      @UsePipes({ transform: (value: number) => value * 2 })
+      @SetMetadata('role', 'admin')
+      handle(payload: number): void {
+        seen.push(payload);
+      }
+    }
+
+    const { bus, service } = await start({ providers: [Handlers] });
+    bus.emit('guarded', 10);
+    await bus.settled();
+    bus.emit('guarded', 30);
+    await bus.settled();
+    expect(seen).toEqual(['handle admin', 'second', 20, 'handle admin']);
+    expect(service.stats()).toMatchObject({ delivered: 1, rejected: 1 });
+    // What another application of the process finds on the class is as before.
+    expect(Reflect.getMetadataKeys(Reflect.get(Handlers.prototype, 'handle'))).toEqual(['__guards__']);
+  });
+
+  it('is refused above a guard that Nest would have to make, and so never sees', async () => {
+    class RoleGuard implements CanActivate {
+      canActivate(): boolean {
+        return false;
+      }
+    }
+
+    @Injectable()
+    class Handlers {
+      @Wrap()
+      @UseGuards(RoleGuard)
+      @OnPgNotify('guarded')
+      handle(): void {}
+    }
+
+    expect(await refusal({ providers: [Handlers] })).toBe(
+      `@OnPgNotify('guarded') on Handlers.handle cannot have @UseGuards(RoleGuard) below a decorator that replaces the method: ` +
+        `Nest does not see it there, and it would not run. Move @UseGuards(RoleGuard) above that decorator.`,
+    );
+  });
+
+  it('may be one of a class, or of a constructor', async () => {
+    const log: string[] = [];
+    const wrapAll = (type: { readonly prototype: object }): void => {
+      for (const name of ['handle']) {
+        const descriptor = Object.getOwnPropertyDescriptor(type.prototype, name)!;
+        const replaced = Wrap(log)(type.prototype, name, descriptor) as PropertyDescriptor;
+        Object.defineProperty(type.prototype, name, replaced);
+      }
+    };
+
+    @wrapAll
+    @Injectable()
+    class OfClass {
+      @OnPgNotify('class')
+      handle(): void {
+        log.push('class');
+      }
+    }
+
+    @Injectable()
+    class OfInstance {
+      constructor() {
+        const handle = this.handle.bind(this);
+        this.handle = () => {
+          log.push('wrapped');
+          handle();
+        };
+      }
+
+      @OnPgNotify('instance')
+      handle(): void {
+        log.push('instance');
+      }
+    }
+
+    const { bus } = await start({ providers: [OfClass, OfInstance] });
+    bus.emit('class');
+    await bus.settled();
+    bus.emit('instance');
+    await bus.settled();
+    expect(log).toEqual(['wrapped', 'class', 'wrapped', 'instance']);
+  });
+
+  it('is inherited with the handler, and an override without a decorator is no handler', async () => {
+    const log: string[] = [];
+
+    class Parent {
+      @Wrap()
+      @OnPgNotify('inherited')
+      handle(): void {
+        log.push(this.constructor.name);
+      }
+
+      @Wrap()
+      @OnPgNotify('inherited')
+      overridden(): void {
+        log.push('overridden');
+      }
+    }
+
+    @Injectable()
+    class Child extends Parent {
+      override overridden(): void {
+        log.push('override');
+      }
+    }
+
+    @Injectable()
+    class Grandchild extends Child {
+      @Wrap()
+      @OnPgNotify('inherited', { bufferSize: 5 })
+      override overridden(): void {
+        log.push('override of the override');
+      }
+    }
+
+    const { bus, service } = await start({ providers: [Child, Grandchild] });
+    bus.emit('inherited');
+    await bus.settled();
+    expect(log.toSorted()).toEqual(['Child', 'Grandchild', 'override of the override']);
+    expect(
+      service
+        .stats()
+        .handlers.map(({ handler }) => handler)
+        .toSorted(),
+    ).toEqual(['Child.handle', 'Grandchild.handle', 'Grandchild.overridden']);
+  });
+
+  it('may be composed with ours by applyDecorators()', async () => {
+    const log: string[] = [];
+    const OnOrders = () => applyDecorators(Wrap(log), OnPgNotify('composed'));
+
+    @Injectable()
+    class Handlers {
+      @OnOrders()
+      handle(): void {
+        log.push('handled');
+      }
+    }
+
+    const { bus } = await start({ providers: [Handlers] });
+    bus.emit('composed');
+    await bus.settled();
+    expect(log).toEqual(['wrapped', 'handled']);
+  });
+});
+
+describe('a decorator on a parameter', () => {
+  const Tenant = createParamDecorator(() => 'tenant');
+  /** As `@Payload()` of `@nestjs/microservices`, and `@MessageBody()` of `@nestjs/websockets`. */
+  const Payload =
+    (): ParameterDecorator =>
+    (target, name, index): void => {
+      const of = target.constructor;
+      const others = (Reflect.getMetadata('__routeArguments__', of, name!) as object | undefined) ?? {};
+      Reflect.defineMetadata('__routeArguments__', { ...others, [`3:${index}`]: { index, pipes: [] } }, of, name!);
+    };
+
+  it.each([
+    ['@Body()', Body(new ValidationPipe())],
+    ['@Payload()', Payload()],
+    ['a decorator of createParamDecorator()', Tenant()],
+  ])('is refused at bootstrap, because Nest runs it for routes only: %s', async (_name, decorator) => {
+    @Injectable()
+    class Handlers {
+      @OnPgNotify('orders')
+      handle(@decorator _payload: unknown, _notification: unknown): void {}
+    }
+
+    expect(await refusal({ providers: [Handlers] })).toBe(
+      `@OnPgNotify('orders') on Handlers.handle has a decorator on its parameter 0, which only Nest's routes and message handlers know: ` +
+        `a handler gets (payload, notification, context). Remove it; pipes stand on the method: @UsePipes(new ValidationPipe()).`,
+    );
+  });
+
+  it('is refused below a decorator that replaces the method, on gap methods and on woken ones', async () => {
+    @Injectable()
+    class Gaps {
+      @Wrap()
+      @OnPgGap('orders')
+      reload(@Tenant() _tenant: unknown): void {}
+    }
+
+    @Injectable()
+    class Wakes {
+      @OnPgWakeUp('orders')
+      drain(_wakeUp: unknown, @Tenant() _tenant: unknown): void {}
+    }
+
+    expect(await refusal({ providers: [Gaps] })).toContain(
+      `@OnPgGap('orders') on Gaps.reload has a decorator on its parameter 0, which only Nest's routes and message handlers know: a handler gets (gap, context).`,
+    );
+    expect(await refusal({ providers: [Wakes] })).toContain(
+      `@OnPgWakeUp('orders') on Wakes.drain has a decorator on its parameter 1, which only Nest's routes and message handlers know: a handler gets (wakeUp, context).`,
+    );
+  });
+
+  it('is refused where it stands on an inherited method, and not where an override has none', async () => {
+    class Parent {
+      @OnPgNotify('orders')
+      handle(@Tenant() _payload: unknown): void {}
+    }
+
+    @Injectable()
+    class Inherits extends Parent {}
+
+    @Injectable()
+    class Overrides extends Parent {
+      @OnPgNotify('orders')
+      override handle(_payload: unknown): void {}
+    }
+
+    expect(await refusal({ providers: [Inherits] })).toContain('on Inherits.handle has a decorator on its parameter 0');
+    await start({ providers: [Overrides] });
+  });
+
+  it('belongs to the route, the message pattern or the resolver that the method also is', async () => {
+    const log: unknown[] = [];
+
+    @Controller()
+    class Both {
+      @Get('orders')
+      @OnPgNotify('orders')
+      handle(@Tenant() payload: unknown): void {
+        log.push(payload);
+      }
+
+      @Wrap()
+      @SetMetadata('microservices:pattern', ['orders']) // As @EventPattern('orders').
+      @OnPgNotify('orders')
+      event(@Payload() payload: unknown): void {
+        log.push(payload);
+      }
+
+      @SetMetadata('websockets:message_mapping', true) // As @SubscribeMessage('orders').
+      @OnPgNotify('orders')
+      message(@Payload() payload: unknown): void {
+        log.push(payload);
+      }
+
+      @SetMetadata('graphql:resolver_type', 'Query') // As @Query().
+      @OnPgNotify('orders')
+      query(@Tenant() payload: unknown): void {
+        log.push(payload);
+      }
+    }
+
+    const { bus } = await start({ controllers: [Both] });
+    bus.emit('orders', 7);
+    await bus.settled();
+    expect(log).toEqual([7, 7, 7, 7]);
+  });
+});
+
+describe('a method whose body would never run', () => {
+  it.each(['generator', 'asynchronous generator'])('is refused at bootstrap: a %s', async (kind) => {
+    @Injectable()
+    class Sync {
+      @OnPgNotify('orders')
+      *handle(): Iterator<number> {
+        yield 1;
+      }
+    }
+
+    @Injectable()
+    class Async {
+      @OnPgNotify('orders')
+      async *handle(): AsyncIterator<number> {
+        yield await Promise.resolve(1);
+      }
+    }
+
+    const type = kind === 'generator' ? Sync : Async;
+    expect(await refusal({ providers: [type] })).toBe(
+      `@OnPgNotify('orders') on ${type.name}.handle is a generator, whose body runs only when somebody iterates: ` +
+        `remove the asterisk, and await what it yields, or return an Observable.`,
+    );
+  });
+
+  it('has failed when it returns a generator all the same', async () => {
+    @Injectable()
+    class Handlers {
+      @Wrap()
+      @OnPgNotify('sync')
+      *sync(): Generator<number> {
+        yield 1;
+      }
+
+      @Wrap()
+      @OnPgNotify('async')
+      async *asynchronous(): AsyncGenerator<number> {
+        yield await Promise.resolve(1);
+      }
+
+      @OnPgNotify('sync', { timeout: 1_000 })
+      async promised(): Promise<Generator<number>> {
+        return Promise.resolve(this.sync());
+      }
+
+      @OnPgNotify('sync')
+      @UseGuards({ canActivate: () => true })
+      enhanced(): Generator<number> {
+        return this.sync();
+      }
+
+      /** Others may be iterated: these are values. */
+      @OnPgNotify('sync')
+      list(): number[] {
+        return [1];
+      }
+    }
+
+    const { bus, service, logger } = await start({ providers: [Handlers] });
+    bus.emit('sync');
+    bus.emit('async');
+    await bus.settled();
+    expect(service.stats()).toMatchObject({ failed: 4, delivered: 1 });
+    expect(logger.texts('error').join('\n')).toContain(
+      'Handler Handlers.sync failed for the channel "sync": It returned a generator, whose body runs only when somebody iterates',
+    );
+  });
+
+  it('runs where it is an Observable that an asynchronous method returns', async () => {
+    const log: number[] = [];
+
+    @Injectable()
+    class Handlers {
+      @OnPgNotify('orders')
+      async handle() {
+        await Promise.resolve();
+        return defer(() => [log.push(1), log.push(2)]);
+      }
+    }
+
+    const { bus, service } = await start({ providers: [Handlers] });
+    bus.emit('orders');
+    await bus.settled();
+    expect(log).toEqual([1, 2]);
+    expect(service.stats()).toMatchObject({ delivered: 1 });
+  });
+});
+
+describe('a decorator in a place where it can do nothing', () => {
+  const decorators = [
+    ["@OnPgNotify('orders')", OnPgNotify('orders')],
+    ["@OnPgGap('orders')", OnPgGap('orders')],
+    ["@OnPgWakeUp('orders')", OnPgWakeUp('orders')],
+  ] as const;
+  const place = (decorator: unknown, ...args: unknown[]) => {
+    return () => (decorator as (...given: unknown[]) => void)(...args);
+  };
+
+  it.each(decorators)('says what to write: %s', (written, decorator) => {
+    class Handlers {
+      evict = (): void => undefined;
+    }
+    const { prototype } = Handlers;
+    const refused = (problem: string) => expect.objectContaining({ kind: 'configuration', message: problem });
+    const cases: [args: unknown[], problem: string][] = [
+      [
+        [prototype, 'evict', undefined], // evict = () => { … };
+        `${written} stands on evict, which is a property of Handlers: write it as a method, evict() { … }, not as a property that holds a function.`,
+      ],
+      [
+        [prototype, 'evict', { get: () => undefined }],
+        `${written} stands on evict, which is an accessor of Handlers: write it as a method, evict() { … }.`,
+      ],
+      [
+        [prototype, 'evict', { value: 7 }],
+        `${written} stands on evict, which is a property of Handlers: write it as a method, evict() { … }, not as a property that holds a function.`,
+      ],
+      [
+        [Handlers, 'evict', { value: () => undefined }],
+        `${written} stands on evict, which is static in Handlers: only instances that Nest makes have handlers. Remove "static".`,
+      ],
+      [[Handlers], `${written} stands on the class Handlers: move it to the method that handles.`],
+      [[prototype, 'evict', 0], `${written} stands on a parameter of evict: move it to the method.`],
+      [
+        [prototype, Symbol('secret'), { value: () => undefined }],
+        `${written} stands on Symbol(secret), and Nest finds methods by their names: give it one, such as evict() { … }.`,
+      ],
+      [
+        [() => undefined, { kind: 'method', name: 'evict', static: false, private: false }],
+        `${written} on evict was compiled as a standard decorator, and Nest works with the older kind: set "experimentalDecorators": true in the tsconfig.json that compiles this file (legacyDecorator for SWC).`,
+      ],
+      [
+        [undefined, { kind: 'field', name: '#evict', static: false, private: true }],
+        `${written} on #evict was compiled as a standard decorator, and Nest works with the older kind: set "experimentalDecorators": true in the tsconfig.json that compiles this file (legacyDecorator for SWC).`,
+      ],
+    ];
+    for (const [args, problem] of cases) {
+      let thrown: unknown;
+      try {
+        place(decorator, ...args)();
+      } catch (error) {
+        thrown = error;
+      }
+      expect(thrown).toEqual(refused(problem));
+    }
+  });
+
+  it('says so of what is injected, compiled as a standard decorator', () => {
+    const context = { kind: 'field', name: 'orders$', static: false, private: false };
+    const problem = (written: string) =>
+      `${written} on orders$ was compiled as a standard decorator, and Nest works with the older kind: set "experimentalDecorators": true in the tsconfig.json that compiles this file (legacyDecorator for SWC).`;
+    expect(place(InjectPgChannel('orders'), undefined, context)).toThrow(problem("@InjectPgChannel('orders')"));
+    expect(place(InjectPgNotify(), undefined, context)).toThrow(problem('@InjectPgNotify()'));
+    expect(place(InjectPgNotify('analytics'), undefined, context)).toThrow(problem("@InjectPgNotify('analytics')"));
+  });
+});
