@@ -4,7 +4,7 @@ export type { PgGap, PgGapReason } from './channel/pg-gap.js';
 export type { PgNotification, RawPgNotification } from './channel/pg-notification.js';
 export type { PgPayloadCodec } from './channel/payload-codec.js';
 export type { PgHandlerStats } from './delivery/handler-pool.js';
-export type { PgLiveQueryOptions } from './delivery/live-query.js';
+export type { PgLiveQueryOptions, PgLiveValue } from './delivery/live-query-options.js';
 export { OnPgGap } from './handlers/on-pg-gap.decorator.js';
 export type { PgGapHandlerDecorator } from './handlers/on-pg-gap.decorator.js';
 export { OnPgNotify } from './handlers/on-pg-notify.decorator.js';

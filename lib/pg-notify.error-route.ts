@@ -1,5 +1,6 @@
 import { Subject } from 'rxjs';
 import type { Observable } from 'rxjs';
+import { PgNotifyAsyncContext } from './pg-notify.async-context.js';
 import type { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
 import { errorsIn, isPgNotifyError, messageOf, PgNotifyError, stackOf } from './pg-notify.errors.js';
 import type { PgNotifyLogger } from './pg-notify.logger.js';
@@ -7,6 +8,7 @@ import type { PgNotifyLogger } from './pg-notify.logger.js';
 /** Where everything goes that failed and has no caller to tell: the log, once, and whoever subscribes. */
 export class PgNotifyErrorRoute {
   private readonly errors = new Subject<PgNotifyError>();
+  private readonly context = new PgNotifyAsyncContext();
 
   constructor(
     private readonly logger: PgNotifyLogger,
@@ -28,7 +30,7 @@ export class PgNotifyErrorRoute {
   /** Tells the subscribers of an error that is logged elsewhere, or that its caller gets. */
   tell(error: PgNotifyError): void {
     this.diagnostics.publish('nest-pg-notify.error', { error });
-    this.errors.next(error);
+    this.context.run(() => this.errors.next(error));
   }
 
   close(): void {

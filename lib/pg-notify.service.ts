@@ -6,8 +6,8 @@ import type { PgChannel } from './channel/pg-channel.js';
 import type { PgGap } from './channel/pg-gap.js';
 import type { PgNotification } from './channel/pg-notification.js';
 import type { PgHandlerStats } from './delivery/handler-pool.js';
-import { readLiveQueryOptions } from './delivery/live-query.js';
-import type { PgLiveQueryOptions } from './delivery/live-query.js';
+import { readLiveQueryOptions } from './delivery/live-query-options.js';
+import type { PgLiveQueryOptions, PgLiveValue } from './delivery/live-query-options.js';
 import { PgDelivery } from './delivery/pg-delivery.js';
 import type { PgQueueUsage } from './listener/queue-usage.js';
 import type { PgNotifyStatus } from './listener/pg-notify-status.js';
@@ -99,11 +99,11 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   listen<T = unknown>(channel: string | PgChannel<T, unknown>): Observable<PgNotification<T>> {
     toPgChannel(channel);
     return new Observable((subscriber) => {
-      const { detach } = this.delivery.lanes.attach<T>(channel, {
-        notification: (notification) => subscriber.next(notification),
-        complete: () => subscriber.complete(),
-      });
-      return detach;
+      const { lanes, context } = this.delivery;
+      return lanes.attach<T>(channel, {
+        notification: (notification) => context.run(() => subscriber.next(notification)),
+        complete: () => context.run(() => subscriber.complete()),
+      }).detach;
     });
   }
 
@@ -118,8 +118,11 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   gaps(channel?: string | PgChannel): Observable<PgGap> {
     if (channel !== undefined) toPgChannel(channel);
     return new Observable((subscriber) => {
-      const sink = { gap: (gap: PgGap) => subscriber.next(gap), complete: () => subscriber.complete() };
-      const { lanes } = this.delivery;
+      const { lanes, context } = this.delivery;
+      const sink = {
+        gap: (gap: PgGap) => context.run(() => subscriber.next(gap)),
+        complete: () => context.run(() => subscriber.complete()),
+      };
       return channel === undefined ? lanes.attachGaps(sink) : lanes.attach(channel, sink).detach;
     });
   }
@@ -134,15 +137,28 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * this.summary$ = pgNotify.liveQuery(OrderEvents, () => this.reports.summary());
    * ```
    *
-   * @param load Reads the value; its signal is aborted when nobody waits for it any more.
-   * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry, of kind `configuration` for
-   * invalid options.
+   * With the option `stale` it emits `{ value, stale }`, and tells by it when the value may be outdated.
+   *
+   * @param load Reads the value, in the async context of the registration; its signal is aborted at the timeout, and when
+   * nobody waits for the value any more.
+   * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry, of kind `configuration` for invalid
+   * options.
    */
   liveQuery<T>(
     channels: string | PgChannel | readonly (string | PgChannel)[],
     load: (signal: AbortSignal) => T | PromiseLike<T>,
-    options: PgLiveQueryOptions = {},
-  ): Observable<T> {
+    options: PgLiveQueryOptions<NoInfer<T>> & { readonly stale: true },
+  ): Observable<PgLiveValue<T>>;
+  liveQuery<T>(
+    channels: string | PgChannel | readonly (string | PgChannel)[],
+    load: (signal: AbortSignal) => T | PromiseLike<T>,
+    options?: PgLiveQueryOptions<NoInfer<T>> & { readonly stale?: false },
+  ): Observable<T>;
+  liveQuery<T>(
+    channels: string | PgChannel | readonly (string | PgChannel)[],
+    load: (signal: AbortSignal) => T | PromiseLike<T>,
+    options: PgLiveQueryOptions<T> = {},
+  ): Observable<T | PgLiveValue<T>> {
     const list = Array.isArray(channels)
       ? (channels as readonly (string | PgChannel)[])
       : [channels as string | PgChannel];
@@ -156,7 +172,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     if (typeof load !== 'function') {
       throw new PgNotifyError('configuration', `The ${label} has no function that loads its value.`);
     }
-    return this.delivery.liveQuery({ channels: list, label, load, options: readLiveQueryOptions(options, label) });
+    return this.delivery.liveQuery({ channels: list, label, load, options: readLiveQueryOptions<T>(options, label) });
   }
 
   /**
@@ -232,7 +248,13 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
 
   /** {@link status} now and whenever it changes. Completes when the application shuts down. */
   get status$(): Observable<PgNotifyStatus> {
-    return this.transport.listener.status$;
+    const { context } = this.delivery;
+    return new Observable((subscriber) =>
+      this.transport.listener.status$.subscribe({
+        next: (status) => context.run(() => subscriber.next(status)),
+        complete: () => context.run(() => subscriber.complete()),
+      }),
+    );
   }
 
   /**

@@ -7,6 +7,7 @@ import { RoundingWatch } from '../channel/rounded-integers.js';
 import { isThenable } from '../channel/thenable.js';
 import type { ChannelConsumer } from '../listener/channel-registry.js';
 import { MemberList } from '../listener/member-list.js';
+import type { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { Clock } from '../session/clock.js';
@@ -31,6 +32,7 @@ export interface DecodeLaneParts {
   readonly clock: Clock;
   readonly budget: TurnBudget;
   readonly diagnostics: PgNotifyDiagnostics;
+  readonly context: PgNotifyAsyncContext;
   readonly onError: (error: unknown) => void;
 }
 
@@ -153,10 +155,10 @@ export class DecodeLane implements ChannelConsumer {
   }
 
   private decode(raw: RawPgNotification): unknown {
-    const { channel } = this.options;
+    const { channel, context } = this.options;
     const payload = decodePayload(channel.name, channel.codec, raw.raw);
     if (typeof payload !== 'string') this.rounding.look(raw.raw); // What stays text has all of its digits.
-    return applySchema(channel, payload);
+    return channel.schema ? context.run(() => applySchema(channel, payload)) : payload;
   }
 
   private async decodeInTurn({ raw, to }: WaitingRaw<Attachment>, first: PromiseLike<unknown>): Promise<void> {

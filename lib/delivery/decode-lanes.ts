@@ -29,7 +29,8 @@ export class DecodeLanes {
    */
   attach<T>(channel: string | PgChannel<T, unknown>, sink: DeliverySink<T>): Detachment {
     const lane = this.lanes.get(channel) ?? this.openLane(channel);
-    return lane.attach(sink as DeliverySink);
+    // What is asked of the server for one consumer serves all: it does not belong to the context of the first.
+    return this.options.context.run(() => lane.attach(sink as DeliverySink));
   }
 
   /** Adds a consumer of the gaps of all channels; it begins with a `start` gap for each channel that is covered. */

@@ -3,6 +3,7 @@ import type { PgChannel } from '../channel/pg-channel.js';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 import type { PgNotification } from '../channel/pg-notification.js';
+import type { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
 import type { PgHandlerKind, PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { Clock } from '../session/clock.js';
@@ -24,6 +25,7 @@ export interface HandlerPoolOptions {
   readonly trust: DeliveryTrust;
   readonly budget: TurnBudget;
   readonly clock: Clock;
+  readonly context: PgNotifyAsyncContext;
   readonly diagnostics: PgNotifyDiagnostics;
   readonly onError: (error: unknown) => void;
   readonly warn: (message: string) => void;
@@ -200,9 +202,11 @@ export class HandlerPool {
   }
 
   private connectQueue(spec: QueueSpec, gate: GapGate): void {
-    const { lanes, budget, diagnostics, onError, warn } = this.options;
+    const { lanes, budget, diagnostics, context, onError, warn } = this.options;
     const { label, channel } = this.nameOf(spec);
-    const { mode, bufferSize } = spec;
+    const { bufferSize } = spec;
+    const { latest } = spec.mode;
+    const mode = { ...spec.mode, latest: latest && ((payload: unknown) => context.run(() => latest(payload))) };
     const counters = this.countersOf(spec, 'notification');
     const queue = new HandlerQueue({
       label,
@@ -274,8 +278,9 @@ export class HandlerPool {
   }
 
   private runOf<Argument>(spec: HandlerSpec<Argument>, counters: HandlerCounters) {
-    const { call, timeout, describe } = spec;
-    const { onError, warn, debug } = this.options;
+    const { timeout, describe } = spec;
+    const { onError, warn, debug, context } = this.options;
+    const call: typeof spec.call = (argument, signal) => context.run(() => spec.call(argument, signal));
     const closing = this.closing.signal;
     return handlerRun({ ...this.nameOf(spec), call, timeout, describe, closing, counters, onError, warn, debug });
   }

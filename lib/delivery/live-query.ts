@@ -1,55 +1,23 @@
 import { Observable, ReplaySubject, share } from 'rxjs';
+import type { Subscriber } from 'rxjs';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
-import { milliseconds, oneOf, orElse, readOptions } from '../option-checks.js';
-import type { ChecksOf } from '../option-checks.js';
+import type { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { Clock } from '../session/clock.js';
 import { CoalescingRunner } from './coalescing-runner.js';
 import type { DeliveryTrust } from './delivery-trust.js';
 import type { DecodeLanes } from './decode-lanes.js';
+import type { PgLiveValue, ResolvedLiveQueryOptions } from './live-query-options.js';
 import type { TurnBudget } from './turn-budget.js';
-
-export interface PgLiveQueryOptions {
-  /**
-   * How long after the begin of a load the next one may begin, in milliseconds: what is notified meanwhile is loaded
-   * together.
-   *
-   * @default 0
-   */
-  readonly minInterval?: number;
-  /**
-   * How often to load while nobody knows whether notifications arrive, in milliseconds.
-   *
-   * @default 1_000
-   */
-  readonly fallbackPollInterval?: number;
-  /**
-   * What a load that fails does. `keep`: it is logged, the last value stays, and the load is tried again with growing
-   * delays. `error`: the stream fails with a PgNotifyError of kind `handler`, whose `cause` is what the load threw.
-   *
-   * @default 'keep'
-   */
-  readonly onError?: 'keep' | 'error';
-}
-
-/** @param label Names the query, for messages. */
-export function readLiveQueryOptions(options: PgLiveQueryOptions, label: string): Required<PgLiveQueryOptions> {
-  return readOptions(`the ${label}`, options, OPTIONS);
-}
-
-const OPTIONS = {
-  minInterval: orElse(0, milliseconds()),
-  fallbackPollInterval: orElse(1_000, milliseconds({ least: 1 })),
-  onError: orElse('keep', oneOf(['keep', 'error'])),
-} satisfies ChecksOf<PgLiveQueryOptions>;
+import { ValueSnapshot } from './value-snapshot.js';
 
 export interface LiveQuerySpec<T> {
   readonly channels: readonly (string | PgChannel)[];
   /** Names the query where it has to be reported. */
   readonly label: string;
   readonly load: (signal: AbortSignal) => T | PromiseLike<T>;
-  readonly options: Required<PgLiveQueryOptions>;
+  readonly options: ResolvedLiveQueryOptions<T>;
 }
 
 export interface LiveQueryParts {
@@ -58,6 +26,7 @@ export interface LiveQueryParts {
   readonly isListening: () => boolean;
   readonly clock: Clock;
   readonly budget: TurnBudget;
+  readonly context: PgNotifyAsyncContext;
   readonly onError: (error: unknown) => void;
   /** Takes note of a load that may be under way, until the returned function is called. */
   readonly watch: (runner: CoalescingRunner) => () => void;
@@ -66,64 +35,184 @@ export interface LiveQueryParts {
 /** How long after a load that failed the next one begins, in milliseconds: 1, 2, 4 … 30 s. */
 const retryDelay = (failures: number): number => Math.min(1_000 * 2 ** (failures - 1), 30_000);
 
-/** A value that is loaded again whenever it may have changed: one load for any number of subscribers. */
-export function liveQuery<T>(spec: LiveQuerySpec<T>, parts: LiveQueryParts): Observable<T> {
-  // Of whichever subscription: a load that nobody waits for any more may still be under way when the next begins.
-  let underWay: Promise<unknown> = Promise.resolve();
-  const source = new Observable<T>((subscriber) => {
-    const { lanes, trust, clock, budget } = parts;
-    const { onError, minInterval, fallbackPollInterval } = spec.options;
-    const over = new AbortController();
-    let hasLoaded = false;
-    const load = async (): Promise<T> => spec.load(over.signal);
-    const runner = new CoalescingRunner({
-      run: async () => {
-        await underWay;
-        if (over.signal.aborted) return;
-        const loading = load();
-        underWay = loading.catch(() => undefined); // Reported below.
-        try {
-          const value = await loading;
-          hasLoaded = true;
-          if (!over.signal.aborted) subscriber.next(value);
-        } catch (cause) {
-          if (over.signal.aborted) return;
-          const message = `The load of the ${spec.label} failed: ${messageOf(cause)}`;
-          const error = new PgNotifyError('handler', message, { handler: spec.label, cause });
-          if (onError === 'error') return subscriber.error(error);
-          parts.onError(error);
-          throw error;
-        }
-      },
+/** The one place that a load takes, whichever subscription it is for: at most one is under way. */
+interface LoadPlace {
+  /** Settles when the last load has; never rejects. */
+  underWay: Promise<unknown>;
+}
+
+/** What was emitted last. */
+interface ShownValue<T> {
+  readonly value: T;
+  /** What the value was like then. */
+  readonly snapshot: ValueSnapshot | undefined;
+  readonly stale: boolean;
+}
+
+/**
+ * A value that is loaded again whenever it may have changed: one load for any number of subscribers. With the option
+ * `stale` it emits {@link PgLiveValue}.
+ */
+export function liveQuery<T>(spec: LiveQuerySpec<T>, parts: LiveQueryParts): Observable<T | PgLiveValue<T>> {
+  const place: LoadPlace = { underWay: Promise.resolve() };
+  const source = new Observable<T | PgLiveValue<T>>((subscriber) =>
+    // It serves all subscribers: what it does is not to belong to the async context of the first one.
+    parts.context.run(() => new LiveQueryLoads(spec, parts, place, subscriber).begin()),
+  );
+  return source.pipe(share({ connector: () => new ReplaySubject(1) }));
+}
+
+/** The loads from the first subscription to the last unsubscription. */
+class LiveQueryLoads<T> {
+  private readonly over = new AbortController();
+  private readonly runner: CoalescingRunner;
+  private shown: ShownValue<T> | undefined;
+  private hasFailed = false;
+  /** How many gaps there were so far, and how many when the load of the last value began. */
+  private gaps = 0;
+  private gapsRead = 0;
+
+  constructor(
+    private readonly spec: LiveQuerySpec<T>,
+    private readonly parts: LiveQueryParts,
+    private readonly place: LoadPlace,
+    private readonly subscriber: Subscriber<T | PgLiveValue<T>>,
+  ) {
+    const { trust, clock, budget } = parts;
+    const { minInterval, fallbackPollInterval } = spec.options;
+    this.runner = new CoalescingRunner({
+      run: () => this.run(),
       errorDelay: retryDelay,
-      pollDelay: () => (trust.isGiven && hasLoaded ? undefined : fallbackPollInterval),
+      pollDelay: () => (trust.isGiven && this.shown ? undefined : fallbackPollInterval),
       minInterval,
       clock,
       budget,
     });
-    const forget = parts.watch(runner);
+  }
+
+  /** Returns the function that ends it. */
+  begin(): () => void {
+    const { runner } = this;
+    const { lanes, trust, watch, isListening } = this.parts;
+    const forget = watch(runner);
     // Where it listens, each channel begins with a gap in a moment: that is the first load.
-    if (parts.isListening()) runner.begin();
+    if (isListening()) runner.begin();
     else runner.wake('start');
-    const endings = spec.channels.map((channel) =>
+    const attachments = this.spec.channels.map((channel) =>
       // By its name: whatever the payload is, and whatever a schema says of it, something has changed.
       lanes.attach(channelName(channel), {
         notification: () => runner.wake('notification'),
         gap: () => {
+          this.gaps += 1;
           runner.forgive(); // PostgreSQL is back: what failed without it is worth an attempt.
           runner.wake('gap');
+          this.showStale();
         },
-        complete: () => subscriber.complete(),
+        complete: () => this.subscriber.complete(),
       }),
     );
-    const ignore = trust.onChange(() => runner.pollAnew());
+    const ignore = trust.onChange(() => {
+      runner.pollAnew();
+      this.showStale();
+    });
     return () => {
-      over.abort();
+      this.over.abort();
       ignore();
-      for (const attachment of endings) attachment.detach();
+      for (const { detach } of attachments) detach();
       runner.stop();
       forget();
     };
-  });
-  return source.pipe(share({ connector: () => new ReplaySubject<T>(1) }));
+  }
+
+  private async run(): Promise<void> {
+    await this.place.underWay;
+    if (this.over.signal.aborted) return;
+    const { gaps } = this;
+    try {
+      const value = await this.load();
+      if (this.over.signal.aborted) return;
+      this.hasFailed = false;
+      this.gapsRead = gaps;
+      this.show(value);
+    } catch (cause) {
+      if (!this.over.signal.aborted) this.fail(`The load of the ${this.spec.label}`, cause);
+    }
+  }
+
+  /** Settles when the load has, or at its timeout. */
+  private async load(): Promise<T> {
+    const { context, clock } = this.parts;
+    const { timeout } = this.spec.options;
+    const { signal } = this.over;
+    const loading = new AbortController();
+    const settled = new AbortController();
+    const abort = (): void => {
+      loading.abort(signal.reason);
+      settled.abort(signal.reason);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    const running = context.run(async () => this.spec.load(loading.signal));
+    this.place.underWay = running.then(ignored, ignored).then(() => signal.removeEventListener('abort', abort));
+    if (timeout === undefined) return running;
+    const tooLong = async (): Promise<never> => {
+      await clock.sleep(timeout, settled.signal); // Rejects when the load was sooner.
+      const error = new Error(`It took longer than its timeout of ${timeout} ms.`);
+      // The load has failed by then, also if it ends as soon as it is told.
+      queueMicrotask(() => loading.abort(error));
+      throw error;
+    };
+    try {
+      return await Promise.race([running, tooLong()]);
+    } finally {
+      settled.abort();
+    }
+  }
+
+  private fail(what: string, cause: unknown): void {
+    const { label, options } = this.spec;
+    const error = new PgNotifyError('handler', `${what} failed: ${messageOf(cause)}`, { handler: label, cause });
+    if (options.onError === 'error') return this.parts.context.run(() => this.subscriber.error(error));
+    this.parts.onError(error);
+    this.hasFailed = true;
+    this.showStale();
+    throw error;
+  }
+
+  private show(value: T): void {
+    const { isStale, shown } = this;
+    if (shown && this.isSame(shown, value)) return this.showStale();
+    const snapshot = this.spec.options.distinct === true ? new ValueSnapshot(value) : undefined;
+    this.emit({ value, snapshot, stale: isStale });
+  }
+
+  private isSame(shown: ShownValue<T>, value: T): boolean {
+    const { distinct } = this.spec.options;
+    if (typeof distinct !== 'function') return shown.snapshot?.equals(value) === true;
+    try {
+      return this.parts.context.run(() => distinct(shown.value, value));
+    } catch (cause) {
+      const { label } = this.spec;
+      const message = `The function distinct of the ${label} failed, and the value is emitted: ${messageOf(cause)}`;
+      this.parts.onError(new PgNotifyError('handler', message, { handler: label, cause }));
+      return false;
+    }
+  }
+
+  private get isStale(): boolean {
+    return this.hasFailed || this.gapsRead !== this.gaps || !this.parts.trust.isGiven;
+  }
+
+  /** Emits the last value again if it has become stale, or no longer is, for those that want to know. */
+  private showStale(): void {
+    const { shown, isStale } = this;
+    if (this.spec.options.stale && shown && shown.stale !== isStale) this.emit({ ...shown, stale: isStale });
+  }
+
+  private emit(shown: ShownValue<T>): void {
+    this.shown = shown;
+    const { value, stale } = shown;
+    this.parts.context.run(() => this.subscriber.next(this.spec.options.stale ? { value, stale } : value));
+  }
 }
+
+function ignored(): void {}

@@ -1,4 +1,4 @@
-import type { Observable } from 'rxjs';
+import { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { systemClock } from '../session/clock.js';
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
@@ -24,6 +24,8 @@ export interface PgDeliveryOptions {
 export class PgDelivery {
   readonly lanes: DecodeLanes;
   readonly handlers: HandlerPool;
+  /** Where all that it calls begins. */
+  readonly context = new PgNotifyAsyncContext();
   private readonly trust: DeliveryTrust;
   private readonly budget = new TurnBudget();
   private readonly clock = systemClock;
@@ -32,14 +34,15 @@ export class PgDelivery {
 
   constructor(private readonly options: PgDeliveryOptions) {
     const { listener, diagnostics, onError, warn, debug } = options;
-    const { budget, clock } = this;
-    this.lanes = new DecodeLanes({ ...options, budget, clock });
+    const { budget, clock, context } = this;
+    this.lanes = new DecodeLanes({ ...options, budget, clock, context });
     this.trust = new DeliveryTrust(listener);
     this.handlers = new HandlerPool({
       lanes: this.lanes,
       trust: this.trust,
       budget,
       clock,
+      context,
       diagnostics,
       onError,
       warn,
@@ -48,14 +51,15 @@ export class PgDelivery {
   }
 
   /** A value that is loaded again whenever it may have changed. */
-  liveQuery<T>(spec: LiveQuerySpec<T>): Observable<T> {
-    const { lanes, trust, budget, clock, loading } = this;
+  liveQuery<T>(spec: LiveQuerySpec<T>): ReturnType<typeof liveQuery<T>> {
+    const { lanes, trust, budget, clock, context, loading } = this;
     const { listener, onError } = this.options;
     return liveQuery(spec, {
       lanes,
       trust,
       budget,
       clock,
+      context,
       onError,
       isListening: () => listener.currentStatus.state === 'listening',
       watch: (runner) => {

@@ -6,6 +6,7 @@ import type { DeliverySink } from '../../lib/delivery/decode-lane.js';
 import { DecodeLanes } from '../../lib/delivery/decode-lanes.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
 import type { ChannelConsumer } from '../../lib/listener/channel-registry.js';
+import { PgNotifyAsyncContext } from '../../lib/pg-notify.async-context.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import type { ListeningTransport } from '../../lib/transport/pg-notify-transport.js';
 import { FakeClock } from './fake-server.js';
@@ -71,6 +72,7 @@ export function setUpLanes({ bufferSize = 10_000 } = {}) {
     bufferSize,
     clock,
     budget: new TurnBudget(),
+    context: new PgNotifyAsyncContext(),
     diagnostics: new PgNotifyDiagnostics('test'),
     onError: (error) => errors.push(error),
     warn: (line) => lines.push(line),

@@ -3,7 +3,15 @@ import { Injectable } from '@nestjs/common';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { type } from 'arktype';
 import { definePgChannel, OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
-import type { PgChannel, PgGap, PgNotification, PgNotifyContext, PgNotifyService, PgWakeUp } from 'nest-pg-notify';
+import type {
+  PgChannel,
+  PgGap,
+  PgLiveValue,
+  PgNotification,
+  PgNotifyContext,
+  PgNotifyService,
+  PgWakeUp,
+} from 'nest-pg-notify';
 import type { Observable } from 'rxjs';
 import * as v from 'valibot';
 import { z } from 'zod';
@@ -208,6 +216,9 @@ export async function use(service: PgNotifyService): Promise<readonly Observable
   // @ts-expect-error As above.
   await service.notify(Own, 1);
 
+  const { rejected, handlers } = service.stats();
+  (rejected + (handlers[0]?.rejected ?? 0)) satisfies number;
+
   const orders: Observable<PgNotification<Order>> = service.listen(Orders);
   const dates: Observable<PgNotification<{ at: Date }>> = service.listen(Zod);
   const texts: Observable<PgNotification<string>> = service.listen(Texts);
@@ -219,7 +230,16 @@ export async function use(service: PgNotifyService): Promise<readonly Observable
 
   const summary: Observable<number> = service.liveQuery([Orders, Zod, 'by_name'], async () => Promise.resolve(1));
   const label: Observable<string> = service.liveQuery(Arktype, () => 'text');
+  const live: Observable<PgLiveValue<number>> = service.liveQuery(Orders, () => 1, { stale: true, timeout: 1_000 });
+  const compared: Observable<Order> = service.liveQuery(Orders, () => ({ id: 1 }), {
+    stale: false,
+    distinct: (previous, current) => previous.id === current.id,
+  });
+  // @ts-expect-error The comparison takes what is loaded.
+  service.liveQuery(Orders, () => 1, { distinct: (previous: string, current: string) => previous === current });
+  // @ts-expect-error With stale, the value is inside.
+  const bare: Observable<number> = service.liveQuery(Orders, () => 1, { stale: true });
   // @ts-expect-error The load gives a number.
   const wrong: Observable<string> = service.liveQuery(Orders, () => 1);
-  return [orders, dates, texts, byName, inputs, summary, label, wrong, service.gaps(Zod)];
+  return [orders, dates, texts, byName, inputs, summary, label, live, compared, bare, wrong, service.gaps(Zod)];
 }

@@ -1,92 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { config, firstValueFrom } from 'rxjs';
-import type { Observable } from 'rxjs';
 import { z } from 'zod';
 import { definePgChannel } from 'nest-pg-notify';
-import type { PgChannel, PgLiveQueryOptions } from 'nest-pg-notify';
-import { DecodeLanes } from '../../lib/delivery/decode-lanes.js';
-import { DeliveryTrust } from '../../lib/delivery/delivery-trust.js';
-import { liveQuery } from '../../lib/delivery/live-query.js';
-import { TurnBudget } from '../../lib/delivery/turn-budget.js';
-import { createBusListener } from '../support/bus-listener.js';
-import { FakeClock } from '../support/fake-server.js';
+import { heldLiveQuery, subscribe } from '../support/held-live-query.js';
 import { turns } from '../support/turn.js';
-
-interface Load {
-  readonly signal: AbortSignal;
-  readonly succeed: (value: unknown) => void;
-  readonly fail: (error: Error) => void;
-}
-
-const RAW = { processId: 1, receivedAt: new Date() };
-
-/** A live query whose every load waits for the test. */
-async function setUp({
-  channels = ['orders'],
-  isConnected = true,
-  load,
-  ...given
-}: PgLiveQueryOptions & {
-  readonly channels?: readonly (string | PgChannel)[];
-  readonly isConnected?: boolean;
-  readonly load?: () => unknown;
-} = {}) {
-  const { listener, diagnostics } = createBusListener();
-  if (isConnected) await listener.start();
-  const clock = new FakeClock();
-  const errors: unknown[] = [];
-  const onError = (error: unknown): void => void errors.push(error);
-  const budget = new TurnBudget();
-  const lanes = new DecodeLanes({
-    listener,
-    bufferSize: 100,
-    clock,
-    budget,
-    diagnostics,
-    onError,
-    warn: () => undefined,
-  });
-  const loads: Load[] = [];
-  let open = 0;
-  let most = 0;
-  const query$: Observable<unknown> = liveQuery<unknown>(
-    {
-      channels,
-      label: 'live query of "orders"',
-      load: (signal) => {
-        if (load) return load();
-        open += 1;
-        most = Math.max(most, open);
-        return new Promise<unknown>((resolve, reject) => {
-          loads.push({ signal, succeed: resolve, fail: reject });
-        }).finally(() => (open -= 1));
-      },
-      options: { minInterval: 0, fallbackPollInterval: 1_000, onError: 'keep', ...given },
-    },
-    {
-      lanes,
-      trust: new DeliveryTrust(listener),
-      isListening: () => listener.currentStatus.state === 'listening',
-      clock,
-      budget,
-      onError,
-      watch: () => () => undefined,
-    },
-  );
-  const notify = (channel = 'orders', raw = ''): void => listener.receive({ ...RAW, channel, raw });
-  return { query$, listener, clock, errors, loads, notify, mostAtOnce: () => most };
-}
-
-/** Collects what a subscriber is told. */
-function subscribe(query$: Observable<unknown>) {
-  const seen: unknown[] = [];
-  const subscription = query$.subscribe({
-    next: (value) => seen.push(value),
-    error: (error: unknown) => seen.push(error),
-    complete: () => seen.push('complete'),
-  });
-  return { seen, leave: () => subscription.unsubscribe() };
-}
 
 describe('liveQuery', () => {
   afterEach(() => {
@@ -94,7 +11,7 @@ describe('liveQuery', () => {
   });
 
   it('is cold, and loads exactly once for all subscribers when its channels are covered a moment later', async () => {
-    const { query$, loads, listener } = await setUp({ channels: ['orders', 'products'] });
+    const { query$, loads, listener } = await heldLiveQuery({ channels: ['orders', 'products'] });
     await turns();
     expect([loads.length, listener.coveredChannels]).toEqual([0, []]);
     const [one, other] = [subscribe(query$), subscribe(query$)];
@@ -108,7 +25,7 @@ describe('liveQuery', () => {
   });
 
   it('has one load under way and one that follows, however much is notified meanwhile, on any channel', async () => {
-    const { query$, loads, notify, mostAtOnce } = await setUp({ channels: ['orders', 'products'] });
+    const { query$, loads, notify, mostAtOnce } = await heldLiveQuery({ channels: ['orders', 'products'] });
     const { seen } = subscribe(query$);
     await turns();
     for (let i = 0; i < 100; i += 1) notify(i % 2 ? 'orders' : 'products');
@@ -127,7 +44,7 @@ describe('liveQuery', () => {
 
   it('loads again after a gap, and for a payload that the schema of the channel refuses', async () => {
     const Orders = definePgChannel('orders', { schema: z.object({ id: z.number() }) });
-    const { query$, loads, listener, notify, errors } = await setUp({ channels: [Orders] });
+    const { query$, loads, listener, notify, errors } = await heldLiveQuery({ channels: [Orders] });
     subscribe(query$);
     await turns();
     loads[0]?.succeed(1);
@@ -142,7 +59,7 @@ describe('liveQuery', () => {
   });
 
   it('keeps minInterval between the begins of two loads', async () => {
-    const { query$, loads, clock, notify } = await setUp({ minInterval: 500 });
+    const { query$, loads, clock, notify } = await heldLiveQuery({ minInterval: 500 });
     subscribe(query$);
     await turns();
     clock.advance(200);
@@ -158,7 +75,7 @@ describe('liveQuery', () => {
   });
 
   it('keeps the last value when a load fails, reports each failure once, and waits longer each time', async () => {
-    const { query$, loads, clock, errors, notify } = await setUp();
+    const { query$, loads, clock, errors, notify } = await heldLiveQuery();
     const { seen } = subscribe(query$);
     await turns();
     loads[0]?.succeed('kept');
@@ -190,7 +107,7 @@ describe('liveQuery', () => {
   });
 
   it('tries at once what has failed when PostgreSQL is back', async () => {
-    const { query$, loads, listener } = await setUp();
+    const { query$, loads, listener } = await heldLiveQuery();
     subscribe(query$);
     await turns();
     listener.disconnect();
@@ -204,7 +121,7 @@ describe('liveQuery', () => {
 
   it('counts what load throws at once as a failure', async () => {
     let count = 0;
-    const { query$, clock, errors } = await setUp({
+    const { query$, clock, errors } = await heldLiveQuery({
       load: () => {
         count += 1;
         if (count === 1) throw new Error('at once');
@@ -220,7 +137,7 @@ describe('liveQuery', () => {
   });
 
   it('fails with onError "error", once, and loads anew for whoever subscribes then', async () => {
-    const { query$, loads, errors, clock, listener } = await setUp({ onError: 'error' });
+    const { query$, loads, errors, clock, listener } = await heldLiveQuery({ onError: 'error' });
     const { seen } = subscribe(query$);
     await turns();
     const cause = new Error('a load');
@@ -236,7 +153,7 @@ describe('liveQuery', () => {
   });
 
   it('replays a value that is undefined', async () => {
-    const { query$, loads } = await setUp();
+    const { query$, loads } = await heldLiveQuery();
     const { seen } = subscribe(query$);
     await turns();
     loads[0]?.succeed(undefined);
@@ -245,7 +162,7 @@ describe('liveQuery', () => {
   });
 
   it('forgets everything after the last subscriber has left, and ends the load that nobody waits for', async () => {
-    const { query$, loads, listener, clock, notify, errors } = await setUp();
+    const { query$, loads, listener, clock, notify, errors } = await heldLiveQuery();
     const [one, other] = [subscribe(query$), subscribe(query$)];
     await turns();
     loads[0]?.succeed('old');
@@ -265,7 +182,7 @@ describe('liveQuery', () => {
   });
 
   it('loads one at a time, even if subscribers come and go while a load takes no notice of its signal', async () => {
-    const { query$, loads, mostAtOnce } = await setUp();
+    const { query$, loads, mostAtOnce } = await heldLiveQuery();
     for (let i = 0; i < 5; i += 1) {
       const { leave } = subscribe(query$);
       await turns();
@@ -283,7 +200,7 @@ describe('liveQuery', () => {
   });
 
   it('lets a subscriber leave as soon as it is given a value', async () => {
-    const { query$, loads, clock } = await setUp();
+    const { query$, loads, clock } = await heldLiveQuery();
     const first = firstValueFrom(query$);
     await turns();
     loads[0]?.succeed('value');
@@ -293,7 +210,7 @@ describe('liveQuery', () => {
   });
 
   it('goes on for other subscribers when one throws', async () => {
-    const { query$, loads, errors, notify } = await setUp();
+    const { query$, loads, errors, notify } = await heldLiveQuery();
     const thrown: unknown[] = [];
     config.onUnhandledError = (error) => thrown.push(error);
     query$.subscribe(() => {
@@ -312,7 +229,7 @@ describe('liveQuery', () => {
   });
 
   it('loads at once if it cannot listen, and polls until it can', async () => {
-    const { query$, loads, clock, listener } = await setUp({ isConnected: false, fallbackPollInterval: 300 });
+    const { query$, loads, clock, listener } = await heldLiveQuery({ isConnected: false, fallbackPollInterval: 300 });
     const { seen } = subscribe(query$);
     for (const count of [1, 2, 3]) {
       await turns();
@@ -337,7 +254,7 @@ describe('liveQuery', () => {
   });
 
   it('polls for its first value if the server does not acknowledge the channel', async () => {
-    const { query$, loads, clock, listener } = await setUp({ fallbackPollInterval: 300 });
+    const { query$, loads, clock, listener } = await heldLiveQuery({ fallbackPollInterval: 300 });
     listener.subscribe = () => () => undefined;
     subscribe(query$);
     await turns();
@@ -348,7 +265,7 @@ describe('liveQuery', () => {
   });
 
   it('completes when the registration is closed, for later subscribers too, and loads nothing more', async () => {
-    const { query$, loads, listener, clock, errors } = await setUp();
+    const { query$, loads, listener, clock, errors } = await heldLiveQuery();
     const { seen } = subscribe(query$);
     await turns();
     loads[0]?.succeed('last');

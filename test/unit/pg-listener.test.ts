@@ -7,6 +7,7 @@ import { PgListener } from '../../lib/listener/pg-listener.js';
 import type { PgListenerOptions } from '../../lib/listener/listener-options.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
+import { PgNotifyAsyncContext } from '../../lib/pg-notify.async-context.js';
 import { readFacts } from '../../lib/session/session-facts.js';
 import { FakeClock, FakeServer } from '../support/fake-server.js';
 import { eventually } from '../support/recorder.js';
@@ -34,6 +35,7 @@ function setUp(options: Partial<PgListenerOptions> = {}) {
   });
   const lanes = new DecodeLanes({
     listener,
+    context: new PgNotifyAsyncContext(),
     bufferSize: 10_000,
     clock,
     budget: new TurnBudget(),

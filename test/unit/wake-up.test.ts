@@ -9,6 +9,7 @@ import { DeliveryTrust } from '../../lib/delivery/delivery-trust.js';
 import { HandlerPool } from '../../lib/delivery/handler-pool.js';
 import type { WakeUpSpec } from '../../lib/delivery/handler-pool.js';
 import { TurnBudget } from '../../lib/delivery/turn-budget.js';
+import { PgNotifyAsyncContext } from '../../lib/pg-notify.async-context.js';
 import { createBusListener } from '../support/bus-listener.js';
 import { deferred } from '../support/deferred.js';
 import { FakeClock } from '../support/fake-server.js';
@@ -40,8 +41,19 @@ async function setUp(given: Partial<WakeUpSpec> = {}) {
   const onError = (error: unknown): void => void errors.push(error);
   const warn = (): void => undefined;
   const budget = new TurnBudget();
-  const lanes = new DecodeLanes({ listener, bufferSize: 100, clock, budget, diagnostics, onError, warn });
-  const pool = new HandlerPool({ lanes, trust, budget, clock, diagnostics, onError, warn, debug: () => undefined });
+  const context = new PgNotifyAsyncContext();
+  const lanes = new DecodeLanes({ listener, bufferSize: 100, clock, budget, context, diagnostics, onError, warn });
+  const pool = new HandlerPool({
+    lanes,
+    trust,
+    budget,
+    clock,
+    context,
+    diagnostics,
+    onError,
+    warn,
+    debug: () => undefined,
+  });
   const reasons: WakeReason[] = [];
   pool.connectWakeUp({
     label: 'Worker.drain',

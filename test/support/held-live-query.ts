@@ -1,0 +1,89 @@
+import type { PgChannel, PgLiveQueryOptions } from 'nest-pg-notify';
+import type { Observable } from 'rxjs';
+import { DecodeLanes } from '../../lib/delivery/decode-lanes.js';
+import { DeliveryTrust } from '../../lib/delivery/delivery-trust.js';
+import { liveQuery } from '../../lib/delivery/live-query.js';
+import { readLiveQueryOptions } from '../../lib/delivery/live-query-options.js';
+import { TurnBudget } from '../../lib/delivery/turn-budget.js';
+import { PgNotifyAsyncContext } from '../../lib/pg-notify.async-context.js';
+import { createBusListener } from './bus-listener.js';
+import { FakeClock } from './fake-server.js';
+
+export interface HeldLoad {
+  readonly signal: AbortSignal;
+  readonly succeed: (value: unknown) => void;
+  readonly fail: (error: Error) => void;
+}
+
+const RAW = { processId: 1, receivedAt: new Date() };
+
+/** A live query whose every load waits for the test. */
+export async function heldLiveQuery({
+  channels = ['orders'],
+  isConnected = true,
+  load,
+  ...given
+}: PgLiveQueryOptions & {
+  readonly channels?: readonly (string | PgChannel)[];
+  readonly isConnected?: boolean;
+  readonly load?: () => unknown;
+} = {}) {
+  const { listener, diagnostics } = createBusListener();
+  if (isConnected) await listener.start();
+  const clock = new FakeClock();
+  const context = new PgNotifyAsyncContext();
+  const errors: unknown[] = [];
+  const onError = (error: unknown): void => void errors.push(error);
+  const budget = new TurnBudget();
+  const lanes = new DecodeLanes({
+    listener,
+    context,
+    bufferSize: 100,
+    clock,
+    budget,
+    diagnostics,
+    onError,
+    warn: () => undefined,
+  });
+  const loads: HeldLoad[] = [];
+  let open = 0;
+  let most = 0;
+  const query$: Observable<unknown> = liveQuery<unknown>(
+    {
+      channels,
+      label: 'live query of "orders"',
+      load: (signal) => {
+        if (load) return load();
+        open += 1;
+        most = Math.max(most, open);
+        return new Promise<unknown>((resolve, reject) => {
+          loads.push({ signal, succeed: resolve, fail: reject });
+        }).finally(() => (open -= 1));
+      },
+      options: readLiveQueryOptions(given, 'live query of "orders"'),
+    },
+    {
+      lanes,
+      trust: new DeliveryTrust(listener),
+      isListening: () => listener.currentStatus.state === 'listening',
+      clock,
+      budget,
+      context,
+      onError,
+      watch: () => () => undefined,
+    },
+  );
+  const notify = (channel = 'orders', raw = ''): void => listener.receive({ ...RAW, channel, raw });
+  return { query$, listener, clock, errors, loads, notify, mostAtOnce: () => most, open: () => open };
+}
+
+/** Collects what a subscriber is told. */
+export function subscribe(query$: Observable<unknown>) {
+  const seen: unknown[] = [];
+  const subscription = query$.subscribe({
+    next: (value) => seen.push(value),
+    error: (error: unknown) => seen.push(error),
+    complete: () => seen.push('complete'),
+  });
+  return { seen, leave: () => subscription.unsubscribe() };
+}
