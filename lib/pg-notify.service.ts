@@ -18,6 +18,7 @@ import type { PgNotifyLogger } from './pg-notify.logger.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
 import { PgNotifyStart } from './pg-notify.start.js';
 import { PG_NOTIFY_LOGGER, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
+import { EmitCalls } from './publisher/emit-calls.js';
 import { NotifyCalls } from './publisher/notify-calls.js';
 import type { PgExecutor } from './executor/pg-executor.js';
 import { withDeadline } from './session/deadline.js';
@@ -68,6 +69,7 @@ export interface PgNotifyStats {
 @Injectable()
 export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {
   private readonly calls: NotifyCalls;
+  private readonly emitted: EmitCalls;
 
   /** @internal Made by PgNotifyModule. */
   constructor(
@@ -86,6 +88,11 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
       currentExecutor: options.publisher.executor,
       diagnostics,
       onFailure: (error) => errors.tell(error),
+    });
+    this.emitted = new EmitCalls({
+      notify: (...call) => this.calls.notify(...call),
+      tell: (error) => errors.tell(error),
+      log: logger,
     });
   }
 
@@ -194,6 +201,20 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
       : [payload: NoInfer<Input>, options?: PgPublishOptions]
   ): Promise<void> {
     return this.calls.notify(channel, payload, options);
+  }
+
+  /**
+   * Sends a notification that nobody waits for, as {@link notify} does, and never throws. What fails goes to the log and to
+   * {@link errors$}: failures in a row of one channel are logged once a minute, with their number. At shutdown, what was
+   * emitted before is sent.
+   */
+  emit<Payload = unknown, Input = Payload>(
+    channel: string | PgChannel<Payload, Input>,
+    ...[payload, options]: undefined extends Input
+      ? [payload?: NoInfer<Input>, options?: PgPublishOptions]
+      : [payload: NoInfer<Input>, options?: PgPublishOptions]
+  ): void {
+    this.emitted.emit(channel, payload, options);
   }
 
   /**

@@ -51,7 +51,8 @@ export class NotifyCalls {
     }
     if (executor === undefined) this.checkRoom(definition.name);
     const raw = this.check(definition, payload);
-    if (executor) await this.publish(definition, await raw, executor);
+    // At once if it can be: a statement of the caller's that follows must come after this one.
+    if (executor) await this.publish(definition, typeof raw === 'string' ? raw : await raw, executor);
     else await this.order.run(raw, (ready) => this.publish(definition, ready));
   }
 

@@ -216,6 +216,15 @@ export async function use(service: PgNotifyService): Promise<readonly Observable
   // @ts-expect-error As above.
   await service.notify(Own, 1);
 
+  service.emit(Plain) satisfies void;
+  service.emit('by_name', { anything: true });
+  service.emit(Orders, { id: 1 }, { executor: false });
+  service.emit(Zod, { at: 'now' });
+  // @ts-expect-error An order is asked for.
+  service.emit(Orders);
+  // @ts-expect-error The schema's input is asked for, a text.
+  service.emit(Zod, { at: new Date() });
+
   const { rejected, handlers } = service.stats();
   (rejected + (handlers[0]?.rejected ?? 0)) satisfies number;
 

@@ -1,0 +1,69 @@
+import type { PgChannel } from '../channel/pg-channel.js';
+import type { CallOptions } from '../executor/call-executor.js';
+import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+
+export interface EmitCallsOptions {
+  readonly notify: (channel: string | PgChannel, payload: unknown, options?: CallOptions) => Promise<void>;
+  /** Takes each failure that `notify` has told nobody but its caller. */
+  readonly tell: (error: PgNotifyError) => void;
+  readonly log: EmitLog;
+}
+
+export interface EmitLog {
+  log(message: string): void;
+  error(error: unknown, stacks?: readonly string[]): void;
+}
+
+/** How often failures in a row are logged, in milliseconds. */
+const LOG_INTERVAL = 60_000;
+
+/** Failures of one channel without a success between them. */
+interface FailureSeries {
+  loggedAt: number;
+  /** How many were not logged since. */
+  unlogged: number;
+}
+
+/** The calls of `emit()`, for which nobody waits. */
+export class EmitCalls {
+  private readonly failing = new Map<string, FailureSeries>();
+
+  constructor(private readonly options: EmitCallsOptions) {}
+
+  emit(channel: string | PgChannel, payload: unknown, options?: CallOptions): void {
+    this.options.notify(channel, payload, options).then(
+      () => this.succeeded(nameOf(channel)),
+      (error: unknown) => this.failed(nameOf(channel), error),
+    );
+  }
+
+  private succeeded(channel: string): void {
+    const series = this.failing.get(channel);
+    if (!series) return;
+    this.failing.delete(channel);
+    const unlogged = series.unlogged > 0 ? `, after ${series.unlogged} more failures` : '';
+    this.options.log.log(`Emitting to channel ${JSON.stringify(channel)} works again${unlogged}.`);
+  }
+
+  private failed(channel: string, thrown: unknown): void {
+    const error =
+      thrown instanceof PgNotifyError ? thrown : new PgNotifyError('publish', messageOf(thrown), { cause: thrown });
+    if (error.kind !== 'publish') this.options.tell(error); // Those of kind publish were told of already.
+    const now = performance.now();
+    const series = this.failing.get(channel);
+    if (series && now - series.loggedAt < LOG_INTERVAL) {
+      series.unlogged += 1;
+      return;
+    }
+    const unlogged = series?.unlogged ?? 0;
+    this.failing.set(channel, { loggedAt: now, unlogged: 0 });
+    if (unlogged === 0) return this.options.log.error(error);
+    const message = `Emitting to channel ${JSON.stringify(channel)} has failed ${unlogged + 1} more times, the last time with: ${error.message}`;
+    this.options.log.error(message, []);
+  }
+}
+
+/** The name of a channel, which may be anything: what is wrong with it, the error says. */
+function nameOf(channel: unknown): string {
+  return typeof channel === 'object' && channel !== null && 'name' in channel ? String(channel.name) : String(channel);
+}
