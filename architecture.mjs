@@ -12,7 +12,7 @@ delivery → transport → listener, publisher → session → channel
 publisher → executor
 index → triggers → executor, channel
 cli → triggers, transport
-everyone → errors, option-checks, options, tokens, diagnostics, log
+everyone → errors, option-checks, options, tokens, diagnostics, context, log
 tokens → channel
 options ⇢ executor
 diagnostics ⇢ listener, channel
@@ -29,11 +29,12 @@ export const FILES = {
   index: ['index'],
   module: ['pg-notify.module', 'pg-notify-feature.module', 'pg-notify.module-definition', 'pg-notify.providers'],
   service: ['pg-notify.service', 'pg-notify.registrations', 'pg-notify.start'],
-  errors: ['pg-notify.errors'],
+  errors: ['pg-notify.errors', 'printable'],
   'option-checks': ['option-checks'],
   options: ['pg-notify.options', 'pg-notify.resolved-options'],
-  tokens: ['pg-notify.tokens'],
+  tokens: ['pg-notify.tokens', 'standard-decorator'],
   diagnostics: ['pg-notify.diagnostics'],
+  context: ['pg-notify.async-context'],
   log: ['pg-notify.logger', 'pg-notify.error-route'],
 };
 

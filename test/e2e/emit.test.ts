@@ -4,7 +4,7 @@ import type { PgNotifyError } from 'nest-pg-notify';
 import { Client } from 'pg';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
-import { appSuite } from '../support/app-suite.js';
+import { appSuite } from '../support/app/app-suite.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
 const suite = appSuite();
@@ -17,7 +17,7 @@ const NOWHERE = {
 
 describe('emit()', () => {
   it('sends as notify() does, in the order of the calls of both, and returns nothing', async () => {
-    const { service } = await suite.start({});
+    const { service } = await suite.start();
     const received = new Recorder<unknown>();
     service.listen('orders').subscribe(({ payload }) => received.push(payload));
     await service.ready();
@@ -30,7 +30,7 @@ describe('emit()', () => {
   });
 
   it('tells the log and errors$ of what fails, and no unhandled rejection ends the process', async () => {
-    const { app, service, logger } = await suite.start({}, NOWHERE);
+    const { app, service, logger } = await suite.start(NOWHERE);
     const errors = new Recorder<PgNotifyError>();
     service.errors$.subscribe(errors.push);
     const Orders = definePgChannel('orders', { schema: z.object({ id: z.number() }) });
@@ -64,10 +64,10 @@ describe('emit()', () => {
 
   it('logs failures in a row of one channel once, and that it works again', async () => {
     let url: string = NOWHERE.publisher.connection;
-    const { service, logger } = await suite.start(
-      {},
-      { deliveryCheck: false, publisher: { connection: () => ({ connectionString: url }) } },
-    );
+    const { service, logger } = await suite.start({
+      deliveryCheck: false,
+      publisher: { connection: () => ({ connectionString: url }) },
+    });
     const errors = new Recorder<PgNotifyError>();
     service.errors$.subscribe(errors.push);
     for (let count = 1; count <= 20; count += 1) {
@@ -93,11 +93,11 @@ describe('emit()', () => {
   });
 
   it('sends at shutdown what was emitted before', async () => {
-    const listener = await suite.start({});
+    const listener = await suite.start();
     const received = new Recorder<number>();
     listener.service.listen<number>('orders').subscribe(({ payload }) => received.push(payload));
     await listener.service.ready();
-    const { app, service, logger } = await suite.start({});
+    const { app, service, logger } = await suite.start();
     const numbers = Array.from({ length: 500 }, (_, index) => index);
     for (const number of numbers) service.emit('orders', number);
     await app.close();
@@ -106,7 +106,7 @@ describe('emit()', () => {
   });
 
   it('runs on the connection of the caller before what the caller does next, with an executor', async () => {
-    const { service } = await suite.start({});
+    const { service } = await suite.start();
     const received = new Recorder<unknown>();
     service.listen('orders').subscribe(({ payload }) => received.push(payload));
     await service.ready();

@@ -116,6 +116,7 @@ describe('a registration with enabled: false', () => {
       discarded: 0,
       delivered: 0,
       failed: 0,
+      rejected: 0,
       dropped: 0,
       gaps: 0,
       reconnects: 0,

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import {
   applyDecorators,
   Body,
@@ -11,46 +11,27 @@ import {
   UsePipes,
   ValidationPipe,
 } from '@nestjs/common';
-import type { CanActivate, ExecutionContext, INestApplication, ModuleMetadata } from '@nestjs/common';
+import type { CanActivate, ExecutionContext, ModuleMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { Test } from '@nestjs/testing';
-import { InjectPgChannel, InjectPgNotify, OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyService } from 'nest-pg-notify';
+import { InjectPgChannel, InjectPgNotify, OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
 import type { PgGap } from 'nest-pg-notify';
-import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
 import { defer } from 'rxjs';
-import { CapturingLogger } from '../support/capturing-logger.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { failureOf } from '../support/failures.js';
 
-const apps: INestApplication[] = [];
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close();
-});
-
-async function create({ imports = [], ...rest }: ModuleMetadata) {
-  const logger = new CapturingLogger();
-  const module = await Test.createTestingModule({ imports: [PgNotifyTestingModule.forRoot(), ...imports], ...rest })
-    .setLogger(logger)
-    .compile();
-  const app = module.createNestApplication();
-  apps.push(app);
-  return { app, bus: app.get(PgNotifyTestBus), service: app.get(PgNotifyService), logger };
-}
+const suite = appSuite({ bus: true });
 
 async function start(metadata: ModuleMetadata) {
-  const subject = await create(metadata);
-  await subject.app.init();
-  return subject;
+  const subject = await suite.start(metadata);
+  return { ...subject, bus: suite.bus };
 }
 
 /** What a bootstrap with this provider is refused for. */
 async function refusal(metadata: ModuleMetadata): Promise<string> {
-  const { app } = await create(metadata);
-  const error: unknown = await app.init().then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
+  const { app } = await suite.create(metadata);
+  const error = await failureOf(app.init());
   expect(error).toMatchObject({ kind: 'configuration', permanent: true });
-  return (error as Error).message;
+  return error.message;
 }
 
 /** As `@CreateRequestContext()` of MikroORM does: the method is replaced, and what stands on it is left behind. */
@@ -94,10 +75,10 @@ const WrapInProxy =
 
 describe('a decorator that replaces the method', () => {
   it.each([
-    ['and leaves its metadata behind', Wrap],
-    ['and copies its metadata', WrapWithMetadata],
-    ['by a Proxy', WrapInProxy],
-  ])('%s may stand above or below ours: the handler runs once, through it', async (_name, wrap) => {
+    ['leaves its metadata behind', Wrap],
+    ['copies its metadata', WrapWithMetadata],
+    ['makes a Proxy of it', WrapInProxy],
+  ])('stands above or below ours, and the handler runs once, through it: one that %s', async (_name, wrap) => {
     const log: string[] = [];
 
     @Injectable()

@@ -1,5 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import {
   BadRequestException,
   Catch,
@@ -12,40 +12,28 @@ import {
   UsePipes,
   ValidationPipe,
 } from '@nestjs/common';
-import type { ArgumentsHost, CanActivate, ExceptionFilter, INestApplication, ModuleMetadata } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
+import type { ArgumentsHost, CanActivate, ExceptionFilter, ModuleMetadata } from '@nestjs/common';
 import { type } from 'arktype';
 import { IsEmail, IsInt, MinLength } from 'class-validator';
 import fc from 'fast-check';
-import { definePgChannel, OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyError, PgNotifyService } from 'nest-pg-notify';
-import type { PgChannel, PgNotifyDiagnosticsEvents } from 'nest-pg-notify';
-import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
+import { definePgChannel, OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
+import type { PgChannel, PgNotifyDiagnosticsEvents, PgNotifyError } from 'nest-pg-notify';
 import * as v from 'valibot';
 import { z } from 'zod';
-import { CapturingLogger } from '../support/capturing-logger.js';
+import { appSuite } from '../support/app/app-suite.js';
 
-let app: INestApplication | undefined;
+const suite = appSuite({ bus: true });
 let log: string[];
 
 beforeEach(() => {
   log = [];
 });
 
-afterEach(async () => {
-  await app?.close();
-  app = undefined;
-});
-
-async function start({ imports = [], ...rest }: ModuleMetadata) {
-  const logger = new CapturingLogger();
-  const module = await Test.createTestingModule({ imports: [PgNotifyTestingModule.forRoot(), ...imports], ...rest })
-    .setLogger(logger)
-    .compile();
-  app = await module.createNestApplication().init();
-  const service = app.get(PgNotifyService);
+async function start(metadata: ModuleMetadata) {
+  const subject = await suite.start(metadata);
   const errors: PgNotifyError[] = [];
-  service.errors$.subscribe((error) => errors.push(error));
-  return { bus: app.get(PgNotifyTestBus), service, logger, errors };
+  subject.service.errors$.subscribe((error) => errors.push(error));
+  return { ...subject, bus: suite.bus, errors };
 }
 
 /** What a guard does with a payload of this name. */
@@ -271,8 +259,8 @@ describe('a payload that does not match its schema', () => {
   );
 
   it.each(channels)('never prints a value, whatever it is: %s', async (_vendor, Orders) => {
-    const { bus, errors } = await start({});
-    app!.get(PgNotifyService).listen(Orders).subscribe();
+    const { bus, errors, service } = await start({});
+    service.listen(Orders).subscribe();
     await fc.assert(
       fc.asyncProperty(
         fc.record({

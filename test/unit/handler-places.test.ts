@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import {
   Catch,
   Controller,
@@ -11,40 +11,16 @@ import {
   UseInterceptors,
   UsePipes,
 } from '@nestjs/common';
-import type {
-  CallHandler,
-  INestApplication,
-  MiddlewareConsumer,
-  ModuleMetadata,
-  NestModule,
-  Type,
-} from '@nestjs/common';
+import type { CallHandler, MiddlewareConsumer, ModuleMetadata, NestModule, Type } from '@nestjs/common';
 import { APP_GUARD, LazyModuleLoader } from '@nestjs/core';
-import { Test } from '@nestjs/testing';
-import { OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyModule, PgNotifyService } from 'nest-pg-notify';
-import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
-import { CapturingLogger } from '../support/capturing-logger.js';
+import { OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyModule } from 'nest-pg-notify';
+import { appSuite } from '../support/app/app-suite.js';
 
-const apps: INestApplication[] = [];
-
-afterEach(async () => {
-  for (const app of apps.splice(0)) await app.close();
-});
-
-async function create({ imports = [], ...rest }: ModuleMetadata, root = PgNotifyTestingModule.forRoot()) {
-  const logger = new CapturingLogger();
-  const module = await Test.createTestingModule({ imports: [root, ...imports], ...rest })
-    .setLogger(logger)
-    .compile();
-  const app = module.createNestApplication();
-  apps.push(app);
-  return { app, service: app.get(PgNotifyService), logger };
-}
+const suite = appSuite({ bus: true });
 
 async function start(metadata: ModuleMetadata) {
-  const subject = await create(metadata);
-  await subject.app.init();
-  return { ...subject, bus: subject.app.get(PgNotifyTestBus) };
+  const subject = await suite.start(metadata);
+  return { ...subject, bus: suite.bus };
 }
 
 function moduleNamed(name: string, metadata: ModuleMetadata): Type {
@@ -102,7 +78,7 @@ describe('a handler on a class that Nest makes for itself', () => {
     }
 
     for (const providers of [[], [Enhancer]]) {
-      const { app } = await create({ controllers: [Orders], providers });
+      const { app } = await suite.create({ controllers: [Orders], providers });
       await expect(app.init()).rejects.toMatchObject({
         kind: 'configuration',
         permanent: true,
@@ -121,14 +97,16 @@ describe('a handler on a class that Nest makes for itself', () => {
       }
     }
 
-    const { app } = await create({ imports: [Web] });
+    const { app } = await suite.create({ imports: [Web] });
     await expect(app.init()).rejects.toThrow(
       `@OnPgNotify('roles') on Enhancer.reload stands on a class that is used as middleware, and Nest makes an instance of its own for that`,
     );
   });
 
   it('is refused at bootstrap: a global guard that is made anew for each request', async () => {
-    const { app } = await create({ providers: [{ provide: APP_GUARD, useClass: Enhancer, scope: Scope.REQUEST }] });
+    const { app } = await suite.create({
+      providers: [{ provide: APP_GUARD, useClass: Enhancer, scope: Scope.REQUEST }],
+    });
     await expect(app.init()).rejects.toThrow('stands on a class that is used as guard');
   });
 
@@ -199,8 +177,10 @@ describe('the bootstrap', () => {
   });
 
   it('logs nothing of handlers where none are connected', async () => {
-    const root = PgNotifyModule.forRoot({ connection: 'postgres://nowhere', enabled: false });
-    const { app, logger } = await create({ providers: [Cache] }, root);
+    const { app, logger } = await suite.createOf({
+      imports: [PgNotifyModule.forRoot({ connection: 'postgres://nowhere', enabled: false })],
+      providers: [Cache],
+    });
     await app.init();
     expect(logger.texts('log').join()).not.toContain('Mapped @OnPg');
   });
