@@ -50,7 +50,7 @@ export interface PgNotifyStats {
   readonly delivered: number;
   /** Those that handlers failed on. */
   readonly failed: number;
-  /** Those that a guard kept a handler from running for. */
+  /** Those that a guard rejected. */
   readonly rejected: number;
   /** Those that were dropped because a buffer was full. */
   readonly dropped: number;
@@ -144,7 +144,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * this.summary$ = pgNotify.liveQuery(OrderEvents, () => this.reports.summary());
    * ```
    *
-   * With the option `stale` it emits `{ value, stale }`, and tells by it when the value may be outdated.
+   * With the option `stale` it emits `{ value, stale }`: `stale` is true while the value may be outdated.
    *
    * @param load Reads the value, in the async context of the registration; its signal is aborted at the timeout, and when
    * nobody waits for the value any more.
@@ -204,9 +204,9 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   }
 
   /**
-   * Sends a notification that nobody waits for, as {@link notify} does, and never throws. What fails goes to the log and to
-   * {@link errors$}: failures in a row of one channel are logged once a minute, with their number. At shutdown, what was
-   * emitted before is sent.
+   * Sends a notification like {@link notify}, but returns nothing and never throws. Failures are logged and emitted by
+   * {@link errors$}. If a channel fails again and again, the log gets the first failure, then one line a minute with their
+   * number, then the recovery. Notifications that were emitted before a shutdown are sent during it.
    */
   emit<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,

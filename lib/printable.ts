@@ -11,7 +11,7 @@ export function printable(text: string): string {
   });
 }
 
-/** A line of a stack that says where a call was made: V8 makes these, and nothing in them comes from a message. */
+/** A line of a stack for one call, as V8 writes it. */
 const FRAME = /^ {4}at /;
 
 /**

@@ -6,7 +6,7 @@ const OUTCOMES = ['nest-pg-notify.delivered', 'nest-pg-notify.failed', 'nest-pg-
 export class HandlerCounters {
   delivered = 0;
   failed = 0;
-  /** A guard kept the handler from running. */
+  /** Those that a guard rejected. */
   rejected = 0;
   dropped = 0;
   /** Replaced by a newer one with the same key before they were handled. */

@@ -40,7 +40,7 @@ export interface HandlerSpec<Argument> {
   readonly call: (argument: Argument, signal: AbortSignal) => unknown;
   /** How long a run may take, in milliseconds. */
   readonly timeout: number | undefined;
-  /** What the failure of a run is reported as; by default the message of what was thrown. */
+  /** Describes the failure of a run for its message. @default the message of what was thrown */
   readonly describe?: ((thrown: unknown, argument: Argument) => string) | undefined;
 }
 
@@ -73,7 +73,7 @@ export interface PgHandlerStats {
   readonly running: number;
   readonly delivered: number;
   readonly failed: number;
-  /** A guard kept the handler from running. */
+  /** Those that a guard rejected. */
   readonly rejected: number;
   readonly dropped: number;
   /** With `latest`: replaced by a newer one before they were handled. */

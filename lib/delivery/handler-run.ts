@@ -9,12 +9,12 @@ import type { HandlerCounters } from './handler-counters.js';
  */
 export type HandlerRun<Argument> = (argument: Argument, count: number) => unknown;
 
-/** Thrown by the call of a handler that a guard has kept from running. */
+/** Thrown by the call of a handler that a guard has rejected. */
 export class HandlerRejection extends Error {
   readonly #reason: unknown;
 
   /**
-   * @param reason What the guard has thrown, or Nest for it.
+   * @param reason The exception of the guard.
    * @param isHandled Whether a filter has caught it: the run is over then, as if it had succeeded.
    */
   constructor(
@@ -48,7 +48,7 @@ export interface HandlerRunOptions<Argument> {
   readonly onError: (error: unknown) => void;
   readonly warn: (message: string) => void;
   readonly debug: (message: string) => void;
-  /** What a failure is reported as; by default the message of what was thrown. */
+  /** Describes a failure for its message. @default the message of what was thrown */
   readonly describe?: ((thrown: unknown, argument: Argument) => string) | undefined;
 }
 
@@ -65,7 +65,7 @@ export function handlerRun<Argument>(options: HandlerRunOptions<Argument>): Hand
     return error;
   };
 
-  /** Returns where the run is over; a gap method that was not let run has not read the state. */
+  /** Returns if the run is over. A gap method that was rejected has not read the state, and must be called again. */
   const rejected = (rejection: HandlerRejection, { count, begun }: Run<Argument>): undefined => {
     counters.reject(count, durationSince(begun));
     const { reason, isHandled } = rejection;

@@ -1,9 +1,9 @@
-/** What a guard threw to keep a handler from running, or Nest for a guard that returned false. */
+/** Carries the exception by which a guard rejects a run; Nest throws one for a guard that returns false. */
 export class GuardRefusal extends Error {
   readonly #reason: unknown;
 
   constructor(reason: unknown) {
-    super('A guard said no.');
+    super('A guard has rejected the run.');
     this.#reason = reason;
   }
 
@@ -18,8 +18,8 @@ export class GuardRefusal extends Error {
 }
 
 /**
- * Throws what a guard has thrown. An exception for the caller (Nest's below 500, or one of its microservices and gateways)
- * says no, and becomes a {@link GuardRefusal}; anything else says that the guard could not tell.
+ * Throws the error of a guard again. An exception meant for a caller (Nest's with a status below 500, or one of its
+ * microservices and gateways) rejects the run and becomes a {@link GuardRefusal}; any other error is a failure of the guard.
  */
 export function throwAsOfGuard(thrown: unknown): never {
   throw isForCaller(thrown) ? new GuardRefusal(thrown) : thrown;

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DiscoveryService, MetadataScanner, ModulesContainer } from '@nestjs/core';
+import type { Type } from '@nestjs/common';
+import { ApplicationConfig, DiscoveryService, ModulesContainer } from '@nestjs/core';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import { describeHandler, handlersOf } from './handler-metadata.js';
+import { describeHandler, handlerNamesOf, handlersOf } from './handler-metadata.js';
 import type { PgHandlerMetadata } from './handler-metadata.js';
 
 /** What Nest's discovery gives for each provider and controller. */
@@ -21,13 +22,12 @@ export interface DiscoveredHandler<Metadata extends PgHandlerMetadata = PgHandle
 export class HandlerDiscovery {
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
-    @Inject(MetadataScanner) private readonly scanner: MetadataScanner,
     @Inject(ModulesContainer) private readonly modules: ModulesContainer,
+    @Inject(ApplicationConfig) private readonly config: ApplicationConfig,
   ) {}
 
   /** @throws PgNotifyError of kind `configuration` for a handler on an instance that nothing can be delivered to. */
   find(): DiscoveredHandler[] {
-    this.refuseUnreachable();
     const hosts = new Map<object, HandlerHost>();
     for (const host of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
       const instance: unknown = host.instance;
@@ -37,17 +37,24 @@ export class HandlerDiscovery {
       // A factory or a value may hand out what another provider made: it is still one instance, of that provider.
       if (hosts.get(instance)?.isNotMetatype !== false) hosts.set(instance, host);
     }
+    this.refuseUnreachable(new Set(hosts.keys()));
     return [...hosts.values()].flatMap((host) => this.handlersIn(host));
   }
 
   /**
    * Nest makes an instance of its own of each guard, interceptor, pipe, filter and middleware that it is given as a class,
-   * for each module that uses it, whether or not the class is a provider as well.
+   * for each module that uses it, whether or not the class is a provider as well. It makes none of those that are given to
+   * `useGlobalGuards()` and the like.
    */
-  private refuseUnreachable(): void {
+  private refuseUnreachable(reachable: ReadonlySet<unknown>): void {
     for (const { injectables, middlewares } of this.modules.values()) {
       for (const { metatype, subtype } of injectables.values()) this.refuseHandlersOn(metatype, subtype ?? 'enhancer');
       for (const { metatype } of middlewares.values()) this.refuseHandlersOn(metatype, 'middleware');
+    }
+    for (const [role, enhancers] of Object.entries(globalsOf(this.config))) {
+      for (const enhancer of enhancers) {
+        if (!reachable.has(enhancer)) this.refuseHandlersOn(enhancer.constructor as Type, `global ${role}`);
+      }
     }
   }
 
@@ -57,8 +64,8 @@ export class HandlerDiscovery {
     if (!type || !handler) return;
     throw new PgNotifyError(
       'configuration',
-      `${describeHandler(handler.metadata, `${type.name}.${handler.method}`)} stands on a class that is used as ${role}, and Nest makes an instance of its own for that: ` +
-        `no notification would reach it. Move the handler to a provider, and inject the provider into ${type.name}.`,
+      `${describeHandler(handler.metadata, `${type.name}.${handler.method}`)} stands on a class that is used as ${role}, by an instance of its own: ` +
+        `no notification would reach that one. Move the handler to a provider, and inject the provider into ${type.name}.`,
       { permanent: true },
     );
   }
@@ -66,13 +73,28 @@ export class HandlerDiscovery {
   private handlersIn(host: HandlerHost): DiscoveredHandler[] {
     const prototype = Object.getPrototypeOf(host.instance) as object | null;
     if (!prototype || prototype === Object.prototype) return [];
-    const owner = prototype.constructor?.name ?? String(host.name);
+    const owner = classNameOf(prototype) ?? String(host.name);
     return this.handlersOn(prototype).map((handler) => ({ ...handler, host, label: `${owner}.${handler.method}` }));
   }
 
   private handlersOn(prototype: object): Pick<DiscoveredHandler, 'metadata' | 'method'>[] {
-    return this.scanner
-      .getAllMethodNames(prototype)
-      .flatMap((method) => handlersOf(prototype, method).map((metadata) => ({ metadata, method })));
+    return handlerNamesOf(prototype).flatMap((method) =>
+      handlersOf(prototype, method).map((metadata) => ({ metadata, method })),
+    );
   }
+}
+
+/** The class that a decorator of classes puts in place of another is often without a name. */
+function classNameOf(prototype: object): string | undefined {
+  const parent = Object.getPrototypeOf(prototype) as object | null;
+  return prototype.constructor?.name || (parent && parent !== Object.prototype ? classNameOf(parent) : undefined);
+}
+
+function globalsOf(config: ApplicationConfig): Readonly<Record<string, readonly object[]>> {
+  return {
+    guard: config.getGlobalGuards(),
+    interceptor: config.getGlobalInterceptors(),
+    pipe: config.getGlobalPipes(),
+    filter: config.getGlobalFilters(),
+  };
 }

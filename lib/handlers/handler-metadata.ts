@@ -50,24 +50,42 @@ export function handlerDecorator(definition: PgHandlerDefinition): MethodDecorat
     const metadata: PgHandlerMetadata = { ...definition, version: VERSION, parameters, decorated: method };
     // By class and name, not on the method itself: decorators above ours may put another one in its place.
     Reflect.defineMetadata(HANDLERS, [metadata, ...others], prototype, name);
+    Reflect.defineMetadata(HANDLERS, [...ownNamesOf(prototype).filter((other) => other !== name), name], prototype);
     Reflect.defineMetadata(parameters, parametersOf(definition), prototype.constructor, name);
   };
+}
+
+/** The names of the decorated methods of an object with this prototype, inherited ones and those that were overridden too. */
+export function handlerNamesOf(prototype: object): readonly string[] {
+  const parent = Object.getPrototypeOf(prototype) as object | null;
+  return [...new Set([...ownNamesOf(prototype), ...(parent ? handlerNamesOf(parent) : [])])];
 }
 
 /**
  * The uses of the decorators on a method that an object with this prototype has, in the order in which they are written.
  * What an overridden method has is not inherited, as with Nest's routes.
  *
- * @throws PgNotifyError of kind `configuration` for what another version of this package has written.
+ * @throws PgNotifyError of kind `configuration` for what another version of this package has written, and if another
+ * decorator has made something else of the method.
  */
 export function handlersOf(prototype: object, name: string): readonly PgHandlerMetadata[] {
   const owner = ownerOf(prototype, name);
   const handlers = owner ? ownHandlersOf(owner, name) : [];
+  const [first] = handlers;
+  if (!owner || !first) return [];
+  if (typeof Object.getOwnPropertyDescriptor(owner, name)?.value !== 'function') {
+    throw new PgNotifyError(
+      'configuration',
+      `${describeHandler(first, `${owner.constructor.name}.${name}`)} is not a method any more: another decorator, such as @autobind, has made an accessor of it. ` +
+        `Remove that decorator: a handler is always called on its instance.`,
+      { permanent: true },
+    );
+  }
   const foreign = handlers.find(({ version }) => version !== VERSION);
   if (!foreign) return handlers;
   throw new PgNotifyError(
     'configuration',
-    `${owner?.constructor.name}.${name} was decorated by another version of nest-pg-notify, whose handlers this one cannot read ` +
+    `${owner.constructor.name}.${name} was decorated by another version of nest-pg-notify, whose handlers this one cannot read ` +
       `(form ${String(foreign.version)}, not ${VERSION}). Install a single version: "npm ls nest-pg-notify" shows which package brings the other.`,
     { permanent: true },
   );
@@ -79,6 +97,10 @@ export function ownerOf(prototype: object, name: string): object | undefined {
     if (Object.hasOwn(owner, name)) return owner;
   }
   return undefined;
+}
+
+function ownNamesOf(prototype: object): readonly string[] {
+  return (Reflect.getOwnMetadata(HANDLERS, prototype) as readonly string[] | undefined) ?? [];
 }
 
 function ownHandlersOf(prototype: object, name: string): readonly PgHandlerMetadata[] {

@@ -4,7 +4,7 @@ import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 
 export interface EmitCallsOptions {
   readonly notify: (channel: string | PgChannel, payload: unknown, options?: CallOptions) => Promise<void>;
-  /** Takes each failure that `notify` has told nobody but its caller. */
+  /** Takes each failure that `notify` has not reported itself. */
   readonly tell: (error: PgNotifyError) => void;
   readonly log: EmitLog;
 }
@@ -24,7 +24,7 @@ interface FailureSeries {
   unlogged: number;
 }
 
-/** The calls of `emit()`, for which nobody waits. */
+/** Reports the failures of `emit()`, whose callers do not wait for them. */
 export class EmitCalls {
   private readonly failing = new Map<string, FailureSeries>();
 
@@ -48,7 +48,7 @@ export class EmitCalls {
   private failed(channel: string, thrown: unknown): void {
     const error =
       thrown instanceof PgNotifyError ? thrown : new PgNotifyError('publish', messageOf(thrown), { cause: thrown });
-    if (error.kind !== 'publish') this.options.tell(error); // Those of kind publish were told of already.
+    if (error.kind !== 'publish') this.options.tell(error); // `notify` reports those of kind publish itself.
     const now = performance.now();
     const series = this.failing.get(channel);
     if (series && now - series.loggedAt < LOG_INTERVAL) {
@@ -63,7 +63,7 @@ export class EmitCalls {
   }
 }
 
-/** The name of a channel, which may be anything: what is wrong with it, the error says. */
+/** The name of a channel, which may be an invalid value: the error describes it then. */
 function nameOf(channel: unknown): string {
   return typeof channel === 'object' && channel !== null && 'name' in channel ? String(channel.name) : String(channel);
 }

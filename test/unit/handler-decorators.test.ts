@@ -285,6 +285,61 @@ describe('a decorator that replaces the method', () => {
   });
 });
 
+describe('a decorator that makes something else of the method', () => {
+  it('is refused at bootstrap: one that makes an accessor of it', async () => {
+    /** As `@autobind`: each instance gets a function of its own when it is asked for. */
+    const Bound: MethodDecorator = (_target, _name, { value }) => ({
+      configurable: true,
+      get(this: object) {
+        return (value as unknown as () => void).bind(this) as never;
+      },
+    });
+
+    @Injectable()
+    class Handlers {
+      @Bound
+      @OnPgNotify('orders')
+      handle(): void {}
+    }
+
+    expect(await refusal({ providers: [Handlers] })).toBe(
+      `@OnPgNotify('orders') on Handlers.handle is not a method any more: another decorator, such as @autobind, has made an accessor of it. ` +
+        `Remove that decorator: a handler is always called on its instance.`,
+    );
+  });
+
+  it('leaves handlers alone that a class decorator has put into a subclass, or that come from a mixin', async () => {
+    const log: string[] = [];
+
+    // eslint-disable-next-line typescript/no-explicit-any -- What TypeScript asks of a mixin.
+    const Extended = <T extends new (...args: any[]) => object>(type: T): T => class extends type {};
+
+    function withHandler(channel: string) {
+      class Mixin {
+        @OnPgNotify(channel)
+        handle(): void {
+          log.push(channel);
+        }
+      }
+      return Mixin;
+    }
+
+    @Extended
+    @Injectable()
+    class FirstMixed extends withHandler('first') {}
+
+    @Injectable()
+    class SecondMixed extends withHandler('second') {}
+
+    const { bus, service } = await start({ providers: [FirstMixed, SecondMixed] });
+    bus.emit('first');
+    bus.emit('second');
+    await bus.settled();
+    expect(log).toEqual(['first', 'second']);
+    expect(service.stats().handlers.map(({ handler }) => handler)).toEqual(['FirstMixed.handle', 'SecondMixed.handle']);
+  });
+});
+
 describe('a decorator on a parameter', () => {
   const Tenant = createParamDecorator(() => 'tenant');
   /** As `@Payload()` of `@nestjs/microservices`, and `@MessageBody()` of `@nestjs/websockets`. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Injectable, UsePipes } from '@nestjs/common';
-import { ApplicationConfig, DiscoveryService, MetadataScanner, ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig, DiscoveryService, ModulesContainer } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import { OnPgNotify } from 'nest-pg-notify';
 import type { PgNotifyContext } from 'nest-pg-notify';
@@ -27,7 +27,7 @@ class Handlers {
 async function bind(method: keyof Handlers, globals?: ApplicationConfig): Promise<Invoke> {
   const module = await Test.createTestingModule({ providers: [Handlers] }).compile();
   const modules = module.get(ModulesContainer);
-  const discovery = new HandlerDiscovery(new DiscoveryService(modules), new MetadataScanner(), modules);
+  const discovery = new HandlerDiscovery(new DiscoveryService(modules), modules, new ApplicationConfig());
   const handler = discovery.find().find((found) => found.method === method)!;
   return new HandlerInvoker(globals).bind(handler, 'somewhere');
 }

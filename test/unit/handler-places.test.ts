@@ -83,8 +83,8 @@ describe('a handler on a class that Nest makes for itself', () => {
         kind: 'configuration',
         permanent: true,
         message:
-          `@OnPgNotify('roles') on Enhancer.reload stands on a class that is used as ${role}, and Nest makes an instance of its own for that: ` +
-          `no notification would reach it. Move the handler to a provider, and inject the provider into Enhancer.`,
+          `@OnPgNotify('roles') on Enhancer.reload stands on a class that is used as ${role}, by an instance of its own: ` +
+          `no notification would reach that one. Move the handler to a provider, and inject the provider into Enhancer.`,
       });
     }
   });
@@ -99,7 +99,7 @@ describe('a handler on a class that Nest makes for itself', () => {
 
     const { app } = await suite.create({ imports: [Web] });
     await expect(app.init()).rejects.toThrow(
-      `@OnPgNotify('roles') on Enhancer.reload stands on a class that is used as middleware, and Nest makes an instance of its own for that`,
+      `@OnPgNotify('roles') on Enhancer.reload stands on a class that is used as middleware, by an instance of its own`,
     );
   });
 
@@ -108,6 +108,19 @@ describe('a handler on a class that Nest makes for itself', () => {
       providers: [{ provide: APP_GUARD, useClass: Enhancer, scope: Scope.REQUEST }],
     });
     await expect(app.init()).rejects.toThrow('stands on a class that is used as guard');
+  });
+
+  it('is refused at bootstrap: an instance that useGlobalGuards() is given, unless Nest has made it', async () => {
+    const { app } = await suite.create();
+    app.useGlobalGuards(new Enhancer());
+    await expect(app.init()).rejects.toThrow(
+      'stands on a class that is used as global guard, by an instance of its own',
+    );
+
+    const { app: other, service } = await suite.create({ providers: [Enhancer] });
+    other.useGlobalGuards(other.get(Enhancer));
+    await other.init();
+    expect(service.stats().handlers).toHaveLength(1);
   });
 
   it.each([
