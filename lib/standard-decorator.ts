@@ -19,7 +19,6 @@ export function refuseStandardDecorator(written: string, context: unknown): void
     'configuration',
     `${written} on ${String(context.name)} was compiled as a standard decorator, and Nest works with the older kind: ` +
       `set "experimentalDecorators": true in the tsconfig.json that compiles this file (legacyDecorator for SWC).`,
-    { permanent: true },
   );
 }
 

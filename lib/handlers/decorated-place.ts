@@ -23,7 +23,7 @@ export function decoratedMethod(
   const [target, name, descriptor] = place;
   refuseStandardDecorator(written, name);
   const refuse = (problem: string): never => {
-    throw new PgNotifyError('configuration', `${written} stands on ${problem}`, { permanent: true });
+    throw new PgNotifyError('configuration', `${written} stands on ${problem}`);
   };
   const isStatic = typeof target === 'function';
   const label = String(name);

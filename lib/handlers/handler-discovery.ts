@@ -66,7 +66,6 @@ export class HandlerDiscovery {
       'configuration',
       `${describeHandler(handler.metadata, `${type.name}.${handler.method}`)} stands on a class that is used as ${role}, by an instance of its own: ` +
         `no notification would reach that one. Move the handler to a provider, and inject the provider into ${type.name}.`,
-      { permanent: true },
     );
   }
 

@@ -78,7 +78,6 @@ export function handlersOf(prototype: object, name: string): readonly PgHandlerM
       'configuration',
       `${describeHandler(first, `${owner.constructor.name}.${name}`)} is not a method any more: another decorator, such as @autobind, has made an accessor of it. ` +
         `Remove that decorator: a handler is always called on its instance.`,
-      { permanent: true },
     );
   }
   const foreign = handlers.find(({ version }) => version !== VERSION);
@@ -87,7 +86,6 @@ export function handlersOf(prototype: object, name: string): readonly PgHandlerM
     'configuration',
     `${owner.constructor.name}.${name} was decorated by another version of nest-pg-notify, whose handlers this one cannot read ` +
       `(form ${String(foreign.version)}, not ${VERSION}). Install a single version: "npm ls nest-pg-notify" shows which package brings the other.`,
-    { permanent: true },
   );
 }
 

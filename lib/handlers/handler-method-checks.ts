@@ -59,5 +59,5 @@ function hasOtherEntrance(methods: readonly object[]): boolean {
 }
 
 function refusal(message: string): PgNotifyError {
-  return new PgNotifyError('configuration', message, { permanent: true });
+  return new PgNotifyError('configuration', message);
 }
