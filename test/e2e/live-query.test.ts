@@ -80,17 +80,13 @@ describe('a live query on PostgreSQL', () => {
         suite.database.query('INSERT INTO orders VALUES (1)'),
       ]);
       await seen.until((values) => values.at(-1) === i);
+      // The server shows the new backend before it has acknowledged that it listens: ended by then, it would not count.
       await eventually(
-        () => listeningBackends(suite.database),
-        (pids) => pids.length === 1 && pids[0] !== pid,
+        () => service.stats().reconnects,
+        (count) => count >= i,
       );
     }
-    // The server shows the new backend before it has acknowledged that it listens.
-    const reconnects = await eventually(
-      () => service.stats().reconnects,
-      (count) => count >= 5,
-    );
-    expect(reconnects).toBe(5);
+    expect(service.stats().reconnects).toBe(5);
   });
 
   it('is listened to from the first subscriber to the last', async () => {
