@@ -1,14 +1,16 @@
 import { createRequire } from 'node:module';
+import { nameDistance } from '../option-checks.js';
 import { isPgNotifyError, messageOf } from '../pg-notify.errors.js';
 import { withoutCredentials } from '../session/connection-failure.js';
 import { refuseConnection, UsageError } from './command.js';
 import type { Command, CommandContext } from './command.js';
 import { doctor } from './doctor.js';
 import { listen } from './listen.js';
+import { notify } from './notify.js';
 import type { Terminal } from './terminal.js';
 import { trigger } from './trigger.js';
 
-const COMMANDS: readonly Command[] = [doctor, listen, trigger];
+const COMMANDS: readonly Command[] = [doctor, listen, notify, trigger];
 
 const USAGE = 'Usage: nest-pg-notify <command> [options]';
 
@@ -19,7 +21,7 @@ ${USAGE}
 Commands:
 ${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}`).join('\n')}
 
-  nest-pg-notify <command> --help   tells the options of a command, with examples
+  nest-pg-notify help <command>     prints the options of a command, with examples
   nest-pg-notify --version          prints the version
 
 Exit codes:
@@ -30,6 +32,7 @@ Exit codes:
 Examples:
   DATABASE_URL=postgres://app@localhost/shop nest-pg-notify doctor
   nest-pg-notify listen orders products
+  nest-pg-notify notify orders '{"id":1}'
   nest-pg-notify trigger orders --channel order_changes --key id > migrations/orders.up.sql
 `;
 
@@ -55,18 +58,26 @@ export async function runCommandLine(args: readonly string[], context: CommandCo
 
 /** What is asked about the commands, not of one of them. Returns the exit code. */
 function tell(args: readonly string[], command: Command | undefined, terminal: Terminal): number {
-  const [name] = args;
+  const [name, topic] = args;
   if (command) terminal.text(command.help);
   else if (name === '--version' || name === '-v') terminal.text(`${readVersion()}\n`);
-  else if (wantsHelp(args)) terminal.text(HELP);
+  else if (name === 'help' && topic !== undefined && !wantsHelp([topic])) terminal.text(commandOf(topic).help);
+  else if (name === 'help' || wantsHelp(args)) terminal.text(HELP);
   else throw unknownCommand(name);
   return 0;
+}
+
+function commandOf(name: string): Command {
+  const command = COMMANDS.find((known) => known.name === name);
+  if (command) return command;
+  throw unknownCommand(name);
 }
 
 function unknownCommand(name: string | undefined): UsageError {
   if (name === undefined) return new UsageError('Which command?');
   refuseConnection('The command', name);
-  return new UsageError(`There is no command ${JSON.stringify(name)}.`);
+  const near = COMMANDS.find((known) => nameDistance(known.name, name) <= 2);
+  return new UsageError(`There is no command ${JSON.stringify(name)}.${near ? ` Did you mean ${near.name}?` : ''}`);
 }
 
 /** An argument behind `--` is no option. */

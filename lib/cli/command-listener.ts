@@ -9,6 +9,8 @@ import { createListener } from '../transport/create-listener.js';
 
 export interface CommandListenerParts {
   readonly connection: ConnectionSettings;
+  /** Where the delivery check sends, if that differs. */
+  readonly publisher?: ConnectionSettings;
   /** What differs from the module's defaults. */
   readonly options: Required<Pick<PgNotifyModuleOptions, 'startup'>> & Omit<PgNotifyModuleOptions, 'connection'>;
   readonly logger: ListenerLogger;
@@ -28,12 +30,12 @@ export function deliveryTimeoutWithin(timeout: number): number {
   return Math.min(DELIVERY_TIMEOUT, Math.ceil(timeout * MISS_SHARE));
 }
 
-/** A listener as an application has it, with the module's defaults, on one connection for listening and for the check. */
+/** A listener as an application has it, with the module's defaults. */
 export function createCommandListener(parts: CommandListenerParts): PgListener {
-  const { connection, options, logger, onError, onPooler } = parts;
+  const { connection, publisher = connection, options, logger, onError, onPooler } = parts;
   const resolved = resolveOptions({ ...options, connection: {} });
   const { connectTimeout } = resolved;
-  const sessions = new SendingSessions({ connection, connectTimeout });
+  const sessions = new SendingSessions({ connection: publisher, connectTimeout });
   return createListener(resolved, {
     connection,
     openSendingSession: (request) => sessions.open(request),

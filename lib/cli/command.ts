@@ -1,8 +1,10 @@
-import { parseArgs } from 'node:util';
+import { readFileSync } from 'node:fs';
+import { parseArgs, parseEnv } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
-import { messageOf } from '../pg-notify.errors.js';
+import { isPgNotifyError, messageOf } from '../pg-notify.errors.js';
 import { connectionSettings } from '../session/connection-settings.js';
 import type { ConnectionSettings } from '../session/connection-settings.js';
+import { strictSslMode } from '../session/connection-url.js';
 import type { Terminal } from './terminal.js';
 
 /** One command of the command line. */
@@ -21,7 +23,8 @@ export interface Command {
 /** What a command may use of its process. */
 export interface CommandContext {
   readonly terminal: Terminal;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** `--env-file` adds to it; `pg` reads the variables of libpq from the environment of the process. */
+  readonly env: Record<string, string | undefined>;
 }
 
 /** It was called in a wrong way: exit code 2. */
@@ -30,7 +33,16 @@ export class UsageError extends Error {}
 const EXAMPLE_URL = 'postgres://user:password@host:5432/database';
 
 /** The options of every command that connects. */
-export const CONNECTION_OPTIONS = { url: { type: 'string' }, timeout: { type: 'string' } } as const;
+export const CONNECTION_OPTIONS = {
+  url: { type: 'string' },
+  'env-file': { type: 'string' },
+  timeout: { type: 'string' },
+} as const;
+
+/** How the help of a command describes {@link CONNECTION_OPTIONS}, but for the timeout. */
+export const CONNECTION_HELP = `  --url <url>           the database; without it, DATABASE_URL, which other users of the machine cannot read,
+                        else PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE
+  --env-file <path>     a file with these variables; those of the environment take precedence`;
 
 type Parsed<Options extends NonNullable<ParseArgsConfig['options']>> = ReturnType<
   typeof parseArgs<{ options: Options; allowPositionals: true }>
@@ -39,16 +51,22 @@ type Parsed<Options extends NonNullable<ParseArgsConfig['options']>> = ReturnTyp
 /**
  * Reads the arguments of a command.
  *
+ * @param payloadAt Which of its arguments may be any text.
  * @throws UsageError that names the argument.
  */
 export function parseArguments<Options extends NonNullable<ParseArgsConfig['options']>>(
   args: readonly string[],
   options: Options,
+  payloadAt = Infinity,
 ): Parsed<Options> {
   const parsed = parse(args, options);
-  for (const argument of parsed.positionals) refuseConnection('An argument', argument);
+  for (const [index, argument] of parsed.positionals.entries()) {
+    if (index === payloadAt) refuseConnection('The payload', argument, CONNECTION);
+    else refuseConnection('An argument', argument);
+  }
   for (const [name, value] of Object.entries(parsed.values)) {
-    if (name !== 'url') for (const text of [value].flat()) refuseConnection(`The value of --${name}`, String(text));
+    if (!name.endsWith('url'))
+      for (const text of [value].flat()) refuseConnection(`The value of --${name}`, String(text));
   }
   return parsed;
 }
@@ -65,9 +83,15 @@ function parse<Options extends NonNullable<ParseArgsConfig['options']>>(
   }
 }
 
+/** What may be the address of a database, wherever it stands in a text. */
+const ADDRESS = /:\/\/|password\s*=/i;
+
+/** What is an address of PostgreSQL as a whole. */
+const CONNECTION = /^\s*(?:postgres(?:ql)?:\/\/|(?:\w+\s*=\s*\S+\s+)*password\s*=)/i;
+
 /** A URL where none is expected has a password that no message may quote, and no server may be sent as a name. */
-export function refuseConnection(what: string, text: string): void {
-  if (!/:\/\/|password\s*=/i.test(text)) return;
+export function refuseConnection(what: string, text: string, pattern = ADDRESS): void {
+  if (!pattern.test(text)) return;
   throw new UsageError(`${what} looks like the URL of a database: give it by --url, as ${EXAMPLE_URL}.`);
 }
 
@@ -76,14 +100,63 @@ export function refusePositionals([first]: readonly string[]): void {
   if (first !== undefined) throw new UsageError(`Unexpected argument: ${first}`);
 }
 
-/** Where to connect to: the option, else the environment. */
-export function readConnection(url: string | undefined, { env }: CommandContext): ConnectionSettings {
-  const [option, connectionString] = url === undefined ? ['DATABASE_URL', env['DATABASE_URL']] : ['--url', url];
-  if (!connectionString) {
-    const absent = option === '--url' ? '--url is empty' : 'There is neither --url nor DATABASE_URL';
-    throw new UsageError(`${absent}: give one, as ${EXAMPLE_URL}.`);
+/** The variables of libpq by which `pg` finds a database without a URL. */
+const LIBPQ_VARIABLES = ['PGHOST', 'PGPORT', 'PGUSER', 'PGPASSWORD', 'PGDATABASE'];
+
+/** What {@link readConnection} reads of the options of a command. */
+export interface ConnectionValues {
+  readonly url?: string | undefined;
+  readonly 'env-file'?: string | undefined;
+}
+
+/**
+ * Where to connect to: the option, else the environment.
+ *
+ * @throws UsageError that says what to write.
+ */
+export function readConnection(values: ConnectionValues, context: CommandContext): ConnectionSettings {
+  const { env } = context;
+  if (values['env-file'] !== undefined) loadVariables(values['env-file'], env);
+  if (values.url !== undefined) return readUrl('--url', values.url, context);
+  if (env['DATABASE_URL']) return readUrl('DATABASE_URL', env['DATABASE_URL'], context);
+  if (LIBPQ_VARIABLES.some((name) => env[name])) return settingsOf('environment', {}, 'The environment');
+  throw new UsageError(`There is neither --url nor DATABASE_URL nor PGHOST. Give a URL, as ${EXAMPLE_URL}.`);
+}
+
+/** @throws UsageError that says what to write. */
+export function readUrl(
+  option: string,
+  url: string,
+  { terminal }: Pick<CommandContext, 'terminal'>,
+): ConnectionSettings {
+  if (url === '') throw new UsageError(`${option} is empty. Give a URL, as ${EXAMPLE_URL}.`);
+  const settings = settingsOf(option, url, option);
+  const mode = strictSslMode(url);
+  if (mode !== undefined) {
+    const note = `sslmode=${mode} is taken for verify-full: the certificate of the server is verified.`;
+    terminal.note([['dim', note]]);
   }
-  return connectionSettings(option, connectionString, (problem) => new UsageError(`${option} ${problem}.`));
+  return settings;
+}
+
+function settingsOf(option: string, given: unknown, subject: string): ConnectionSettings {
+  try {
+    return connectionSettings(option, given, (problem) => new UsageError(`${subject} ${problem}.`));
+  } catch (error) {
+    // A variable of libpq that leads nowhere.
+    throw isPgNotifyError(error) ? new UsageError(error.message) : error;
+  }
+}
+
+/** Adds what the environment does not have, as `node --env-file` does. */
+function loadVariables(path: string, env: CommandContext['env']): void {
+  let content: string;
+  try {
+    content = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new UsageError(`The file of --env-file cannot be read: ${messageOf(error)}.`);
+  }
+  for (const [name, value] of Object.entries(parseEnv(content))) env[name] ??= value;
 }
 
 /** Node's timers count milliseconds in 32 bits. */

@@ -11,20 +11,26 @@ export interface BackendPids {
   readonly actual: number;
 }
 
+export interface DeliveryEnds {
+  readonly connection: ConnectionSettings;
+  /** Where to send. */
+  readonly publisher: ConnectionSettings;
+  /** Milliseconds. */
+  readonly timeout: number;
+}
+
 /**
  * Listens, as an application would, and sends from a second connection: whether that arrives decides, and tells poolers
  * apart. Nothing stays open.
- *
- * @param timeout Milliseconds.
  */
 export async function checkDelivery(
-  connection: ConnectionSettings,
+  { connection, publisher, timeout }: DeliveryEnds,
   pids: BackendPids,
-  timeout: number,
 ): Promise<readonly Finding[]> {
   const begun = performance.now();
   const listener = createCommandListener({
     connection,
+    publisher,
     options: {
       startup: { mode: 'fail', timeout },
       connectTimeout: timeout,

@@ -1,11 +1,19 @@
 import type { ConnectionSettings } from '../session/connection-settings.js';
 import { PgSession } from '../session/pg-session.js';
-import { CONNECTION_OPTIONS, parseArguments, readConnection, readSeconds, refusePositionals } from './command.js';
+import {
+  CONNECTION_HELP,
+  CONNECTION_OPTIONS,
+  parseArguments,
+  readConnection,
+  readSeconds,
+  readUrl,
+  refusePositionals,
+} from './command.js';
 import type { Command } from './command.js';
 import { checkDelivery } from './delivery-checks.js';
 import { failedFinding } from './finding.js';
 import type { Finding } from './finding.js';
-import { SERVER_CHECKS } from './server-checks.js';
+import { checkPublisher, serverChecks } from './server-checks.js';
 import type { Style, Terminal } from './terminal.js';
 
 const DEFAULT_TIMEOUT = 10;
@@ -14,17 +22,18 @@ const DEFAULT_TIMEOUT = 10;
 export const doctor: Command = {
   name: 'doctor',
   summary: 'tells whether LISTEN works on a database, and what to do if it does not',
-  usage: 'Usage: nest-pg-notify doctor [--url <url>] [--timeout <seconds>] [--json]',
+  usage: 'Usage: nest-pg-notify doctor [--url <url>] [--publisher-url <url>] [--timeout <seconds>] [--json]',
   help: `Tells whether LISTEN and NOTIFY work on a database, and what to do where they do not.
 
-Usage: nest-pg-notify doctor [--url <url>] [--timeout <seconds>] [--json]
+Usage: nest-pg-notify doctor [--url <url>] [--publisher-url <url>] [--timeout <seconds>] [--json]
 
 It listens as an application would, sends a notification from a second connection and waits for it: only that
 shows a pooler in transaction mode. It also looks at the version, the role of the server, privileges, timeouts, the
 encoding and the notification queue. It changes nothing, and writes nothing but that notification.
 
 Options:
-  --url <url>           the database; without it, DATABASE_URL, which other users of the machine cannot read
+${CONNECTION_HELP}
+  --publisher-url <url> where to send, if that differs: as the option publisher.connection of the module
   --timeout <seconds>   how long all of it may take (${DEFAULT_TIMEOUT})
   --json                prints one object: { ok, findings: [{ check, level, message, remedy }] }
 
@@ -38,10 +47,17 @@ Examples:
   nest-pg-notify doctor --json | jq '.findings[] | select(.level != "ok")'
 `,
   async run(args, context) {
-    const { values, positionals } = parseArguments(args, { ...CONNECTION_OPTIONS, json: { type: 'boolean' } });
+    const { values, positionals } = parseArguments(args, {
+      ...CONNECTION_OPTIONS,
+      'publisher-url': { type: 'string' },
+      json: { type: 'boolean' },
+    });
     refusePositionals(positionals);
     const timeout = readSeconds('--timeout', values.timeout, DEFAULT_TIMEOUT);
-    const findings = await examine(readConnection(values.url, context), timeout);
+    const connection = readConnection(values, context);
+    const publisherUrl = values['publisher-url'];
+    const publisher = publisherUrl === undefined ? undefined : readUrl('--publisher-url', publisherUrl, context);
+    const findings = await examine({ connection, publisher, timeout });
     const ok = findings.every(({ level }) => level !== 'problem');
     if (values.json) context.terminal.json({ ok, findings });
     else print(findings, context.terminal);
@@ -49,19 +65,30 @@ Examples:
   },
 };
 
+interface Examination {
+  readonly connection: ConnectionSettings;
+  /** Where to send, if that differs. */
+  readonly publisher: ConnectionSettings | undefined;
+  /** For all of it, in milliseconds. */
+  readonly timeout: number;
+}
+
 /** What cannot be looked at because of something that is found first is left out. */
-async function examine(connection: ConnectionSettings, timeout: number): Promise<readonly Finding[]> {
+async function examine({ connection, publisher, timeout }: Examination): Promise<readonly Finding[]> {
   const end = performance.now() + timeout;
   const left = (): number => Math.max(1, Math.round(end - performance.now()));
+  const open = (settings: ConnectionSettings): Promise<PgSession> => {
+    const [applicationName, answerLimit] = ['nest-pg-notify doctor', left()];
+    return PgSession.open(settings, { applicationName, connectTimeout: answerLimit, answerLimit });
+  };
   let session: PgSession;
   try {
-    const [applicationName, answerLimit] = ['nest-pg-notify doctor', left()];
-    session = await PgSession.open(connection, { applicationName, connectTimeout: answerLimit, answerLimit });
+    session = await open(connection);
   } catch (error) {
     return [failedFinding('connection', 'problem', error)];
   }
   const findings: Finding[] = [];
-  for (const { check, ask } of SERVER_CHECKS) {
+  for (const { check, ask } of serverChecks(publisher === undefined)) {
     try {
       findings.push(await ask(session, left()));
     } catch (error) {
@@ -72,9 +99,28 @@ async function examine(connection: ConnectionSettings, timeout: number): Promise
   }
   // Ended before the listener connects: a pooler in session mode may not have a third connection.
   await session.close();
+  const sending = publisher && (await examinePublisher(open, publisher, left));
+  if (sending) findings.push(sending);
   const { processId: announced, facts } = session;
-  if (facts.standby) return findings;
-  return [...findings, ...(await checkDelivery(connection, { announced, actual: facts.backendPid }, left()))];
+  if (facts.standby || sending?.level === 'problem') return findings;
+  const delivery = { connection, publisher: publisher ?? connection, timeout: left() };
+  return [...findings, ...(await checkDelivery(delivery, { announced, actual: facts.backendPid }))];
+}
+
+async function examinePublisher(
+  open: (settings: ConnectionSettings) => Promise<PgSession>,
+  publisher: ConnectionSettings,
+  left: () => number,
+): Promise<Finding> {
+  let session: PgSession | undefined;
+  try {
+    session = await open(publisher);
+    return await checkPublisher(session, left());
+  } catch (error) {
+    return failedFinding('publisher', 'problem', error);
+  } finally {
+    await session?.close();
+  }
 }
 
 const STYLES: Readonly<Record<Finding['level'], Style>> = { ok: 'green', warning: 'yellow', problem: 'red' };

@@ -3,7 +3,16 @@ import { splitRemedy } from '../session/connection-failure.js';
 
 /** What the doctor looks at. */
 export type FindingCheck =
-  'connection' | 'version' | 'standby' | 'privileges' | 'timeouts' | 'encoding' | 'queue' | 'pooler' | 'delivery';
+  | 'connection'
+  | 'version'
+  | 'standby'
+  | 'privileges'
+  | 'timeouts'
+  | 'encoding'
+  | 'queue'
+  | 'publisher'
+  | 'pooler'
+  | 'delivery';
 
 /** One thing that the doctor has looked at. */
 export interface Finding {

@@ -2,7 +2,15 @@ import { checkChannelName } from '../channel/channel-name.js';
 import type { PgListener } from '../listener/pg-listener.js';
 import { isPgNotifyError, messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { ChannelPrinter } from './channel-printer.js';
-import { CONNECTION_OPTIONS, parseArguments, readConnection, readCount, readSeconds, UsageError } from './command.js';
+import {
+  CONNECTION_HELP,
+  CONNECTION_OPTIONS,
+  parseArguments,
+  readConnection,
+  readCount,
+  readSeconds,
+  UsageError,
+} from './command.js';
 import type { Command } from './command.js';
 import { createCommandListener, deliveryTimeoutWithin } from './command-listener.js';
 import { JsonReport, TextReport } from './listen-report.js';
@@ -34,7 +42,7 @@ as escapes (\\n, \\e, \\x07); --json has payloads as they are.
 
 Options:
   --count <n>           ends after so many notifications
-  --url <url>           the database; without it, DATABASE_URL, which other users of the machine cannot read
+${CONNECTION_HELP}
   --timeout <seconds>   how long it tries to listen for the first time (${DEFAULT_TIMEOUT}); later it never gives up
   --json                prints an object in each line; its type is notification, gap or status
 
@@ -57,7 +65,7 @@ Examples:
     if (channels.size === 0) throw new UsageError('Which channel?');
     const count = readCount('--count', values.count) ?? Infinity;
     const timeout = readSeconds('--timeout', values.timeout, DEFAULT_TIMEOUT);
-    const connection = readConnection(values.url, context);
+    const connection = readConnection(values, context);
 
     const { terminal } = context;
     const end = new AbortController();

@@ -25,22 +25,40 @@ const TIMEOUTS = Object.keys(LISTENING_SETTINGS).filter(
 /** After which silence the server looks whether a client is still there; shown without a unit, in seconds. */
 const KEEPALIVE = 'tcp_keepalives_idle';
 
-export const SERVER_CHECKS: readonly ServerCheck[] = [
-  { check: 'connection', ask: describeConnection },
-  { check: 'version', ask: checkVersion },
-  { check: 'standby', ask: checkStandby },
-  { check: 'privileges', ask: checkPrivileges },
-  { check: 'timeouts', ask: checkTimeouts },
-  { check: 'encoding', ask: checkEncoding },
-  { check: 'queue', ask: checkQueue },
-];
+/** What is asked on the connection that listens. @param sends Whether it sends as well. */
+export function serverChecks(sends: boolean): readonly ServerCheck[] {
+  return [
+    { check: 'connection', ask: describeConnection },
+    { check: 'version', ask: checkVersion },
+    { check: 'standby', ask: checkStandby },
+    { check: 'privileges', ask: sends ? checkPrivileges : describeRole },
+    { check: 'timeouts', ask: checkTimeouts },
+    { check: 'encoding', ask: checkEncoding },
+    { check: 'queue', ask: checkQueue },
+  ];
+}
+
+/** What is asked on the connection that sends, if it is another one. */
+export async function checkPublisher(session: PgSession, timeout: number): Promise<Finding> {
+  const check = 'publisher';
+  const place = await placeOf(session, timeout);
+  if (session.facts.standby) {
+    const message = `${place} It is a standby, where NOTIFY does not work.`;
+    return { check, level: 'problem', message, remedy: 'Connect to the primary.' };
+  }
+  const { mayNotify, remedy } = await askPrivileges(session, timeout);
+  if (mayNotify) return { check, level: 'ok', message: `${place} The role may send.` };
+  return { check, level: 'problem', message: `${place} The role may not send: it lacks EXECUTE on pg_notify.`, remedy };
+}
 
 async function describeConnection(session: PgSession, timeout: number): Promise<Finding> {
-  const [row] = await session.query({ text: 'SELECT current_user::text AS role', timeout });
+  return { check: 'connection', level: 'ok', message: await placeOf(session, timeout) };
+}
+
+async function placeOf(session: PgSession, timeout: number): Promise<string> {
   const { endpoint, facts, isEncrypted } = session;
-  const tls = isEncrypted ? 'with TLS' : 'without TLS';
-  const message = `${endpoint}, database "${facts.database}", as "${String(row?.['role'])}", ${tls}.`;
-  return { check: 'connection', level: 'ok', message };
+  const { role } = await askPrivileges(session, timeout);
+  return `${endpoint}, database "${facts.database}", as "${role}", ${isEncrypted ? 'with TLS' : 'without TLS'}.`;
 }
 
 async function checkVersion(session: PgSession, timeout: number): Promise<Finding> {
@@ -67,15 +85,35 @@ async function checkStandby({ facts }: PgSession): Promise<Finding> {
 }
 
 async function checkPrivileges(session: PgSession, timeout: number): Promise<Finding> {
+  const { role, mayNotify, remedy } = await askPrivileges(session, timeout);
+  const check = 'privileges';
+  if (mayNotify) return { check, level: 'ok', message: `The role "${role}" may LISTEN, and send.` };
+  const message = `The role "${role}" may LISTEN, but not send: it lacks EXECUTE on pg_notify, which the delivery check needs, too.`;
+  return { check, level: 'problem', message, remedy };
+}
+
+/** Every role may LISTEN. */
+async function describeRole(session: PgSession, timeout: number): Promise<Finding> {
+  const { role } = await askPrivileges(session, timeout);
+  return { check: 'privileges', level: 'ok', message: `The role "${role}" may LISTEN.` };
+}
+
+interface Privileges {
+  readonly role: string;
+  readonly mayNotify: boolean;
+  /** What would let it send. */
+  readonly remedy: string;
+}
+
+async function askPrivileges(session: PgSession, timeout: number): Promise<Privileges> {
   const text = `SELECT current_user::text AS role, pg_catalog.quote_ident(current_user) AS quoted,
     pg_catalog.has_function_privilege('pg_catalog.pg_notify(text, text)', 'EXECUTE') AS may_notify`;
   const [row] = await session.query({ text, timeout });
-  const role = `The role "${String(row?.['role'])}"`;
-  const check = 'privileges';
-  if (row?.['may_notify'] === true) return { check, level: 'ok', message: `${role} may LISTEN, and send.` };
-  const remedy = `GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO ${String(row?.['quoted'])};`;
-  const message = `${role} may LISTEN, but not send: it lacks EXECUTE on pg_notify, which the delivery check needs, too.`;
-  return { check, level: 'problem', message, remedy };
+  return {
+    role: String(row?.['role']),
+    mayNotify: row?.['may_notify'] === true,
+    remedy: `GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO ${String(row?.['quoted'])};`,
+  };
 }
 
 async function checkTimeouts(session: PgSession, timeout: number): Promise<Finding> {

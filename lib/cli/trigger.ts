@@ -50,7 +50,8 @@ Options (those that take a list may be given several times, or with commas):
   --name <name>           the name of the function, and the beginning of the names of the triggers
   --down                  prints the SQL that removes the trigger
   --check                 asks the database whether it has this very trigger; prints no SQL
-  --url <url>             for --check: the database; without it, DATABASE_URL
+  --url <url>             for --check: the database; without it, DATABASE_URL, else PGHOST and its like
+  --env-file <path>       for --check: a file with these variables; those of the environment take precedence
   --timeout <seconds>     for --check: how long it may take (${DEFAULT_TIMEOUT})
   --json                  prints { up, down }, or with --check { state, problems, warnings }
 
@@ -117,7 +118,7 @@ function makeSql(options: PgTriggerOptions): PgTriggerSql {
 async function check(options: PgTriggerOptions, values: Values, context: CommandContext): Promise<number> {
   const timeout = readSeconds('--timeout', values.timeout, DEFAULT_TIMEOUT);
   const settings = { applicationName: 'nest-pg-notify trigger', connectTimeout: timeout };
-  const session = await PgSession.open(readConnection(values.url, context), settings);
+  const session = await PgSession.open(readConnection(values, context), settings);
   try {
     const executor = (text: string, parameters: unknown[]): Promise<unknown> =>
       session.query({ text, values: parameters, timeout });

@@ -60,8 +60,15 @@ export function readConnectionUrl(text: string, refuse: RefuseAddress): Connecti
  * Releases of `pg` before 9 take `prefer`, `require` and `verify-ca` for `verify-full`, and warn of it; later ones will
  * not verify. Written as what it means, it stays as strict, and nobody is warned of what is so.
  */
+const STRICT_MODES = /([?&]sslmode=)(prefer|require|verify-ca)(?=&|$)/g;
+
 function pinned(text: string): string {
-  return text.replace(/([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|$)/g, '$1verify-full');
+  return text.replace(STRICT_MODES, '$1verify-full');
+}
+
+/** The `sslmode` of a URL, if it means more here than what it says. */
+export function strictSslMode(text: string): string | undefined {
+  return text.includes('uselibpqcompat=true') ? undefined : text.matchAll(STRICT_MODES).next().value?.[2];
 }
 
 /** Whether the user or the password holds a / or ?, which ends the part where they stand: the @ comes too late then. */

@@ -33,7 +33,10 @@ describe('the command line', () => {
   });
 
   it.each([
-    [['--help'], /^ {2}doctor .+\n {2}listen .+\n {2}trigger .+/m],
+    [['--help'], /^ {2}doctor .+\n {2}listen .+\n {2}notify .+\n {2}trigger .+/m],
+    [['help'], /^ {2}doctor .+\n {2}listen .+\n {2}notify .+\n {2}trigger .+/m],
+    [['help', 'notify'], /--env-file/],
+    [['notify', '--help'], /--env-file/],
     [['doctor', '--help'], /--timeout/],
     [['listen', '-h', 'orders'], /--count/],
     [['trigger', '--help'], /--max-keys/],

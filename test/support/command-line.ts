@@ -6,7 +6,7 @@ import { RUN_COMMAND_LINE } from './node-typescript.js';
 import { Recorder } from './recorder.js';
 
 /** What this process has of it must not decide what a test sees. */
-const NOT_INHERITED = ['DATABASE_URL', 'NODE_OPTIONS', 'NO_COLOR', 'FORCE_COLOR', 'NODE_DISABLE_COLORS'];
+const NOT_INHERITED = /^(DATABASE_URL|PG[A-Z]+|NODE_OPTIONS|NO_COLOR|FORCE_COLOR|NODE_DISABLE_COLORS)$/;
 
 export interface CommandResult {
   readonly code: number | null;
@@ -28,7 +28,7 @@ export class CommandLine {
   private readonly child: ChildProcess;
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    const inherited = Object.entries(process.env).filter(([name]) => !NOT_INHERITED.includes(name));
+    const inherited = Object.entries(process.env).filter(([name]) => !NOT_INHERITED.test(name));
     const child = spawn(process.execPath, ['--unhandled-rejections=strict', ...RUN_COMMAND_LINE, ...args], {
       env: { ...Object.fromEntries(inherited), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

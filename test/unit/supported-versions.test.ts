@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { findPin, majorOf, readPins } from '../../dev/versions/pins.js';
 import type { Finding } from '../../lib/cli/finding.js';
-import { SERVER_CHECKS } from '../../lib/cli/server-checks.js';
+import { serverChecks } from '../../lib/cli/server-checks.js';
 import type { PgSession } from '../../lib/session/pg-session.js';
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -10,7 +10,7 @@ const { postgres, node } = readPins();
 
 /** What `doctor` finds about a server that says it is of this version. */
 async function findingOn(number: number): Promise<Finding> {
-  const { ask } = SERVER_CHECKS.find(({ check }) => check === 'version')!;
+  const { ask } = serverChecks(true).find(({ check }) => check === 'version')!;
   const session = { facts: { serverVersion: 'as it says' }, query: () => Promise.resolve([{ number }]) };
   return ask(session as unknown as PgSession, 1_000);
 }
