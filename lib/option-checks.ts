@@ -193,7 +193,8 @@ function refuseUnknown(known: KnownOptions, options: object, prefix: string): vo
 }
 
 function unknownOption({ owner, all, synonyms }: KnownOptions, name: string, prefix: string): PgNotifyError {
-  const synonym = synonyms[name.toLowerCase()];
+  const plain = name.toLowerCase();
+  const synonym = Object.hasOwn(synonyms, plain) ? synonyms[plain] : undefined;
   const near = synonym === undefined ? nearestOption(name, pathsOf(all), prefix) : prefix + synonym;
   const names = Object.keys(checksAt(all, prefix));
   const own = prefix === '' ? 'Its' : 'The';

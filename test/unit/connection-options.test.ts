@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { PgNotifyModule } from 'nest-pg-notify';
 import { Client, Pool } from 'pg';
 import { messageOf } from '../../lib/pg-notify.errors.js';
+import { readConnectionUrl } from '../../lib/session/connection-url.js';
 import { appSuite } from '../support/app/app-suite.js';
 import type { TestApp } from '../support/app/test-app.js';
 import { StubPostgres } from '../support/stub-postgres.js';
@@ -154,6 +155,45 @@ describe('the URL of a connection', () => {
   });
 });
 
+/** As providers, frameworks and the documentation of PostgreSQL write them. */
+const USUAL = [
+  'postgres://app@localhost/shop',
+  'postgresql://app:secret@[::1]:5433/shop',
+  'postgresql://app:secret@ep-cool-1.eu.example/shop?sslmode=require&channel_binding=require',
+  'postgresql://app:secret@db.example:6543/postgres?pgbouncer=true&connection_limit=1&pool_timeout=20',
+  'postgresql://app:secret@localhost:5432/shop?schema=public&sslaccept=strict',
+  'postgres://app%40server:p%40ss%2Fw%3Fo%23rd@server.example/shop?sslmode=verify-full',
+  'postgres://app:p@ss@localhost/shop',
+  'postgres://app:100%sure@localhost/shop',
+  'postgres://app:two words@localhost/shop',
+  'postgres://app:secret@localhost/shop?target_session_attrs=read-write&connect_timeout=5&keepalives=1',
+  'postgres://app:secret@localhost/shop?application_name=a@b&options=-c%20search_path%3Dshop',
+  'postgres://localhost:5432/shop?user=app@server&password=secret',
+  'postgres://app:secret@/shop?host=/var/run/postgresql',
+  'postgres://%2Fvar%2Frun%2Fpostgresql/shop',
+  'postgres:///shop',
+  '/var/run/postgresql shop',
+  'socket:/var/run/postgresql?db=shop&encoding=utf8',
+];
+
+describe('the URL of a connection, as it is usually written,', () => {
+  const refuse = (problem: string): Error => new Error(problem);
+
+  it.each(USUAL)('is taken, and means the same to pg: %s', (url) => {
+    const { text } = readConnectionUrl(url, refuse);
+    const [given, taken] = [url, text].map((connectionString) => new Client({ connectionString }));
+    const meaning = ({ host, port, user, database, password, ssl }: Client): unknown => [
+      host,
+      port,
+      user,
+      database,
+      password,
+      ssl,
+    ];
+    expect(meaning(taken!)).toEqual(meaning(given!));
+  });
+});
+
 describe('the settings of a connection', () => {
   const POOL =
     'is a pool or a client. The listener needs a connection of its own: give the settings of one. A pool to send with is the option publisher.pool.';
@@ -262,6 +302,7 @@ describe('the settings of a connection', () => {
     [{ dbname: 'd' }, 'connection.dbname. Did you mean connection.database?'],
     [{ url: `postgres://u:${SECRET}@h` }, 'connection.url. Did you mean connection.connectionString?'],
     [{ sslmode: 'require' }, 'connection.sslmode. Did you mean connection.ssl?'],
+    [{ HostName: 'h' }, 'connection.HostName. Did you mean connection.host?'],
   ])('are refused with the nearest name, if they do not exist: %j', async (connection, names) => {
     const { error } = await failureOf(connection);
     expect(error).toMatchObject({ kind: 'configuration', message: `PgNotifyModule has no option ${names}` });
