@@ -123,6 +123,7 @@ export class DeliveryCheck {
     this.current = { verdict: 'unknown', at: new Date() }; // Of this session nothing is known yet.
     this.failed = false;
     this.wasVerified = false;
+    this.othersAt = -Infinity;
     this.missing.clear();
     while (!signal.aborted) {
       await this.check(end, signal);

@@ -46,8 +46,8 @@ function setUp() {
       }),
   });
   session.listening.add('busy');
-  const ended = new AbortController();
-  const running = check.run(end, ended.signal);
+  let ended = new AbortController();
+  let running = check.run(end, ended.signal);
   const untilWaiting = (): Promise<number> =>
     eventually(
       () => clock.sleeping,
@@ -76,6 +76,13 @@ function setUp() {
         () => check.verdict.verdict,
         (verdict) => verdict === wanted,
       ),
+    /** Ends the session; the check goes on with the next one. */
+    runAnew: async (): Promise<void> => {
+      ended.abort();
+      await running;
+      ended = new AbortController();
+      running = check.run(end, ended.signal);
+    },
     stop: async (): Promise<void> => {
       ended.abort();
       await running;
@@ -155,6 +162,21 @@ describe('the delivery check behind a pooler', () => {
         /through which notifications have arrived .* was its mode changed\? Look for a proxy/,
       ),
     });
+    await stop();
+  });
+
+  it('is a reason to doubt when others came in on the session before only', async () => {
+    const { check, other, pending, untilWaiting, runAnew, stop } = setUp();
+    await untilWaiting();
+    other();
+    expect(check.isDoubtful).toBe(false);
+    await runAnew();
+    await eventually(
+      () => pending.length,
+      (count) => count === 2,
+    );
+    await untilWaiting();
+    expect(check.isDoubtful).toBe(true);
     await stop();
   });
 
