@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { PgNotifyHealthIndicator } from 'nest-pg-notify';
-import type { PgGap, PgNotifyModuleOptions } from 'nest-pg-notify';
+import type { PgGap, PgNotifyHeartbeatOptions, PgNotifyModuleOptions } from 'nest-pg-notify';
 import { filter, firstValueFrom } from 'rxjs';
 import type { PgListener } from '../../lib/listener/pg-listener.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
@@ -27,11 +27,12 @@ describe('a connection that is dead in one direction only, with traffic in the o
 
   afterEach(() => traffic.stop());
 
-  it.each<[string, (listener: PgListener) => unknown]>([
-    ['a new channel waits to be listened to', (listener) => listener.subscribe('late', silent)],
-    ['the application asks', (listener) => listener.queueUsage().catch(() => undefined)],
-  ])('is noticed when %s, and healed', async (_when, ask) => {
-    const listener = createTestListener(suite.proxy, suite.database);
+  it.each<[string, (listener: PgListener) => unknown, PgNotifyHeartbeatOptions]>([
+    ['its heartbeat asks', () => undefined, { compareInterval: 300 }],
+    ['a new channel waits to be listened to', (listener) => listener.subscribe('late', silent), {}],
+    ['the application asks', (listener) => listener.queueUsage().catch(() => undefined), {}],
+  ])('is noticed when %s, and healed', async (_when, ask, heartbeat) => {
+    const listener = createTestListener(suite.proxy, suite.database, heartbeat);
     const gaps = new Recorder<PgGap>();
     const payloads = new Recorder<string>();
     listener.subscribe('watched', {
@@ -76,8 +77,12 @@ function optionsFor(proxy: FaultProxy, { url }: TestDatabase): PgNotifyModuleOpt
   return { ...QUICK, connection: proxy.url(url), publisher: { connection: url } };
 }
 
-function createTestListener(proxy: FaultProxy, database: TestDatabase): PgListener {
-  const options = optionsFor(proxy, database);
+function createTestListener(
+  proxy: FaultProxy,
+  database: TestDatabase,
+  heartbeat: PgNotifyHeartbeatOptions,
+): PgListener {
+  const options = { ...optionsFor(proxy, database), heartbeat: { ...QUICK.heartbeat, ...heartbeat } };
   const { connection, publisherConnection } = resolveConnections(options);
   const connectTimeout = 5_000;
   return createListener(resolveOptions(options), {
