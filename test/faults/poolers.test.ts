@@ -141,6 +141,8 @@ describeWithPgBouncer('behind PgBouncer', () => {
         heartbeat: { interval: 100 },
         connectTimeout: 300,
         reconnect: { minDelay: 20, maxDelay: 100 },
+        // On a busy machine a check may not connect in 300 ms; then the next one comes after the interval.
+        deliveryCheck: { interval: 500 },
         ...more,
       });
       const payloads = new Recorder<unknown>();
