@@ -48,7 +48,8 @@ export default {
   ],
   // For tests that hang. How long something may take is a test's own assertion.
   testTimeout: 60_000,
-  maxWorkers: Math.max(2, availableParallelism()),
+  // Two for each core, because tests of servers wait more than they compute.
+  maxWorkers: 2 * availableParallelism(),
   coverageProvider: 'v8',
   collectCoverageFrom: ['lib/**/*.ts'],
   coverageReporters: ['text', 'html'],
