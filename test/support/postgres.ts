@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Pool, type QueryResult, type QueryResultRow } from 'pg';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { withDeadline } from './deadline.js';
@@ -34,7 +35,7 @@ export async function createTestDatabase(serverUrl = adminUrl(), encoding?: stri
   const name = `test_${randomBytes(8).toString('hex')}`;
   // template0, because nobody can be connected to it: CREATE DATABASE fails while somebody is connected to its template.
   const encoded = encoding ? ` ENCODING '${encoding}' LOCALE 'C'` : '';
-  await runOnServer(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0${encoded}`);
+  await runOnServer(serverUrl, (client) => client.query(`CREATE DATABASE ${name} TEMPLATE template0${encoded}`));
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const pool = new Pool({
@@ -72,13 +73,26 @@ export async function createTestCluster(settings: Readonly<Record<string, string
 
 async function drop(serverUrl: string, name: string, pool: Pool): Promise<void> {
   try {
-    await runOnServer(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    await runOnServer(serverUrl, async (client) => {
+      await untilLeft(client, name);
+      await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    });
   } finally {
     await pool.end();
   }
 }
 
-async function runOnServer(serverUrl: string, sql: string): Promise<void> {
+/**
+ * Waits, for half a second at most, until the connections that were closed a moment ago are gone: a pool of `pg` has ended
+ * before they are, and does not expect what FORCE has the server say to them.
+ */
+async function untilLeft(client: Client, database: string): Promise<void> {
+  const text = `SELECT FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend' AND application_name <> 'test-admin'`;
+  const deadline = performance.now() + 500;
+  while ((await client.query(text, [database])).rowCount !== 0 && performance.now() < deadline) await delay(10);
+}
+
+async function runOnServer<T>(serverUrl: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({
     connectionString: serverUrl,
     application_name: 'test-admin',
@@ -87,7 +101,7 @@ async function runOnServer(serverUrl: string, sql: string): Promise<void> {
   });
   try {
     await client.connect();
-    await client.query(sql);
+    return await work(client);
   } finally {
     await client.end();
   }
