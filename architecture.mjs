@@ -7,8 +7,8 @@
  * `everyone`, arrows are not followed further.
  */
 export const ARROWS = `
-index, testing → module → health → handlers → service → delivery
-delivery → transport → listener, publisher → session → channel
+index, testing → module → health → handlers → service → consumers
+consumers → transport → listener, publisher → session → channel, time
 publisher → executor
 index → triggers → executor, channel
 cli → triggers, transport

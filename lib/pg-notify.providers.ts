@@ -1,5 +1,5 @@
 import type { Provider } from '@nestjs/common';
-import { PgDelivery } from './delivery/pg-delivery.js';
+import { PgConsumers } from './consumers/pg-consumers.js';
 import { HandlerDiscovery } from './handlers/handler-discovery.js';
 import { PgNotifyExplorer } from './handlers/pg-notify.explorer.js';
 import { PgNotifyHealthIndicator } from './health/pg-notify-health.indicator.js';
@@ -19,7 +19,7 @@ import {
   getPgNotifyHealthToken,
   getPgNotifyToken,
   getPgNotifyTransportToken,
-  PG_NOTIFY_DELIVERY,
+  PG_NOTIFY_CONSUMERS,
   PG_NOTIFY_LOGGER,
   PG_NOTIFY_REGISTRATION,
   PG_NOTIFY_RESOLVED_OPTIONS,
@@ -70,9 +70,9 @@ export function registrationProviders(name: string): Provider[] {
       useFactory: connectTransport,
       inject: [getPgNotifyTransportToken(name), PgNotifyErrorRoute, PgNotifyDiagnostics],
     },
-    { provide: PgDelivery, useExisting: PG_NOTIFY_DELIVERY },
+    { provide: PgConsumers, useExisting: PG_NOTIFY_CONSUMERS },
     {
-      provide: PG_NOTIFY_DELIVERY,
+      provide: PG_NOTIFY_CONSUMERS,
       useFactory: createDelivery,
       inject: [
         PG_NOTIFY_TRANSPORT,
@@ -127,9 +127,9 @@ function createDelivery(
   logger: PgNotifyLogger,
   errors: PgNotifyErrorRoute,
   diagnostics: PgNotifyDiagnostics,
-): PgDelivery {
+): PgConsumers {
   const { bufferSize } = options.handlers || { bufferSize: DEFAULT_BUFFER_SIZE };
-  const delivery = new PgDelivery({
+  const delivery = new PgConsumers({
     listener: transport.listener,
     bufferSize,
     diagnostics,

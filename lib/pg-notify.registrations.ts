@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import type { PgDelivery } from './delivery/pg-delivery.js';
+import type { PgConsumers } from './consumers/pg-consumers.js';
 import { PgNotifyError } from './pg-notify.errors.js';
-import { PG_NOTIFY_DELIVERY, PG_NOTIFY_REGISTRATION, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
+import { PG_NOTIFY_CONSUMERS, PG_NOTIFY_REGISTRATION, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
 
 /** The registrations of this application, read from Nest's container: two applications in one process share nothing. */
@@ -37,8 +37,8 @@ export class PgNotifyRegistrations {
     const modules = [...this.#modules.values()];
     for (const { providers } of modules) {
       // By a text, which is the same in every copy of this package.
-      const delivery = providers.get(PG_NOTIFY_DELIVERY)?.instance as PgDelivery | undefined;
-      delivery?.handlers.abandon();
+      const consumers = providers.get(PG_NOTIFY_CONSUMERS)?.instance as PgConsumers | undefined;
+      consumers?.handlers.abandon();
     }
     const transports = modules.flatMap(({ providers }) => {
       const transport = providers.get(PG_NOTIFY_TRANSPORT)?.instance as PgNotifyTransport | undefined;

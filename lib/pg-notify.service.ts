@@ -5,10 +5,10 @@ import { channelName, toPgChannel } from './channel/pg-channel.js';
 import type { PgChannel } from './channel/pg-channel.js';
 import type { PgGap } from './channel/pg-gap.js';
 import type { PgNotification } from './channel/pg-notification.js';
-import type { PgHandlerStats } from './delivery/handler-pool.js';
-import { readLiveQueryOptions } from './delivery/live-query-options.js';
-import type { PgLiveQueryOptions, PgLiveValue } from './delivery/live-query-options.js';
-import { PgDelivery } from './delivery/pg-delivery.js';
+import type { PgHandlerStats } from './consumers/handler-pool.js';
+import { readLiveQueryOptions } from './consumers/live-query-options.js';
+import type { PgLiveQueryOptions, PgLiveValue } from './consumers/live-query-options.js';
+import { PgConsumers } from './consumers/pg-consumers.js';
 import type { PgQueueUsage } from './listener/queue-usage.js';
 import type { PgNotifyStatus } from './listener/pg-notify-status.js';
 import { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
@@ -21,7 +21,7 @@ import { PG_NOTIFY_LOGGER, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } fro
 import { EmitCalls } from './publisher/emit-calls.js';
 import { NotifyCalls } from './publisher/notify-calls.js';
 import type { PgExecutor } from './executor/pg-executor.js';
-import { withDeadline } from './session/deadline.js';
+import { withDeadline } from './time/deadline.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
 
 export interface PgPublishOptions {
@@ -74,7 +74,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   /** @internal Made by PgNotifyModule. */
   constructor(
     @Inject(PG_NOTIFY_TRANSPORT) private readonly transport: PgNotifyTransport,
-    @Inject(PgDelivery) private readonly delivery: PgDelivery,
+    @Inject(PgConsumers) private readonly consumers: PgConsumers,
     @Inject(PG_NOTIFY_RESOLVED_OPTIONS) private readonly options: ResolvedPgNotifyOptions,
     @Inject(PG_NOTIFY_LOGGER) private readonly logger: PgNotifyLogger,
     @Inject(PgNotifyStart) private readonly start: PgNotifyStart,
@@ -106,7 +106,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   listen<T = unknown>(channel: string | PgChannel<T, unknown>): Observable<PgNotification<T>> {
     toPgChannel(channel);
     return new Observable((subscriber) => {
-      const { lanes, context } = this.delivery;
+      const { lanes, context } = this.consumers;
       return lanes.attach<T>(channel, {
         notification: (notification) => context.run(() => subscriber.next(notification)),
         complete: () => context.run(() => subscriber.complete()),
@@ -125,7 +125,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   gaps(channel?: string | PgChannel): Observable<PgGap> {
     if (channel !== undefined) toPgChannel(channel);
     return new Observable((subscriber) => {
-      const { lanes, context } = this.delivery;
+      const { lanes, context } = this.consumers;
       const sink = {
         gap: (gap: PgGap) => context.run(() => subscriber.next(gap)),
         complete: () => context.run(() => subscriber.complete()),
@@ -179,7 +179,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     if (typeof load !== 'function') {
       throw new PgNotifyError('configuration', `The ${label} has no function that loads its value.`);
     }
-    return this.delivery.liveQuery({ channels: list, label, load, options: readLiveQueryOptions<T>(options, label) });
+    return this.consumers.liveQuery({ channels: list, label, load, options: readLiveQueryOptions<T>(options, label) });
   }
 
   /**
@@ -248,10 +248,10 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
 
   /** What was counted since the start. */
   stats(): PgNotifyStats {
-    const handlers = this.delivery.handlers.stats;
+    const handlers = this.consumers.handlers.stats;
     const sum = (count: 'delivered' | 'failed' | 'rejected' | 'dropped'): number =>
       handlers.reduce((total, handler) => total + (handler.kind === 'notification' ? handler[count] : 0), 0);
-    const dropped = sum('dropped') + this.delivery.lanes.dropped;
+    const dropped = sum('dropped') + this.consumers.lanes.dropped;
     return {
       ...this.transport.listener.figures,
       delivered: sum('delivered'),
@@ -269,7 +269,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
 
   /** {@link status} now and whenever it changes. Completes when the application shuts down. */
   get status$(): Observable<PgNotifyStatus> {
-    const { context } = this.delivery;
+    const { context } = this.consumers;
     return new Observable((subscriber) =>
       this.transport.listener.status$.subscribe({
         next: (status) => context.run(() => subscriber.next(status)),
@@ -307,8 +307,8 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     if (signal !== undefined) this.start.endsBy(signal);
     const timeout = this.options.shutdownTimeout;
     const expired = (): Error => new Error(`Not finished within the shutdownTimeout of ${timeout} ms`);
-    await withDeadline(this.delivery.handlers.settled(), { timeout, expired }).catch((error: Error) => {
-      const unfinished = this.delivery.handlers.abandon();
+    await withDeadline(this.consumers.handlers.settled(), { timeout, expired }).catch((error: Error) => {
+      const unfinished = this.consumers.handlers.abandon();
       if (unfinished.length > 0) this.logger.error(`${error.message}: ${unfinished.join(', ')}.`);
     });
     await this.transport.listener.stop();

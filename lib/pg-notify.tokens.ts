@@ -16,7 +16,7 @@ export const PG_NOTIFY_RESOLVED_OPTIONS = 'the resolved options of a PgNotifyMod
 export const PG_NOTIFY_TRANSPORT = 'the transport of a PgNotifyModule registration';
 
 /** The consumers of the registration, inside its own module. */
-export const PG_NOTIFY_DELIVERY = 'the consumers of a PgNotifyModule registration';
+export const PG_NOTIFY_CONSUMERS = 'the consumers of a PgNotifyModule registration';
 
 /** The logger of the registration, inside its own module. */
 export const PG_NOTIFY_LOGGER = 'the logger of a PgNotifyModule registration';

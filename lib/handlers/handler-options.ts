@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { GAP_REASONS } from '../channel/pg-gap.js';
 import type { PgGapReason } from '../channel/pg-gap.js';
 import { standardSchema } from '../channel/standard-schema.js';
-import type { HandlerQueueMode } from '../delivery/handler-queue.js';
+import type { HandlerQueueMode } from '../consumers/handler-queue.js';
 import {
   count,
   group,

@@ -1,5 +1,5 @@
 import type { PgChannel } from '../channel/pg-channel.js';
-import type { WakeReason } from '../delivery/coalescing-runner.js';
+import type { WakeReason } from '../consumers/coalescing-runner.js';
 import { handlerDecorator } from './handler-metadata.js';
 import type { OnPgWakeUpOptions } from './handler-options.js';
 import type { PgNotifyContext } from './pg-notify.context.js';

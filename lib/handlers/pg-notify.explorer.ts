@@ -4,8 +4,8 @@ import { ApplicationConfig } from '@nestjs/core';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification } from '../channel/pg-notification.js';
-import type { GapMethodSpec, HandlerSpec, QueueSpec, WakeUpSpec } from '../delivery/handler-pool.js';
-import { PgDelivery } from '../delivery/pg-delivery.js';
+import type { GapMethodSpec, HandlerSpec, QueueSpec, WakeUpSpec } from '../consumers/handler-pool.js';
+import { PgConsumers } from '../consumers/pg-consumers.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { PgNotifyLogger } from '../pg-notify.logger.js';
 import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
@@ -43,7 +43,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
   constructor(
     @Inject(HandlerDiscovery) private readonly discovery: HandlerDiscovery,
     @Inject(PgNotifyRegistrations) private readonly registrations: PgNotifyRegistrations,
-    @Inject(PgDelivery) private readonly delivery: PgDelivery,
+    @Inject(PgConsumers) private readonly consumers: PgConsumers,
     @Inject(PgNotifyStart) private readonly start: PgNotifyStart,
     @Inject(PG_NOTIFY_TRANSPORT) private readonly transport: PgNotifyTransport,
     @Inject(PG_NOTIFY_RESOLVED_OPTIONS) private readonly options: ResolvedPgNotifyOptions,
@@ -63,7 +63,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
 
   /** Takes nothing more; what was received still runs. */
   onModuleDestroy(): void {
-    this.delivery.handlers.end();
+    this.consumers.handlers.end();
   }
 
   private async connect(standard: Exclude<ResolvedPgNotifyOptions['handlers'], false>): Promise<void> {
@@ -83,8 +83,8 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     // Nothing is connected before all is checked; and nothing at all where there never is a connection.
     if (this.transport.listener.currentStatus.state === 'disabled') return;
     logHandlers(own, new PgNotifyLogger(this.registrations.own, PgNotifyExplorer.name));
-    for (const { queues, gapMethods } of groups) this.delivery.handlers.connect(queues, gapMethods);
-    for (const wakeUp of wakeUps) this.delivery.handlers.connectWakeUp(wakeUp);
+    for (const { queues, gapMethods } of groups) this.consumers.handlers.connect(queues, gapMethods);
+    for (const wakeUp of wakeUps) this.consumers.handlers.connectWakeUp(wakeUp);
   }
 
   private checkRegistration(handler: Handler): void {

@@ -4,7 +4,7 @@ import { invalidOption, orElse, readOptions, shown } from '../option-checks.js';
 import type { ChecksOf, OptionCheck } from '../option-checks.js';
 import type { PgNotifyService } from '../pg-notify.service.js';
 import { isUnavailable } from '../session/connection-failure.js';
-import { withDeadline } from '../session/deadline.js';
+import { withDeadline } from '../time/deadline.js';
 
 class NoAnswer extends Error {}
 

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { RawPgNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import { unlessAborted, withEitherSignal } from '../session/abort.js';
-import type { Clock } from '../session/clock.js';
-import { readArrived } from '../session/clock.js';
-import { withDeadline } from '../session/deadline.js';
+import { unlessAborted, withEitherSignal } from '../time/abort.js';
+import type { Clock } from '../time/clock.js';
+import { readArrived } from '../time/clock.js';
+import { withDeadline } from '../time/deadline.js';
 import type { SessionFacts } from '../session/session-facts.js';
 import type { ChannelReconciler, ListeningSession } from './channel-reconciler.js';
 import { explainFailure, explainUnknown } from './delivery-verdict.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
-import type { Clock } from '../session/clock.js';
+import type { Clock } from '../time/clock.js';
 import { isUnavailable } from '../session/connection-failure.js';
 import type { ChannelReconciler, ListeningSession } from './channel-reconciler.js';
 

@@ -6,7 +6,7 @@ import type {
   PgNotifyReconnectOptions,
   PgNotifyStartupOptions,
 } from '../pg-notify.options.js';
-import type { Clock } from '../session/clock.js';
+import type { Clock } from '../time/clock.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import type { DeliverySender } from './delivery-check.js';
 import type { ListenerLogger } from './status-reporter.js';

@@ -1,5 +1,5 @@
 import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
-import type { Clock } from '../session/clock.js';
+import type { Clock } from '../time/clock.js';
 import { isUnavailable, lackingListen } from '../session/connection-failure.js';
 import { ChannelReconciler } from './channel-reconciler.js';
 import type { ListeningSession } from './channel-reconciler.js';

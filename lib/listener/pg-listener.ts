@@ -1,10 +1,10 @@
 import type { Observable } from 'rxjs';
 import type { RawPgNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import { systemClock } from '../session/clock.js';
-import type { Clock } from '../session/clock.js';
+import { systemClock } from '../time/clock.js';
+import type { Clock } from '../time/clock.js';
 import { connectionFailure } from '../session/connection-failure.js';
-import { Backoff } from './backoff.js';
+import { Backoff } from '../time/backoff.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import { ChannelRegistry } from './channel-registry.js';
 import type { ChannelConsumer, GapObserver } from './channel-registry.js';

@@ -1,5 +1,5 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
-import type { Clock } from '../session/clock.js';
+import type { Clock } from '../time/clock.js';
 import type { SessionFacts } from '../session/session-facts.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import type { OpenListeningSession } from './listener-options.js';

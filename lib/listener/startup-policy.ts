@@ -1,6 +1,6 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgNotifyStartupOptions } from '../pg-notify.options.js';
-import type { Clock } from '../session/clock.js';
+import type { Clock } from '../time/clock.js';
 
 /**
  * Decides how long the start of an application waits for PostgreSQL, and which failures end it. One time-out covers

@@ -1,4 +1,4 @@
-import { withDeadline } from '../session/deadline.js';
+import { withDeadline } from '../time/deadline.js';
 import type { PgSession } from '../session/pg-session.js';
 import type { SessionFacts } from '../session/session-facts.js';
 import { limitingLock, NOTIFY } from './notify-statements.js';

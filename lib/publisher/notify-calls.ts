@@ -9,7 +9,7 @@ import { isExecutor } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import { withDeadline } from '../session/deadline.js';
+import { withDeadline } from '../time/deadline.js';
 import { CallOrder } from './call-order.js';
 import { ManyNotifications } from './many-notifications.js';
 import type { PgPublisher } from './pg-publisher.js';

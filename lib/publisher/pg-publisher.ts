@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import { withDeadline } from '../session/deadline.js';
+import { withDeadline } from '../time/deadline.js';
 import type { PgSession } from '../session/pg-session.js';
 import { statementFor } from './notify-statements.js';
 import { Outbox, rejectAll, resolveAll } from './outbox.js';

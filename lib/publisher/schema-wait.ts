@@ -1,5 +1,5 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
-import { withDeadline } from '../session/deadline.js';
+import { withDeadline } from '../time/deadline.js';
 
 /** A schema did not answer in time: it will hardly do for others. */
 export class SchemaTimeout extends PgNotifyError {}

@@ -6,9 +6,9 @@ import { requireChannelBinding } from './channel-binding.js';
 import { connectionFailure, endpointOf, isRefusal, lackingListen, NO_ANSWER_REMEDY } from './connection-failure.js';
 import { readSettings } from './connection-settings.js';
 import type { ConnectionSettings, PoolSettings } from './connection-settings.js';
-import { withDeadline } from './deadline.js';
+import { withDeadline } from '../time/deadline.js';
 import { readMessages } from './message-reader.js';
-import { Moment } from './moment.js';
+import { Moment } from '../time/moment.js';
 import { connectionOf, createClient } from './pg-client.js';
 import type { ParameterStatus } from './pg-client.js';
 import { PoolLoan } from './pool-loan.js';
@@ -23,7 +23,7 @@ import {
   LISTENING_SETTINGS,
   sendingSettings,
 } from './session-settings.js';
-import { watchAnswer } from './silence.js';
+import { watchAnswer } from '../time/silence.js';
 import { OWN_TYPES } from './type-parsers.js';
 
 export interface PgSessionOptions {

@@ -2,7 +2,7 @@ import type { PoolClient } from 'pg';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { connectionFailure } from './connection-failure.js';
 import type { PoolSettings } from './connection-settings.js';
-import { withDeadline } from './deadline.js';
+import { withDeadline } from '../time/deadline.js';
 import { connectionOf } from './pg-client.js';
 
 export interface PgBorrowOptions {

@@ -10,7 +10,7 @@ import type { PgQueueUsage } from '../listener/queue-usage.js';
 import { Readiness } from '../listener/readiness.js';
 import { StatusReporter } from '../listener/status-reporter.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import { soon } from '../session/clock.js';
+import { soon } from '../time/clock.js';
 import { readFacts } from '../session/session-facts.js';
 import type { ListeningTransport, TransportRoutes } from '../transport/pg-notify-transport.js';
 

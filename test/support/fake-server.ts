@@ -1,5 +1,5 @@
 import type { RawPgNotification } from '../../lib/channel/pg-notification.js';
-import type { Clock } from '../../lib/session/clock.js';
+import type { Clock } from '../../lib/time/clock.js';
 import type { ListeningSession } from '../../lib/listener/channel-reconciler.js';
 import { fingerprint } from '../../lib/listener/heartbeat.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';

@@ -1,10 +1,10 @@
 import type { PgChannel, PgLiveQueryOptions } from 'nest-pg-notify';
 import type { Observable } from 'rxjs';
-import { DecodeLanes } from '../../lib/delivery/decode-lanes.js';
-import { DeliveryTrust } from '../../lib/delivery/delivery-trust.js';
-import { liveQuery } from '../../lib/delivery/live-query.js';
-import { readLiveQueryOptions } from '../../lib/delivery/live-query-options.js';
-import { TurnBudget } from '../../lib/delivery/turn-budget.js';
+import { DecodeLanes } from '../../lib/consumers/decode-lanes.js';
+import { DeliveryTrust } from '../../lib/consumers/delivery-trust.js';
+import { liveQuery } from '../../lib/consumers/live-query.js';
+import { readLiveQueryOptions } from '../../lib/consumers/live-query-options.js';
+import { TurnBudget } from '../../lib/consumers/turn-budget.js';
 import { PgNotifyAsyncContext } from '../../lib/pg-notify.async-context.js';
 import { createBusListener } from './bus-listener.js';
 import { FakeClock } from './fake-server.js';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { watchAnswer } from '../../lib/session/silence.js';
+import { watchAnswer } from '../../lib/time/silence.js';
 
 const ends: (() => void)[] = [];
 

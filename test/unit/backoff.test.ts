@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Backoff } from '../../lib/listener/backoff.js';
+import { Backoff } from '../../lib/time/backoff.js';
 import { SeededRandom } from '../support/seeded-random.js';
 
 describe('Backoff', () => {

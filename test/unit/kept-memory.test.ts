@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { GapGate } from '../../lib/delivery/gap-gate.js';
+import { GapGate } from '../../lib/consumers/gap-gate.js';
 import { ChannelReconciler } from '../../lib/listener/channel-reconciler.js';
 import { DeliveryCheck } from '../../lib/listener/delivery-check.js';
-import type { Clock } from '../../lib/session/clock.js';
+import type { Clock } from '../../lib/time/clock.js';
 import { readFacts } from '../../lib/session/session-facts.js';
 import { FakeSession } from '../support/fake-server.js';
 import { Recorder } from '../support/recorder.js';

@@ -5,7 +5,7 @@ import { PgNotifyService } from 'nest-pg-notify';
 import type { PgLiveValue } from 'nest-pg-notify';
 import { PgNotifyTestingModule } from 'nest-pg-notify/testing';
 import { Test } from '@nestjs/testing';
-import { ValueSnapshot } from '../../lib/delivery/value-snapshot.js';
+import { ValueSnapshot } from '../../lib/consumers/value-snapshot.js';
 import { heldLiveQuery, subscribe } from '../support/held-live-query.js';
 import { turns } from '../support/turn.js';
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { DecodeLanes } from '../../lib/delivery/decode-lanes.js';
-import { TurnBudget } from '../../lib/delivery/turn-budget.js';
-import type { Backoff } from '../../lib/listener/backoff.js';
+import { DecodeLanes } from '../../lib/consumers/decode-lanes.js';
+import { TurnBudget } from '../../lib/consumers/turn-budget.js';
+import type { Backoff } from '../../lib/time/backoff.js';
 import { PgListener } from '../../lib/listener/pg-listener.js';
 import type { PgListenerOptions } from '../../lib/listener/listener-options.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';

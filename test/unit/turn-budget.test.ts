@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { TurnBudget } from '../../lib/delivery/turn-budget.js';
+import { TurnBudget } from '../../lib/consumers/turn-budget.js';
 import { turn } from '../support/turn.js';
 
 interface Worker {

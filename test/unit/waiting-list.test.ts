@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Fifo, LatestByKey } from '../../lib/delivery/waiting-list.js';
+import { Fifo, LatestByKey } from '../../lib/consumers/waiting-list.js';
 
 describe('a Fifo', () => {
   it('gives what it was given, in order, as an array would', () => {

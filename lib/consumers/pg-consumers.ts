@@ -1,6 +1,6 @@
 import { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
-import { systemClock } from '../session/clock.js';
+import { systemClock } from '../time/clock.js';
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 import type { CoalescingRunner } from './coalescing-runner.js';
 import { DecodeLanes } from './decode-lanes.js';
@@ -10,7 +10,7 @@ import { liveQuery } from './live-query.js';
 import type { LiveQuerySpec } from './live-query.js';
 import { TurnBudget } from './turn-budget.js';
 
-export interface PgDeliveryOptions {
+export interface PgConsumersOptions {
   readonly listener: ListeningTransport;
   /** How many notifications of a channel may wait for an asynchronous schema. */
   readonly bufferSize: number;
@@ -21,7 +21,7 @@ export interface PgDeliveryOptions {
 }
 
 /** What the consumers of one registration share. */
-export class PgDelivery {
+export class PgConsumers {
   readonly lanes: DecodeLanes;
   readonly handlers: HandlerPool;
   /** Where all that it calls begins. */
@@ -32,7 +32,7 @@ export class PgDelivery {
   /** The live queries that have subscribers. */
   private readonly loading = new Set<CoalescingRunner>();
 
-  constructor(private readonly options: PgDeliveryOptions) {
+  constructor(private readonly options: PgConsumersOptions) {
     const { listener, diagnostics, onError, warn, debug } = options;
     const { budget, clock, context } = this;
     this.lanes = new DecodeLanes({ ...options, budget, clock, context });

@@ -1,6 +1,6 @@
 import { isThenable } from '../channel/thenable.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import { withDeadline } from '../session/deadline.js';
+import { withDeadline } from '../time/deadline.js';
 import type { HandlerCounters } from './handler-counters.js';
 
 /**

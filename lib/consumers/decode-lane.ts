@@ -10,7 +10,7 @@ import { MemberList } from '../listener/member-list.js';
 import type { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import type { Clock } from '../session/clock.js';
+import type { Clock } from '../time/clock.js';
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 import { LaneBacklog } from './lane-backlog.js';
 import type { WaitingRaw } from './lane-backlog.js';

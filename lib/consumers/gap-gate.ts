@@ -1,7 +1,7 @@
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
-import { Backoff } from '../listener/backoff.js';
-import { withEitherSignal } from '../session/abort.js';
-import type { Clock } from '../session/clock.js';
+import { Backoff } from '../time/backoff.js';
+import { withEitherSignal } from '../time/abort.js';
+import type { Clock } from '../time/clock.js';
 import { GapBarrier } from './gap-barrier.js';
 import type { GapMethod, HeldQueue } from './gap-barrier.js';
 

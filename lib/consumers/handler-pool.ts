@@ -6,7 +6,7 @@ import type { PgNotification } from '../channel/pg-notification.js';
 import type { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
 import type { PgHandlerKind, PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import type { Clock } from '../session/clock.js';
+import type { Clock } from '../time/clock.js';
 import { CoalescingRunner } from './coalescing-runner.js';
 import type { WakeReason } from './coalescing-runner.js';
 import type { Detachment } from './decode-lane.js';

@@ -4,7 +4,7 @@ import { channelName } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import type { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import type { Clock } from '../session/clock.js';
+import type { Clock } from '../time/clock.js';
 import { CoalescingRunner } from './coalescing-runner.js';
 import type { DeliveryTrust } from './delivery-trust.js';
 import type { DecodeLanes } from './decode-lanes.js';

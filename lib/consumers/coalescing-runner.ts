@@ -1,4 +1,4 @@
-import type { Clock } from '../session/clock.js';
+import type { Clock } from '../time/clock.js';
 import type { TurnBudget } from './turn-budget.js';
 
 /** Why a runner runs. */

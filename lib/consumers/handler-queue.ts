@@ -2,7 +2,7 @@ import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification } from '../channel/pg-notification.js';
 import { isThenable } from '../channel/thenable.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import { soon } from '../session/clock.js';
+import { soon } from '../time/clock.js';
 import type { GapBarrier, HeldQueue } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
 import type { HandlerCounters } from './handler-counters.js';
