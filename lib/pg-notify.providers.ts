@@ -73,7 +73,7 @@ export function registrationProviders(name: string): Provider[] {
     { provide: PgConsumers, useExisting: PG_NOTIFY_CONSUMERS },
     {
       provide: PG_NOTIFY_CONSUMERS,
-      useFactory: createDelivery,
+      useFactory: createConsumers,
       inject: [
         PG_NOTIFY_TRANSPORT,
         PG_NOTIFY_RESOLVED_OPTIONS,
@@ -121,7 +121,7 @@ function connectTransport(
   );
 }
 
-function createDelivery(
+function createConsumers(
   transport: PgNotifyTransport,
   options: ResolvedPgNotifyOptions,
   logger: PgNotifyLogger,
@@ -129,7 +129,7 @@ function createDelivery(
   diagnostics: PgNotifyDiagnostics,
 ): PgConsumers {
   const { bufferSize } = options.handlers || { bufferSize: DEFAULT_BUFFER_SIZE };
-  const delivery = new PgConsumers({
+  const consumers = new PgConsumers({
     listener: transport.listener,
     bufferSize,
     diagnostics,
@@ -137,6 +137,6 @@ function createDelivery(
     warn: (message) => logger.warn(message),
     debug: (message) => logger.debug(message),
   });
-  transport.serve?.(delivery);
-  return delivery;
+  transport.serve?.(consumers);
+  return consumers;
 }
