@@ -3,7 +3,7 @@ export type { PgChannel, PgChannelOptions } from './channel/pg-channel.js';
 export type { PgGap, PgGapReason } from './channel/pg-gap.js';
 export type { PgNotification, RawPgNotification } from './channel/pg-notification.js';
 export type { PgPayloadCodec } from './channel/payload-codec.js';
-export type { PgHandlerStats } from './consumers/handler-pool.js';
+export type { PgHandlerStats } from './consumers/handler.js';
 export type { PgLiveQueryOptions, PgLiveValue } from './consumers/live-query-options.js';
 export { OnPgGap } from './handlers/on-pg-gap.decorator.js';
 export type { PgGapHandlerDecorator } from './handlers/on-pg-gap.decorator.js';

@@ -16,12 +16,12 @@ export interface PgNotifyDiagnosticsEvents {
   'nest-pg-notify.failed': RunEvent;
   /** A guard kept a handler from running for `count` notifications, or for one gap or wake-up. `duration` is in milliseconds. */
   'nest-pg-notify.rejected': RunEvent;
-  /** Notifications that waited were dropped, because a buffer was full. */
+  /** Notifications that waited were dropped, because the buffer of a handler was full. */
   'nest-pg-notify.dropped': {
     readonly registration: string;
     readonly channel: string;
-    /** As `ProductCache.evict`; absent where they waited for an asynchronous schema. */
-    readonly handler?: string;
+    /** As `ProductCache.evict`. */
+    readonly handler: string;
     readonly count: number;
   };
   /**
@@ -75,6 +75,11 @@ const CHANNELS = {
   'nest-pg-notify.error': channel('nest-pg-notify.error'),
 } as const;
 
+/** Tells at each moment whether anybody would see an event. */
+export interface Watch {
+  readonly hasSubscribers: boolean;
+}
+
 /** Publishes the events of one registration on Node's diagnostics channels. */
 export class PgNotifyDiagnostics {
   constructor(private readonly registration: string) {}
@@ -82,6 +87,11 @@ export class PgNotifyDiagnostics {
   /** Whether anybody would see such an event: what only it needs need not be measured otherwise. */
   isWatched(name: EventName): boolean {
     return CHANNELS[name].hasSubscribers;
+  }
+
+  /** The same to be asked for each notification, without a search for the name. */
+  watch(name: EventName): Watch {
+    return CHANNELS[name];
   }
 
   publish<Name extends EventName>(name: Name, event: Told<Name>): void {

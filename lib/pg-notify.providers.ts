@@ -3,12 +3,13 @@ import { PgConsumers } from './consumers/pg-consumers.js';
 import { HandlerDiscovery } from './handlers/handler-discovery.js';
 import { PgNotifyExplorer } from './handlers/pg-notify.explorer.js';
 import { PgNotifyHealthIndicator } from './health/pg-notify-health.indicator.js';
+import { PgNotifyAsyncContext } from './pg-notify.async-context.js';
 import { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
 import { PgNotifyErrorRoute } from './pg-notify.error-route.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import { PgNotifyLogger } from './pg-notify.logger.js';
 import { MODULE_OPTIONS_TOKEN } from './pg-notify.module-definition.js';
-import { DEFAULT_BUFFER_SIZE, resolveOptions } from './pg-notify.resolved-options.js';
+import { resolveOptions } from './pg-notify.resolved-options.js';
 import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
 import { PgNotifyRegistrations } from './pg-notify.registrations.js';
@@ -26,6 +27,8 @@ import {
   PG_NOTIFY_TRANSPORT,
 } from './pg-notify.tokens.js';
 import { resolveConnections } from './session/connection-settings.js';
+import { systemClock } from './time/clock.js';
+import { TurnBudget } from './time/turn-budget.js';
 import { DisabledTransport } from './transport/disabled-transport.js';
 import type { PgNotifyTransport, PgNotifyTransportSource } from './transport/pg-notify-transport.js';
 import { PgTransport } from './transport/pg-transport.js';
@@ -68,19 +71,14 @@ export function registrationProviders(name: string): Provider[] {
     {
       provide: PG_NOTIFY_TRANSPORT,
       useFactory: connectTransport,
-      inject: [getPgNotifyTransportToken(name), PgNotifyErrorRoute, PgNotifyDiagnostics],
+      inject: [getPgNotifyTransportToken(name), PgNotifyErrorRoute, PgNotifyDiagnostics, TurnBudget],
     },
+    TurnBudget,
     { provide: PgConsumers, useExisting: PG_NOTIFY_CONSUMERS },
     {
       provide: PG_NOTIFY_CONSUMERS,
       useFactory: createConsumers,
-      inject: [
-        PG_NOTIFY_TRANSPORT,
-        PG_NOTIFY_RESOLVED_OPTIONS,
-        PG_NOTIFY_LOGGER,
-        PgNotifyErrorRoute,
-        PgNotifyDiagnostics,
-      ],
+      inject: [PG_NOTIFY_TRANSPORT, PG_NOTIFY_LOGGER, PgNotifyErrorRoute, PgNotifyDiagnostics, TurnBudget],
     },
     HandlerDiscovery,
     PgNotifyRegistrations,
@@ -111,9 +109,10 @@ function connectTransport(
   source: PgNotifyTransportSource,
   errors: PgNotifyErrorRoute,
   diagnostics: PgNotifyDiagnostics,
+  budget: TurnBudget,
 ): PgNotifyTransport {
   if (typeof (source as Partial<PgNotifyTransportSource> | undefined)?.connect === 'function') {
-    return source.connect({ errors, diagnostics });
+    return source.connect({ errors, diagnostics, budget });
   }
   throw new PgNotifyError(
     'configuration',
@@ -123,15 +122,15 @@ function connectTransport(
 
 function createConsumers(
   transport: PgNotifyTransport,
-  options: ResolvedPgNotifyOptions,
   logger: PgNotifyLogger,
   errors: PgNotifyErrorRoute,
   diagnostics: PgNotifyDiagnostics,
+  budget: TurnBudget,
 ): PgConsumers {
-  const { bufferSize } = options.handlers || { bufferSize: DEFAULT_BUFFER_SIZE };
-  const consumers = new PgConsumers({
-    listener: transport.listener,
-    bufferSize,
+  const consumers = new PgConsumers(transport.listener, {
+    clock: systemClock,
+    budget,
+    async: new PgNotifyAsyncContext(),
     diagnostics,
     onError: (error) => errors.report(error),
     warn: (message) => logger.warn(message),

@@ -5,7 +5,7 @@ import { channelName, toPgChannel } from './channel/pg-channel.js';
 import type { PgChannel } from './channel/pg-channel.js';
 import type { PgGap } from './channel/pg-gap.js';
 import type { PgNotification } from './channel/pg-notification.js';
-import type { PgHandlerStats } from './consumers/handler-pool.js';
+import type { PgHandlerStats } from './consumers/handler.js';
 import { readLiveQueryOptions } from './consumers/live-query-options.js';
 import type { PgLiveQueryOptions, PgLiveValue } from './consumers/live-query-options.js';
 import { PgConsumers } from './consumers/pg-consumers.js';
@@ -106,11 +106,11 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   listen<T = unknown>(channel: string | PgChannel<T, unknown>): Observable<PgNotification<T>> {
     toPgChannel(channel);
     return new Observable((subscriber) => {
-      const { lanes, context } = this.consumers;
-      return lanes.attach<T>(channel, {
-        notification: (notification) => context.run(() => subscriber.next(notification)),
-        complete: () => context.run(() => subscriber.complete()),
-      }).detach;
+      const { channels, context } = this.consumers;
+      return channels.subscribe<T>(channel, {
+        notification: (notification) => context.async.run(() => subscriber.next(notification)),
+        complete: () => context.async.run(() => subscriber.complete()),
+      });
     });
   }
 
@@ -125,12 +125,12 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   gaps(channel?: string | PgChannel): Observable<PgGap> {
     if (channel !== undefined) toPgChannel(channel);
     return new Observable((subscriber) => {
-      const { lanes, context } = this.consumers;
-      const sink = {
-        gap: (gap: PgGap) => context.run(() => subscriber.next(gap)),
-        complete: () => context.run(() => subscriber.complete()),
+      const { channels, context } = this.consumers;
+      const taking = {
+        gap: (gap: PgGap) => context.async.run(() => subscriber.next(gap)),
+        complete: () => context.async.run(() => subscriber.complete()),
       };
-      return channel === undefined ? lanes.attachGaps(sink) : lanes.attach(channel, sink).detach;
+      return channel === undefined ? channels.subscribeToGaps(taking) : channels.subscribe(channel, taking);
     });
   }
 
@@ -251,13 +251,12 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     const handlers = this.consumers.handlers.stats;
     const sum = (count: 'delivered' | 'failed' | 'rejected' | 'dropped'): number =>
       handlers.reduce((total, handler) => total + (handler.kind === 'notification' ? handler[count] : 0), 0);
-    const dropped = sum('dropped') + this.consumers.lanes.dropped;
     return {
       ...this.transport.listener.figures,
       delivered: sum('delivered'),
       failed: sum('failed'),
       rejected: sum('rejected'),
-      dropped,
+      dropped: sum('dropped'),
       handlers,
     };
   }
@@ -272,8 +271,8 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     const { context } = this.consumers;
     return new Observable((subscriber) =>
       this.transport.listener.status$.subscribe({
-        next: (status) => context.run(() => subscriber.next(status)),
-        complete: () => context.run(() => subscriber.complete()),
+        next: (status) => context.async.run(() => subscriber.next(status)),
+        complete: () => context.async.run(() => subscriber.complete()),
       }),
     );
   }

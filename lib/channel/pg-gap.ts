@@ -5,7 +5,7 @@
  * - `reconnect`: the listening connection was lost and is back.
  * - `relisten`: the server had stopped to listen to the channel on a live connection, and listens again.
  * - `undelivered`: the delivery check had failed, or one of its notifications was lost, and notifications arrive again.
- * - `overflow`: more arrived than a handler, or an asynchronous schema, could take; the oldest that waited were dropped.
+ * - `overflow`: more arrived than a handler could take; the oldest that waited were dropped.
  */
 export type PgGapReason = 'start' | 'reconnect' | 'relisten' | 'undelivered' | 'overflow';
 

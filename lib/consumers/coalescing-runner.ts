@@ -1,5 +1,5 @@
 import type { Clock } from '../time/clock.js';
-import type { TurnBudget } from './turn-budget.js';
+import type { TurnBudget } from '../time/turn-budget.js';
 
 /** Why a runner runs. */
 export type WakeReason = 'start' | 'notification' | 'gap' | 'poll' | 'again' | 'retry';

@@ -19,8 +19,6 @@ export class GapGate {
   private barriers: GapBarrier[] = [];
   /** A gap that is announced to several queues comes as often; its `until` is the same object each time. */
   private readonly known = new WeakMap<Date, GapBarrier>();
-  /** The queues that have lost the same, by the `until` of that gap. */
-  private readonly sharers = new WeakMap<Date, Set<HeldQueue>>();
   /** The one whose turn it is: its methods run, or have failed. */
   private current: GapBarrier | undefined;
   private retrySooner = new AbortController();
@@ -41,7 +39,7 @@ export class GapGate {
     this.queues.add(queue);
   }
 
-  /** Whether no queue is held, and none will be. */
+  /** Whether no queue is held, and none will be: no gap is to be told. */
   get isIdle(): boolean {
     return this.barriers.length === 0;
   }
@@ -63,25 +61,16 @@ export class GapGate {
    * gap.
    */
   announce(gap: PgGap): GapBarrier | undefined {
-    const barrier = this.known.get(gap.until) ?? this.barrierInLine(gap, this.queues);
-    if (barrier) this.known.set(gap.until, barrier);
-    return barrier;
-  }
-
-  /**
-   * An overflow came in from what comes before queues: some of them have lost the same notifications, at the same place.
-   *
-   * @returns As {@link announce}.
-   */
-  announceLoss(gap: PgGap, queue: HeldQueue): GapBarrier | undefined {
     const known = this.known.get(gap.until);
-    const queues = this.sharers.get(gap.until) ?? new Set();
-    queues.add(queue);
     if (known) return known;
-    const barrier = this.barrierInLine(gap, queues);
-    if (!barrier) return undefined;
+    const methods = this.methodsFor(gap.reason);
+    if (methods.length === 0) return undefined;
+    const barrier = this.lastIfNothingWaitsBehind ?? this.open(new GapBarrier(this.queues));
     this.known.set(gap.until, barrier);
-    this.sharers.set(gap.until, queues);
+    barrier.add(gap, methods);
+    this.hasNews = true;
+    this.retrySooner.abort(); // Why it came may be why what has failed succeeds now.
+    this.advance();
     return barrier;
   }
 
@@ -107,19 +96,6 @@ export class GapGate {
     if (this.current)
       void this.work(this.current); // Never rejects.
     else if (this.demanded) this.lookAll(); // The other queues have to stop for it.
-  }
-
-  private barrierInLine(gap: PgGap, queues: ReadonlySet<HeldQueue>): GapBarrier | undefined {
-    const methods = this.methodsFor(gap.reason);
-    if (methods.length === 0) return undefined;
-    const barrier = this.lastIfNothingWaitsBehind ?? this.open(new GapBarrier(queues));
-    barrier.add(gap, methods);
-    if (gap.reason !== 'overflow') {
-      this.hasNews = true;
-      this.retrySooner.abort(); // Why it came may be why what has failed succeeds now.
-    }
-    this.advance();
-    return barrier;
   }
 
   private methodsFor(reason: PgGapReason): readonly GapMethod[] {

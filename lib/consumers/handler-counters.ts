@@ -1,6 +1,5 @@
-import type { PgHandlerKind, PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
-
-const OUTCOMES = ['nest-pg-notify.delivered', 'nest-pg-notify.failed', 'nest-pg-notify.rejected'] as const;
+import type { PgHandlerKind, PgNotifyDiagnostics, Watch } from '../pg-notify.diagnostics.js';
+import type { PgHandlerStats } from './handler.js';
 
 /** What became of the notifications of one handler. */
 export class HandlerCounters {
@@ -11,23 +10,37 @@ export class HandlerCounters {
   dropped = 0;
   /** Replaced by a newer one with the same key before they were handled. */
   conflated = 0;
+  private readonly ofDelivered: Watch;
+  private readonly ofFailed: Watch;
+  private readonly ofRejected: Watch;
 
   constructor(
     readonly kind: PgHandlerKind,
     private readonly handler: string,
     private readonly channel: string,
     private readonly diagnostics: PgNotifyDiagnostics,
-  ) {}
+  ) {
+    this.ofDelivered = diagnostics.watch('nest-pg-notify.delivered');
+    this.ofFailed = diagnostics.watch('nest-pg-notify.failed');
+    this.ofRejected = diagnostics.watch('nest-pg-notify.rejected');
+  }
+
+  /** @param depth How many wait, and how many runs are under way. */
+  stats(depth: { readonly waiting: number; readonly running: number }): PgHandlerStats {
+    const { handler, channel, kind, delivered, failed, rejected, dropped, conflated } = this;
+    return { handler, channel, kind, ...depth, delivered, failed, rejected, dropped, conflated };
+  }
 
   /** Whether it matters to anybody how long a run takes. */
   get areWatched(): boolean {
-    return OUTCOMES.some((outcome) => this.diagnostics.isWatched(outcome));
+    return this.ofDelivered.hasSubscribers || this.ofFailed.hasSubscribers || this.ofRejected.hasSubscribers;
   }
 
   /** @param duration Of the run, in milliseconds. */
   deliver(count: number, duration: number): void {
-    const { handler, channel, kind } = this;
     this.delivered += count;
+    if (!this.ofDelivered.hasSubscribers) return;
+    const { handler, channel, kind } = this;
     this.diagnostics.publish('nest-pg-notify.delivered', { handler, channel, kind, count, duration });
   }
 

@@ -7,7 +7,7 @@ import type { GapBarrier, HeldQueue } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
 import type { HandlerCounters } from './handler-counters.js';
 import type { HandlerRun } from './handler-run.js';
-import type { TurnBudget } from './turn-budget.js';
+import type { TurnBudget } from '../time/turn-budget.js';
 import { Fifo, LatestByKey } from './waiting-list.js';
 import type { WaitingList } from './waiting-list.js';
 
@@ -28,7 +28,7 @@ export interface HandlerQueueOptions {
   readonly mode: HandlerQueueMode;
   /** How many notifications may wait. */
   readonly bufferSize: number;
-  readonly run: HandlerRun<readonly PgNotification[]>;
+  readonly run: HandlerRun<Taken>;
   readonly gate: GapGate;
   readonly budget: TurnBudget;
   readonly counters: HandlerCounters;
@@ -36,6 +36,9 @@ export interface HandlerQueueOptions {
   /** Told at the first of several drops, not at each. */
   readonly onOverflow: () => void;
 }
+
+/** What a handler is called for: a notification, or with `batch` several. */
+export type Taken = PgNotification | readonly PgNotification[];
 
 /** What waits behind a barrier; the first one is behind none any more. */
 interface Stretch {
@@ -48,44 +51,54 @@ interface Stretch {
  * provider have succeeded. When it is full, the oldest notification is dropped, and an overflow announced.
  */
 export class HandlerQueue implements HeldQueue {
-  private readonly stretches: Stretch[] = [];
+  private readonly stretches: Stretch[];
+  /** The last of them. */
+  private newest: Stretch;
   private waiting = 0;
   private active = 0;
   private standing: GapBarrier | undefined;
+  /** Whether it goes on in a microtask. */
   private isScheduled = false;
+  /** Whether it goes on in the next turn of the event loop. */
+  private isPostponed = false;
   private isOverflowing = false;
   private isEnding = false;
   private isStopped = false;
+  /** Whether a handler is being called: what it causes comes after it. */
+  private isStarting = false;
   private batchTimer: NodeJS.Timeout | undefined;
   /** The first that waits for its batch has waited long enough. */
   private isBatchOverdue = false;
   private idle: (() => void)[] = [];
 
   constructor(private readonly options: HandlerQueueOptions) {
-    this.stretches.push(this.stretchBehind(undefined));
+    this.newest = this.stretchBehind(undefined);
+    this.stretches = [this.newest];
     options.gate.join(this);
   }
 
   push(notification: PgNotification): void {
     if (this.isStopped) return;
     const { bufferSize, counters } = this.options;
+    // What can be taken at once is never dropped, also if it takes a turn longer than its share.
+    if (this.waiting >= bufferSize) this.goOn();
     try {
-      if (this.stretches.at(-1)!.items.push(notification)) counters.conflated += 1;
+      if (this.newest.items.push(notification)) counters.conflated += 1;
       else this.waiting += 1;
     } catch (error) {
       return this.keyFailed(error); // The function that names the key is the user's.
     }
     if (this.waiting > bufferSize) this.dropOldest();
-    this.schedule();
+    if (!this.isPostponed || this.isCrowded) this.schedule();
   }
 
   /** A gap came in: what follows waits until the gap methods have succeeded. */
   gap(gap: PgGap): void {
     if (this.isStopped) return;
-    const { gate } = this.options;
-    const barrier = gap.reason === 'overflow' ? gate.announceLoss(gap, this) : gate.announce(gap);
-    if (!barrier || barrier === this.stretches.at(-1)!.barrier) return;
-    this.stretches.push(this.stretchBehind(barrier));
+    const barrier = this.options.gate.announce(gap);
+    if (!barrier || barrier === this.newest.barrier) return;
+    this.newest = this.stretchBehind(barrier);
+    this.stretches.push(this.newest);
     this.schedule();
   }
 
@@ -102,7 +115,8 @@ export class HandlerQueue implements HeldQueue {
     clearTimeout(this.batchTimer);
     if (dropped > 0) this.options.counters.drop(dropped);
     this.waiting = 0;
-    this.stretches.splice(0, Infinity, this.stretchBehind(undefined));
+    this.newest = this.stretchBehind(undefined);
+    this.stretches.splice(0, Infinity, this.newest);
     this.tellIfIdle();
     return dropped;
   }
@@ -128,7 +142,7 @@ export class HandlerQueue implements HeldQueue {
   }
 
   endsAt(barrier: GapBarrier): boolean {
-    const last = this.stretches.at(-1)!;
+    const last = this.newest;
     return last.barrier === barrier && last.items.size === 0;
   }
 
@@ -150,26 +164,50 @@ export class HandlerQueue implements HeldQueue {
 
   private readonly resume = (): void => {
     this.isScheduled = false;
-    while (this.canGoOn()) {
-      if (!this.options.budget.spend()) {
-        this.isScheduled = true;
-        this.options.budget.later(this.resume);
-        return;
-      }
-      this.start(this.take());
-    }
+    this.goOn();
     this.tellIfIdle();
   };
 
+  private readonly resumeInTurn = (): void => {
+    this.isPostponed = false;
+    this.resume();
+  };
+
+  /** Starts what can be started now; more than its share of the turn only while it is crowded. */
+  private goOn(): void {
+    const { budget } = this.options;
+    while (this.canGoOn()) {
+      if (!budget.spend() && !this.isCrowded) return this.postpone();
+      this.start();
+    }
+  }
+
+  private postpone(): void {
+    if (!this.isPostponed) this.options.budget.later(this.resumeInTurn);
+    this.isPostponed = true;
+  }
+
+  /** Whether more than half of the buffer is in use: what waits cannot wait for the next turn. */
+  private get isCrowded(): boolean {
+    return this.waiting * 2 > this.options.bufferSize;
+  }
+
   /** Whether something can be started now; if a barrier is next, it stops there. */
   private canGoOn(): boolean {
-    if (this.isStopped || this.standsAt) return false;
-    const barrier = this.options.gate.demanded ?? this.nextInLine();
+    if (this.isStopped || this.isStarting) return false;
+    const { gate, mode } = this.options;
+    // Most of the time there is no gap.
+    const barrier = gate.isIdle && this.stretches.length === 1 ? undefined : this.barrierNow();
     if (barrier) {
-      if (this.active === 0) this.stopAt(barrier);
+      if (this.active === 0 && barrier !== this.standsAt) this.stopAt(barrier);
       return false;
     }
-    return this.active < this.options.mode.concurrency && this.waiting > 0 && this.isBatchDue();
+    return this.active < mode.concurrency && this.waiting > 0 && this.isBatchDue();
+  }
+
+  /** The barrier that keeps it from going on. */
+  private barrierNow(): GapBarrier | undefined {
+    return this.standsAt ?? this.options.gate.demanded ?? this.nextInLine();
   }
 
   /** The barrier that is next, if nothing waits before it. Leaves behind those that are over. */
@@ -203,34 +241,49 @@ export class HandlerQueue implements HeldQueue {
     return false;
   }
 
-  private take(): readonly PgNotification[] {
+  private take(): Taken {
     const { mode, bufferSize } = this.options;
     const { items } = this.stretches[0]!;
+    const taken = mode.batch ? this.takeBatch(items, mode.batch.maxSize) : this.takeOne(items);
+    if (this.isOverflowing && this.waiting * 2 < bufferSize) this.isOverflowing = false;
+    return taken;
+  }
+
+  private takeOne(items: WaitingList<PgNotification>): PgNotification {
+    this.waiting -= 1;
+    return items.shift()!;
+  }
+
+  private takeBatch(items: WaitingList<PgNotification>, maxSize: number): readonly PgNotification[] {
     const taken: PgNotification[] = [];
-    for (let room = mode.batch?.maxSize ?? 1; room > 0 && items.size > 0; room -= 1) taken.push(items.shift()!);
+    while (taken.length < maxSize && items.size > 0) taken.push(items.shift()!);
     this.waiting -= taken.length;
     clearTimeout(this.batchTimer);
     this.batchTimer = undefined;
     this.isBatchOverdue = false;
-    if (this.waiting * 2 < bufferSize) this.isOverflowing = false;
     return taken;
   }
 
-  private start(items: readonly PgNotification[]): void {
+  private start(): void {
+    const taken = this.take();
     let running: unknown;
+    this.isStarting = true;
     try {
-      running = this.options.run(items, items.length);
+      running = this.options.run(taken, 'length' in taken ? taken.length : 1);
     } catch {
       return; // Counted and reported.
+    } finally {
+      this.isStarting = false;
     }
-    if (!isThenable(running)) return;
+    if (running === undefined || !isThenable(running)) return;
     this.active += 1;
-    const ended = (): void => {
-      this.active -= 1;
-      if (!this.isScheduled) this.resume();
-    };
-    running.then(ended, ended);
+    running.then(this.ended, this.ended);
   }
+
+  private readonly ended = (): void => {
+    this.active -= 1;
+    if (!this.isScheduled && (!this.isPostponed || this.isCrowded)) this.resume();
+  };
 
   private dropOldest(): void {
     const { counters, gate, onOverflow } = this.options;

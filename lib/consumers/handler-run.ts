@@ -2,6 +2,7 @@ import { isThenable } from '../channel/thenable.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { withDeadline } from '../time/deadline.js';
 import type { HandlerCounters } from './handler-counters.js';
+import { finalOutcomeOf, outcomeOf } from './handler-outcome.js';
 
 /**
  * Runs a handler once, for `count` notifications. Without a promise where the handler returns none. What it throws or
@@ -83,9 +84,9 @@ export function handlerRun<Argument>(options: HandlerRunOptions<Argument>): Hand
     throw failed(thrown, run);
   };
 
-  const settle = async (running: PromiseLike<unknown>, run: Run<Argument>): Promise<unknown> => {
+  const settle = async (running: unknown, run: Run<Argument>): Promise<unknown> => {
     try {
-      const value = await running;
+      const value = await finalOutcomeOf(running);
       counters.deliver(run.count, durationSince(run.begun));
       return value;
     } catch (thrown) {
@@ -100,13 +101,13 @@ export function handlerRun<Argument>(options: HandlerRunOptions<Argument>): Hand
     try {
       value =
         timeout === undefined
-          ? call(argument, closing)
-          : callWithin(timeout, closing, (signal) => call(argument, signal));
+          ? outcomeOf(call(argument, closing))
+          : callWithin(timeout, closing, (signal) => outcomeOf(call(argument, signal)));
       isAwaited = isThenable(value); // A property that is asked for may throw.
     } catch (thrown) {
       return ended(thrown, { argument, count, begun });
     }
-    if (isAwaited) return settle(value as PromiseLike<unknown>, { argument, count, begun });
+    if (isAwaited) return settle(value, { argument, count, begun });
     counters.deliver(count, durationSince(begun));
     return value;
   };
@@ -142,7 +143,7 @@ function callWithin(timeout: number, closing: AbortSignal, call: (signal: AbortS
     queueMicrotask(() => over.abort(error));
     return error;
   };
-  return withDeadline(Promise.resolve(value), { timeout, expired }).finally(release);
+  return withDeadline(finalOutcomeOf(value), { timeout, expired }).finally(release);
 }
 
 function durationSince(begun: number): number {

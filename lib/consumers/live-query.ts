@@ -2,17 +2,15 @@ import { Observable, ReplaySubject, share } from 'rxjs';
 import type { Subscriber } from 'rxjs';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
-import type { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import type { Clock } from '../time/clock.js';
 import { CoalescingRunner } from './coalescing-runner.js';
+import type { ConsumerContext } from './consumer-context.js';
+import type { DecodedChannels } from './decoded-channels.js';
 import type { DeliveryTrust } from './delivery-trust.js';
-import type { DecodeLanes } from './decode-lanes.js';
 import type { PgLiveValue, ResolvedLiveQueryOptions } from './live-query-options.js';
-import type { TurnBudget } from './turn-budget.js';
 import { ValueSnapshot } from './value-snapshot.js';
 
-export interface LiveQuerySpec<T> {
+export interface LiveQueryDefinition<T> {
   readonly channels: readonly (string | PgChannel)[];
   /** Names the query where it has to be reported. */
   readonly label: string;
@@ -21,13 +19,10 @@ export interface LiveQuerySpec<T> {
 }
 
 export interface LiveQueryParts {
-  readonly lanes: DecodeLanes;
+  readonly channels: DecodedChannels;
   readonly trust: DeliveryTrust;
+  readonly context: ConsumerContext;
   readonly isListening: () => boolean;
-  readonly clock: Clock;
-  readonly budget: TurnBudget;
-  readonly context: PgNotifyAsyncContext;
-  readonly onError: (error: unknown) => void;
   /** Takes note of a load that may be under way, until the returned function is called. */
   readonly watch: (runner: CoalescingRunner) => () => void;
 }
@@ -53,11 +48,14 @@ interface ShownValue<T> {
  * A value that is loaded again whenever it may have changed: one load for any number of subscribers. With the option
  * `stale` it emits {@link PgLiveValue}.
  */
-export function liveQuery<T>(spec: LiveQuerySpec<T>, parts: LiveQueryParts): Observable<T | PgLiveValue<T>> {
+export function liveQuery<T>(
+  definition: LiveQueryDefinition<T>,
+  parts: LiveQueryParts,
+): Observable<T | PgLiveValue<T>> {
   const place: LoadPlace = { underWay: Promise.resolve() };
   const source = new Observable<T | PgLiveValue<T>>((subscriber) =>
     // It serves all subscribers: what it does is not to belong to the async context of the first one.
-    parts.context.run(() => new LiveQueryLoads(spec, parts, place, subscriber).begin()),
+    parts.context.async.run(() => new LiveQueryLoads(definition, parts, place, subscriber).begin()),
   );
   return source.pipe(share({ connector: () => new ReplaySubject(1) }));
 }
@@ -73,13 +71,14 @@ class LiveQueryLoads<T> {
   private gapsRead = 0;
 
   constructor(
-    private readonly spec: LiveQuerySpec<T>,
+    private readonly definition: LiveQueryDefinition<T>,
     private readonly parts: LiveQueryParts,
     private readonly place: LoadPlace,
     private readonly subscriber: Subscriber<T | PgLiveValue<T>>,
   ) {
-    const { trust, clock, budget } = parts;
-    const { minInterval, fallbackPollInterval } = spec.options;
+    const { trust, context } = parts;
+    const { clock, budget } = context;
+    const { minInterval, fallbackPollInterval } = definition.options;
     this.runner = new CoalescingRunner({
       run: () => this.run(),
       errorDelay: retryDelay,
@@ -93,15 +92,15 @@ class LiveQueryLoads<T> {
   /** Returns the function that ends it. */
   begin(): () => void {
     const { runner } = this;
-    const { lanes, trust, watch, isListening } = this.parts;
+    const { channels, trust, watch, isListening } = this.parts;
     const forget = watch(runner);
     // Where it listens, each channel begins with a gap in a moment: that is the first load.
     if (isListening()) runner.begin();
     else runner.wake('start');
-    const attachments = this.spec.channels.map((channel) =>
+    const unsubscribes = this.definition.channels.map((channel) =>
       // By its name: whatever the payload is, and whatever a schema says of it, something has changed.
-      lanes.attach(channelName(channel), {
-        notification: () => runner.wake('notification'),
+      channels.subscribe(channelName(channel), {
+        arrival: () => runner.wake('notification'),
         gap: () => {
           this.gaps += 1;
           runner.forgive(); // PostgreSQL is back: what failed without it is worth an attempt.
@@ -118,7 +117,7 @@ class LiveQueryLoads<T> {
     return () => {
       this.over.abort();
       ignore();
-      for (const { detach } of attachments) detach();
+      for (const unsubscribe of unsubscribes) unsubscribe();
       runner.stop();
       forget();
     };
@@ -135,14 +134,14 @@ class LiveQueryLoads<T> {
       this.gapsRead = gaps;
       this.show(value);
     } catch (cause) {
-      if (!this.over.signal.aborted) this.fail(`The load of the ${this.spec.label}`, cause);
+      if (!this.over.signal.aborted) this.fail(`The load of the ${this.definition.label}`, cause);
     }
   }
 
   /** Settles when the load has, or at its timeout. */
   private async load(): Promise<T> {
-    const { context, clock } = this.parts;
-    const { timeout } = this.spec.options;
+    const { async, clock } = this.parts.context;
+    const { timeout } = this.definition.options;
     const { signal } = this.over;
     const loading = new AbortController();
     const settled = new AbortController();
@@ -151,7 +150,7 @@ class LiveQueryLoads<T> {
       settled.abort(signal.reason);
     };
     signal.addEventListener('abort', abort, { once: true });
-    const running = context.run(async () => this.spec.load(loading.signal));
+    const running = async.run(async () => this.definition.load(loading.signal));
     this.place.underWay = running.then(ignored, ignored).then(() => signal.removeEventListener('abort', abort));
     if (timeout === undefined) return running;
     const tooLong = async (): Promise<never> => {
@@ -169,10 +168,10 @@ class LiveQueryLoads<T> {
   }
 
   private fail(what: string, cause: unknown): void {
-    const { label, options } = this.spec;
+    const { label, options } = this.definition;
     const error = new PgNotifyError('handler', `${what} failed: ${messageOf(cause)}`, { handler: label, cause });
-    if (options.onError === 'error') return this.parts.context.run(() => this.subscriber.error(error));
-    this.parts.onError(error);
+    if (options.onError === 'error') return this.parts.context.async.run(() => this.subscriber.error(error));
+    this.parts.context.onError(error);
     this.hasFailed = true;
     this.showStale();
     throw error;
@@ -181,19 +180,19 @@ class LiveQueryLoads<T> {
   private show(value: T): void {
     const { isStale, shown } = this;
     if (shown && this.isSame(shown, value)) return this.showStale();
-    const snapshot = this.spec.options.distinct === true ? new ValueSnapshot(value) : undefined;
+    const snapshot = this.definition.options.distinct === true ? new ValueSnapshot(value) : undefined;
     this.emit({ value, snapshot, stale: isStale });
   }
 
   private isSame(shown: ShownValue<T>, value: T): boolean {
-    const { distinct } = this.spec.options;
+    const { distinct } = this.definition.options;
     if (typeof distinct !== 'function') return shown.snapshot?.equals(value) === true;
     try {
-      return this.parts.context.run(() => distinct(shown.value, value));
+      return this.parts.context.async.run(() => distinct(shown.value, value));
     } catch (cause) {
-      const { label } = this.spec;
+      const { label } = this.definition;
       const message = `The function distinct of the ${label} failed, and the value is emitted: ${messageOf(cause)}`;
-      this.parts.onError(new PgNotifyError('handler', message, { handler: label, cause }));
+      this.parts.context.onError(new PgNotifyError('handler', message, { handler: label, cause }));
       return false;
     }
   }
@@ -205,13 +204,13 @@ class LiveQueryLoads<T> {
   /** Emits the last value again if it has become stale, or no longer is, for those that want to know. */
   private showStale(): void {
     const { shown, isStale } = this;
-    if (this.spec.options.stale && shown && shown.stale !== isStale) this.emit({ ...shown, stale: isStale });
+    if (this.definition.options.stale && shown && shown.stale !== isStale) this.emit({ ...shown, stale: isStale });
   }
 
   private emit(shown: ShownValue<T>): void {
     this.shown = shown;
     const { value, stale } = shown;
-    this.parts.context.run(() => this.subscriber.next(this.spec.options.stale ? { value, stale } : value));
+    this.parts.context.async.run(() => this.subscriber.next(this.definition.options.stale ? { value, stale } : value));
   }
 }
 

@@ -1,66 +1,36 @@
-import { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
-import { systemClock } from '../time/clock.js';
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 import type { CoalescingRunner } from './coalescing-runner.js';
-import { DecodeLanes } from './decode-lanes.js';
+import type { ConsumerContext } from './consumer-context.js';
+import { DecodedChannels } from './decoded-channels.js';
 import { DeliveryTrust } from './delivery-trust.js';
-import { HandlerPool } from './handler-pool.js';
+import { Handlers } from './handlers.js';
 import { liveQuery } from './live-query.js';
-import type { LiveQuerySpec } from './live-query.js';
-import { TurnBudget } from './turn-budget.js';
+import type { LiveQueryDefinition } from './live-query.js';
 
-export interface PgConsumersOptions {
-  readonly listener: ListeningTransport;
-  /** How many notifications of a channel may wait for an asynchronous schema. */
-  readonly bufferSize: number;
-  readonly diagnostics: PgNotifyDiagnostics;
-  readonly onError: (error: unknown) => void;
-  readonly warn: (message: string) => void;
-  readonly debug: (message: string) => void;
-}
-
-/** What the consumers of one registration share. */
+/** All that takes notifications in one registration. */
 export class PgConsumers {
-  readonly lanes: DecodeLanes;
-  readonly handlers: HandlerPool;
-  /** Where all that it calls begins. */
-  readonly context = new PgNotifyAsyncContext();
+  readonly channels: DecodedChannels;
+  readonly handlers: Handlers;
   private readonly trust: DeliveryTrust;
-  private readonly budget = new TurnBudget();
-  private readonly clock = systemClock;
   /** The live queries that have subscribers. */
   private readonly loading = new Set<CoalescingRunner>();
 
-  constructor(private readonly options: PgConsumersOptions) {
-    const { listener, diagnostics, onError, warn, debug } = options;
-    const { budget, clock, context } = this;
-    this.lanes = new DecodeLanes({ ...options, budget, clock, context });
+  constructor(
+    private readonly listener: ListeningTransport,
+    readonly context: ConsumerContext,
+  ) {
+    this.channels = new DecodedChannels(listener, context);
     this.trust = new DeliveryTrust(listener);
-    this.handlers = new HandlerPool({
-      lanes: this.lanes,
-      trust: this.trust,
-      budget,
-      clock,
-      context,
-      diagnostics,
-      onError,
-      warn,
-      debug,
-    });
+    this.handlers = new Handlers(this.channels, this.trust, context);
   }
 
   /** A value that is loaded again whenever it may have changed. */
-  liveQuery<T>(spec: LiveQuerySpec<T>): ReturnType<typeof liveQuery<T>> {
-    const { lanes, trust, budget, clock, context, loading } = this;
-    const { listener, onError } = this.options;
-    return liveQuery(spec, {
-      lanes,
+  liveQuery<T>(definition: LiveQueryDefinition<T>): ReturnType<typeof liveQuery<T>> {
+    const { listener, channels, trust, context, loading } = this;
+    return liveQuery(definition, {
+      channels,
       trust,
-      budget,
-      clock,
       context,
-      onError,
       isListening: () => listener.currentStatus.state === 'listening',
       watch: (runner) => {
         loading.add(runner);

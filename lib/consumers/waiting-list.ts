@@ -8,16 +8,17 @@ export interface WaitingList<T> {
   shift(): T | undefined;
 }
 
-/** How many of the places in front may be empty before they are given back. */
+/** How many places are kept when nothing waits, and how many in front may be empty before they are given back. */
 const SLACK = 1_024;
 
 /** Keeps everything. */
 export class Fifo<T> implements WaitingList<T> {
   private items: (T | undefined)[] = [];
   private head = 0;
+  private tail = 0;
 
   get size(): number {
-    return this.items.length - this.head;
+    return this.tail - this.head;
   }
 
   get first(): T | undefined {
@@ -25,23 +26,26 @@ export class Fifo<T> implements WaitingList<T> {
   }
 
   push(item: T): undefined {
-    this.items.push(item);
+    this.items[this.tail] = item;
+    this.tail += 1;
     return undefined;
   }
 
   shift(): T | undefined {
-    if (this.size === 0) return undefined;
+    if (this.head === this.tail) return undefined;
     const item = this.items[this.head];
     this.items[this.head] = undefined;
     this.head += 1;
-    if (this.head === this.items.length) {
-      this.items = [];
-      this.head = 0;
-    } else if (this.head >= SLACK && this.head * 2 >= this.items.length) {
-      this.items = this.items.slice(this.head);
-      this.head = 0;
-    }
+    if (this.head === this.tail) this.keep(this.items.length > SLACK ? [] : this.items, 0);
+    else if (this.head >= SLACK && this.head * 2 >= this.tail)
+      this.keep(this.items.slice(this.head, this.tail), this.size);
     return item;
+  }
+
+  private keep(items: (T | undefined)[], tail: number): void {
+    this.items = items;
+    this.head = 0;
+    this.tail = tail;
   }
 }
 

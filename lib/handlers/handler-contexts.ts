@@ -2,7 +2,7 @@ import { ApplicationConfig, ExternalContextCreator, ModulesContainer, NestContai
 import { throwAsOfGuard } from './guard-refusal.js';
 import type { HandlerHost } from './handler-discovery.js';
 import { PAYLOAD_TYPE } from './handler-metadata.js';
-import { outcomeOf } from './handler-outcome.js';
+import { finalOutcomeOf } from '../consumers/handler-outcome.js';
 
 /**
  * Nest's creator of contexts, for the handlers of one host: with the host's module, whichever others have its class too,
@@ -22,7 +22,7 @@ export function createContexts(host: HandlerHost, globals: ApplicationConfig | u
     const activate = createGuards(...given);
     return activate && ((args: unknown[]) => activate(args).catch(throwAsOfGuard));
   };
-  contexts.transformToResult = async (result: unknown) => outcomeOf(result);
+  contexts.transformToResult = finalOutcomeOf;
   return contexts;
 }
 

@@ -9,12 +9,11 @@ import type { DiscoveredHandler, HandlerHost } from './handler-discovery.js';
 import { checkEnhancers, hasEnhancers, hasGlobals, moduleOf, scopedGlobals } from './handler-enhancers.js';
 import { currentMethodOf, methodWithMetadata, withMetadata } from './handler-method.js';
 import { checkMethod } from './handler-method-checks.js';
-import { outcomeOf } from './handler-outcome.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
 /** Calls a handler. The last argument is its context. */
-export type Invoke = (args: readonly [...unknown[], PgNotifyContext]) => unknown;
+export type Invoke = (...args: [...unknown[], PgNotifyContext]) => unknown;
 
 type Method = (...args: unknown[]) => unknown;
 type Instance = Record<string, Method>;
@@ -63,14 +62,14 @@ export class HandlerInvoker {
     const isEnhanced = hasEnhancers(host, method) || (globals !== undefined && hasGlobals(globals));
     const binding = { handler, method, contexts: isEnhanced ? createContexts(host, globals) : undefined };
     const isScoped = !host.isDependencyTreeStatic() || this.scopedGlobals.length > 0;
-    if (isScoped) return (args) => this.callInScope(binding, args);
+    if (isScoped) return (...args) => this.callInScope(binding, args);
     if (!host.isTransient) return this.callerOf(binding, host.instance as Instance, undefined);
     const id = ContextIdFactory.create();
     return this.callerOf(binding, await moduleOf(host).resolve<Instance>(host.token, id), id);
   }
 
   /** On a provider that is made anew for each run, or, if it is durable, for whatever the application's strategy says. */
-  private async callInScope(binding: Binding, args: Parameters<Invoke>[0]): Promise<unknown> {
+  private async callInScope(binding: Binding, args: Parameters<Invoke>): Promise<unknown> {
     const { host } = binding.handler;
     const context = args.at(-1) as PgNotifyContext;
     const id = ContextIdFactory.getByRequest(context as unknown as Record<string, unknown>);
@@ -78,7 +77,7 @@ export class HandlerInvoker {
     moduleRef.registerRequestByContextId(host.isDependencyTreeDurable() ? (id.payload ?? context) : context, id);
     await Promise.all(this.scopedGlobals.map((enhancer) => makeFor(host, enhancer, id)));
     const instance = await moduleRef.resolve<Instance>(host.token, id);
-    return this.callerOf(binding, instance, id)(args);
+    return this.callerOf(binding, instance, id)(...args);
   }
 
   private callerOf(
@@ -87,7 +86,7 @@ export class HandlerInvoker {
     id: ContextId | undefined,
   ): Invoke {
     const { host, method, metadata } = handler;
-    if (!contexts) return (args) => outcomeOf(instance[method]!(...args));
+    if (!contexts) return (...args) => instance[method]!(...args);
     const own = instance[method]!;
     // A spy, or whatever else stands in its place on the instance, has no enhancers of its own.
     const callback = own === currentMethodOf(handler) ? declared : withMetadata(method, own, [declared]);
@@ -102,7 +101,7 @@ export class HandlerInvoker {
       { guards: true, interceptors: true, filters: false },
       PG_NOTIFY_CONTEXT_TYPE,
     );
-    return async (args) => {
+    return async (...args) => {
       try {
         return (await call(...args)) as unknown;
       } catch (thrown) {

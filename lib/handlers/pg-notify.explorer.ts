@@ -4,7 +4,11 @@ import { ApplicationConfig } from '@nestjs/core';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification } from '../channel/pg-notification.js';
-import type { GapMethodSpec, HandlerSpec, QueueSpec, WakeUpSpec } from '../consumers/handler-pool.js';
+import type { GapHandlerDefinition } from '../consumers/gap-handler.js';
+import type { HandlerDefinition } from '../consumers/handler.js';
+import type { Taken } from '../consumers/handler-queue.js';
+import type { NotificationHandlerDefinition } from '../consumers/notification-handler.js';
+import type { WakeUpHandlerDefinition } from '../consumers/wake-up-handler.js';
 import { PgConsumers } from '../consumers/pg-consumers.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { PgNotifyLogger } from '../pg-notify.logger.js';
@@ -33,8 +37,8 @@ type Handler<Kind extends PgHandlerMetadata['kind'] = PgHandlerMetadata['kind']>
 interface HandlerGroup {
   readonly host: HandlerHost;
   readonly channel: string;
-  readonly queues: QueueSpec[];
-  readonly gapMethods: GapMethodSpec[];
+  readonly notificationHandlers: NotificationHandlerDefinition[];
+  readonly gapHandlers: GapHandlerDefinition[];
 }
 
 /** Finds the handlers of its registration, and connects them to their channels. */
@@ -72,18 +76,24 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     for (const handler of handlers) this.checkRegistration(handler);
     const own = handlers.filter((handler) => registrationOf(handler) === this.registrations.own);
     const groups: HandlerGroup[] = [];
-    const wakeUps: WakeUpSpec[] = [];
+    const wakeUps: WakeUpHandlerDefinition[] = [];
     for (const handler of own) {
       const invoke = await invoker.bind(handler, whereOf(handler));
       const binding = { invoke, defaults: standard };
-      if (isOfKind(handler, 'notification')) groupOf(handler, groups).queues.push(queueOf(handler, binding));
-      else if (isOfKind(handler, 'gap')) groupOf(handler, groups).gapMethods.push(gapMethodOf(handler, binding));
-      else if (isOfKind(handler, 'wake-up')) wakeUps.push(wakeUpOf(handler, binding));
+      if (isOfKind(handler, 'wake-up')) {
+        wakeUps.push(wakeUpHandlerOf(handler, binding));
+        continue;
+      }
+      const group = groupOf(handler, groups);
+      if (isOfKind(handler, 'notification')) group.notificationHandlers.push(notificationHandlerOf(handler, binding));
+      else if (isOfKind(handler, 'gap')) group.gapHandlers.push(gapHandlerOf(handler, binding));
     }
     // Nothing is connected before all is checked; and nothing at all where there never is a connection.
     if (this.transport.listener.currentStatus.state === 'disabled') return;
     logHandlers(own, new PgNotifyLogger(this.registrations.own, PgNotifyExplorer.name));
-    for (const { queues, gapMethods } of groups) this.consumers.handlers.connect(queues, gapMethods);
+    for (const { notificationHandlers, gapHandlers } of groups) {
+      this.consumers.handlers.connect(notificationHandlers, gapHandlers);
+    }
     for (const wakeUp of wakeUps) this.consumers.handlers.connectWakeUp(wakeUp);
   }
 
@@ -103,60 +113,72 @@ interface Binding {
   readonly defaults: HandlerDefaults;
 }
 
-function queueOf(handler: Handler<'notification'>, { invoke, defaults }: Binding): QueueSpec {
+function notificationHandlerOf(
+  handler: Handler<'notification'>,
+  { invoke, defaults }: Binding,
+): NotificationHandlerDefinition {
   const settings = readNotifyOptions(handler.metadata.options, whereOf(handler), defaults);
-  const context = contextsOf(handler);
-  const call = (notifications: readonly PgNotification[], signal: AbortSignal): unknown => {
-    if (settings.mode.batch) {
-      const payloads = notifications.map(({ payload }) => payload);
-      return invoke([payloads, notifications, context({ kind: 'batch', signal, notifications })]);
+  const place = placeOf(handler);
+  const { channel, registration, handler: label } = place;
+  const call = (taken: Taken, signal: AbortSignal): unknown => {
+    if (!isBatch(taken)) {
+      // Field by field: there are many of them.
+      const context = {
+        kind: 'notification',
+        channel,
+        registration,
+        handler: label,
+        signal,
+        notification: taken,
+      } as const;
+      return invoke(taken.payload, taken, context);
     }
-    const notification = notifications[0]!;
-    return invoke([notification.payload, notification, context({ kind: 'notification', signal, notification })]);
+    const payloads = taken.map(({ payload }) => payload);
+    return invoke(payloads, taken, { ...place, kind: 'batch', signal, notifications: taken });
   };
-  const describe = (thrown: unknown, notifications: readonly PgNotification[]): string =>
-    failureText(
-      thrown,
-      notifications.map(({ payload }) => payload),
-    );
-  return { ...specOf(handler), ...settings, call, describe };
+  const describe = (thrown: unknown, taken: Taken): string =>
+    failureText(thrown, isBatch(taken) ? taken.map(({ payload }) => payload) : [taken.payload]);
+  return { ...definitionOf(handler), ...settings, call, describe };
 }
 
-function gapMethodOf(handler: Handler<'gap'>, { invoke, defaults }: Binding): GapMethodSpec {
-  const context = contextsOf(handler);
-  const call = (gap: PgGap, signal: AbortSignal): unknown => invoke([gap, context({ kind: 'gap', signal, gap })]);
-  return { ...specOf(handler), ...readGapOptions(handler.metadata.options, whereOf(handler), defaults), call };
+function gapHandlerOf(handler: Handler<'gap'>, { invoke, defaults }: Binding): GapHandlerDefinition {
+  const place = placeOf(handler);
+  const call = (gap: PgGap, signal: AbortSignal): unknown => invoke(gap, { ...place, kind: 'gap', signal, gap });
+  return { ...definitionOf(handler), ...readGapOptions(handler.metadata.options, whereOf(handler), defaults), call };
 }
 
-function wakeUpOf(handler: Handler<'wake-up'>, { invoke, defaults }: Binding): WakeUpSpec {
-  const context = contextsOf(handler);
-  const channel = channelName(handler.metadata.channel);
+function wakeUpHandlerOf(handler: Handler<'wake-up'>, { invoke, defaults }: Binding): WakeUpHandlerDefinition {
+  const place = placeOf(handler);
+  const { channel } = place;
   return {
-    ...specOf(handler),
+    ...definitionOf(handler),
     ...readWakeUpOptions(handler.metadata.options, whereOf(handler), defaults),
-    call: (reason, signal) => invoke([{ reason, channel, signal }, context({ kind: 'wake-up', signal })]),
+    call: (reason, signal) => invoke({ reason, channel, signal }, { ...place, kind: 'wake-up', signal }),
   };
 }
 
-function specOf(handler: Handler): Omit<HandlerSpec<unknown>, 'call' | 'timeout'> {
+function definitionOf(handler: Handler): Omit<HandlerDefinition<unknown>, 'call' | 'timeout'> {
   return { label: handler.label, channel: handler.metadata.channel, describe: failureText };
 }
 
-/** Makes the contexts of a handler's runs. */
-function contextsOf(handler: Handler) {
-  const base = {
+/** What the contexts of all runs of a handler have in common. */
+function placeOf(handler: Handler): Pick<PgNotifyContext, 'channel' | 'registration' | 'handler'> {
+  return {
     channel: channelName(handler.metadata.channel),
     registration: registrationOf(handler),
     handler: handler.label,
   };
-  return (run: Omit<PgNotifyContext, keyof typeof base>): PgNotifyContext => ({ ...base, ...run });
+}
+
+function isBatch(taken: Taken): taken is readonly PgNotification[] {
+  return Array.isArray(taken);
 }
 
 function groupOf({ host, metadata }: Handler, groups: HandlerGroup[]): HandlerGroup {
   const channel = channelName(metadata.channel);
   const known = groups.find((group) => group.host === host && group.channel === channel);
   if (known) return known;
-  const group: HandlerGroup = { host, channel, queues: [], gapMethods: [] };
+  const group: HandlerGroup = { host, channel, notificationHandlers: [], gapHandlers: [] };
   groups.push(group);
   return group;
 }

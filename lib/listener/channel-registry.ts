@@ -1,11 +1,12 @@
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
-import type { RawPgNotification } from '../channel/pg-notification.js';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import type { ReceivedNotification } from '../channel/pg-notification.js';
+import type { PgNotifyDiagnostics, Watch } from '../pg-notify.diagnostics.js';
 import { MemberList } from './member-list.js';
 
 /** What takes the notifications and gaps of one channel, in the order in which they came. */
 export interface ChannelConsumer {
-  notification(notification: RawPgNotification): void;
+  /** It owns the object, and may decode its payload. */
+  notification(notification: ReceivedNotification): void;
   gap(gap: PgGap): void;
   /** Nothing comes any more: the listener was stopped. */
   complete(): void;
@@ -28,6 +29,7 @@ export class ChannelRegistry {
   private announced = 0;
   private dispatched = 0;
   private discarded = 0;
+  private readonly ofReceived: Watch;
 
   /**
    * @param onError Takes the error of a consumer that threw: it must not reach `pg`, whose parser would deliver again
@@ -39,6 +41,7 @@ export class ChannelRegistry {
     private readonly diagnostics: PgNotifyDiagnostics,
     private readonly ownChannel?: string,
   ) {
+    this.ofReceived = diagnostics.watch('nest-pg-notify.received');
     if (ownChannel !== undefined) this.consumers.set(ownChannel, new MemberList());
   }
 
@@ -108,18 +111,28 @@ export class ChannelRegistry {
     }
   }
 
-  dispatch(notification: RawPgNotification): void {
-    const { channel, raw } = notification;
+  dispatch(notification: ReceivedNotification): void {
+    const { channel } = notification;
     if (channel === this.ownChannel) return;
     this.dispatched += 1;
-    this.diagnostics.publish('nest-pg-notify.received', { channel, size: raw.length });
-    for (const consumer of this.consumers.get(channel)?.all ?? []) {
-      this.guarded(() => consumer.notification(notification));
+    if (this.ofReceived.hasSubscribers) {
+      this.diagnostics.publish('nest-pg-notify.received', { channel, size: notification.raw.length });
+    }
+    const consumers = this.consumers.get(channel)?.all;
+    if (!consumers) return;
+    let own: ReceivedNotification | undefined = notification;
+    for (const consumer of consumers) {
+      try {
+        consumer.notification(own ?? notification.again());
+      } catch (error) {
+        this.onError(error);
+      }
+      own = undefined;
     }
   }
 
   /** Counts a notification that its consumers are not to get. */
-  discard({ channel }: RawPgNotification): void {
+  discard({ channel }: ReceivedNotification): void {
     if (channel !== this.ownChannel && this.consumers.has(channel)) this.discarded += 1;
   }
 

@@ -72,6 +72,8 @@ export class DeliveryCheck {
   private expected: { readonly raw: string; readonly arrive: () => void; isCommitted: boolean } | undefined;
   /** When a notification of somebody else last came in, in milliseconds of the clock. */
   private othersAt = -Infinity;
+  /** When those came in of which one was looked at. */
+  private observedAt: Date | undefined;
   /** Whether the session that is checked now was ever verified. */
   private wasVerified = false;
   /** What was committed and waited for in vain. When a later one arrives first, these are lost: PostgreSQL keeps the order. */
@@ -136,16 +138,31 @@ export class DeliveryCheck {
   }
 
   /** Sees every notification of the session, before it is delivered. */
-  observe({ channel, raw, processId }: RawPgNotification, { session, reconciler, isDirect }: ListeningEnd): void {
-    if (this.expected?.raw !== raw && processId !== session.processId) this.othersAt = this.options.clock.now();
-    if (channel === this.channel) {
-      this.missing.delete(raw); // Late, not lost.
-      if (this.expected?.raw !== raw) return;
+  observe({ channel, raw, processId, receivedAt }: RawPgNotification, end: ListeningEnd): void {
+    if (channel === this.channel) this.observeOwn(raw, processId, end);
+    // What came in together proves as much as the first of it.
+    else if (receivedAt !== this.observedAt) {
+      this.observedAt = receivedAt;
+      this.observeOther(processId, end);
+    }
+  }
+
+  private observeOwn(raw: string, processId: number, { session }: ListeningEnd): void {
+    this.observedAt = undefined;
+    this.missing.delete(raw); // Late, not lost.
+    if (this.expected?.raw === raw) {
       this.expected.arrive();
       this.prove();
-    } else if (isDirect && processId !== session.processId && reconciler.isQuiet && (this.failed || !this.hasMissed)) {
-      this.prove();
+    } else if (processId !== session.processId) this.othersAt = this.options.clock.now();
+  }
+
+  private observeOther(processId: number, { session, reconciler, isDirect }: ListeningEnd): void {
+    if (processId === session.processId) {
+      this.observedAt = undefined; // What comes behind it may be of somebody else.
+      return;
     }
+    this.othersAt = this.options.clock.now();
+    if (isDirect && reconciler.isQuiet && (this.failed || !this.hasMissed)) this.prove();
   }
 
   private prove(): void {

@@ -1,4 +1,4 @@
-import type { RawPgNotification } from '../channel/pg-notification.js';
+import type { ReceivedNotification } from '../channel/pg-notification.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import type { PgNotifyError } from '../pg-notify.errors.js';
 import type {
@@ -13,7 +13,7 @@ import type { ListenerLogger } from './status-reporter.js';
 
 export type OpenListeningSession = (
   signal: AbortSignal,
-  onNotification: (notification: RawPgNotification) => void,
+  onNotification: (notification: ReceivedNotification) => void,
 ) => Promise<ListeningSession>;
 
 /** What a listener has counted since its start. */

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { RawPgNotification } from '../channel/pg-notification.js';
+import type { ReceivedNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { systemClock } from '../time/clock.js';
 import type { Clock } from '../time/clock.js';
@@ -267,7 +267,7 @@ export class PgListener {
     return this.primary.leaveStopgap(session, signal);
   }
 
-  private dispatch(notification: RawPgNotification): void {
+  private dispatch(notification: ReceivedNotification): void {
     const { link } = this;
     if (!link?.reconciler.admits(notification.channel)) return;
     this.check?.observe(notification, link);

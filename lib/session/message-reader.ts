@@ -1,47 +1,69 @@
 import { EventEmitter } from 'node:events';
 import type { Readable } from 'node:stream';
+import { ReceivedNotification } from '../channel/pg-notification.js';
 import { messageOf } from '../pg-notify.errors.js';
+import type { TurnBudget } from '../time/turn-budget.js';
 import { PROTOCOL_ERROR, UNSUPPORTED_AUTHENTICATION } from './connection-failure.js';
 import type { ClientConnection } from './pg-client.js';
 
+/** Where what the server sends goes to. */
+export interface MessageRoutes {
+  /** Takes each notification, which pg's parser does not see then. It must not throw. */
+  readonly onNotification: (notification: ReceivedNotification) => void;
+  /** Called once, with what cannot be read; nothing is read after that. */
+  readonly onUnreadable: (error: Error) => void;
+  /** What the reading has its share of. */
+  readonly budget?: TurnBudget | undefined;
+}
+
 /**
- * Reads what the server sends to a client message by message, and hands whole messages to pg's parser. That parser throws
- * inside the socket's `data` event when it cannot read a message, which would end the process, and it reads beyond the end
- * of a message whose texts have none. To be called before the client connects.
+ * Reads what the server sends to a client message by message: notifications by itself, at less than half of what pg's
+ * parser and event take for one, and all else by pg's parser, which gets whole messages. That parser throws inside the
+ * socket's `data` event when it cannot read a message, which would end the process, and it reads beyond the end of a message
+ * whose texts have none. To be called before the client connects.
  *
- * A client whose connection is not made as expected is left as it is.
- *
- * @param onUnreadable Called once, with what cannot be read; nothing is read after that.
+ * @param onForeign Called if the connection is not made as expected: then pg reads all by itself.
  */
 export function readMessages(
   connection: Pick<ClientConnection, 'attachListeners'>,
-  onUnreadable: (error: Error) => void,
+  routes: MessageRoutes,
+  onForeign: () => void,
 ): void {
   const attach = connection.attachListeners;
-  if (typeof attach !== 'function') return;
+  if (typeof attach !== 'function') return onForeign();
+  let isForeign = false;
   // Called for the socket, and for the one that TLS puts in its place.
   connection.attachListeners = (stream: EventEmitter) => {
     const parser = new EventEmitter(); // Stands in for the stream.
     attach.call(connection, parser);
-    if (parser.listenerCount('data') === 0) return attach.call(connection, stream);
+    if (parser.listenerCount('data') === 0) {
+      if (!isForeign) onForeign();
+      isForeign = true;
+      return attach.call(connection, stream);
+    }
     stream.on('end', () => parser.emit('end'));
-    readFrom(stream as Readable, (messages) => parser.emit('data', messages), onUnreadable);
+    readFrom(stream as Readable, (message) => parser.emit('data', message), routes);
   };
 }
 
 function readFrom(
   stream: Readable,
-  onMessages: (messages: Buffer) => void,
-  onUnreadable: (error: Error) => void,
+  onMessage: (message: Buffer) => void,
+  { onNotification, onUnreadable, budget }: MessageRoutes,
 ): void {
-  const reader = new MessageReader(onMessages);
+  const reader = new MessageReader(onMessage, onNotification);
+  // A pause until the next turn: what has been read is handled meanwhile, and the kernel keeps what comes in.
+  const pause = (): void => void stream.pause();
+  const resume = (): void => void stream.resume();
   const onData = (chunk: Buffer): void => {
+    budget?.beginReading();
     try {
       reader.read(chunk);
     } catch (error) {
       stream.off('data', onData);
       onUnreadable(error instanceof UnreadableMessage ? error : new UnreadableMessage(messageOf(error)));
     }
+    budget?.endReading(pause, resume);
   };
   stream.on('data', onData);
 }
@@ -83,8 +105,14 @@ class MessageReader {
   private size = 0;
   /** How many bytes must be there before it is worth looking. */
   private needed = HEADER;
+  /** The channel of the last notification, as bytes with the NUL at their end: most notifications repeat it. */
+  private channelBytes = Buffer.of(0);
+  private channel = '';
 
-  constructor(private readonly onMessages: (messages: Buffer) => void) {}
+  constructor(
+    private readonly onMessage: (message: Buffer) => void,
+    private readonly onNotification: (notification: ReceivedNotification) => void,
+  ) {}
 
   /** @throws Whatever pg's parser throws; UnreadableMessage for what it must not get. */
   read(chunk: Buffer): void {
@@ -99,58 +127,75 @@ class MessageReader {
 
   /** Reads the whole messages at the front; returns where they end. */
   private readFrom(bytes: Buffer): number {
+    /** What came in together was received together. */
+    let receivedAt: Date | undefined;
     let at = 0;
-    /** Where the notifications begin that are handed on together. */
-    let first = 0;
-    const flush = (): void => {
-      if (first < at) this.onMessages(bytes.subarray(first, at));
-      first = at;
-    };
-    try {
-      for (;;) {
-        this.needed = HEADER;
-        if (bytes.length - at < HEADER) break;
-        const type = bytes[at]!;
-        const end = at + 1 + lengthOf(bytes, at);
-        this.needed = end - at;
-        if (end > bytes.length) break;
+    for (;;) {
+      this.needed = HEADER;
+      if (bytes.length - at < HEADER) return at;
+      const type = bytes[at]!;
+      const end = at + 1 + checkedLength(type, lengthAt(bytes, at + 1));
+      this.needed = end - at;
+      if (end > bytes.length) return at;
+      if (type === NOTIFICATION) {
+        this.onNotification(this.notificationOf(bytes, at + HEADER, end, (receivedAt ??= new Date())));
+      } else {
         checkMessage(type, bytes, at + HEADER, end);
-        // Each of the others by itself: what lacks in it must not be read from what follows.
-        if (type !== NOTIFICATION) flush();
-        at = end;
-        if (type !== NOTIFICATION) flush();
+        // Each by itself: what lacks in it must not be read from what follows.
+        this.onMessage(bytes.subarray(at, end));
       }
-    } catch (error) {
-      flush();
-      throw error;
+      at = end;
     }
-    flush();
-    return at;
+  }
+
+  /** A pid, a channel and a payload. There are many of them: without a copy, and without a call for each byte. */
+  private notificationOf(bytes: Buffer, from: number, end: number, receivedAt: Date): ReceivedNotification {
+    const { channelBytes } = this;
+    let at = from + 4;
+    let same = 0;
+    while (same < channelBytes.length && channelBytes[same] === bytes[at + same]) same += 1;
+    if (same === channelBytes.length) at += same;
+    else at = this.readChannel(bytes, at);
+    if (at >= end || bytes[end - 1] !== 0) throw new UnreadableMessage('a text has no end');
+    return new ReceivedNotification(this.channel, textOf(bytes, at, end - 1), lengthAt(bytes, from) | 0, receivedAt);
+  }
+
+  /** Returns where the payload begins. */
+  private readChannel(bytes: Buffer, from: number): number {
+    const next = endOfText(bytes, from);
+    this.channelBytes = Buffer.from(bytes.subarray(from, next));
+    this.channel = bytes.toString('utf8', from, next - 1);
+    return next;
   }
 }
 
-function lengthOf(bytes: Buffer, at: number): number {
-  const type = bytes[at]!;
-  const length = bytes.readUInt32BE(at + 1);
-  if (!TYPES.has(type)) throw new UnreadableMessage(`no message has the type 0x${type.toString(16)}`);
+/** As readUInt32BE() would, without its checks; `| 0` makes a signed one of it. */
+function lengthAt(bytes: Buffer, at: number): number {
+  return bytes[at]! * 0x1000000 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!);
+}
+
+function checkedLength(type: number, length: number): number {
+  if (type !== NOTIFICATION && !TYPES.has(type))
+    throw new UnreadableMessage(`no message has the type 0x${type.toString(16)}`);
   if (length < 4 || length > MAX_LENGTH) throw new UnreadableMessage(`no message has the length ${length}`);
   return length;
 }
 
 /** @throws UnreadableMessage for what pg's parser would take in any case, and make something wrong of. */
 function checkMessage(type: number, bytes: Buffer, from: number, end: number): void {
-  if (type === NOTIFICATION) checkNotification(bytes, from, end);
-  else if (type === ERROR || type === NOTICE) checkFields(bytes.subarray(from, end));
+  if (type === ERROR || type === NOTICE) checkFields(bytes.subarray(from, end));
   else if (type === PARAMETER_STATUS) checkTexts(bytes.subarray(from, end), 2);
   else if (type === COMMAND_COMPLETE) checkTexts(bytes.subarray(from, end), 1);
   else if (type === AUTHENTICATION) checkAuthentication(bytes.subarray(from, end));
 }
 
-/** A pid, a channel and a payload. There are many of them: without a copy, and without a call for each byte. */
-function checkNotification(bytes: Buffer, from: number, end: number): void {
-  let at = from + 4;
-  while (at < end && bytes[at] !== 0) at += 1;
-  if (at >= end - 1 || bytes[end - 1] !== 0) throw new UnreadableMessage('a text has no end');
+interface SlicingBuffer extends Buffer {
+  /** Not documented: what toString('utf8', …) comes to, without its checks. */
+  utf8Slice?: (start: number, end: number) => string;
+}
+
+function textOf(bytes: SlicingBuffer, start: number, end: number): string {
+  return bytes.utf8Slice ? bytes.utf8Slice(start, end) : bytes.toString('utf8', start, end);
 }
 
 function checkTexts(body: Buffer, count: number): void {

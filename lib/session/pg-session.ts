@@ -1,6 +1,6 @@
 import type { Client, QueryResult } from 'pg';
 import type { Duplex } from 'node:stream';
-import type { RawPgNotification } from '../channel/pg-notification.js';
+import { ReceivedNotification } from '../channel/pg-notification.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { requireChannelBinding } from './channel-binding.js';
 import { connectionFailure, endpointOf, isRefusal, lackingListen, NO_ANSWER_REMEDY } from './connection-failure.js';
@@ -23,6 +23,7 @@ import {
   LISTENING_SETTINGS,
   sendingSettings,
 } from './session-settings.js';
+import type { TurnBudget } from '../time/turn-budget.js';
 import { watchAnswer } from '../time/silence.js';
 import { OWN_TYPES } from './type-parsers.js';
 
@@ -41,8 +42,12 @@ export interface PgSessionOptions {
   readonly answerLimit?: number | undefined;
   /** Of a session that sends: how long a statement may wait for a lock, in milliseconds. */
   readonly lockTimeout?: number | undefined;
-  /** Runs inside `pg`'s parser, which delivers twice what follows a throw: it must not throw. */
-  readonly onNotification?: (notification: RawPgNotification) => void;
+  /** Runs while what has come in is read: it must not throw. */
+  readonly onNotification?: (notification: ReceivedNotification) => void;
+  /** What the reading has its share of. */
+  readonly budget?: TurnBudget | undefined;
+  /** Called if this version of `pg` is not as expected: notifications come from its own event then, at more than twice the cost. */
+  readonly onForeignClient?: () => void;
 }
 
 export interface PgStatement {
@@ -132,13 +137,18 @@ export class PgSession {
     });
     const client = createClient(settings, connection.option, options.applicationName);
     const session = new PgSession(client, options.answerLimit);
-    const { onNotification } = options;
-    readMessages(connectionOf(client), session.onError);
-    connectionOf(client).on('parameterStatus', session.onParameterStatus);
-    client.on('notification', ({ channel, payload = '', processId }) => {
-      if (session.loss) return;
-      onNotification?.({ channel, raw: payload, processId, receivedAt: new Date() });
+    const { onNotification, budget, onForeignClient } = options;
+    const take = (notification: ReceivedNotification): void => {
+      if (!session.loss) onNotification?.(notification);
+    };
+    const routes = { onNotification: take, onUnreadable: session.onError, budget };
+    readMessages(connectionOf(client), routes, () => {
+      client.on('notification', ({ channel, payload = '', processId }) =>
+        take(new ReceivedNotification(channel, payload, processId, new Date())),
+      );
+      onForeignClient?.();
     });
+    connectionOf(client).on('parameterStatus', session.onParameterStatus);
     if (settings.requiresChannelBinding) requireChannelBinding(connectionOf(client), session);
     try {
       const lost = session.lost.then((error) => Promise.reject(error));

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { PgGapReason } from '../channel/pg-gap.js';
-import type { RawPgNotification } from '../channel/pg-notification.js';
+import type { ReceivedNotification } from '../channel/pg-notification.js';
 import { ChannelRegistry } from '../listener/channel-registry.js';
 import type { ChannelConsumer, GapObserver } from '../listener/channel-registry.js';
 import type { PgDeliveryVerdict } from '../listener/delivery-verdict.js';
@@ -96,7 +96,7 @@ export class TestListener implements ListeningTransport {
   }
 
   /** Delivers, where it is connected and somebody listens. */
-  receive(notification: RawPgNotification): void {
+  receive(notification: ReceivedNotification): void {
     this.inTurn(() => {
       this.cover();
       if (this.covered.has(notification.channel)) this.registry.dispatch(notification);

@@ -1,3 +1,4 @@
+import { ReceivedNotification } from '../channel/pg-notification.js';
 import { decodePayload } from '../channel/payload-codec.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
@@ -57,7 +58,7 @@ export class TestTransport implements PgNotifyTransport {
 
   /** Delivers what another session has sent. */
   receive(channel: string, raw: string): void {
-    this.listener.receive({ channel, raw, processId: OTHER_PROCESS, receivedAt: new Date() });
+    this.listener.receive(new ReceivedNotification(channel, raw, OTHER_PROCESS, new Date()));
   }
 
   private async publishMany(channel: string, raws: readonly string[], executor?: PgExecutor) {
@@ -75,6 +76,6 @@ export class TestTransport implements PgNotifyTransport {
     }
     const payload = decodePayload(channel, 'auto', raw);
     this.sent.push({ channel, raw, payload, ...(executor && { executor }) });
-    this.listener.receive({ channel, raw, processId: OWN_PROCESS, receivedAt: new Date() });
+    this.listener.receive(new ReceivedNotification(channel, raw, OWN_PROCESS, new Date()));
   }
 }

@@ -4,6 +4,7 @@ import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
 import type { ConnectionSettings } from '../session/connection-settings.js';
 import { PgDeliverySender } from '../publisher/delivery-sender.js';
 import type { SendingSessionRequest } from '../publisher/sending-sessions.js';
+import type { TurnBudget } from '../time/turn-budget.js';
 import { PgSession } from '../session/pg-session.js';
 
 export interface ListenerParts extends Pick<PgListenerOptions, 'logger' | 'onError' | 'onFailure' | 'diagnostics'> {
@@ -13,6 +14,9 @@ export interface ListenerParts extends Pick<PgListenerOptions, 'logger' | 'onErr
   readonly openSendingSession: (request: SendingSessionRequest) => Promise<PgSession>;
   /** How long an answer on the listening connection may take, whatever else is received; milliseconds. @default 60_000 */
   readonly answerLimit?: number;
+  /** What reading has its share of. */
+  readonly budget?: TurnBudget;
+  readonly onForeignClient?: () => void;
   /** Sees each session that is to listen, before it does. */
   readonly onOpened?: (session: PgSession) => void;
 }
@@ -20,7 +24,7 @@ export interface ListenerParts extends Pick<PgListenerOptions, 'logger' | 'onErr
 /** A listener of the options of a registration. Nothing is connected before it is started. */
 export function createListener(options: ResolvedPgNotifyOptions, parts: ListenerParts): PgListener {
   const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = options;
-  const { connection, openSendingSession, answerLimit, onOpened, ...routes } = parts;
+  const { connection, openSendingSession, answerLimit, onOpened, budget, onForeignClient, ...routes } = parts;
   return new PgListener({
     openSession: async (signal, onNotification) => {
       const applicationName = 'nest-pg-notify listener';
@@ -30,6 +34,8 @@ export function createListener(options: ResolvedPgNotifyOptions, parts: Listener
         answerLimit,
         signal,
         onNotification,
+        budget,
+        ...(onForeignClient && { onForeignClient }),
       });
       onOpened?.(session);
       return session;

@@ -1,6 +1,7 @@
 import type { PgListener } from '../listener/pg-listener.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import type { PgNotifyErrorRoute } from '../pg-notify.error-route.js';
+import type { TurnBudget } from '../time/turn-budget.js';
 import type { PgPublisher } from '../publisher/pg-publisher.js';
 
 export interface SettlingConsumers {
@@ -40,6 +41,8 @@ export interface PgNotifyTransport {
 export interface TransportRoutes {
   readonly errors: PgNotifyErrorRoute;
   readonly diagnostics: PgNotifyDiagnostics;
+  /** What reading has its share of. */
+  readonly budget: TurnBudget;
 }
 
 /**

@@ -19,7 +19,7 @@ export class PgTransport implements PgNotifyTransport {
   constructor(
     options: ResolvedPgNotifyOptions,
     { connection, publisherConnection, publisherPool }: ResolvedPgNotifyConnections,
-    { logger, errors, diagnostics }: PgTransportParts,
+    { logger, errors, diagnostics, budget }: PgTransportParts,
   ) {
     const { connectTimeout } = options;
     const { timeout } = options.publisher;
@@ -27,6 +27,8 @@ export class PgTransport implements PgNotifyTransport {
     this.listener = createListener(options, {
       connection,
       openSendingSession: (request) => sessions.open(request),
+      budget,
+      onForeignClient: () => logger.debug('This version of pg is not as expected: its own event brings notifications.'),
       logger,
       onError: (error) => errors.report(error),
       onFailure: (error) => errors.tell(error),

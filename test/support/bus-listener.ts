@@ -1,3 +1,4 @@
+import { TurnBudget } from '../../lib/time/turn-budget.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgNotifyErrorRoute } from '../../lib/pg-notify.error-route.js';
 import { PgNotifyLogger } from '../../lib/pg-notify.logger.js';
@@ -7,5 +8,8 @@ import { TestListener } from '../../lib/testing/test-listener.js';
 export function createBusListener(): { readonly listener: TestListener; readonly diagnostics: PgNotifyDiagnostics } {
   const diagnostics = new PgNotifyDiagnostics('test');
   const errors = new PgNotifyErrorRoute(new PgNotifyLogger('test'), diagnostics);
-  return { listener: new TestListener({ errors, diagnostics }, () => undefined), diagnostics };
+  return {
+    listener: new TestListener({ errors, diagnostics, budget: new TurnBudget() }, () => undefined),
+    diagnostics,
+  };
 }

@@ -1,4 +1,4 @@
-import type { RawPgNotification } from '../../lib/channel/pg-notification.js';
+import { ReceivedNotification } from '../../lib/channel/pg-notification.js';
 import type { Clock } from '../../lib/time/clock.js';
 import type { ListeningSession } from '../../lib/listener/channel-reconciler.js';
 import { fingerprint } from '../../lib/listener/heartbeat.js';
@@ -32,7 +32,7 @@ export class FakeSession implements ListeningSession {
 
   constructor(
     readonly processId: number,
-    private readonly onNotification: (notification: RawPgNotification) => void,
+    private readonly onNotification: (notification: ReceivedNotification) => void,
     private readonly clock: Clock,
     facts: Partial<SessionFacts> = {},
   ) {
@@ -103,7 +103,7 @@ export class FakeSession implements ListeningSession {
   notify(channel: string, raw: string, senderPid = 999): boolean {
     if (this.isLost || !this.listening.has(channel)) return false;
     this.lastHeard = this.clock.now();
-    this.onNotification({ channel, raw, processId: senderPid, receivedAt: new Date() });
+    this.onNotification(new ReceivedNotification(channel, raw, senderPid, new Date()));
     return true;
   }
 
@@ -131,7 +131,10 @@ export class FakeServer {
 
   constructor(private readonly clock: Clock) {}
 
-  readonly open = (signal: AbortSignal, onNotification: (n: RawPgNotification) => void): Promise<ListeningSession> => {
+  readonly open = (
+    signal: AbortSignal,
+    onNotification: (n: ReceivedNotification) => void,
+  ): Promise<ListeningSession> => {
     if (this.live.length > 0) throw new Error('A second session is opened beside a live one.');
     this.attempts += 1;
     return abortable(signal, (resolve, reject) => {

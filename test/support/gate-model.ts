@@ -4,9 +4,9 @@ import { GapGate } from '../../lib/consumers/gap-gate.js';
 import type { GapMethod } from '../../lib/consumers/gap-barrier.js';
 import { HandlerCounters } from '../../lib/consumers/handler-counters.js';
 import { HandlerQueue } from '../../lib/consumers/handler-queue.js';
-import type { HandlerQueueMode } from '../../lib/consumers/handler-queue.js';
+import type { HandlerQueueMode, Taken } from '../../lib/consumers/handler-queue.js';
 import { handlerRun } from '../../lib/consumers/handler-run.js';
-import { TurnBudget } from '../../lib/consumers/turn-budget.js';
+import { TurnBudget } from '../../lib/time/turn-budget.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { FakeClock } from './fake-server.js';
 import { turn } from './turn.js';
@@ -47,8 +47,6 @@ export class GateModel {
   readonly queues: ObservedQueue[];
   readonly methods: ObservedMethod[];
   private time = 0;
-  /** Dropped before they came to a queue, as by a decode lane. */
-  private droppedByLane = 0;
   isStopped = false;
 
   constructor(queues: readonly QueueModel[], methods: readonly MethodModel[]) {
@@ -64,25 +62,18 @@ export class GateModel {
     return new Date(this.time);
   }
 
-  /** A notification comes to all queues, as a lane brings it. */
+  /** A notification comes to all queues. */
   push(key: number): void {
     const receivedAt = this.now();
     const payload = { id: this.time, key };
     for (const queue of this.queues) queue.push({ channel: 'c', raw: '', payload, processId: 1, receivedAt });
   }
 
-  /** A gap comes to all queues, as a lane brings it. */
+  /** A gap comes to all queues. */
   gap(reason: PgGapReason): void {
     const since = this.now();
     const gap: PgGap = { channel: 'c', reason, ...(reason !== 'start' && { since }), until: this.now() };
     for (const method of this.methods) method.announced(gap);
-    for (const queue of this.queues) queue.gap(gap);
-  }
-
-  laneOverflow(dropped: number): void {
-    const receivedAt = this.now();
-    this.droppedByLane += dropped;
-    const gap: PgGap = { channel: 'c', reason: 'overflow', since: receivedAt, until: receivedAt, dropped };
     for (const queue of this.queues) queue.gap(gap);
   }
 
@@ -130,7 +121,7 @@ export class GateModel {
 
   private checkAtEnd(): void {
     this.checkCounts();
-    const dropped = this.queues.reduce((sum, queue) => sum + queue.dropped, this.droppedByLane);
+    const dropped = this.queues.reduce((sum, queue) => sum + queue.dropped, 0);
     for (const method of this.methods) method.checkAtEnd(dropped);
     this.check('nothing sleeps at the end', this.clock.sleeping === 0);
   }
@@ -157,10 +148,10 @@ class ObservedQueue {
     const { counters } = this;
     const { mode, bufferSize } = spec;
     const onError = (): void => undefined;
-    const run = handlerRun<readonly PgNotification[]>({
+    const run = handlerRun<Taken>({
       label,
       channel: 'c',
-      call: (items) => this.call(items),
+      call: (items) => this.call([items].flat()),
       timeout: undefined,
       closing: model.closing.signal,
       warn: () => undefined,

@@ -1,12 +1,12 @@
 import type { PgChannel, PgLiveQueryOptions } from 'nest-pg-notify';
 import type { Observable } from 'rxjs';
-import { DecodeLanes } from '../../lib/consumers/decode-lanes.js';
+import { ReceivedNotification } from '../../lib/channel/pg-notification.js';
+import { DecodedChannels } from '../../lib/consumers/decoded-channels.js';
 import { DeliveryTrust } from '../../lib/consumers/delivery-trust.js';
 import { liveQuery } from '../../lib/consumers/live-query.js';
 import { readLiveQueryOptions } from '../../lib/consumers/live-query-options.js';
-import { TurnBudget } from '../../lib/consumers/turn-budget.js';
-import { PgNotifyAsyncContext } from '../../lib/pg-notify.async-context.js';
 import { createBusListener } from './bus-listener.js';
+import { consumerContext } from './consumer-context.js';
 import { FakeClock } from './fake-server.js';
 
 export interface HeldLoad {
@@ -14,8 +14,6 @@ export interface HeldLoad {
   readonly succeed: (value: unknown) => void;
   readonly fail: (error: Error) => void;
 }
-
-const RAW = { processId: 1, receivedAt: new Date() };
 
 /** A live query whose every load waits for the test. */
 export async function heldLiveQuery({
@@ -31,20 +29,10 @@ export async function heldLiveQuery({
   const { listener, diagnostics } = createBusListener();
   if (isConnected) await listener.start();
   const clock = new FakeClock();
-  const context = new PgNotifyAsyncContext();
   const errors: unknown[] = [];
   const onError = (error: unknown): void => void errors.push(error);
-  const budget = new TurnBudget();
-  const lanes = new DecodeLanes({
-    listener,
-    context,
-    bufferSize: 100,
-    clock,
-    budget,
-    diagnostics,
-    onError,
-    warn: () => undefined,
-  });
+  const context = consumerContext({ clock, onError, diagnostics });
+  const decoded = new DecodedChannels(listener, context);
   const loads: HeldLoad[] = [];
   let open = 0;
   let most = 0;
@@ -63,17 +51,15 @@ export async function heldLiveQuery({
       options: readLiveQueryOptions(given, 'live query of "orders"'),
     },
     {
-      lanes,
+      channels: decoded,
       trust: new DeliveryTrust(listener),
-      isListening: () => listener.currentStatus.state === 'listening',
-      clock,
-      budget,
       context,
-      onError,
+      isListening: () => listener.currentStatus.state === 'listening',
       watch: () => () => undefined,
     },
   );
-  const notify = (channel = 'orders', raw = ''): void => listener.receive({ ...RAW, channel, raw });
+  const notify = (channel = 'orders', raw = ''): void =>
+    listener.receive(new ReceivedNotification(channel, raw, 1, new Date()));
   return { query$, listener, clock, errors, loads, notify, mostAtOnce: () => most, open: () => open };
 }
 

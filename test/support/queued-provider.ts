@@ -5,9 +5,9 @@ import type { GapMethod } from '../../lib/consumers/gap-barrier.js';
 import { GapGate } from '../../lib/consumers/gap-gate.js';
 import { HandlerCounters } from '../../lib/consumers/handler-counters.js';
 import { HandlerQueue } from '../../lib/consumers/handler-queue.js';
-import type { HandlerQueueOptions } from '../../lib/consumers/handler-queue.js';
+import type { HandlerQueueOptions, Taken } from '../../lib/consumers/handler-queue.js';
 import { handlerRun } from '../../lib/consumers/handler-run.js';
-import { TurnBudget } from '../../lib/consumers/turn-budget.js';
+import { TurnBudget } from '../../lib/time/turn-budget.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import type { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { FakeClock } from './fake-server.js';
@@ -69,11 +69,11 @@ export class QueuedProvider {
     const counters = new HandlerCounters('notification', name, 'c', new PgNotifyDiagnostics('test'));
     this.counters.push(counters);
     const onError = (error: unknown): void => void this.errors.push(error as PgNotifyError);
-    const run = handlerRun<readonly PgNotification[]>({
+    const run = handlerRun<Taken>({
       label: name,
       channel: 'c',
       call: (items, signal) => {
-        const ids = items.map(({ payload }) => payload as number);
+        const ids = [items].flat().map(({ payload }) => payload as number);
         this.events.push(`${name} ${ids.join(' ')}`);
         return call?.(ids, signal);
       },

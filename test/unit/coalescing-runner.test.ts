@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CoalescingRunner } from '../../lib/consumers/coalescing-runner.js';
 import type { CoalescingRunnerOptions, WakeReason } from '../../lib/consumers/coalescing-runner.js';
-import { TurnBudget } from '../../lib/consumers/turn-budget.js';
+import { TurnBudget } from '../../lib/time/turn-budget.js';
 import { FakeClock } from '../support/fake-server.js';
 import { turns } from '../support/turn.js';
 

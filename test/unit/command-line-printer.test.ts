@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
+import { ReceivedNotification } from '../../lib/channel/pg-notification.js';
 import { ChannelPrinter } from '../../lib/cli/channel-printer.js';
 import { TextReport } from '../../lib/cli/listen-report.js';
 import { Terminal } from '../../lib/cli/terminal.js';
@@ -20,7 +21,7 @@ function setUp(count: number): { consumer: ReturnType<ChannelPrinter['consumerOf
 }
 
 function notification(raw: string): Parameters<ReturnType<ChannelPrinter['consumerOf']>['notification']>[0] {
-  return { channel: 'orders', raw, processId: 1, receivedAt: AT };
+  return new ReceivedNotification('orders', raw, 1, AT);
 }
 
 describe('the printer of a channel', () => {

@@ -30,7 +30,6 @@ const methods: fc.Arbitrary<MethodModel> = fc.record({
 type Step =
   | { readonly does: 'push'; readonly key: number }
   | { readonly does: 'gap'; readonly reason: 'start' | 'reconnect' | 'relisten' | 'undelivered' }
-  | { readonly does: 'lane overflow'; readonly dropped: number }
   | { readonly does: 'handler ends' | 'gap method ends'; readonly which: number; readonly fails: boolean }
   | { readonly does: 'time passes' | 'microtask' | 'turn' | 'stop' };
 
@@ -42,10 +41,6 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       does: fc.constant('gap' as const),
       reason: fc.constantFrom('start' as const, 'reconnect' as const, 'relisten' as const, 'undelivered' as const),
     }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({ does: fc.constant('lane overflow' as const), dropped: fc.integer({ min: 1, max: 3 }) }),
   },
   {
     weight: 8,
@@ -65,7 +60,6 @@ async function take(step: Step, model: GateModel): Promise<void> {
   if ('which' in step) endOne(step, step.does === 'handler ends' ? model.queues : model.methods);
   else if (step.does === 'push') model.push(step.key);
   else if (step.does === 'gap') model.gap(step.reason);
-  else if (step.does === 'lane overflow') model.laneOverflow(step.dropped);
   else if (step.does === 'time passes') model.clock.advance(30_000);
   else if (step.does === 'microtask') await Promise.resolve();
   else if (step.does === 'turn') {

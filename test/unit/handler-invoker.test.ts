@@ -35,17 +35,17 @@ async function bind(method: keyof Handlers, globals?: ApplicationConfig): Promis
 describe('HandlerInvoker', () => {
   it('calls a handler without enhancers directly, without a promise around its result', async () => {
     const invoke = await bind('direct');
-    expect(invoke([1, CONTEXT])).toEqual([1, CONTEXT]);
+    expect(invoke(1, CONTEXT)).toEqual([1, CONTEXT]);
   });
 
   it('calls a handler directly with global enhancers switched on, as long as there are none', async () => {
     const invoke = await bind('direct', new ApplicationConfig());
-    expect(invoke([1, CONTEXT])).toEqual([1, CONTEXT]);
+    expect(invoke(1, CONTEXT)).toEqual([1, CONTEXT]);
   });
 
   it('calls a handler with enhancers through them', async () => {
     const invoke = await bind('enhanced');
-    const result = invoke([1, 'the notification', CONTEXT]);
+    const result = invoke(1, 'the notification', CONTEXT);
     expect(result).toBeInstanceOf(Promise);
     expect(await result).toEqual(['piped 1', 'the notification', CONTEXT]);
   });

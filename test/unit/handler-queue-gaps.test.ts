@@ -180,11 +180,19 @@ describe('a gap', () => {
   it('stops nothing if no method accepts it', async () => {
     const subject = new QueuedProvider();
     subject.heldMethod(['start']);
-    const queue = subject.queue('a', { bufferSize: 2 });
+    const runs = new HeldCalls<readonly number[]>();
+    const queue = subject.queue('a', { bufferSize: 2, call: runs.run });
+    push(queue, 0);
+    await runs.begun.until(1);
     queue.gap(gapOf('reconnect'));
     push(queue, 1, 2, 3);
+    for (const count of [2, 3]) {
+      runs.end();
+      await runs.begun.until(count);
+    }
+    runs.end();
     await queue.settled();
-    expect(subject.events.items).toEqual(['a 2', 'a 3']);
+    expect(subject.events.items).toEqual(['a 0', 'a 2', 'a 3']);
     expect(subject.counters[0]!.dropped).toBe(1);
   });
 

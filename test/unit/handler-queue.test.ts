@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { TurnBudget } from '../../lib/time/turn-budget.js';
 import { HeldCalls } from '../support/held-calls.js';
 import { gapOf, notification, push, QueuedProvider } from '../support/queued-provider.js';
 import { turn } from '../support/turn.js';
@@ -92,9 +93,54 @@ describe('a queue', () => {
       runs.end();
       await turn();
     }
-    push(queue, 7, 8, 9, 10, 11);
+    push(queue, 7, 8, 9, 10, 11); // The first of them runs.
+    expect([subject.overflows.length, subject.counters[0]!.dropped]).toEqual([1, 2]);
+    push(queue, 12);
     expect([subject.overflows.length, subject.counters[0]!.dropped]).toEqual([2, 3]);
     queue.stop();
+  });
+
+  it('drops nothing that can be taken at once, however much comes in together', async () => {
+    const subject = new QueuedProvider();
+    const queue = subject.queue('a', { bufferSize: 4 });
+    const all = Array.from({ length: 100 }, (_, index) => index);
+    push(queue, ...all);
+    await queue.settled();
+    expect(subject.events.items).toEqual(all.map((id) => `a ${id}`));
+    expect(subject.counters[0]).toMatchObject({ delivered: 100, dropped: 0 });
+  });
+
+  it('calls nothing while it calls a handler, also when that one has as much pushed as it holds', async () => {
+    const subject = new QueuedProvider();
+    let depth = 0;
+    const queue = subject.queue('a', {
+      bufferSize: 2,
+      call: ([id]) => {
+        depth += 1;
+        expect(depth).toBe(1);
+        if (id === 0) push(queue, 1, 2, 3);
+        depth -= 1;
+      },
+    });
+    push(queue, 0);
+    await queue.settled();
+    expect(subject.events.items).toEqual(['a 0', 'a 2', 'a 3']);
+    expect(subject.errors).toEqual([]);
+  });
+
+  it('goes beyond its share of a turn rather than drop, when more than half of its buffer is in use', async () => {
+    const budget = new TurnBudget();
+    const subject = new QueuedProvider();
+    const queue = subject.queue('a', { bufferSize: 10, budget });
+    while (budget.spend()); // Somebody else has used up the turn.
+    push(queue, 1, 2, 3, 4, 5);
+    await Promise.resolve();
+    expect(subject.events.items).toEqual([]);
+    push(queue, 6, 7);
+    await Promise.resolve();
+    expect(subject.events.items).toEqual(['a 1', 'a 2']);
+    await queue.settled();
+    expect(subject.counters[0]).toMatchObject({ delivered: 7, dropped: 0 });
   });
 
   it('goes on after a run that took too long, and ignores how that ends later', async () => {

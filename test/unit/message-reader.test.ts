@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import pg from 'pg';
 import type { RawPgNotification } from '../../lib/channel/pg-notification.js';
 import { EventEmitter } from 'node:events';
 import { readMessages } from '../../lib/session/message-reader.js';
@@ -164,6 +165,63 @@ describe('what a server sends', () => {
     );
   });
 
+  it('is read as pg would read it, whatever comes in which order, and wherever it is cut', () => {
+    const text = fc.string({ unit: 'grapheme', maxLength: 40 }).map((given) => given.replaceAll('\0', ''));
+    const message = fc.oneof(
+      {
+        weight: 4,
+        arbitrary: fc
+          .tuple(fc.constantFrom('a', 'b', 'ab', 'ä', ''), text)
+          .map(([name, payload]) => backend.notificationResponse(7, name, payload)),
+      },
+      {
+        weight: 1,
+        arbitrary: fc.tuple(text, text).map(([name, payload]) => backend.notificationResponse(-1, name, payload)),
+      },
+      text.map((value) => backend.parameterStatus('TimeZone', value)),
+      text.map((value) => backend.noticeResponse('00000', value)),
+      text.map((value) => backend.dataRow([value])),
+      fc.constantFrom(backend.commandComplete('LISTEN'), backend.rowDescription(['column'])),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(message, { minLength: 1, maxLength: 30 }),
+        fc.array(fc.nat(), { maxLength: 30 }),
+        (sent, places) => {
+          const bytes = Buffer.concat(sent);
+          const cuts = [...new Set(places.map((place) => place % bytes.length))].toSorted((a, b) => a - b);
+          const [byUs, byPg] = [true, false].map((isOurs) => {
+            const seen: unknown[] = [];
+            const { connection } = new pg.Client() as unknown as {
+              readonly connection: Parameters<typeof readMessages>[0] & EventEmitter;
+            };
+            const take = (channel: string, payload: string, processId: number): void =>
+              void seen.push(['notification', channel, payload, processId]);
+            connection.emit = (event: string | symbol, told?: unknown) => {
+              const { channel, payload, processId } = (told ?? {}) as Record<string, never>;
+              if (event === 'notification') take(channel!, payload!, processId!);
+              else seen.push([event, JSON.stringify(told)]);
+              return true;
+            };
+            const routes = {
+              onNotification: ({ channel, raw, processId }: RawPgNotification) => take(channel, raw, processId),
+              onUnreadable: (error: Error) => seen.push(error),
+            };
+            if (isOurs) readMessages(connection, routes, () => seen.push('foreign'));
+            const stream = new EventEmitter();
+            connection.attachListeners!(stream);
+            for (const [index, from] of [0, ...cuts].entries()) {
+              stream.emit('data', Buffer.from(bytes.subarray(from, cuts[index] ?? bytes.length)));
+            }
+            return seen;
+          });
+          expect(byUs).toEqual(byPg);
+          expect(byUs).toHaveLength(sent.length);
+        },
+      ),
+    );
+  });
+
   // pg's parser would loop for ever over the first ones, and read the others' missing ends from what follows them.
   it.each([
     ['an error without a field', framed('E', [])],
@@ -199,13 +257,16 @@ describe('what a server sends', () => {
   });
 
   it.each([
-    ['has no listeners to attach', () => undefined],
+    ['has no listeners to attach', undefined],
     ['reads otherwise', (stream: EventEmitter) => void stream.on('readable', () => undefined)],
-  ])('is left to a client of pg whose connection %s', (what, attach) => {
-    const stream = new EventEmitter();
-    const connection = what.startsWith('has no') ? {} : { attachListeners: attach };
-    readMessages(connection, () => undefined);
-    connection.attachListeners?.(stream);
-    expect(stream.eventNames()).toEqual(connection.attachListeners ? ['readable'] : []);
+  ])('is left to a client of pg whose connection %s, which is said once', (_what, attachListeners) => {
+    const connection = attachListeners ? { attachListeners } : {};
+    const streams = [new EventEmitter(), new EventEmitter()]; // TLS puts another in its place.
+    let foreign = 0;
+    const routes = { onNotification: () => undefined, onUnreadable: () => undefined };
+    readMessages(connection, routes, () => (foreign += 1));
+    for (const stream of streams) connection.attachListeners?.(stream);
+    expect(foreign).toBe(1);
+    for (const stream of streams) expect(stream.eventNames()).toEqual(attachListeners ? ['readable'] : []);
   });
 });

@@ -1,14 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { DecodeLanes } from '../../lib/consumers/decode-lanes.js';
-import { TurnBudget } from '../../lib/consumers/turn-budget.js';
+import { DecodedChannels } from '../../lib/consumers/decoded-channels.js';
 import type { Backoff } from '../../lib/time/backoff.js';
 import { PgListener } from '../../lib/listener/pg-listener.js';
 import type { PgListenerOptions } from '../../lib/listener/listener-options.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
-import { PgNotifyAsyncContext } from '../../lib/pg-notify.async-context.js';
 import { readFacts } from '../../lib/session/session-facts.js';
+import { consumerContext } from '../support/consumer-context.js';
 import { FakeClock, FakeServer } from '../support/fake-server.js';
 import { eventually } from '../support/recorder.js';
 import { turn } from '../support/turn.js';
@@ -33,17 +32,13 @@ function setUp(options: Partial<PgListenerOptions> = {}) {
     clock,
     ...options,
   });
-  const lanes = new DecodeLanes({
-    listener,
-    context: new PgNotifyAsyncContext(),
-    bufferSize: 10_000,
+  const context = consumerContext({
     clock,
-    budget: new TurnBudget(),
-    diagnostics: new PgNotifyDiagnostics('test'),
     onError: (error) => errors.push(error),
     warn: (line) => lines.push(line),
   });
-  return { server, clock, errors, lines, listener, lanes };
+  const channels = new DecodedChannels(listener, context);
+  return { server, clock, errors, lines, listener, channels };
 }
 
 const transient = (): Error => new PgNotifyError('connection', 'refused', { permanent: false });
@@ -98,7 +93,7 @@ describe('PgListener', () => {
   it('keeps its promises however connects, losses, replies, subscribers and notifications interleave', () =>
     fc.assert(
       fc.asyncProperty(fc.array(command, { maxLength: 80 }), fc.boolean(), async (commands, endsEarly) => {
-        const { server, clock, errors, listener, lanes } = setUp();
+        const { server, clock, errors, listener, channels } = setUp();
         const consumers: Consumer[] = [];
         const attach = (channel: string): void => {
           const consumer = new Consumer(
@@ -107,7 +102,7 @@ describe('PgListener', () => {
             () => server.current?.forgotten.has(channel) ?? false,
           );
           consumers.push(consumer);
-          consumer.detach = lanes.attach(channel, consumer.sink).detach;
+          consumer.detach = channels.subscribe(channel, consumer.sink);
         };
         let sent = 0;
         const notify = (channel: string): void => {
@@ -229,16 +224,16 @@ describe('PgListener', () => {
   });
 
   it('gives a consumer that is attached during a gap its own start once', async () => {
-    const { server, errors, listener, lanes } = setUp();
+    const { server, errors, listener, channels } = setUp();
     const seen: string[] = [];
     const log = (who: string) => ({ gap: ({ reason }: { reason: string }) => void seen.push(`${who} ${reason}`) });
     let attached = false;
     const attachOnce = (): void => {
-      if (!attached) lanes.attach('b', log('inner'));
+      if (!attached) channels.subscribe('b', log('inner'));
       attached = true;
     };
-    lanes.attach('a', { gap: attachOnce }); // The gap of `a` comes first, when `b` is covered but not told yet.
-    lanes.attach('b', log('first'));
+    channels.subscribe('a', { gap: attachOnce }); // The gap of `a` comes first, when `b` is covered but not told yet.
+    channels.subscribe('b', log('first'));
     await listener.start();
     server.accept();
     await turn();
@@ -323,7 +318,7 @@ describe('the startup policy', () => {
 
 it('announces what a check has shown to be lost, although the next one arrived', async () => {
   const delivers = { current: true, sent: 0 };
-  const { server, clock, listener, lanes } = setUp({
+  const { server, clock, listener, channels } = setUp({
     heartbeat: { interval: 1_000_000, timeout: 5_000, compareInterval: 60_000 },
     deliveryCheck: {
       interval: 60_000,
@@ -336,7 +331,10 @@ it('announces what a check has shown to be lost, although the next one arrived',
     },
   });
   const seen: unknown[] = [];
-  lanes.attach('a', { notification: ({ payload }) => seen.push(payload), gap: ({ reason }) => seen.push(reason) });
+  channels.subscribe('a', {
+    notification: ({ payload }) => seen.push(payload),
+    gap: ({ reason }) => seen.push(reason),
+  });
   await listener.start();
   server.accept();
   const until = async (holds: () => boolean): Promise<void> => {
@@ -368,9 +366,9 @@ describe('a question of the application', () => {
         openSender: senderOf((channel, payload) => void fakes.server.current?.notify(channel, payload, 8)),
       },
     });
-    const { server, listener, lanes } = fakes;
+    const { server, listener, channels } = fakes;
     const gaps: string[] = [];
-    lanes.attach('a', { gap: ({ reason }) => void gaps.push(reason) });
+    channels.subscribe('a', { gap: ({ reason }) => void gaps.push(reason) });
     await listener.start();
     server.accept();
     await turn();

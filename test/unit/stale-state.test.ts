@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import type { Type } from '@nestjs/common';
 import { definePgChannel, OnPgGap, OnPgNotify } from 'nest-pg-notify';
-import type { PgChannel, PgGap } from 'nest-pg-notify';
+import type { PgGap } from 'nest-pg-notify';
 import { appSuite } from '../support/app/app-suite.js';
 import { HeldCalls } from '../support/held-calls.js';
 import { eventually } from '../support/recorder.js';
@@ -14,21 +14,6 @@ interface Change {
   readonly value: number;
 }
 type Table = Record<string, number>;
-
-/** A schema whose every answer waits for what the function returns. */
-const asynchronous = (wait: () => Promise<unknown>): PgChannel<Change> =>
-  definePgChannel('c', {
-    schema: {
-      '~standard': {
-        version: 1,
-        vendor: 'test',
-        validate: async (value: unknown) => {
-          await wait();
-          return { value: value as Change };
-        },
-      },
-    },
-  }) as PgChannel<Change>;
 
 const suite = appSuite({ bus: true, options: { shutdownTimeout: 100 } });
 
@@ -86,110 +71,7 @@ describe('a cache that takes values from payloads', () => {
     },
   );
 
-  it('ends as its table when a schema falls behind while others wait for the handler', async () => {
-    const table: Table = {};
-    const handling = new HeldCalls<Change>();
-    const checking = new HeldCalls<void>();
-    let isHeld = false;
-    const Changes = asynchronous(async () => isHeld && checking.run());
-
-    @Injectable()
-    class Cache {
-      readonly log: string[] = [];
-      values: Table = {};
-
-      @OnPgNotify(Changes, { bufferSize: 100 })
-      async set(change: Change): Promise<void> {
-        if (change.key === 'first') await handling.run(change);
-        this.values[change.key] = change.value;
-        this.log.push(`${change.key} ${change.value}`);
-      }
-
-      @OnPgGap(Changes)
-      load({ reason, dropped }: PgGap): void {
-        this.values = { ...table };
-        this.log.push(dropped === undefined ? reason : `${reason} ${dropped}`);
-      }
-    }
-    const { bus, provider, service } = await start(Cache, { bufferSize: 3 });
-    const send = (key: string, value: number): void => {
-      table[key] = value;
-      bus.emit(Changes, { key, value });
-    };
-    await bus.settled();
-    send('first', 0);
-    await handling.begun.until(1);
-    send('a', 1);
-    await eventually(
-      () => service.stats().handlers.find(({ kind }) => kind === 'notification')!.waiting,
-      (waiting) => waiting === 1,
-    );
-    isHeld = true;
-    send('b', 1);
-    await checking.begun.until(1);
-    for (const [key, value] of [
-      ['a', 2],
-      ['b', 2],
-      ['b', 3],
-      ['b', 4],
-    ] as const)
-      send(key, value); // `a 2` is dropped.
-    isHeld = false;
-    checking.end();
-    await turn();
-    handling.end();
-    await bus.settled();
-    expect(provider.log).toEqual(['start', 'first 0', 'a 1', 'b 1', 'overflow 1', 'b 2', 'b 3', 'b 4']);
-    expect(provider.values).toEqual(table);
-  });
-
-  it('gets a gap at the right place for each handler when two schemas of one provider drop the same', async () => {
-    const held = { fast: new HeldCalls<void>(), slow: new HeldCalls<void>() };
-    const Fast = asynchronous(() => held.fast.run());
-    const Slow = asynchronous(() => held.slow.run());
-
-    @Injectable()
-    class Handlers {
-      readonly log: string[] = [];
-
-      @OnPgNotify(Fast)
-      fast({ value }: Change): void {
-        this.log.push(`fast ${value}`);
-      }
-
-      @OnPgNotify(Slow)
-      slow({ value }: Change): void {
-        this.log.push(`slow ${value}`);
-      }
-
-      @OnPgGap('c')
-      gap({ reason, dropped }: PgGap): void {
-        this.log.push(`${reason} ${dropped}`);
-      }
-    }
-    const { bus, provider, service } = await start(Handlers, { bufferSize: 3 });
-    await bus.settled();
-    for (let value = 0; value < 10; value += 1) bus.emit('c', { key: 'a', value });
-    for (const lane of [held.fast, held.slow]) {
-      for (let count = 1; count <= 4; count += 1) {
-        await lane.begun.until(count);
-        lane.end();
-      }
-    }
-    await bus.settled();
-    for (const lane of ['fast', 'slow']) {
-      const own = provider.log.filter((line) => !line.includes(lane === 'fast' ? 'slow' : 'fast'));
-      expect(own).toEqual(expect.arrayContaining([`${lane} 0`, 'overflow 6', `${lane} 7`, `${lane} 8`, `${lane} 9`]));
-      const place = provider.log.findLastIndex((line) => line === `${lane} 0`);
-      expect(provider.log.slice(place).indexOf('overflow 6')).toBeLessThan(
-        provider.log.slice(place).indexOf(`${lane} 7`),
-      );
-    }
-    expect(provider.log.filter((line) => line === 'overflow 6')).toHaveLength(2);
-    expect(service.stats().dropped).toBe(12);
-  });
-
-  it.each(['one by one', 'batches', 'latest', 'an asynchronous schema'])(
+  it.each(['one by one', 'batches', 'latest'])(
     'ends as its table after random changes, losses and overflows: %s',
     async (kind) => {
       for (const fails of [0, 0.4]) {
@@ -206,10 +88,7 @@ describe('a cache that takes values from payloads', () => {
 async function runAtRandom(kind: string, fails: number, seed: number): Promise<{ cached: Table; table: Table }> {
   const random = new SeededRandom(seed);
   const table: Table = {};
-  const Changes =
-    kind === 'an asynchronous schema'
-      ? asynchronous(async () => random.next() < 0.3 && turn())
-      : definePgChannel<Change>('c');
+  const Changes = definePgChannel<Change>('c');
   const mode =
     kind === 'latest'
       ? { latest: ({ key }: Change) => key, bufferSize: 2 }

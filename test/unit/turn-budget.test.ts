@@ -1,22 +1,55 @@
 import { describe, expect, it } from '@jest/globals';
-import { TurnBudget } from '../../lib/consumers/turn-budget.js';
+import { TurnBudget } from '../../lib/time/turn-budget.js';
 import { turn } from '../support/turn.js';
+
+/** A budget whose time passes by what is done with it alone. */
+class TimedBudget extends TurnBudget {
+  private readonly time: { now: number };
+
+  constructor() {
+    const time = { now: 0 };
+    super({ now: () => time.now });
+    this.time = time;
+  }
+
+  /** Computes for so many milliseconds. */
+  compute(duration: number): void {
+    this.time.now += duration;
+  }
+
+  /** Reads for so many milliseconds; returns whether what comes in has to wait for the next turn after that. */
+  read(duration: number, onResume: () => void = () => undefined): boolean {
+    let isPaused = false;
+    this.beginReading();
+    this.compute(duration);
+    this.endReading(() => (isPaused = true), onResume);
+    return isPaused;
+  }
+
+  /** How many deliveries of this length fit in what is left of the turn. */
+  fitting(duration: number): number {
+    let count = 0;
+    for (; this.spend(); count += 1) this.compute(duration);
+    return count;
+  }
+}
 
 interface Worker {
   readonly count: number;
+  /** How long each takes, in milliseconds. */
+  readonly duration: number;
   readonly onShare?: () => void;
-  readonly onSpend?: () => void;
 }
 
 /** Spends what there is, in one share after the other, until it has spent so often. */
-function work(budget: TurnBudget, { count, onShare, onSpend }: Worker): Promise<void> {
+function work(budget: TimedBudget, { count, duration, onShare }: Worker): Promise<void> {
   return new Promise((resolve) => {
     let left = count;
     const goOn = (): void => {
       onShare?.();
       for (; left > 0; left -= 1) {
         if (!budget.spend()) return budget.later(goOn);
-        onSpend?.();
+        budget.compute(duration);
       }
       resolve();
     };
@@ -25,54 +58,68 @@ function work(budget: TurnBudget, { count, onShare, onSpend }: Worker): Promise<
 }
 
 describe('a turn of the event loop', () => {
-  it('takes a thousand deliveries at the most, whoever makes them', async () => {
-    const budget = new TurnBudget();
-    const turns: number[] = [];
-    let spent = 0;
-    let isDone = false;
-    const counting = (async () => {
-      while (!isDone) {
-        await turn();
-        turns.push(spent);
-        spent = 0;
-      }
-    })();
-    const onSpend = (): void => void (spent += 1);
-    await Promise.all([1, 2, 3].map(() => work(budget, { count: 5_000, onSpend })));
-    isDone = true;
-    await counting;
-    expect(turns.reduce((sum, count) => sum + count)).toBe(15_000);
-    expect(Math.max(...turns)).toBeLessThanOrEqual(1_000);
-  });
-
   it('ends early if the deliveries take long', async () => {
-    const budget = new TurnBudget();
-    let spent = 0;
-    const begun = performance.now();
-    while (budget.spend()) {
-      spent += 1;
-      while (performance.now() - begun < spent * 3); // A handler that computes for 3 ms.
-    }
-    expect(spent).toBeLessThanOrEqual(3);
+    const budget = new TimedBudget();
+    expect(budget.fitting(3)).toBe(3);
     await turn();
     expect(budget.spend()).toBe(true);
   });
 
+  it('gives deliveries as much as reading took, and 8 ms more', () => {
+    const budget = new TimedBudget();
+    budget.read(10);
+    expect(budget.fitting(2)).toBe(9);
+    budget.read(4); // In the same turn.
+    expect(budget.spend()).toBe(false);
+  });
+
+  it('lets what returns at once go on for as long as that takes', () => {
+    const budget = new TimedBudget();
+    budget.read(12);
+    expect(budget.fitting(0.001)).toBeGreaterThanOrEqual(20_000);
+  });
+
+  it('notices what takes long, however many have returned at once before', () => {
+    const budget = new TimedBudget();
+    for (let count = 0; count < 10_000; count += 1) budget.spend();
+    // What is left of the deliveries without a look, and a few.
+    expect(budget.fitting(1)).toBeLessThanOrEqual(64 + 8);
+  });
+
+  it('lets what comes in wait for the next turn when this one has become long', async () => {
+    const budget = new TimedBudget();
+    let resumed = 0;
+    const onResume = (): void => void (resumed += 1);
+    expect(budget.read(1, onResume)).toBe(false);
+    expect(budget.read(20, onResume)).toBe(true);
+    expect(resumed).toBe(0);
+    await turn();
+    expect(resumed).toBe(1);
+    expect(budget.read(1, onResume)).toBe(false);
+  });
+
   it('goes to those first that had to wait: busy ones take turns', async () => {
-    const budget = new TurnBudget();
+    const budget = new TimedBudget();
     const shares: string[] = [];
     const names = ['a', 'b', 'c'];
-    await Promise.all(names.map((name) => work(budget, { count: 10_000, onShare: () => shares.push(name) })));
-    // Each has ten shares at the least: until then it goes round.
-    expect(shares.slice(0, 30)).toEqual(Array.from({ length: 10 }, () => names).flat());
+    await Promise.all(names.map((name) => work(budget, { count: 10, duration: 10, onShare: () => shares.push(name) })));
+    // Each of them uses up a turn: they go round.
+    expect(shares.slice(3, 12)).toEqual([...names, ...names, ...names]);
   });
 
   it('serves timers in between', async () => {
-    const budget = new TurnBudget();
-    let spent = 0;
-    let spentAtTimer: number | undefined;
-    setTimeout(() => (spentAtTimer = spent), 0);
-    await work(budget, { count: 100_000, onSpend: () => void (spent += 1) });
-    expect(spentAtTimer).toBeLessThan(100_000);
+    const budget = new TimedBudget();
+    let isDone = false;
+    let wasDone: boolean | undefined;
+    const served = new Promise<void>((resolve) =>
+      setTimeout(() => {
+        wasDone = isDone;
+        resolve();
+      }, 0),
+    );
+    await work(budget, { count: 10_000, duration: 10 });
+    isDone = true;
+    await served;
+    expect(wasDone).toBe(false);
   });
 });

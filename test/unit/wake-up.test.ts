@@ -4,13 +4,13 @@ import { z } from 'zod';
 import { definePgChannel } from 'nest-pg-notify';
 import type { PgNotifyStatus } from 'nest-pg-notify';
 import type { WakeReason } from '../../lib/consumers/coalescing-runner.js';
-import { DecodeLanes } from '../../lib/consumers/decode-lanes.js';
+import { DecodedChannels } from '../../lib/consumers/decoded-channels.js';
 import { DeliveryTrust } from '../../lib/consumers/delivery-trust.js';
-import { HandlerPool } from '../../lib/consumers/handler-pool.js';
-import type { WakeUpSpec } from '../../lib/consumers/handler-pool.js';
-import { TurnBudget } from '../../lib/consumers/turn-budget.js';
-import { PgNotifyAsyncContext } from '../../lib/pg-notify.async-context.js';
+import { Handlers } from '../../lib/consumers/handlers.js';
+import type { WakeUpHandlerDefinition } from '../../lib/consumers/wake-up-handler.js';
+import { ReceivedNotification } from '../../lib/channel/pg-notification.js';
 import { createBusListener } from '../support/bus-listener.js';
+import { consumerContext } from '../support/consumer-context.js';
 import { deferred } from '../support/deferred.js';
 import { FakeClock } from '../support/fake-server.js';
 import { turns } from '../support/turn.js';
@@ -26,7 +26,7 @@ const VERIFIED: PgNotifyStatus = {
 const { delivery: _verdict, ...UNCHECKED } = VERIFIED;
 
 /** One method that is woken, whose delivery is as much to be trusted as the test says. */
-async function setUp(given: Partial<WakeUpSpec> = {}) {
+async function setUp(given: Partial<WakeUpHandlerDefinition> = {}) {
   const { listener, diagnostics } = createBusListener();
   await listener.start();
   const status$ = new BehaviorSubject(VERIFIED);
@@ -39,23 +39,10 @@ async function setUp(given: Partial<WakeUpSpec> = {}) {
   const clock = new FakeClock();
   const errors: unknown[] = [];
   const onError = (error: unknown): void => void errors.push(error);
-  const warn = (): void => undefined;
-  const budget = new TurnBudget();
-  const context = new PgNotifyAsyncContext();
-  const lanes = new DecodeLanes({ listener, bufferSize: 100, clock, budget, context, diagnostics, onError, warn });
-  const pool = new HandlerPool({
-    lanes,
-    trust,
-    budget,
-    clock,
-    context,
-    diagnostics,
-    onError,
-    warn,
-    debug: () => undefined,
-  });
+  const context = consumerContext({ clock, onError, diagnostics });
+  const handlers = new Handlers(new DecodedChannels(listener, context), trust, context);
   const reasons: WakeReason[] = [];
-  pool.connectWakeUp({
+  handlers.connectWakeUp({
     label: 'Worker.drain',
     channel: 'jobs',
     timeout: undefined,
@@ -69,7 +56,7 @@ async function setUp(given: Partial<WakeUpSpec> = {}) {
     },
   });
   await turns();
-  const notify = (raw = ''): void => listener.receive({ channel: 'jobs', raw, processId: 1, receivedAt: new Date() });
+  const notify = (raw = ''): void => listener.receive(new ReceivedNotification('jobs', raw, 1, new Date()));
   /** Lets time pass; returns why it was called meanwhile. */
   const pass = async (milliseconds: number): Promise<readonly WakeReason[]> => {
     const { length } = reasons;
@@ -77,7 +64,7 @@ async function setUp(given: Partial<WakeUpSpec> = {}) {
     await turns();
     return reasons.slice(length);
   };
-  return { pool, listener, status$, clock, errors, reasons, notify, pass };
+  return { handlers, listener, status$, clock, errors, reasons, notify, pass };
 }
 
 describe('a method that is woken', () => {
@@ -137,7 +124,7 @@ describe('a method that is woken', () => {
   });
 
   it('is called again after errorDelay when it has failed, not earlier, and reports each failure once', async () => {
-    const { pass, notify, errors, pool } = await setUp({
+    const { pass, notify, errors, handlers } = await setUp({
       errorDelay: 700,
       call: () => Promise.reject(new Error('no database')),
     });
@@ -150,31 +137,31 @@ describe('a method that is woken', () => {
       handler: 'Worker.drain',
       message: 'Handler Worker.drain failed for the channel "jobs": no database',
     });
-    expect(pool.stats).toEqual([expect.objectContaining({ handler: 'Worker.drain', failed: 3, delivered: 0 })]);
+    expect(handlers.stats).toEqual([expect.objectContaining({ handler: 'Worker.drain', failed: 3, delivered: 0 })]);
   });
 
   it('has its signal aborted at its timeout, and is called again', async () => {
     const signals: AbortSignal[] = [];
-    const { errors, pass, pool } = await setUp({
+    const { errors, pass, handlers } = await setUp({
       timeout: 1,
       call: (reason, signal) => {
         signals.push(signal);
         return reason === 'start' ? new Promise(() => undefined) : undefined;
       },
     });
-    await pool.settled();
+    await handlers.settled();
     expect(signals[0]?.reason).toMatchObject({ message: 'It took longer than its timeout of 1 ms.' });
     expect(errors).toHaveLength(1);
     expect(await pass(1_000)).toEqual(['retry']);
   });
 
-  it('may finish when the pool is ended, is not called any more, and leaves no timer', async () => {
+  it('may finish when the handlers is ended, is not called any more, and leaves no timer', async () => {
     const work = deferred<boolean>();
-    const { pool, reasons, notify, listener, clock, pass } = await setUp({ call: () => work.promise });
+    const { handlers, reasons, notify, listener, clock, pass } = await setUp({ call: () => work.promise });
     notify();
-    pool.end();
+    handlers.end();
     let isSettled = false;
-    const settled = pool.settled().then(() => (isSettled = true));
+    const settled = handlers.settled().then(() => (isSettled = true));
     await turns();
     expect(isSettled).toBe(false);
     work.resolve(true);
@@ -185,14 +172,14 @@ describe('a method that is woken', () => {
 
   it('has its signal aborted when the shutdown does not wait any longer, and is named', async () => {
     const signals: AbortSignal[] = [];
-    const { pool } = await setUp({
+    const { handlers } = await setUp({
       call: (_reason, signal) => {
         signals.push(signal);
         return new Promise(() => undefined);
       },
     });
-    pool.end();
-    expect(pool.abandon()).toEqual(['Worker.drain']);
+    handlers.end();
+    expect(handlers.abandon()).toEqual(['Worker.drain']);
     expect(signals[0]?.aborted).toBe(true);
   });
 

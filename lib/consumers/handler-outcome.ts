@@ -3,17 +3,23 @@ import { isObservable, lastValueFrom } from 'rxjs';
 import { isThenable } from '../channel/thenable.js';
 
 /**
- * The result of a handler, or of an interceptor around it; a promise only if it has to be awaited. A stream is run to its
- * end; an empty one has no result.
+ * What a handler, or an interceptor around it, has come to: what has to be awaited is returned as a promise, and may come to
+ * something that has to be looked at again. A stream is run to its end; an empty one has no result.
  *
  * @throws Error for a generator: the method's body has not run, and never would.
  */
 export function outcomeOf(result: unknown): unknown {
-  if (result === undefined) return undefined;
+  if (result === undefined || isThenable(result)) return result;
   if (isObservable(result)) return lastValueFrom(result, { defaultValue: undefined });
-  if (isThenable(result)) return Promise.resolve(result).then(outcomeOf);
   if (!types.isGeneratorObject(result)) return result;
   throw new Error(
     'It returned a generator, whose body runs only when somebody iterates: await what it yields, or return an Observable.',
   );
+}
+
+/** The same, awaited to its end. */
+export async function finalOutcomeOf(result: unknown): Promise<unknown> {
+  let outcome = outcomeOf(result);
+  while (isThenable(outcome)) outcome = outcomeOf(await outcome);
+  return outcome;
 }

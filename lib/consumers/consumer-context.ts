@@ -1,0 +1,17 @@
+import type { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import type { Clock } from '../time/clock.js';
+import type { TurnBudget } from '../time/turn-budget.js';
+
+/** What all consumers of one registration share. */
+export interface ConsumerContext {
+  readonly clock: Clock;
+  readonly budget: TurnBudget;
+  /** Where all that is called begins. */
+  readonly async: PgNotifyAsyncContext;
+  readonly diagnostics: PgNotifyDiagnostics;
+  /** Takes what has no caller to tell. */
+  readonly onError: (error: unknown) => void;
+  readonly warn: (message: string) => void;
+  readonly debug: (message: string) => void;
+}

@@ -1,0 +1,144 @@
+import { decodePayload } from '../channel/payload-codec.js';
+import { applySchema } from '../channel/payload-schema.js';
+import type { PgChannel } from '../channel/pg-channel.js';
+import type { PgGap } from '../channel/pg-gap.js';
+import type { PgNotification, ReceivedNotification } from '../channel/pg-notification.js';
+import { RoundingWatch } from '../channel/rounded-integers.js';
+import type { ChannelConsumer } from '../listener/channel-registry.js';
+import { MemberList } from '../listener/member-list.js';
+import type { ListeningTransport } from '../transport/pg-notify-transport.js';
+import type { ConsumerContext } from './consumer-context.js';
+
+/** What takes what is received on one channel. A part that is left out is not of interest. */
+export interface ChannelSubscriber<T = unknown> {
+  /** Takes each notification, decoded. */
+  readonly notification?: (notification: PgNotification<T>) => void;
+  /** Called for each notification, whatever its payload is: where nobody wants the payload, it is not decoded. */
+  readonly arrival?: () => void;
+  readonly gap?: (gap: PgGap) => void;
+  /** Nothing comes any more: the registration was closed. */
+  readonly complete?: () => void;
+}
+
+export interface DecodedChannelOptions {
+  readonly channel: PgChannel;
+  readonly listener: ListeningTransport;
+  readonly context: Pick<ConsumerContext, 'async' | 'onError'>;
+  /** Called once, when decoding has rounded an integer. */
+  readonly onRounded: () => void;
+  /** The last subscriber has left: nothing is received any more. */
+  readonly onEmpty: () => void;
+}
+
+/** One subscriber, until it leaves. */
+class Subscription {
+  hasLeft = false;
+
+  constructor(
+    readonly subscriber: ChannelSubscriber,
+    /** The acknowledgement up to which it has been told of gaps; the same Date as in the gap's `until`. */
+    public coveredSince: Date | undefined,
+  ) {}
+}
+
+/**
+ * All subscribers to one definition of a channel. Each notification is decoded once for all of them, and each of them
+ * begins with a `start` gap of its own.
+ */
+export class DecodedChannel implements ChannelConsumer {
+  private readonly subscriptions = new MemberList<Subscription>();
+  private readonly rounding: RoundingWatch;
+  private readonly unsubscribe: () => void;
+  /** How many subscribers want the payload. */
+  private readers = 0;
+
+  constructor(private readonly options: DecodedChannelOptions) {
+    this.rounding = new RoundingWatch(options.onRounded);
+    this.unsubscribe = options.listener.subscribe(options.channel.name, this);
+  }
+
+  /** Returns the function that ends the subscription, at once. */
+  subscribe(subscriber: ChannelSubscriber): () => void {
+    const { listener, channel } = this.options;
+    if (listener.isStopping) {
+      subscriber.complete?.();
+      return () => undefined;
+    }
+    const until = listener.coveredSince(channel.name);
+    const subscription = new Subscription(subscriber, until);
+    this.subscriptions.add(subscription);
+    if (subscriber.notification) this.readers += 1;
+    if (until) this.tell(subscription, { channel: channel.name, reason: 'start', until });
+    return () => this.leave(subscription);
+  }
+
+  notification(notification: ReceivedNotification): void {
+    if (this.readers > 0 && !this.decode(notification)) return;
+    for (const { subscriber, hasLeft } of this.subscriptions.all) {
+      if (hasLeft) continue;
+      try {
+        if (subscriber.notification) subscriber.notification(notification);
+        else subscriber.arrival?.();
+      } catch (error) {
+        this.options.context.onError(error); // The others get it in any case.
+      }
+    }
+  }
+
+  gap(gap: PgGap): void {
+    const { channel, until } = gap;
+    for (const subscription of this.subscriptions.all) {
+      if (subscription.hasLeft || subscription.coveredSince === until) continue; // Came meanwhile, and was told already.
+      const own: PgGap = subscription.coveredSince ? gap : { channel, reason: 'start', until };
+      subscription.coveredSince = until;
+      this.tell(subscription, own);
+    }
+  }
+
+  complete(): void {
+    for (const subscription of this.subscriptions.all) {
+      if (subscription.hasLeft) continue;
+      subscription.hasLeft = true;
+      this.guarded(() => subscription.subscriber.complete?.());
+    }
+  }
+
+  /**
+   * Gives the notification its payload. Returns whether it has one: a payload that cannot be decoded, or does not match,
+   * reaches nobody, not even those who do not want it: it is reported.
+   */
+  private decode(notification: ReceivedNotification): boolean {
+    const { channel, context } = this.options;
+    const { raw } = notification;
+    try {
+      const payload = decodePayload(channel.name, channel.codec, raw);
+      if (typeof payload !== 'string') this.rounding.look(raw); // What stays text has all of its digits.
+      notification.payload = channel.schema ? context.async.run(() => applySchema(channel, payload)) : payload;
+      return true;
+    } catch (error) {
+      context.onError(error);
+      return false;
+    }
+  }
+
+  private leave(subscription: Subscription): void {
+    if (!this.subscriptions.delete(subscription)) return;
+    subscription.hasLeft = true;
+    if (subscription.subscriber.notification) this.readers -= 1;
+    if (this.subscriptions.size > 0) return;
+    this.unsubscribe();
+    this.options.onEmpty();
+  }
+
+  private tell({ subscriber }: Subscription, gap: PgGap): void {
+    this.guarded(() => subscriber.gap?.(gap));
+  }
+
+  private guarded(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.options.context.onError(error);
+    }
+  }
+}

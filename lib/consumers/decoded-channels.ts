@@ -1,0 +1,68 @@
+import type { PgChannel } from '../channel/pg-channel.js';
+import { toPgChannel } from '../channel/pg-channel.js';
+import type { PgGap } from '../channel/pg-gap.js';
+import type { ListeningTransport } from '../transport/pg-notify-transport.js';
+import type { ConsumerContext } from './consumer-context.js';
+import { DecodedChannel } from './decoded-channel.js';
+import type { ChannelSubscriber } from './decoded-channel.js';
+
+/** The channels of one registration that have subscribers: one for each definition. */
+export class DecodedChannels {
+  /** By definition; a plain name stands for the default definition of its channel. */
+  private readonly channels = new Map<string | PgChannel, DecodedChannel>();
+  /** The channels whose rounded integers were announced. */
+  private readonly rounded = new Set<string>();
+
+  constructor(
+    private readonly listener: ListeningTransport,
+    private readonly context: ConsumerContext,
+  ) {}
+
+  /**
+   * Adds a subscriber to a channel; returns the function that ends that. The server is told of the first and of the last
+   * subscriber of a channel.
+   */
+  subscribe<T>(channel: string | PgChannel<T, unknown>, subscriber: ChannelSubscriber<T>): () => void {
+    const decoded = this.channels.get(channel) ?? this.open(channel);
+    // What is asked of the server for one subscriber serves all: it does not belong to the context of the first.
+    return this.context.async.run(() => decoded.subscribe(subscriber as ChannelSubscriber));
+  }
+
+  /** Adds a subscriber to the gaps of all channels; it begins with a `start` gap for each channel that is covered. */
+  subscribeToGaps({ gap: onGap, complete }: Required<Pick<ChannelSubscriber, 'gap' | 'complete'>>): () => void {
+    const { listener } = this;
+    const told = new Map<string, Date>();
+    const tell = (gap: PgGap): void => {
+      const { channel, until } = gap;
+      if (told.get(channel) === until) return;
+      const own: PgGap = told.has(channel) ? gap : { channel, reason: 'start', until };
+      told.set(channel, until);
+      onGap(own);
+    };
+    const unsubscribe = listener.observeGaps({ gap: tell, complete });
+    for (const channel of listener.coveredChannels) {
+      const until = listener.coveredSince(channel);
+      if (until) tell({ channel, reason: 'start', until });
+    }
+    return unsubscribe;
+  }
+
+  private open(channel: string | PgChannel): DecodedChannel {
+    const { listener, context } = this;
+    const definition = toPgChannel(channel);
+    const onRounded = (): void => this.announceRounded(definition.name);
+    const onEmpty = (): void => void this.channels.delete(channel);
+    const decoded = new DecodedChannel({ channel: definition, listener, context, onRounded, onEmpty });
+    this.channels.set(channel, decoded);
+    return decoded;
+  }
+
+  private announceRounded(channel: string): void {
+    if (this.rounded.has(channel)) return;
+    this.rounded.add(channel);
+    this.context.warn(
+      `A notification of the channel ${JSON.stringify(channel)} has an integer beyond 2^53, which JSON.parse() has rounded. ` +
+        `Send it as text (id::text in SQL), or read it from raw. This is logged once for each channel.`,
+    );
+  }
+}

@@ -1,0 +1,93 @@
+import { setMaxListeners } from 'node:events';
+import type { PgGap } from '../channel/pg-gap.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import type { ConsumerContext } from './consumer-context.js';
+import type { DecodedChannels } from './decoded-channels.js';
+import type { DeliveryTrust } from './delivery-trust.js';
+import { GapGate } from './gap-gate.js';
+import { GapHandler } from './gap-handler.js';
+import type { GapHandlerDefinition } from './gap-handler.js';
+import type { Handler, PgHandlerStats } from './handler.js';
+import { NotificationHandler } from './notification-handler.js';
+import type { NotificationHandlerDefinition } from './notification-handler.js';
+import { WakeUpHandler } from './wake-up-handler.js';
+import type { WakeUpHandlerDefinition } from './wake-up-handler.js';
+
+/** The handlers of one registration: what each of them still has to do, and what a shutdown waits for. */
+export class Handlers {
+  private readonly all: Handler[] = [];
+  /** Of the gates without a queue. */
+  private readonly unsubscribes: (() => void)[] = [];
+  private readonly closing = new AbortController();
+
+  constructor(
+    private readonly channels: DecodedChannels,
+    private readonly trust: DeliveryTrust,
+    private readonly context: ConsumerContext,
+  ) {
+    setMaxListeners(0, this.closing.signal); // Each gate listens, and each run that has a timeout.
+  }
+
+  /**
+   * Connects the handlers that one provider has for one channel: the queues, which stop at each gap until the gap methods
+   * have succeeded.
+   */
+  connect(
+    notificationHandlers: readonly NotificationHandlerDefinition[],
+    gapHandlers: readonly GapHandlerDefinition[],
+  ): void {
+    const { channels, context, closing } = this;
+    const methods: GapHandler[] = [];
+    const gate = new GapGate(methods, context.clock, closing.signal);
+    for (const definition of gapHandlers) methods.push(new GapHandler(definition, gate, context, closing.signal));
+    this.all.push(...methods);
+    for (const definition of notificationHandlers) {
+      this.all.push(new NotificationHandler(definition, channels, gate, context, closing.signal));
+    }
+    const [alone] = notificationHandlers.length === 0 ? gapHandlers : [];
+    if (!alone) return;
+    // Without a queue beside them, the gap methods are told of each gap as it comes.
+    const gap = (announced: PgGap): void => void gate.announce(announced);
+    this.unsubscribes.push(channels.subscribe(alone.channel, { gap }));
+  }
+
+  /** Connects a method that is woken; it runs for the first time at once. */
+  connectWakeUp(definition: WakeUpHandlerDefinition): void {
+    const { channels, trust, context, closing } = this;
+    this.all.push(new WakeUpHandler(definition, channels, trust, context, closing.signal));
+  }
+
+  get stats(): readonly PgHandlerStats[] {
+    return this.all.map(({ stats }) => stats);
+  }
+
+  /** Takes nothing more; what was received still runs. */
+  end(): void {
+    for (const handler of this.all) handler.end();
+    for (const unsubscribe of this.unsubscribes) unsubscribe();
+  }
+
+  /** Resolves when no handler has anything to do, or when it was abandoned. */
+  async settled(): Promise<void> {
+    while (!this.closing.signal.aborted) {
+      await Promise.all(this.all.map((handler) => handler.settled()));
+      if (this.all.every(({ isIdle }) => isIdle)) return;
+    }
+  }
+
+  /**
+   * Waits for nothing any more, and runs nothing more. Returns what was not finished, for a message: the handlers, and how
+   * many waited; nothing when it was abandoned before.
+   */
+  abandon(): readonly string[] {
+    if (this.closing.signal.aborted) return [];
+    this.end();
+    const busy = this.all.filter(({ isIdle }) => !isIdle);
+    const dropped = new Map(this.all.map((handler) => [handler, handler.stop()]));
+    this.closing.abort(new PgNotifyError('closed', 'The registration is being closed, and waits no longer.'));
+    return busy.map((handler) => {
+      const waiting = dropped.get(handler) ?? 0;
+      return waiting === 0 ? handler.label : `${handler.label} (and ${waiting} that waited)`;
+    });
+  }
+}

@@ -1,0 +1,81 @@
+import { channelName } from '../channel/pg-channel.js';
+import { CoalescingRunner } from './coalescing-runner.js';
+import type { WakeReason } from './coalescing-runner.js';
+import type { ConsumerContext } from './consumer-context.js';
+import type { DecodedChannels } from './decoded-channels.js';
+import type { DeliveryTrust } from './delivery-trust.js';
+import { countedRuns } from './handler.js';
+import type { Handler, HandlerDefinition, PgHandlerStats } from './handler.js';
+import type { HandlerCounters } from './handler-counters.js';
+
+export interface WakeUpHandlerDefinition extends HandlerDefinition<WakeReason> {
+  readonly pollInterval: number;
+  readonly fallbackPollInterval: number;
+  readonly errorDelay: number;
+}
+
+/** A use of `@OnPgWakeUp`: called when there may be work; for the first time at once. */
+export class WakeUpHandler implements Handler {
+  readonly label: string;
+  private readonly counters: HandlerCounters;
+  private readonly runner: CoalescingRunner;
+  private readonly unsubscribe: () => void;
+  private readonly ignoreTrust: () => void;
+
+  constructor(
+    definition: WakeUpHandlerDefinition,
+    channels: DecodedChannels,
+    trust: DeliveryTrust,
+    context: ConsumerContext,
+    closing: AbortSignal,
+  ) {
+    const { pollInterval, fallbackPollInterval, errorDelay } = definition;
+    const { clock, budget } = context;
+    const { run, counters } = countedRuns(definition, 'wake-up', context, closing);
+    this.label = definition.label;
+    this.counters = counters;
+    const runner = new CoalescingRunner({
+      run: (reason) => run(reason, 1),
+      errorDelay: () => errorDelay,
+      pollDelay: () => (trust.isGiven ? pollInterval : fallbackPollInterval),
+      minInterval: 0,
+      clock,
+      budget,
+    });
+    this.runner = runner;
+    this.ignoreTrust = trust.onChange(() => runner.pollAnew());
+    // By its name: a wake-up is no message, so whatever its payload is, and whatever a schema says of it, there may be work.
+    this.unsubscribe = channels.subscribe(channelName(definition.channel), {
+      arrival: () => runner.wake('notification'),
+      gap: () => runner.wake('gap'),
+      complete: () => this.sleep(), // A bootstrap that fails must not leave a worker behind.
+    });
+    runner.wake('start');
+  }
+
+  get stats(): PgHandlerStats {
+    return this.counters.stats({ waiting: 0, running: this.runner.isIdle ? 0 : 1 });
+  }
+
+  get isIdle(): boolean {
+    return this.runner.isIdle;
+  }
+
+  settled(): Promise<void> {
+    return this.runner.settled();
+  }
+
+  end(): void {
+    this.unsubscribe();
+    this.sleep();
+  }
+
+  stop(): number {
+    return 0;
+  }
+
+  private sleep(): void {
+    this.ignoreTrust();
+    this.runner.stop();
+  }
+}

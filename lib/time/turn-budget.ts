@@ -1,0 +1,95 @@
+import { setImmediate } from 'node:timers'; // The global one is replaced by fake timers, which would end all deliveries.
+import { systemClock } from './clock.js';
+import type { Clock } from './clock.js';
+
+/** How long deliveries may go on in a turn of the event loop beyond what reading took in it, in milliseconds. */
+const SHARE = 8;
+/** How long a turn may be before the sockets that are read in it have to wait for the next one, in milliseconds. */
+const LONG_TURN = 20;
+/** How many deliveries that return at once are made between two looks at the clock. */
+const MOST_UNWATCHED = 64;
+/** How long what is made between two looks may take for there to be more of it the next time, in milliseconds. */
+const AT_ONCE = 1;
+
+/**
+ * What all handlers of a registration together may use of one turn of the event loop: as much time as reading took, and a
+ * little more. So what returns at once keeps up with whatever comes in, and what takes long does not keep timers and HTTP
+ * waiting: the rest goes on in the next turn, in which those who had to wait come first.
+ */
+export class TurnBudget {
+  /** When the turn's first reading or delivery began; undefined before it. */
+  private begunAt: number | undefined;
+  /** How long reading took in this turn. */
+  private reading = 0;
+  private readingSince = 0;
+  /** How long everything else took up to the last look at the clock. */
+  private used = 0;
+  private isUsedUp = false;
+  /** How many deliveries are made between this look and the next, and how many of them are left. */
+  private unwatched = 1;
+  private left = 1;
+  private waiting: (() => void)[] = [];
+  private pausing: (() => void)[] = [];
+
+  constructor(private readonly clock: Pick<Clock, 'now'> = systemClock) {}
+
+  /** Whether one more delivery fits into this turn. */
+  spend(): boolean {
+    if (this.begunAt === undefined) this.begin();
+    this.left -= 1;
+    if (this.left <= 0 && !this.isUsedUp) this.look();
+    return !this.isUsedUp;
+  }
+
+  /** Calls back in a turn with budget left. */
+  later(resume: () => void): void {
+    this.waiting.push(resume);
+  }
+
+  /** Something that has come in is read from here on. */
+  beginReading(): void {
+    this.readingSince = this.begunAt === undefined ? this.begin() : this.clock.now();
+  }
+
+  /**
+   * It was read.
+   *
+   * @param pause Is called if the turn has become so long that nothing more is to be read in it.
+   * @param resume Is called in the next turn then.
+   */
+  endReading(pause: () => void, resume: () => void): void {
+    const now = this.clock.now();
+    this.reading += now - this.readingSince;
+    if (now - this.begunAt! < LONG_TURN) return;
+    pause();
+    this.pausing.push(resume);
+  }
+
+  private begin(): number {
+    setImmediate(() => this.nextTurn());
+    return (this.begunAt = this.clock.now());
+  }
+
+  private look(): void {
+    const used = this.clock.now() - this.begunAt! - this.reading;
+    this.unwatched = used - this.used < AT_ONCE ? Math.min(this.unwatched * 2, MOST_UNWATCHED) : 1;
+    this.left = this.unwatched;
+    this.used = used;
+    this.isUsedUp = used >= this.reading + SHARE;
+  }
+
+  private nextTurn(): void {
+    this.begunAt = undefined;
+    this.reading = 0;
+    this.used = 0;
+    this.isUsedUp = false;
+    this.unwatched = 1;
+    this.left = 1;
+    for (const resume of this.pausing.splice(0)) resume();
+    while (!this.isUsedUp) {
+      const resume = this.waiting.shift();
+      if (!resume) return;
+      resume();
+    }
+  }
+}
