@@ -119,16 +119,14 @@ export interface PgNotifyPublisherOptions {
    */
   readonly pool?: Pool;
   /**
-   * How long one statement may take, and how long a schema may take to answer before a notification is sent, in
-   * milliseconds.
+   * How long one statement may take, in milliseconds.
    *
    * @default 10_000
    */
   readonly timeout?: number;
   /**
-   * How many notifications may wait to be sent, for a statement that is on its way or for a schema. More are refused, with
-   * the outcome `not-sent`; the array of a `notifyMany()` counts as one for each thousand while it waits, and is taken as a
-   * whole.
+   * How many notifications may wait to be sent while a statement is on its way. More are refused, with the outcome
+   * `not-sent`; the array of a `notifyMany()` counts as one for each thousand while it waits, and is taken as a whole.
    *
    * @default 100_000
    */

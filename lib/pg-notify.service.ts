@@ -84,7 +84,6 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     this.calls = new NotifyCalls({
       publisher: transport.publisher,
       maxWaiting: options.publisher.maxWaiting,
-      schemaTimeout: options.publisher.timeout,
       currentExecutor: options.publisher.executor,
       diagnostics,
       onFailure: (error) => errors.tell(error),
@@ -191,8 +190,9 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    *
    * @param payload Checked by the channel's schema, and written by its codec: as JSON, unless the channel was defined
    * otherwise. Without a payload, receivers get `undefined`.
-   * @throws PgNotifyError of kind `channel` or `payload` before anything is sent; of kind `publish` when it was not
-   * sent, or nobody knows (`outcome`); of kind `closed` after the application was shut down.
+   * @throws PgNotifyError of kind `channel` or `payload`, or `configuration` for an asynchronous schema, before anything is
+   * sent; of kind `publish` when it was not sent, or nobody knows (`outcome`); of kind `closed` after the application was
+   * shut down.
    */
   notify<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,
@@ -238,9 +238,10 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
 
   /**
    * Every failure that has no caller to tell, and those that have: of kind `connection` each failed attempt and each loss,
-   * `payload` what was received and could not be decoded or did not match its schema, `handler` what handlers threw,
-   * `publish` what `notify()` rejected with. It never fails, and completes when the application has been shut down. Each
-   * is logged once whether or not anybody subscribes, but for `publish`: its caller knows.
+   * `payload` what was received and could not be decoded or did not match its schema, `configuration` what was received
+   * for a channel whose schema is asynchronous, `handler` what handlers threw, `publish` what `notify()` rejected with. It
+   * never fails, and completes when the application has been shut down. Each is logged once whether or not anybody
+   * subscribes, but for `publish`: its caller knows.
    */
   get errors$(): Observable<PgNotifyError> {
     return this.errors.errors$;

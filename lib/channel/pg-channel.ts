@@ -4,7 +4,7 @@ import type { ChecksOf } from '../option-checks.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { checkChannelName } from './channel-name.js';
 import type { PgPayloadCodec } from './payload-codec.js';
-import { standardSchema } from './standard-schema.js';
+import { synchronousSchema } from './standard-schema.js';
 
 declare const payloadType: unique symbol;
 
@@ -36,8 +36,9 @@ export interface PgChannel<Payload = unknown, Input = Payload> {
 export interface PgChannelOptions {
   /**
    * Checks each payload, when it is sent and when it is received: any Standard Schema (zod, valibot, arktype, …:
-   * https://standardschema.dev), synchronous or not. `notify()` sends its input as it was given; handlers get its output.
-   * What does not match is an error of kind `payload`, and reaches no handler.
+   * https://standardschema.dev) that answers at once. `notify()` sends its input as it was given; handlers get its output.
+   * What does not match is an error of kind `payload`, and reaches no handler. A schema that returns a promise is an error
+   * of kind `configuration`: for asynchronous checks, use a pipe of the handler.
    */
   readonly schema?: StandardSchemaV1;
   /**
@@ -58,7 +59,7 @@ export interface PgChannelOptions {
 const CODECS: readonly PgPayloadCodec[] = ['auto', 'json', 'text'];
 
 const OPTIONS = {
-  schema: optional(standardSchema),
+  schema: optional(synchronousSchema),
   codec: orElse('auto', oneOf(CODECS)),
   fold: orElse(false, flag),
 } satisfies ChecksOf<PgChannelOptions>;

@@ -1,40 +1,37 @@
-import { isThenable } from '../channel/thenable.js';
-
-/** Keeps the order of calls where some have to wait for something before they can be sent. */
+/** Keeps the order of calls while an array is sent in parts: a call that is made meanwhile comes after all of them. */
 export class CallOrder {
-  /** Resolves when the work of all calls so far has begun, or will never begin. */
-  private last: Promise<void> | undefined;
-  /** How many calls wait for their turn. */
-  size = 0;
+  /** Resolves when all arrays so far have been handed to the publisher; never rejects. */
+  private arrays: Promise<void> | undefined;
+  /** How many calls, and parts of arrays, wait for their turn. */
+  waiting = 0;
 
-  /**
-   * Runs `work` with what `ready` is, when it has come, if it is a promise, and the work of all earlier calls has begun.
-   * Rejects with what `ready` rejects with; later calls go on all the same.
-   */
-  run<Ready, T>(ready: Ready | PromiseLike<Ready>, work: (ready: Ready) => Promise<T>): Promise<T> {
-    const before = this.last;
-    if (!isThenable(ready) && !before) return work(ready);
-    const awaited = Promise.resolve(ready);
-    awaited.catch(() => undefined); // It is looked at when the calls before it have begun.
-    this.size += 1;
-    return new Promise<T>((resolve, reject) => {
-      const turn = async (): Promise<void> => {
-        await before;
-        try {
-          work(await awaited).then(resolve, reject);
-        } catch (error) {
-          reject(error);
-        }
-        this.size -= 1;
-        if (this.last === own) this.last = undefined;
-      };
-      const own = turn(); // Never rejects.
-      this.last = own;
+  /** Runs `work` after all earlier calls, at once if none of them waits. */
+  run<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.arrays) return work();
+    this.waiting += 1;
+    return this.arrays.then(() => {
+      this.waiting -= 1;
+      return work();
     });
   }
 
-  /** Resolves when the work of all calls has begun, or will never begin. */
-  async begun(): Promise<void> {
-    while (this.last) await this.last;
+  /**
+   * Runs `handOn`, which never rejects, after all earlier calls. Later calls run when it has resolved.
+   *
+   * @param count How many parts `handOn` has; it calls its argument for each that it has handed on.
+   */
+  async runParts(count: number, handOn: (onPart?: () => void) => Promise<void>): Promise<void> {
+    if (count === 1) return this.run(() => handOn());
+    const all = (): Promise<void> => handOn(() => (this.waiting -= 1));
+    this.waiting += count;
+    const own = this.arrays ? this.arrays.then(all) : all();
+    this.arrays = own;
+    await own;
+    if (this.arrays === own) this.arrays = undefined;
+  }
+
+  /** Resolves when all calls so far have been handed to the publisher. */
+  async settled(): Promise<void> {
+    await this.arrays;
   }
 }

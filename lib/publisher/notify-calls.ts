@@ -14,15 +14,12 @@ import { CallOrder } from './call-order.js';
 import { ManyNotifications } from './many-notifications.js';
 import type { PgPublisher } from './pg-publisher.js';
 import { closedError, manyPublishError, publishError } from './publish-error.js';
-import { SchemaTimeout, SchemaWait } from './schema-wait.js';
 import type { FailedNotification } from './sending-group.js';
 
 export interface NotifyCallsOptions {
   readonly publisher: Pick<PgPublisher, 'publish' | 'publishMany' | 'waiting' | 'close'>;
   /** How many notifications may wait. An array counts as one for each thousand, and is taken as a whole where one could wait. */
   readonly maxWaiting: number;
-  /** How long a schema may take to answer, in milliseconds. */
-  readonly schemaTimeout: number;
   /** Tells the transaction that a call is made in. */
   readonly currentExecutor?: CurrentExecutor | undefined;
   readonly diagnostics: PgNotifyDiagnostics;
@@ -35,12 +32,9 @@ type SendingChannel = ReturnType<typeof toSendingChannel>;
 /** The calls of `notify()` and `notifyMany()`: each is checked before anything is sent, and they are sent in their order. */
 export class NotifyCalls {
   private readonly order = new CallOrder();
-  private readonly schemas: SchemaWait;
   private closed: Promise<void> | undefined;
 
-  constructor(private readonly options: NotifyCallsOptions) {
-    this.schemas = new SchemaWait(options.schemaTimeout);
-  }
+  constructor(private readonly options: NotifyCallsOptions) {}
 
   async notify(channel: string | PgChannel, payload: unknown, options?: CallOptions): Promise<void> {
     const definition = toSendingChannel(channel);
@@ -51,9 +45,9 @@ export class NotifyCalls {
     }
     if (executor === undefined) this.checkRoom(definition.name);
     const raw = this.check(definition, payload);
-    // At once if it can be: a statement of the caller's that follows must come after this one.
-    if (executor) await this.publish(definition, typeof raw === 'string' ? raw : await raw, executor);
-    else await this.order.run(raw, (ready) => this.publish(definition, ready));
+    // At once: a statement of the caller's that follows must come after this one.
+    if (executor) await this.publish(definition, raw, executor);
+    else await this.order.run(() => this.publish(definition, raw));
   }
 
   /**
@@ -70,18 +64,21 @@ export class NotifyCalls {
     }
     const executor = callExecutor('notifyMany()', options, this.options.currentExecutor);
     if (executor === undefined) this.checkRoom(name);
-    const failures = await new ManyNotifications(payloads, {
+    const many = new ManyNotifications(payloads, {
       check: (payload) => this.check(definition, payload),
       publish: (raws) => this.publishMany(definition, raws, executor),
       // Class 22 is about the data of a single one, but for a transaction, which is aborted by it.
-      isLasting: (error) =>
-        error instanceof SchemaTimeout ||
-        (error.kind !== 'payload' && (executor !== undefined || !error.sqlState?.startsWith('22'))),
+      isLasting: (error) => error.kind !== 'payload' && (executor !== undefined || !error.sqlState?.startsWith('22')),
       // One part with the server and one that waits; the caller's connection takes one statement at a time.
       ahead: executor ? 1 : 2,
-      inTurn: (ready, work) => (executor ? Promise.resolve(ready).then(work) : this.order.run(ready, work)),
-    }).send();
-    if (failures.length === 0) return;
+    });
+    if (executor) await many.handOn();
+    else await this.order.runParts(many.count, (onPart) => many.handOn(onPart));
+    const failures = await many.settled();
+    const [first] = failures;
+    if (!first) return;
+    // Not about one of them: a schema that returns a promise, or what is no executor.
+    if (first.error.kind === 'configuration' && failures.length === payloads.length) throw first.error;
     const error = manyPublishError(name, payloads.length, failures);
     if (error.kind === 'publish') this.options.onFailure(error);
     throw error;
@@ -97,11 +94,8 @@ export class NotifyCalls {
 
   private async finish(timeout: number): Promise<void> {
     const begun = performance.now();
-    const expired = (): PgNotifyError =>
-      new PgNotifyError('closed', 'The registration has been closed: nothing was sent.');
-    await withDeadline(this.order.begun(), { timeout, expired }).catch((error: PgNotifyError) =>
-      this.schemas.end(error),
-    );
+    const expired = (): Error => new Error(`Not handed on within ${timeout} ms`);
+    await withDeadline(this.order.settled(), { timeout, expired }).catch(() => undefined); // The publisher refuses the rest.
     await this.options.publisher.close(Math.max(0, timeout - (performance.now() - begun)));
   }
 
@@ -109,7 +103,7 @@ export class NotifyCalls {
   private checkRoom(channel: string): void {
     if (this.closed) throw closedError(channel);
     const { publisher, maxWaiting } = this.options;
-    if (this.order.size + publisher.waiting < maxWaiting) return;
+    if (this.order.waiting + publisher.waiting < maxWaiting) return;
     const reason = new Error(
       `${maxWaiting} notifications wait to be sent already. Await notify() before you call it again, or raise publisher.maxWaiting.`,
     );
@@ -119,14 +113,14 @@ export class NotifyCalls {
   }
 
   /**
-   * The text of a payload; a promise only where the schema returns one.
+   * The text of a payload.
    *
-   * @throws PgNotifyError of kind `payload`.
+   * @throws PgNotifyError of kind `payload`, or of kind `configuration` if the schema is asynchronous.
    */
-  private check(definition: SendingChannel, payload: unknown): string | Promise<string> {
+  private check(definition: SendingChannel, payload: unknown): string {
     const raw = encodePayload(definition.name, definition.codec, payload);
-    const checked = applySchema(definition, payload);
-    return isThenable(checked) ? this.schemas.for(definition.name, checked).then(() => raw) : raw;
+    applySchema(definition, payload);
+    return raw;
   }
 
   private async publish({ name, fold }: SendingChannel, raw: string, executor?: PgExecutor): Promise<void> {

@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { isAsynchronous } from '../channel/standard-schema.js';
 import { isThenable } from '../channel/thenable.js';
 import type { PgTableOperation } from './pg-trigger-options.js';
 import { TABLE_OPERATIONS } from './trigger-plan.js';
@@ -29,7 +30,7 @@ export interface PgTableChange<Key = unknown> {
  * export const ProductChanges = definePgChannel('product_changes', { schema: pgTableChangeSchema<number>() });
  * ```
  *
- * @param key Any Standard Schema, synchronous or not.
+ * @param key Any Standard Schema. A channel takes one that answers at once.
  */
 export function pgTableChangeSchema<Key = unknown>(): StandardSchemaV1<PgTableChange<Key>>;
 export function pgTableChangeSchema<Schema extends StandardSchemaV1>(
@@ -50,7 +51,12 @@ export function pgTableChangeSchema(key?: StandardSchemaV1): StandardSchemaV1<Pg
     if (!results.some((result) => isThenable(result))) return withKeys(change, results as KeyResult[]);
     return Promise.all(results.map(async (result) => result)).then((settled) => withKeys(change, settled));
   };
-  return { '~standard': { version: 1, vendor: 'nest-pg-notify', validate } };
+  // Marked as valibot marks its own: definePgChannel() refuses it then.
+  const schema = {
+    '~standard': { version: 1, vendor: 'nest-pg-notify', validate },
+    async: key !== undefined && isAsynchronous(key),
+  } as const;
+  return schema;
 }
 
 type KeyResult = StandardSchemaV1.Result<unknown>;

@@ -6,7 +6,7 @@ import { config, lastValueFrom, toArray } from 'rxjs';
 import { appSuite } from '../support/app/app-suite.js';
 import { untilStatus } from '../support/app/status.js';
 import type { TestApp } from '../support/app/test-app.js';
-import { failureOf, rejection } from '../support/failures.js';
+import { rejection } from '../support/failures.js';
 import { Recorder } from '../support/recorder.js';
 
 const Strict = definePgChannel('strict', { codec: 'json' });
@@ -220,20 +220,6 @@ describe('errors$ of a registration that cannot connect', () => {
     expect(logger.texts('warn')).toHaveLength(1);
     expect(logger.texts('error')).toEqual([]);
     expect(logger.texts().join()).not.toContain('canary');
-  });
-});
-
-describe('a notify() that waits for its schema', () => {
-  const suite = appSuite();
-
-  it('is rejected when the application closes, and keeps nothing alive', async () => {
-    const { app, service } = await suite.start({ shutdownTimeout: 100 });
-    const schema = {
-      '~standard': { version: 1 as const, vendor: 'test', validate: () => new Promise<never>(() => undefined) },
-    };
-    const waiting = service.notify(definePgChannel('waits', { schema }), 1);
-    const [rejected] = await Promise.all([failureOf(waiting), app.close()]);
-    expect(rejected).toMatchObject({ kind: 'closed' });
   });
 });
 

@@ -2,10 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { definePgChannel } from 'nest-pg-notify';
 import type { PgExecutor } from 'nest-pg-notify';
 import { Client } from 'pg';
-import { z } from 'zod';
 import { appSuite } from '../support/app/app-suite.js';
 import { runTypeScript } from '../support/node-typescript.js';
 import { Recorder } from '../support/recorder.js';
@@ -73,19 +71,6 @@ describe('the option publisher.executor', () => {
       await service.notify('orders', 'at once', { executor: false });
     });
     expect(await received.until(2)).toEqual(['by another client', 'at once']);
-  });
-
-  it('is asked when notify() is called, not when a schema has answered', async () => {
-    const schema = z.string().refine(async () => Promise.resolve(true));
-    const Checked = definePgChannel('orders', { schema });
-    const { service, received } = await start();
-    await client.query('BEGIN');
-    const notified = transactions.run(client, () => service.notify(Checked, 'inside'));
-    await notified;
-    await service.notify('orders', 'outside');
-    expect(await received.until(1)).toEqual(['outside']);
-    await client.query('COMMIT');
-    expect(await received.until(2)).toEqual(['outside', 'inside']);
   });
 
   it.each<readonly [string, () => unknown, RegExp]>([

@@ -39,11 +39,8 @@ describe('notifyMany()', () => {
     expect(await received.until(4)).toEqual(['same', 'same', 'other', 'same']);
   });
 
-  it.each([
-    ['a schema that answers at once', z.string().startsWith('good')],
-    ['one that answers later', z.string().refine((text) => Promise.resolve(text.startsWith('good')))],
-  ])('sends the others when some cannot be sent, and names those, with %s', async (_name, schema) => {
-    const Many = definePgChannel('many', { schema });
+  it('sends the others when some cannot be sent, and names those', async () => {
+    const Many = definePgChannel('many', { schema: z.string().startsWith('good') });
     const { service, received } = await start();
     const errors: unknown[] = [];
     service.errors$.subscribe((error) => errors.push(error));

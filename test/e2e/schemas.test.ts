@@ -10,6 +10,7 @@ import {
   OnPgNotify,
   PgNotifyError,
   PgNotifyModule,
+  pgTableChangeSchema,
 } from 'nest-pg-notify';
 import type { PgChannel, PgNotification } from 'nest-pg-notify';
 import type { Observable } from 'rxjs';
@@ -38,53 +39,39 @@ const AT = '2026-01-02T03:04:05.000Z';
 /** Must not be seen anywhere but in `issues`. */
 const CANARY = 'canary-8c5f';
 
-const zodSync = z.object({ id: z.number(), at: z.iso.datetime().transform((text) => new Date(text)) });
-const zodAsync = zodSync.refine(async ({ id }) => Promise.resolve(id > 0));
+const zodSchema = z.object({ id: z.number(), at: z.iso.datetime().transform((text) => new Date(text)) });
 
 const valibotDate = v.pipe(
   v.string(),
   v.isoTimestamp(),
   v.transform((text) => new Date(text)),
 );
-const valibotSync = v.object({ id: v.number(), at: valibotDate });
-const valibotAsync = v.pipeAsync(
-  valibotSync,
-  v.checkAsync(async ({ id }) => Promise.resolve(id > 0)),
-);
-
-const arktypeSync = type({ id: 'number', at: 'string.date.iso.parse' });
+const valibotSchema = v.object({ id: v.number(), at: valibotDate });
+const arktypeSchema = type({ id: 'number', at: 'string.date.iso.parse' });
 
 /** Not from a library: it counts how often it is asked. */
 class OwnSchema implements StandardSchemaV1<Input, Output> {
   asked = 0;
   readonly '~standard': StandardSchemaV1.Props<Input, Output>;
 
-  constructor(isAsync: boolean) {
+  constructor() {
     const validate = (value: unknown): StandardSchemaV1.Result<Output> => {
       this.asked += 1;
       const { id, at } = value as Partial<Input>;
       if (typeof id !== 'number') return { issues: [{ message: `${String(id)} is no id`, path: ['id'] }] };
       return { value: { id, at: new Date(String(at)) } };
     };
-    this['~standard'] = {
-      version: 1,
-      vendor: 'test',
-      validate: isAsync ? async (value) => Promise.resolve(validate(value)) : validate,
-    };
+    this['~standard'] = { version: 1, vendor: 'test', validate };
   }
 }
 
-const ownSync = new OwnSchema(false);
-const ownAsync = new OwnSchema(true);
+const ownSchema = new OwnSchema();
 
 const KINDS: readonly (readonly [library: string, channel: Orders])[] = [
-  ['zod', definePgChannel('zod_sync', { schema: zodSync })],
-  ['zod, asynchronous', definePgChannel('zod_async', { schema: zodAsync })],
-  ['valibot', definePgChannel('valibot_sync', { schema: valibotSync })],
-  ['valibot, asynchronous', definePgChannel('valibot_async', { schema: valibotAsync })],
-  ['arktype', definePgChannel('arktype', { schema: arktypeSync })],
-  ['a schema of my own', definePgChannel('own_sync', { schema: ownSync })],
-  ['a schema of my own, asynchronous', definePgChannel('own_async', { schema: ownAsync })],
+  ['zod', definePgChannel('zod', { schema: zodSchema })],
+  ['valibot', definePgChannel('valibot', { schema: valibotSchema })],
+  ['arktype', definePgChannel('arktype', { schema: arktypeSchema })],
+  ['a schema of my own', definePgChannel('own', { schema: ownSchema })],
 ];
 
 describe.each(KINDS)('a channel whose schema is made by %s', (_library, channel) => {
@@ -131,7 +118,7 @@ describe.each(KINDS)('a channel whose schema is made by %s', (_library, channel)
   it('sends the input as it was given, and gives everyone the output', async () => {
     const output: Output = { id: 7, at: new Date(AT) };
     const before = loads.items.length;
-    const asked = ownSync.asked + ownAsync.asked;
+    const { asked } = ownSchema;
     await subject.service.notify(channel, { id: 7, at: AT });
     const [[order, notification]] = (await handled.until(1)) as [readonly [Output, PgNotification<Output>]];
     expect(order).toEqual(output);
@@ -142,7 +129,7 @@ describe.each(KINDS)('a channel whose schema is made by %s', (_library, channel)
     expect(payloads).toEqual([output, output]);
     // Decoded once for all of them, and the very same object for each.
     for (const payload of [batch[0], ...payloads, notification.payload]) expect(payload).toBe(order);
-    if (channel.name.startsWith('own')) expect(ownSync.asked + ownAsync.asked - asked).toBe(2); // Sent, and received.
+    if (channel.name === 'own') expect(ownSchema.asked - asked).toBe(2); // Sent, and received.
     await loads.until(before + 1);
   });
 
@@ -197,11 +184,8 @@ describe('a schema that fails itself', () => {
     subject = await suite.start();
   });
 
-  it.each([
-    ['throws', schemaOf(throws)],
-    ['rejects', schemaOf(async (value) => Promise.resolve(value).then(throws))],
-  ])('goes on and quotes nothing when it %s', async (how, schema) => {
-    const channel = definePgChannel(`schema_${how}`, { schema });
+  it('goes on and quotes nothing when it throws', async () => {
+    const channel = definePgChannel('schema_throws', { schema: schemaOf(throws) });
     const received = new Recorder<unknown>();
     const errors = new Recorder<PgNotifyError>();
     const subscriptions = [
@@ -219,6 +203,110 @@ describe('a schema that fails itself', () => {
     expect(error).toMatchObject({ kind: 'payload', channel: channel.name });
     expectNoCanary(error, subject);
     for (const subscription of subscriptions) subscription.unsubscribe();
+  });
+});
+
+describe('an asynchronous schema', () => {
+  const suite = appSuite();
+  let subject: TestApp;
+  const handled = new Recorder<unknown>();
+  const streamed = new Recorder<unknown>();
+  const errors = new Recorder<PgNotifyError>();
+
+  const Zod = definePgChannel('zod_async', {
+    schema: z.object({ id: z.number() }).refine(async () => Promise.resolve(true)),
+  });
+  /** Answers at once for numbers. */
+  const Mixed = definePgChannel('mixed', {
+    schema: schemaOf((value) =>
+      typeof value === 'number' ? { value } : Promise.reject(new Error('nobody waits for it')),
+    ),
+  });
+
+  @Injectable()
+  class Handlers {
+    @OnPgNotify(Zod)
+    @OnPgNotify(Mixed)
+    handle(payload: unknown): void {
+      handled.push(payload);
+    }
+  }
+
+  const refused = (channel: PgChannel): object => ({
+    kind: 'configuration',
+    permanent: true,
+    channel: channel.name,
+    message:
+      `The schema of channel "${channel.name}" returned a promise, but the schema of a channel must answer at once. ` +
+      'Move the asynchronous check into a pipe of the handler (@UsePipes), and into the code that calls notify().',
+  });
+
+  beforeAll(async () => {
+    subject = await suite.start({ providers: [Handlers] });
+    subject.service.listen(Mixed).subscribe(streamed.push);
+    subject.service.errors$.subscribe(errors.push);
+    await subject.service.ready();
+  });
+
+  afterEach(() => {
+    for (const recorder of [handled, streamed, errors]) recorder.items.length = 0;
+    subject.logger.lines.length = 0;
+  });
+
+  it.each([
+    [
+      'of valibot',
+      v.pipeAsync(
+        v.number(),
+        v.checkAsync(async () => Promise.resolve(true)),
+      ),
+    ],
+    ['whose function is async', schemaOf(async (value) => Promise.resolve({ value }))],
+    ['of the keys of a trigger', pgTableChangeSchema(v.pipeAsync(v.number(), v.brand('Id')))],
+  ])('is refused when the channel is defined: one %s', (_kind, schema) => {
+    expect(() => definePgChannel('orders', { schema })).toThrow(
+      expect.objectContaining({
+        kind: 'configuration',
+        message:
+          'The option schema of the channel "orders" must answer at once, but this schema returns a promise. ' +
+          'Move the asynchronous check into a pipe of the handler (@UsePipes), and into the code that calls notify().',
+      }),
+    );
+  });
+
+  it('fails notify() and notifyMany(), which send nothing, inside a transaction too', async () => {
+    const { service } = subject;
+    const statements: string[] = [];
+    const executor = { query: async (text: string) => Promise.resolve({ rows: [statements.push(text)] }) };
+    for (const options of [{}, { executor }]) {
+      expect(await failureOf(service.notify(Zod, { id: 1 }, options))).toMatchObject(refused(Zod));
+      expect(await failureOf(service.notify(Mixed, 'text', options))).toMatchObject(refused(Mixed));
+      const error = await failureOf(service.notifyMany(Zod, [{ id: 1 }, { id: 2 }], options));
+      expect(error).toMatchObject(refused(Zod));
+      expect(error.failures).toBeUndefined();
+    }
+    await service.notify(Mixed, 1);
+    await streamed.until(1);
+    expect(service.stats().received).toBe(1);
+    expect(statements).toEqual([]);
+    expect(errors.items).toEqual([]); // The callers know.
+  });
+
+  it('is reported when emit() was called', async () => {
+    subject.service.emit(Zod, { id: 1 });
+    expect(await errors.until(1)).toEqual([expect.objectContaining(refused(Zod))]);
+    expect(subject.logger.texts('error')).toEqual([expect.stringContaining('"zod_async" returned a promise')]);
+  });
+
+  it('withholds what was received from handlers and streams, and reports it', async () => {
+    await suite.database.query(
+      `SELECT pg_notify('zod_async', '{"id":1}'), pg_notify('mixed', '"text"'), pg_notify('mixed', '7')`,
+    );
+    await handled.until(1);
+    expect(handled.items).toEqual([7]);
+    expect(streamed.items).toEqual([expect.objectContaining({ payload: 7 })]);
+    expect(errors.items).toEqual([Zod, Mixed].map((channel) => expect.objectContaining(refused(channel))));
+    expect(subject.logger.texts('error')).toHaveLength(2);
   });
 });
 

@@ -31,10 +31,7 @@ const Texts = definePgChannel('texts', { codec: 'text' });
 const Words = definePgChannel<'up' | 'down'>('words', { codec: 'text' });
 const Optional = definePgChannel<Order | undefined>('optional');
 const Zod = definePgChannel('zod', { schema: z.object({ at: z.string().transform((text) => new Date(text)) }) });
-const ZodAsync = definePgChannel('zod_async', {
-  schema: z.object({ id: z.number().default(1) }).refine(async () => Promise.resolve(true)),
-  codec: 'json',
-});
+const Defaults = definePgChannel('defaults', { schema: z.object({ id: z.number().default(1) }), codec: 'json' });
 const Valibot = definePgChannel('valibot', {
   schema: v.object({
     at: v.pipe(
@@ -42,12 +39,6 @@ const Valibot = definePgChannel('valibot', {
       v.transform((text) => new Date(text)),
     ),
   }),
-});
-const ValibotAsync = definePgChannel('valibot_async', {
-  schema: v.pipeAsync(
-    v.object({ id: v.number() }),
-    v.checkAsync(async () => Promise.resolve(true)),
-  ),
 });
 const Arktype = definePgChannel('arktype', { schema: type({ at: 'string.date.iso.parse' }) });
 declare const ownSchema: StandardSchemaV1<string, number>;
@@ -60,9 +51,8 @@ export const inferred: readonly true[] = [
   true satisfies Same<typeof Texts, PgChannel<string>>,
   true satisfies Same<typeof Words, PgChannel<'up' | 'down'>>,
   true satisfies Same<typeof Zod, PgChannel<{ at: Date }, { at: string }>>,
-  true satisfies Same<typeof ZodAsync, PgChannel<{ id: number }, { id?: number | undefined }>>,
+  true satisfies Same<typeof Defaults, PgChannel<{ id: number }, { id?: number | undefined }>>,
   true satisfies Same<typeof Valibot, PgChannel<{ at: Date }, { at: string }>>,
-  true satisfies Same<typeof ValibotAsync, PgChannel<{ id: number }>>,
   true satisfies Same<typeof Arktype, PgChannel<{ at: Date }, { at: string }>>,
   true satisfies Same<typeof Own, PgChannel<number, string>>,
 ];
@@ -195,7 +185,7 @@ export async function use(service: PgNotifyService): Promise<readonly Observable
   await service.notify(Words, 'up');
   await service.notify(Optional);
   await service.notify(Zod, { at: 'now' });
-  await service.notify(ZodAsync, {});
+  await service.notify(Defaults, {});
   await service.notify(Valibot, { at: 'now' });
   await service.notify(Arktype, { at: 'now' });
   await service.notify(Own, '1');

@@ -4,10 +4,10 @@ import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { CallOrder } from '../../lib/publisher/call-order.js';
 import { ManyNotifications } from '../../lib/publisher/many-notifications.js';
 import type { FailedNotification } from '../../lib/publisher/sending-group.js';
-import { turn } from '../support/turn.js';
+import { turn, turns } from '../support/turn.js';
 
-/** What becomes of a payload: when it is checked, at once or later, or by the server. */
-type Fate = 'sent' | 'sent later' | 'refused' | 'refused later' | 'refused by the server' | 'lost';
+/** What becomes of a payload: when it is checked, or by the server. */
+type Fate = 'sent' | 'refused' | 'refused by the server' | 'lost';
 
 const payload = new PgNotifyError('payload', 'refused');
 const data = new PgNotifyError('publish', 'no such character', { sqlState: '22P05', outcome: 'not-sent' });
@@ -15,7 +15,7 @@ const lost = new PgNotifyError('publish', 'lost', { channel: 'c', outcome: 'unkn
 
 function isTold(fate: Fate, error: PgNotifyError | undefined, so: { tried: boolean; wasLost: boolean }): boolean {
   if (!so.tried && so.wasLost && error?.outcome === 'not-sent' && error.cause === lost) return true;
-  if (fate === 'refused' || fate === 'refused later') return error === payload && !so.tried;
+  if (fate === 'refused') return error === payload && !so.tried;
   return error === (fate === 'lost' ? lost : fate === 'refused by the server' ? data : undefined);
 }
 
@@ -29,7 +29,7 @@ function setUp() {
   async function publish(raws: readonly string[]): Promise<readonly FailedNotification[]> {
     published.push(...raws);
     most = Math.max(most, (onTheirWay += 1));
-    await turn();
+    await turns();
     onTheirWay -= 1;
     return raws.flatMap((raw, index) => {
       if (raw.startsWith('refused by')) return [{ index, error: data }];
@@ -37,31 +37,27 @@ function setUp() {
     });
   }
 
-  function check(given: unknown): string | Promise<string> {
+  function check(given: unknown): string {
     const raw = given as string;
-    if (raw.startsWith('refused later')) return turn().then(() => Promise.reject(payload));
     if (raw.startsWith('refused ') && !raw.startsWith('refused by')) throw payload;
-    return raw.startsWith('sent later') ? turn().then(() => raw) : raw;
+    return raw;
   }
 
-  const send = (fates: readonly Fate[], call: number): Promise<readonly FailedNotification[]> =>
-    new ManyNotifications(
+  async function send(fates: readonly Fate[], call: number): Promise<readonly FailedNotification[]> {
+    const many = new ManyNotifications(
       fates.map((fate, index) => `${fate} ${call} ${index}`),
-      {
-        check,
-        publish,
-        isLasting: (error) => error === lost,
-        ahead: 2,
-        inTurn: (ready, work) => order.run(ready, work),
-      },
-    ).send();
+      { check, publish, isLasting: (error) => error === lost, ahead: 2 },
+    );
+    await order.runParts(many.count, (onPart) => many.handOn(onPart));
+    return many.settled();
+  }
   return { send, published, mostOnTheirWay: () => most };
 }
 
 describe('ManyNotifications', () => {
   const fates = fc.array(
     fc.tuple(
-      fc.constantFrom<Fate>('sent', 'sent later', 'refused', 'refused later', 'refused by the server', 'lost'),
+      fc.constantFrom<Fate>('sent', 'refused', 'refused by the server', 'lost'),
       fc.integer({ min: 1, max: 900 }),
     ),
     { maxLength: 8 },
@@ -115,7 +111,7 @@ describe('ManyNotifications', () => {
     const payloads = Array.from({ length: 3_000 }, (_, index) => `sent ${index}`);
     const expected = [...payloads];
     const published: string[] = [];
-    const sending = new ManyNotifications(payloads, {
+    const many = new ManyNotifications(payloads, {
       check: (given) => given as string,
       publish: async (raws) => {
         published.push(...raws);
@@ -123,19 +119,19 @@ describe('ManyNotifications', () => {
       },
       isLasting: () => true,
       ahead: 2,
-      inTurn: async (ready, work) => Promise.resolve(ready).then(work),
-    }).send();
+    });
     payloads.length = 0;
-    expect(await sending).toEqual([]);
+    await many.handOn();
+    expect(await many.settled()).toEqual([]);
     expect(published).toEqual(expected);
   });
 
   it('is checked while others are on their way, and holds up nobody else', async () => {
     const { send, published } = setUp();
-    let turns = 0;
+    let passed = 0;
     let isOver = false;
     const beside = (async () => {
-      for (; !isOver; turns += 1) await turn();
+      for (; !isOver; passed += 1) await turn();
     })();
     await send(
       Array.from({ length: 50_000 }, () => 'sent' as const),
@@ -144,6 +140,6 @@ describe('ManyNotifications', () => {
     isOver = true;
     await beside;
     expect(published).toHaveLength(50_000);
-    expect(turns).toBeGreaterThanOrEqual(50);
+    expect(passed).toBeGreaterThanOrEqual(50);
   });
 });
