@@ -5,6 +5,7 @@ import * as common from '@nestjs/common';
 import { IsInt } from 'class-validator';
 import { OnPgGap, OnPgNotify } from 'nest-pg-notify';
 import type { PgGap, PgNotification, PgNotifyContext } from 'nest-pg-notify';
+import * as v from 'valibot';
 import { z } from 'zod';
 import { appSuite } from '../support/app/app-suite.js';
 import { handled } from '../support/handled.js';
@@ -89,9 +90,16 @@ describe('a pipe', () => {
   const { StandardSchemaValidationPipe } = common as Partial<Pick<typeof common, 'StandardSchemaValidationPipe'>>;
   const forStandardSchemas = StandardSchemaValidationPipe ? it : it.skip;
 
-  forStandardSchemas('of Nest checks the payload by the schema of the decorator, each by its own', async () => {
-    const Numbers = z.object({ id: z.number().transform((id) => `number ${id}`) });
-    const Texts = z.object({ id: z.string().transform((id) => `text ${id}`) });
+  forStandardSchemas('of Nest checks the payload by the schema of each decorator, asynchronously too', async () => {
+    const Numbers = z
+      .object({ id: z.number().transform((id) => `number ${id}`) })
+      .refine(async () => Promise.resolve(true));
+    const Texts = v.objectAsync({
+      id: v.pipeAsync(
+        v.string(),
+        v.transformAsync(async (id) => Promise.resolve(`text ${id}`)),
+      ),
+    });
 
     @Injectable()
     class Handlers {

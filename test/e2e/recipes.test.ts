@@ -10,15 +10,15 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import type { Histogram } from '@opentelemetry/sdk-metrics';
 import { describe, expect, it } from '@jest/globals';
-import { definePgChannel, OnPgGap, OnPgNotify } from 'nest-pg-notify';
+import { OnPgGap, OnPgNotify } from 'nest-pg-notify';
 import type { PgNotifyService } from 'nest-pg-notify';
+import { Pool } from 'pg';
 import { register } from 'prom-client';
-import { z } from 'zod';
+import { ExistingProductPipe, ProductCache, ProductChanges, Products } from '../recipes/asynchronous-check.js';
 import { PgNotifyMetrics as OpenTelemetryMetrics } from '../recipes/opentelemetry.js';
 import { PgNotifyMetrics as PromClientMetrics } from '../recipes/prom-client.js';
-import { asynchronous } from '../recipes/zod-asynchronous.js';
 import { appSuite } from '../support/app/app-suite.js';
-import { Recorder } from '../support/recorder.js';
+import { eventually, Recorder } from '../support/recorder.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -48,7 +48,7 @@ describe('a recipe', () => {
   it.each([
     ['operations', 'prom-client'],
     ['operations', 'opentelemetry'],
-    ['channels', 'zod-asynchronous'],
+    ['channels', 'asynchronous-check'],
   ])('is shown in docs/%s.md as it is tested here: %s', async (page, name) => {
     const [document, recipe] = await Promise.all([
       readFile(join(ROOT, `docs/${page}.md`), 'utf8'),
@@ -57,27 +57,32 @@ describe('a recipe', () => {
     expect(document).toContain(`\`\`\`ts\n${recipe}\`\`\`\n`);
   });
 
-  it('asks an asynchronous refinement of zod once, and takes its rejection', async () => {
-    const asked: number[] = [];
-    const schema = z.object({ id: z.number().transform((id) => id * 2) }).refine(async ({ id }) => {
-      asked.push(id);
-      await Promise.resolve();
-      if (id === 6) throw new Error('no answer');
-      return id !== 4;
+  it('checks asynchronously in a pipe of the handler, and before it sends', async () => {
+    const pool = new Pool({ connectionString: suite.database.url });
+    suite.cleanup(() => pool.end());
+    await pool.query('CREATE TABLE products (id int); INSERT INTO products VALUES (1), (3)');
+    const { app, service } = await suite.start({
+      providers: [ExistingProductPipe, ProductCache, Products, { provide: Pool, useValue: pool }],
     });
-    const Checked = definePgChannel('checked', { schema: asynchronous(schema) });
-    const { service } = await suite.start();
-    const received = new Recorder<number>();
-    service.listen(Checked).subscribe(({ payload: { id } }) => received.push(id));
-    await service.ready();
-    await service.notify(Checked, { id: 1 });
-    await expect(service.notify(Checked, { id: 2 })).rejects.toMatchObject({ kind: 'payload' });
-    await expect(service.notify(Checked, { id: 3 })).rejects.toMatchObject({
-      kind: 'payload',
-      issues: [expect.objectContaining({ message: 'no answer' })],
-    });
-    expect(await received.until(1)).toEqual([2]);
-    expect(asked.filter((id) => id === 4 || id === 6)).toEqual([4, 6]);
+    const errors = new Recorder<unknown>();
+    service.errors$.subscribe(errors.push);
+    const products = app.get(Products);
+    await products.announce({ id: 1 });
+    await expect(products.announce({ id: 2 })).rejects.toThrow('There is no product 2.');
+    await service.notify(ProductChanges, { id: 4 }); // Not checked before it was sent.
+    await products.announce({ id: 3 });
+    await eventually(
+      () => service.stats(),
+      ({ delivered, failed }) => delivered + failed === 3,
+    );
+    expect([...app.get(ProductCache).outdated]).toEqual([1, 3]);
+    expect(errors.items).toEqual([
+      expect.objectContaining({
+        kind: 'handler',
+        handler: 'ProductCache.evict',
+        cause: expect.objectContaining({ message: 'There is no product 4.' }),
+      }),
+    ]);
   });
 
   it('exports the figures with prom-client', async () => {
