@@ -80,7 +80,7 @@ export class HandlerQueue implements HeldQueue {
   push(notification: PgNotification): void {
     if (this.isStopped) return;
     const { bufferSize, counters } = this.options;
-    // What can be taken at once is never dropped, also if it takes a turn longer than its share.
+    // What returns at once is taken rather than dropped.
     if (this.waiting >= bufferSize) this.goOn();
     try {
       if (this.newest.items.push(notification)) counters.conflated += 1;
@@ -173,11 +173,11 @@ export class HandlerQueue implements HeldQueue {
     this.resume();
   };
 
-  /** Starts what can be started now; more than its share of the turn only while it is crowded. */
+  /** Starts what can be started now, as far as its share of the turn goes. */
   private goOn(): void {
     const { budget } = this.options;
     while (this.canGoOn()) {
-      if (!budget.spend() && !this.isCrowded) return this.postpone();
+      if (!budget.spend(this.isCrowded)) return this.postpone();
       this.start();
     }
   }
@@ -187,7 +187,7 @@ export class HandlerQueue implements HeldQueue {
     this.isPostponed = true;
   }
 
-  /** Whether more than half of the buffer is in use: what waits cannot wait for the next turn. */
+  /** Whether more than half of the buffer is in use: what waits should not wait for the next turn. */
   private get isCrowded(): boolean {
     return this.waiting * 2 > this.options.bufferSize;
   }

@@ -4,6 +4,8 @@ import type { Clock } from './clock.js';
 
 /** How long deliveries may go on in a turn of the event loop beyond what reading took in it, in milliseconds. */
 const SHARE = 8;
+/** The same where what is not delivered now would be dropped for what comes in. */
+const URGENT_SHARE = 50;
 /** How long a turn may be before the sockets that are read in it have to wait for the next one, in milliseconds. */
 const LONG_TURN = 20;
 /** How many deliveries that return at once are made between two looks at the clock. */
@@ -24,7 +26,6 @@ export class TurnBudget {
   private readingSince = 0;
   /** How long everything else took up to the last look at the clock. */
   private used = 0;
-  private isUsedUp = false;
   /** How many deliveries are made between this look and the next, and how many of them are left. */
   private unwatched = 1;
   private left = 1;
@@ -33,12 +34,16 @@ export class TurnBudget {
 
   constructor(private readonly clock: Pick<Clock, 'now'> = systemClock) {}
 
-  /** Whether one more delivery fits into this turn. */
-  spend(): boolean {
+  /**
+   * Whether one more delivery fits into this turn.
+   *
+   * @param isUrgent Whether something would be dropped otherwise, if as much comes in as came in before.
+   */
+  spend(isUrgent = false): boolean {
     if (this.begunAt === undefined) this.begin();
     this.left -= 1;
-    if (this.left <= 0 && !this.isUsedUp) this.look();
-    return !this.isUsedUp;
+    if (this.left <= 0) this.look();
+    return this.used < this.reading + (isUrgent && this.reading > 0 ? URGENT_SHARE : SHARE);
   }
 
   /** Calls back in a turn with budget left. */
@@ -54,13 +59,15 @@ export class TurnBudget {
   /**
    * It was read.
    *
-   * @param pause Is called if the turn has become so long that nothing more is to be read in it.
-   * @param resume Is called in the next turn then.
+   * @param pause Called if nothing more is to be read in this turn, which has become long, or has nothing left for what
+   * was read.
+   * @param resume Called in the next turn then.
    */
   endReading(pause: () => void, resume: () => void): void {
     const now = this.clock.now();
+    const wasUsedUp = this.isUsedUp;
     this.reading += now - this.readingSince;
-    if (now - this.begunAt! < LONG_TURN) return;
+    if (now - this.begunAt! < LONG_TURN && !wasUsedUp) return;
     pause();
     this.pausing.push(resume);
   }
@@ -75,14 +82,16 @@ export class TurnBudget {
     this.unwatched = used - this.used < AT_ONCE ? Math.min(this.unwatched * 2, MOST_UNWATCHED) : 1;
     this.left = this.unwatched;
     this.used = used;
-    this.isUsedUp = used >= this.reading + SHARE;
+  }
+
+  private get isUsedUp(): boolean {
+    return this.used >= this.reading + SHARE;
   }
 
   private nextTurn(): void {
     this.begunAt = undefined;
     this.reading = 0;
     this.used = 0;
-    this.isUsedUp = false;
     this.unwatched = 1;
     this.left = 1;
     for (const resume of this.pausing.splice(0)) resume();

@@ -128,11 +128,18 @@ describe('a queue', () => {
     expect(subject.errors).toEqual([]);
   });
 
-  it('goes beyond its share of a turn rather than drop, when more than half of its buffer is in use', async () => {
-    const budget = new TurnBudget();
+  it('goes beyond its share of a turn when more than half of its buffer is in use and more comes in', async () => {
+    let now = 0;
+    const budget = new TurnBudget({ now: () => now });
     const subject = new QueuedProvider();
     const queue = subject.queue('a', { bufferSize: 10, budget });
-    while (budget.spend()); // Somebody else has used up the turn.
+    budget.beginReading();
+    now += 1;
+    budget.endReading(
+      () => undefined,
+      () => undefined,
+    );
+    now += 20; // Somebody else has used up the turn.
     push(queue, 1, 2, 3, 4, 5);
     await Promise.resolve();
     expect(subject.events.items).toEqual([]);

@@ -27,9 +27,9 @@ class TimedBudget extends TurnBudget {
   }
 
   /** How many deliveries of this length fit in what is left of the turn. */
-  fitting(duration: number): number {
+  fitting(duration: number, isUrgent = false): number {
     let count = 0;
-    for (; this.spend(); count += 1) this.compute(duration);
+    for (; this.spend(isUrgent); count += 1) this.compute(duration);
     return count;
   }
 }
@@ -70,7 +70,20 @@ describe('a turn of the event loop', () => {
     budget.read(10);
     expect(budget.fitting(2)).toBe(9);
     budget.read(4); // In the same turn.
-    expect(budget.spend()).toBe(false);
+    expect(budget.fitting(2)).toBe(2);
+  });
+
+  it('gives them more while something comes in that would be dropped', () => {
+    const [quiet, busy] = [new TimedBudget(), new TimedBudget()];
+    busy.read(10);
+    expect([quiet.fitting(2, true), busy.fitting(2, true)]).toEqual([4, 30]);
+  });
+
+  it('lets what comes in wait for the next turn when there is nothing left for it', () => {
+    const budget = new TimedBudget();
+    expect(budget.read(1)).toBe(false);
+    budget.fitting(3);
+    expect(budget.read(1)).toBe(true);
   });
 
   it('lets what returns at once go on for as long as that takes', () => {
