@@ -89,7 +89,7 @@ export class HandlerQueue implements HeldQueue {
       return this.keyFailed(error); // The function that names the key is the user's.
     }
     if (this.waiting > bufferSize) this.dropOldest();
-    if (!this.isPostponed || this.isCrowded) this.schedule();
+    if (!this.isPostponed) this.schedule();
   }
 
   /** A gap came in: what follows waits until the gap methods have succeeded. */
@@ -173,11 +173,11 @@ export class HandlerQueue implements HeldQueue {
     this.resume();
   };
 
-  /** Starts what can be started now, as far as its share of the turn goes. */
+  /** Starts what can be started now, as far as what is left of the turn goes. */
   private goOn(): void {
     const { budget } = this.options;
     while (this.canGoOn()) {
-      if (!budget.spend(this.isCrowded)) return this.postpone();
+      if (!budget.spend()) return this.postpone();
       this.start();
     }
   }
@@ -185,11 +185,6 @@ export class HandlerQueue implements HeldQueue {
   private postpone(): void {
     if (!this.isPostponed) this.options.budget.later(this.resumeInTurn);
     this.isPostponed = true;
-  }
-
-  /** Whether more than half of the buffer is in use: what waits should not wait for the next turn. */
-  private get isCrowded(): boolean {
-    return this.waiting * 2 > this.options.bufferSize;
   }
 
   /** Whether something can be started now; if a barrier is next, it stops there. */
@@ -282,7 +277,7 @@ export class HandlerQueue implements HeldQueue {
 
   private readonly ended = (): void => {
     this.active -= 1;
-    if (!this.isScheduled && (!this.isPostponed || this.isCrowded)) this.resume();
+    if (!this.isScheduled && !this.isPostponed) this.resume();
   };
 
   private dropOldest(): void {

@@ -4,10 +4,10 @@ import type { Clock } from './clock.js';
 
 /** How long deliveries may go on in a turn of the event loop beyond what reading took in it, in milliseconds. */
 const SHARE = 8;
-/** The same where what is not delivered now would be dropped for what comes in. */
-const URGENT_SHARE = 50;
-/** How long a turn may be before the sockets that are read in it have to wait for the next one, in milliseconds. */
+/** How long a turn may be before what comes in has to wait for the next one, in milliseconds. */
 const LONG_TURN = 20;
+/** How long what comes in may wait for deliveries in all, in milliseconds: the server keeps it meanwhile, for all its listeners. */
+const LONGEST_PAUSE = 1_000;
 /** How many deliveries that return at once are made between two looks at the clock. */
 const MOST_UNWATCHED = 64;
 /** How long what is made between two looks may take for there to be more of it the next time, in milliseconds. */
@@ -16,7 +16,8 @@ const AT_ONCE = 1;
 /**
  * What all handlers of a registration together may use of one turn of the event loop: as much time as reading took, and a
  * little more. So what returns at once keeps up with whatever comes in, and what takes long does not keep timers and HTTP
- * waiting: the rest goes on in the next turn, in which those who had to wait come first.
+ * waiting: the rest goes on in the next turn, in which those who had to wait come first. Nothing more is read until then, so
+ * that a burst waits in the socket, and not in buffers that overflow.
  */
 export class TurnBudget {
   /** When the turn's first reading or delivery began; undefined before it. */
@@ -31,19 +32,16 @@ export class TurnBudget {
   private left = 1;
   private waiting: (() => void)[] = [];
   private pausing: (() => void)[] = [];
+  private pausedAt = 0;
 
   constructor(private readonly clock: Pick<Clock, 'now'> = systemClock) {}
 
-  /**
-   * Whether one more delivery fits into this turn.
-   *
-   * @param isUrgent Whether something would be dropped otherwise, if as much comes in as came in before.
-   */
-  spend(isUrgent = false): boolean {
+  /** Whether one more delivery fits into this turn. */
+  spend(): boolean {
     if (this.begunAt === undefined) this.begin();
     this.left -= 1;
     if (this.left <= 0) this.look();
-    return this.used < this.reading + (isUrgent && this.reading > 0 ? URGENT_SHARE : SHARE);
+    return !this.isUsedUp;
   }
 
   /** Calls back in a turn with budget left. */
@@ -59,15 +57,16 @@ export class TurnBudget {
   /**
    * It was read.
    *
-   * @param pause Called if nothing more is to be read in this turn, which has become long, or has nothing left for what
-   * was read.
-   * @param resume Called in the next turn then.
+   * @param pause Called if nothing more is to be read in this turn: it has become long, or has nothing left for what was
+   * read.
+   * @param resume Called then in the next turn that has something left.
    */
   endReading(pause: () => void, resume: () => void): void {
     const now = this.clock.now();
     const wasUsedUp = this.isUsedUp;
     this.reading += now - this.readingSince;
     if (now - this.begunAt! < LONG_TURN && !wasUsedUp) return;
+    if (this.pausing.length === 0) this.pausedAt = now;
     pause();
     this.pausing.push(resume);
   }
@@ -94,11 +93,8 @@ export class TurnBudget {
     this.used = 0;
     this.unwatched = 1;
     this.left = 1;
+    while (!this.isUsedUp && this.waiting.length > 0) this.waiting.shift()!();
+    if (this.isUsedUp && this.clock.now() - this.pausedAt < LONGEST_PAUSE) return;
     for (const resume of this.pausing.splice(0)) resume();
-    while (!this.isUsedUp) {
-      const resume = this.waiting.shift();
-      if (!resume) return;
-      resume();
-    }
   }
 }

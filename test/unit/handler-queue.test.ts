@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { TurnBudget } from '../../lib/time/turn-budget.js';
 import { HeldCalls } from '../support/held-calls.js';
 import { gapOf, notification, push, QueuedProvider } from '../support/queued-provider.js';
 import { turn } from '../support/turn.js';
@@ -126,28 +125,6 @@ describe('a queue', () => {
     await queue.settled();
     expect(subject.events.items).toEqual(['a 0', 'a 2', 'a 3']);
     expect(subject.errors).toEqual([]);
-  });
-
-  it('goes beyond its share of a turn when more than half of its buffer is in use and more comes in', async () => {
-    let now = 0;
-    const budget = new TurnBudget({ now: () => now });
-    const subject = new QueuedProvider();
-    const queue = subject.queue('a', { bufferSize: 10, budget });
-    budget.beginReading();
-    now += 1;
-    budget.endReading(
-      () => undefined,
-      () => undefined,
-    );
-    now += 20; // Somebody else has used up the turn.
-    push(queue, 1, 2, 3, 4, 5);
-    await Promise.resolve();
-    expect(subject.events.items).toEqual([]);
-    push(queue, 6, 7);
-    await Promise.resolve();
-    expect(subject.events.items).toEqual(['a 1', 'a 2']);
-    await queue.settled();
-    expect(subject.counters[0]).toMatchObject({ delivered: 7, dropped: 0 });
   });
 
   it('goes on after a run that took too long, and ignores how that ends later', async () => {

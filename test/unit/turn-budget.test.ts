@@ -27,9 +27,9 @@ class TimedBudget extends TurnBudget {
   }
 
   /** How many deliveries of this length fit in what is left of the turn. */
-  fitting(duration: number, isUrgent = false): number {
+  fitting(duration: number): number {
     let count = 0;
-    for (; this.spend(isUrgent); count += 1) this.compute(duration);
+    for (; this.spend(); count += 1) this.compute(duration);
     return count;
   }
 }
@@ -39,10 +39,11 @@ interface Worker {
   /** How long each takes, in milliseconds. */
   readonly duration: number;
   readonly onShare?: () => void;
+  readonly onDelivery?: () => void;
 }
 
 /** Spends what there is, in one share after the other, until it has spent so often. */
-function work(budget: TimedBudget, { count, duration, onShare }: Worker): Promise<void> {
+function work(budget: TimedBudget, { count, duration, onShare, onDelivery }: Worker): Promise<void> {
   return new Promise((resolve) => {
     let left = count;
     const goOn = (): void => {
@@ -50,6 +51,7 @@ function work(budget: TimedBudget, { count, duration, onShare }: Worker): Promis
       for (; left > 0; left -= 1) {
         if (!budget.spend()) return budget.later(goOn);
         budget.compute(duration);
+        onDelivery?.();
       }
       resolve();
     };
@@ -73,17 +75,23 @@ describe('a turn of the event loop', () => {
     expect(budget.fitting(2)).toBe(2);
   });
 
-  it('gives them more while something comes in that would be dropped', () => {
-    const [quiet, busy] = [new TimedBudget(), new TimedBudget()];
-    busy.read(10);
-    expect([quiet.fitting(2, true), busy.fitting(2, true)]).toEqual([4, 30]);
-  });
-
   it('lets what comes in wait for the next turn when there is nothing left for it', () => {
     const budget = new TimedBudget();
     expect(budget.read(1)).toBe(false);
     budget.fitting(3);
     expect(budget.read(1)).toBe(true);
+  });
+
+  it.each([
+    [100, 'until all of it is delivered', 100],
+    [1_000, 'no longer than a second', 200],
+  ])('lets what comes in wait for %i slow deliveries %s', async (count, _how, delivered) => {
+    const budget = new TimedBudget();
+    let left = count;
+    budget.fitting(10); // The turn is used up.
+    const leftAtResume = new Promise<number>((resolve) => budget.read(1, () => resolve(left)));
+    await work(budget, { count, duration: 5, onDelivery: () => (left -= 1) });
+    expect(await leftAtResume).toBeCloseTo(count - delivered, -1);
   });
 
   it('lets what returns at once go on for as long as that takes', () => {
