@@ -23,7 +23,7 @@ export type { PgNotifyContext } from './handlers/pg-notify.context.js';
 export { PgNotifyHealthIndicator } from './health/pg-notify-health.indicator.js';
 export type { PgNotifyHealth, PgNotifyHealthOptions } from './health/pg-notify-health.indicator.js';
 export type { PgQueueUsage } from './listener/queue-usage.js';
-export type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from './listener/pg-notify-status.js';
+export type { PgHandlerBlock, PgNotifyFailure, PgNotifyState, PgNotifyStatus } from './listener/pg-notify-status.js';
 export type { PgDeliveryCause, PgDeliveryVerdict } from './listener/delivery-verdict.js';
 export type { PgHandlerKind, PgNotifyDiagnosticsEvents } from './pg-notify.diagnostics.js';
 export { PgNotifyError } from './pg-notify.errors.js';

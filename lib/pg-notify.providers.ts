@@ -1,4 +1,5 @@
 import type { Provider } from '@nestjs/common';
+import { HandlerBlocks } from './consumers/handler-blocks.js';
 import { PgConsumers } from './consumers/pg-consumers.js';
 import { HandlerDiscovery } from './handlers/handler-discovery.js';
 import { PgNotifyExplorer } from './handlers/pg-notify.explorer.js';
@@ -132,7 +133,9 @@ function createConsumers(
     budget,
     async: new PgNotifyAsyncContext(),
     diagnostics,
+    blocks: new HandlerBlocks(),
     onError: (error) => errors.report(error),
+    onRecovery: (handler) => errors.recovered(handler),
     warn: (message) => logger.warn(message),
     debug: (message) => logger.debug(message),
   });

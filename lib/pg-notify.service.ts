@@ -264,18 +264,24 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
 
   /** How the registration is doing now. */
   get status(): PgNotifyStatus {
-    return this.transport.listener.currentStatus;
+    const blocked = this.consumers.context.blocks.all;
+    const { currentStatus } = this.transport.listener;
+    return blocked.length === 0 ? currentStatus : { ...currentStatus, blocked };
   }
 
   /** {@link status} now and whenever it changes. Completes when the application shuts down. */
   get status$(): Observable<PgNotifyStatus> {
-    const { context } = this.consumers;
-    return new Observable((subscriber) =>
-      this.transport.listener.status$.subscribe({
-        next: (status) => context.async.run(() => subscriber.next(status)),
-        complete: () => context.async.run(() => subscriber.complete()),
-      }),
-    );
+    const { async, blocks } = this.consumers.context;
+    return new Observable((subscriber) => {
+      const next = (): void => async.run(() => subscriber.next(this.status));
+      subscriber.add(blocks.changes.subscribe(next));
+      subscriber.add(
+        this.transport.listener.status$.subscribe({
+          next,
+          complete: () => async.run(() => subscriber.complete()),
+        }),
+      );
+    });
   }
 
   /**

@@ -2,6 +2,7 @@ import type { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import type { Clock } from '../time/clock.js';
 import type { TurnBudget } from '../time/turn-budget.js';
+import type { HandlerBlocks } from './handler-blocks.js';
 
 /** What all consumers of one registration share. */
 export interface ConsumerContext {
@@ -10,8 +11,12 @@ export interface ConsumerContext {
   /** Where all that is called begins. */
   readonly async: PgNotifyAsyncContext;
   readonly diagnostics: PgNotifyDiagnostics;
+  /** The handlers that stand still. */
+  readonly blocks: HandlerBlocks;
   /** Takes what has no caller to tell. */
   readonly onError: (error: unknown) => void;
+  /** Called when a handler, or a live query, has succeeded again after failures. */
+  readonly onRecovery: (handler: string) => void;
   readonly warn: (message: string) => void;
   readonly debug: (message: string) => void;
 }

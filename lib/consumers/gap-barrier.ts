@@ -16,8 +16,12 @@ export interface HeldQueue {
 /** A method that reads the full state again. */
 export interface GapMethod {
   accepts(reason: PgGapReason): boolean;
-  /** Rejects when the state could not be read: it is called again then. */
-  run(gap: PgGap): Promise<void>;
+  /**
+   * Rejects when the state could not be read: it is called again then.
+   *
+   * @param retryDelay How long after a failure it is called again, in milliseconds; sooner if a newer gap comes.
+   */
+  run(gap: PgGap, retryDelay: number): Promise<void>;
 }
 
 /** Where the queues of one provider and channel stop, until its gap methods have read the full state again. */
@@ -41,6 +45,11 @@ export class GapBarrier {
     for (const method of methods) this.tell(method, gap);
   }
 
+  /** Whether nothing but overflows is to be told. */
+  get isOverflow(): boolean {
+    return [...this.pending.values()].every(({ reason }) => reason === 'overflow');
+  }
+
   /** Takes over what another one would tell, which is over then. */
   absorb(other: GapBarrier): void {
     for (const [method, gap] of other.pending) this.tell(method, gap);
@@ -54,12 +63,12 @@ export class GapBarrier {
   }
 
   /** Runs the methods, one after the other. It is over when all have succeeded; what those that failed were told is kept. */
-  async attempt(signal: AbortSignal): Promise<void> {
+  async attempt(signal: AbortSignal, retryDelay: number): Promise<void> {
     this.state = 'running';
     const told = [...this.pending];
     this.pending.clear();
     for (const [method, gap] of told) {
-      if (!signal.aborted) await method.run(gap).catch(() => this.tell(method, gap)); // Reported by itself.
+      if (!signal.aborted) await method.run(gap, retryDelay).catch(() => this.tell(method, gap)); // Reported by itself.
     }
     this.state = this.pending.size === 0 ? 'over' : 'failed';
   }

@@ -9,6 +9,12 @@ import type { GapMethod, HeldQueue } from './gap-barrier.js';
 const RETRY = { minDelay: 100, maxDelay: 30_000 };
 
 /**
+ * How long after the methods were told of an overflow they are told of the next one, in milliseconds: under an overload that
+ * lasts, they would read the full state again and again. And no sooner than the last time took.
+ */
+const MIN_OVERFLOW_INTERVAL = 1_000;
+
+/**
  * The gap methods of one provider for one channel, and the queues of its handlers that wait for them. A gap is a barrier:
  * each queue stops when it comes to it; when all of them stand, the gap methods run, and again until they succeed; then
  * all queues go on.
@@ -22,6 +28,8 @@ export class GapGate {
   /** The one whose turn it is: its methods run, or have failed. */
   private current: GapBarrier | undefined;
   private retrySooner = new AbortController();
+  /** When the methods may be told of overflows alone again, in milliseconds of the clock. */
+  private overflowDueAt = -Infinity;
   /** Whether a gap came in since the last attempt began. */
   private hasNews = false;
   private idle: (() => void)[] = [];
@@ -137,24 +145,38 @@ export class GapGate {
 
   /** Runs the methods until all have succeeded, or the gate is closed. */
   private async work(barrier: GapBarrier): Promise<void> {
-    await Promise.resolve(); // A gap may come in from inside pg's parser.
+    await Promise.resolve(); // A gap may come in while others are being told.
     const backoff = new Backoff(RETRY);
+    if (barrier.isOverflow) await this.pause(this.overflowDueAt - this.clock.now());
     while (!this.signal.aborted) {
       this.hasNews = false;
-      await barrier.attempt(this.signal);
+      const retryDelay = backoff.next();
+      const begunAt = this.clock.now();
+      const isOverflow = barrier.isOverflow;
+      await barrier.attempt(this.signal, retryDelay);
+      const endedAt = this.clock.now();
+      if (isOverflow) this.overflowDueAt = endedAt + Math.max(endedAt - begunAt, MIN_OVERFLOW_INTERVAL);
       if (barrier.state === 'over') break;
       this.absorbOthers(barrier);
       if (this.hasNews) {
         backoff.reset();
         continue;
       }
-      this.retrySooner = new AbortController();
-      const pause = backoff.next();
-      const sleep = (sooner: AbortSignal): Promise<void> => this.clock.sleep(pause, sooner);
-      await withEitherSignal([this.signal, this.retrySooner.signal], sleep).catch(() => backoff.reset()); // A newer gap, or the end.
+      if (!(await this.pause(retryDelay))) backoff.reset();
     }
     barrier.giveUp();
     this.finish(barrier);
+  }
+
+  /** Returns whether it lasted so long, in milliseconds: a newer gap ends it, and the end of the gate. */
+  private async pause(duration: number): Promise<boolean> {
+    if (duration <= 0) return true;
+    this.retrySooner = new AbortController();
+    const sleep = (sooner: AbortSignal): Promise<void> => this.clock.sleep(duration, sooner);
+    return withEitherSignal([this.signal, this.retrySooner.signal], sleep).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** All queues stand still for a barrier that has failed: it tells what those would that come next for all queues. */

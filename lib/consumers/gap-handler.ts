@@ -1,4 +1,6 @@
+import { channelName } from '../channel/pg-channel.js';
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
+import { messageOf } from '../pg-notify.errors.js';
 import type { ConsumerContext } from './consumer-context.js';
 import type { GapMethod } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
@@ -10,33 +12,69 @@ export interface GapHandlerDefinition extends HandlerDefinition<PgGap> {
   readonly reasons: readonly PgGapReason[] | undefined;
 }
 
+/** One call of a gap method, and how long after a failure of it the next one comes, in milliseconds. */
+interface Attempt {
+  readonly gap: PgGap;
+  readonly retryDelay: number;
+}
+
+function waiting(retryDelay: number): string {
+  return ` (It is called again in ${Math.ceil(retryDelay)} ms; the handlers beside it wait.)`;
+}
+
 /** A use of `@OnPgGap`: reads the full state again, when the gate of its provider and channel says so. */
 export class GapHandler implements Handler, GapMethod {
   readonly label: string;
-  private readonly runs: CountedRuns<PgGap>;
+  private readonly runs: CountedRuns<Attempt>;
   private running = 0;
+  private failedSince: Date | undefined;
+  private unblock: () => void = () => undefined;
 
   constructor(
     private readonly definition: GapHandlerDefinition,
     private readonly gate: GapGate,
-    context: ConsumerContext,
+    private readonly context: ConsumerContext,
     closing: AbortSignal,
   ) {
+    const { call, describe = messageOf } = definition;
     this.label = definition.label;
-    this.runs = countedRuns(definition, 'gap', context, closing);
+    const attempts: HandlerDefinition<Attempt> = {
+      ...definition,
+      call: ({ gap }, signal) => call(gap, signal),
+      describe: (thrown, { gap, retryDelay }) => `${describe(thrown, gap)}${waiting(retryDelay)}`,
+    };
+    this.runs = countedRuns(attempts, 'gap', context, closing);
   }
 
   accepts(reason: PgGapReason): boolean {
     return this.definition.reasons?.includes(reason) ?? true;
   }
 
-  async run(gap: PgGap): Promise<void> {
+  async run(gap: PgGap, retryDelay: number): Promise<void> {
     this.running += 1;
     try {
-      await this.runs.run(gap, 1);
+      await this.runs.run({ gap, retryDelay }, 1);
+      this.unblock();
+      this.failedSince = undefined;
+    } catch (error) {
+      this.block(error);
+      throw error;
     } finally {
       this.running -= 1;
     }
+  }
+
+  private block(error: unknown): void {
+    const { label, definition, context } = this;
+    this.unblock();
+    this.failedSince ??= new Date();
+    this.unblock = context.blocks.add({
+      handler: label,
+      channel: channelName(definition.channel),
+      reason: 'gap-failed',
+      since: this.failedSince,
+      message: messageOf(error),
+    });
   }
 
   get stats(): PgHandlerStats {

@@ -1,12 +1,14 @@
 import { isThenable } from '../channel/thenable.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { withDeadline } from '../time/deadline.js';
+import type { HandlerBlocks } from './handler-blocks.js';
 import type { HandlerCounters } from './handler-counters.js';
 import { finalOutcomeOf, outcomeOf } from './handler-outcome.js';
 
 /**
  * Runs a handler once, for `count` notifications. Without a promise where the handler returns none. What it throws or
- * rejects with says that the run has failed; it is counted and reported by then.
+ * rejects with says that the run has failed; it is counted and reported by then. A run that takes too long is reported at
+ * its timeout, and over when the method has ended: two runs of it must not overlap.
  */
 export type HandlerRun<Argument> = (argument: Argument, count: number) => unknown;
 
@@ -46,7 +48,9 @@ export interface HandlerRunOptions<Argument> {
   /** Aborted when the registration does not wait any longer for what runs. */
   readonly closing: AbortSignal;
   readonly counters: HandlerCounters;
+  readonly blocks: HandlerBlocks;
   readonly onError: (error: unknown) => void;
+  readonly onRecovery: (handler: string) => void;
   readonly warn: (message: string) => void;
   readonly debug: (message: string) => void;
   /** Describes a failure for its message. @default the message of what was thrown */
@@ -55,10 +59,20 @@ export interface HandlerRunOptions<Argument> {
 
 /** Makes what runs a handler: with its deadline, its counters and its report. */
 export function handlerRun<Argument>(options: HandlerRunOptions<Argument>): HandlerRun<Argument> {
-  const { label, channel, call, timeout, closing, counters, onError, warn, debug, describe = messageOf } = options;
+  const { label, channel, call, timeout, closing, counters, blocks, onError, onRecovery, warn, debug } = options;
+  const { describe = messageOf } = options;
+  let hasFailed = false;
+
+  const delivered = (count: number, begun: number): void => {
+    counters.deliver(count, durationSince(begun));
+    if (!hasFailed) return;
+    hasFailed = false;
+    onRecovery(label);
+  };
 
   const failed = (cause: unknown, { argument, count, begun }: Run<Argument>): PgNotifyError => {
     counters.fail(count, durationSince(begun));
+    hasFailed = true;
     const problem = describe(cause, argument);
     const message = `Handler ${label} failed for the channel ${JSON.stringify(channel)}: ${problem}`;
     const error = new PgNotifyError('handler', message, { channel, handler: label, cause });
@@ -84,31 +98,77 @@ export function handlerRun<Argument>(options: HandlerRunOptions<Argument>): Hand
     throw failed(thrown, run);
   };
 
-  const settle = async (running: unknown, run: Run<Argument>): Promise<unknown> => {
+  const settle = async (running: Promise<unknown>, run: Run<Argument>): Promise<unknown> => {
     try {
-      const value = await finalOutcomeOf(running);
-      counters.deliver(run.count, durationSince(run.begun));
+      const value = await running;
+      delivered(run.count, run.begun);
       return value;
     } catch (thrown) {
       return ended(thrown, run);
     }
   };
 
+  /** Calls, and aborts the signal when that takes too long. The run has failed then, and is over when the call has settled. */
+  const callWithin = (milliseconds: number, run: Run<Argument>): unknown => {
+    const over = new AbortController();
+    const onClosing = (): void => over.abort(closing.reason);
+    closing.addEventListener('abort', onClosing, { once: true });
+    const release = (): void => closing.removeEventListener('abort', onClosing);
+    let value: unknown;
+    try {
+      value = outcomeOf(call(run.argument, over.signal));
+      if (isThenable(value)) return settleWithin(milliseconds, finalOutcomeOf(value), over, run).finally(release);
+    } catch (thrown) {
+      release();
+      return ended(thrown, run);
+    }
+    release();
+    delivered(run.count, run.begun);
+    return value;
+  };
+
+  /** Waits for the end of a run that has failed by its timeout: the next one must not begin beside it. */
+  const overrun = async (running: Promise<unknown>, milliseconds: number): Promise<void> => {
+    const message = `${label} still runs after its timeout of ${milliseconds} ms: it ignores the signal of its context, and the next run waits.`;
+    const end = blocks.add({ handler: label, channel, reason: 'overrun', since: new Date(), message });
+    await running.then(ignored, ignored);
+    end();
+  };
+
+  const settleWithin = async (
+    milliseconds: number,
+    running: Promise<unknown>,
+    over: AbortController,
+    run: Run<Argument>,
+  ): Promise<unknown> => {
+    let isLate = false;
+    const expired = (): Error => {
+      isLate = true;
+      const error = new Error(`It took longer than its timeout of ${milliseconds} ms.`);
+      // The run has failed by then, also where the handler ends as soon as it is told.
+      queueMicrotask(() => over.abort(error));
+      return error;
+    };
+    try {
+      return await settle(withDeadline(running, { timeout: milliseconds, expired }), run);
+    } finally {
+      if (isLate) await overrun(running, milliseconds);
+    }
+  };
+
   return (argument, count) => {
     const begun = counters.areWatched ? performance.now() : 0;
+    if (timeout !== undefined) return callWithin(timeout, { argument, count, begun });
     let value: unknown;
     let isAwaited: boolean;
     try {
-      value =
-        timeout === undefined
-          ? outcomeOf(call(argument, closing))
-          : callWithin(timeout, closing, (signal) => outcomeOf(call(argument, signal)));
+      value = outcomeOf(call(argument, closing));
       isAwaited = isThenable(value); // A property that is asked for may throw.
     } catch (thrown) {
       return ended(thrown, { argument, count, begun });
     }
-    if (isAwaited) return settle(value, { argument, count, begun });
-    counters.deliver(count, durationSince(begun));
+    if (isAwaited) return settle(finalOutcomeOf(value), { argument, count, begun });
+    delivered(count, begun);
     return value;
   };
 }
@@ -120,32 +180,8 @@ interface Run<Argument> {
   readonly begun: number;
 }
 
-/** Calls, and if that takes too long aborts the signal and rejects; what becomes of the call then is of no interest. */
-function callWithin(timeout: number, closing: AbortSignal, call: (signal: AbortSignal) => unknown): unknown {
-  const over = new AbortController();
-  const onClosing = (): void => over.abort(closing.reason);
-  closing.addEventListener('abort', onClosing, { once: true });
-  const release = (): void => closing.removeEventListener('abort', onClosing);
-  let value: unknown;
-  try {
-    value = call(over.signal);
-  } catch (error) {
-    release();
-    throw error;
-  }
-  if (!isThenable(value)) {
-    release();
-    return value;
-  }
-  const expired = (): Error => {
-    const error = new Error(`It took longer than its timeout of ${timeout} ms.`);
-    // The run has failed by then, also where the handler ends as soon as it is told.
-    queueMicrotask(() => over.abort(error));
-    return error;
-  };
-  return withDeadline(finalOutcomeOf(value), { timeout, expired }).finally(release);
-}
-
 function durationSince(begun: number): number {
   return begun === 0 ? 0 : performance.now() - begun;
 }
+
+function ignored(): void {}

@@ -69,7 +69,7 @@ export function countedRuns<Argument>(
   const { label, timeout, describe, call } = definition;
   const channel = channelName(definition.channel);
   const counters = new HandlerCounters(kind, label, channel, context.diagnostics);
-  const { onError, warn, debug, async } = context;
+  const { blocks, onError, onRecovery, warn, debug, async } = context;
   const callApart: typeof call = (argument, signal) => async.run(() => call(argument, signal));
   const run = handlerRun({
     label,
@@ -79,7 +79,9 @@ export function countedRuns<Argument>(
     describe,
     closing,
     counters,
+    blocks,
     onError,
+    onRecovery,
     warn,
     debug,
   });

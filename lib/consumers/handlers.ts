@@ -13,6 +13,9 @@ import type { NotificationHandlerDefinition } from './notification-handler.js';
 import { WakeUpHandler } from './wake-up-handler.js';
 import type { WakeUpHandlerDefinition } from './wake-up-handler.js';
 
+/** How many handlers a message names. */
+const MOST_NAMED = 10;
+
 /** The handlers of one registration: what each of them still has to do, and what a shutdown waits for. */
 export class Handlers {
   private readonly all: Handler[] = [];
@@ -85,9 +88,11 @@ export class Handlers {
     const busy = this.all.filter(({ isIdle }) => !isIdle);
     const dropped = new Map(this.all.map((handler) => [handler, handler.stop()]));
     this.closing.abort(new PgNotifyError('closed', 'The registration is being closed, and waits no longer.'));
-    return busy.map((handler) => {
+    const named = busy.slice(0, MOST_NAMED).map((handler) => {
       const waiting = dropped.get(handler) ?? 0;
       return waiting === 0 ? handler.label : `${handler.label} (and ${waiting} that waited)`;
     });
+    const others = busy.length - named.length;
+    return others === 0 ? named : [...named, `and ${others} more`];
   }
 }

@@ -130,6 +130,7 @@ class LiveQueryLoads<T> {
     try {
       const value = await this.load();
       if (this.over.signal.aborted) return;
+      if (this.hasFailed) this.parts.context.onRecovery(this.definition.label);
       this.hasFailed = false;
       this.gapsRead = gaps;
       this.show(value);

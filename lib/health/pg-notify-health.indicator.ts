@@ -1,5 +1,5 @@
 import type { PgDeliveryCause } from '../listener/delivery-verdict.js';
-import type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from '../listener/pg-notify-status.js';
+import type { PgHandlerBlock, PgNotifyFailure, PgNotifyState, PgNotifyStatus } from '../listener/pg-notify-status.js';
 import { invalidOption, orElse, readOptions, shown } from '../option-checks.js';
 import type { ChecksOf, OptionCheck } from '../option-checks.js';
 import type { PgNotifyService } from '../pg-notify.service.js';
@@ -15,6 +15,13 @@ export interface PgNotifyHealthOptions {
    * @default 0.5
    */
   readonly maxQueueUsage?: number;
+  /**
+   * For how long a handler may stand still before the registration counts as down, in milliseconds: because its gap method
+   * fails again and again, or because a run ignores its timeout. `Infinity` for ever: the handler is still named.
+   *
+   * @default 60_000
+   */
+  readonly blockedAfter?: number;
 }
 
 const share: OptionCheck<number> = (given, place) => {
@@ -22,7 +29,15 @@ const share: OptionCheck<number> = (given, place) => {
   throw invalidOption(place, `must be a number from 0 to 1, not ${shown(given)}`);
 };
 
-const OPTIONS = { maxQueueUsage: orElse(0.5, share) } satisfies ChecksOf<PgNotifyHealthOptions>;
+const duration: OptionCheck<number> = (given, place) => {
+  if (typeof given === 'number' && given >= 0) return given;
+  throw invalidOption(place, `must be a number of milliseconds, or Infinity, not ${shown(given)}`);
+};
+
+const OPTIONS = {
+  maxQueueUsage: orElse(0.5, share),
+  blockedAfter: orElse(60_000, duration),
+} satisfies ChecksOf<PgNotifyHealthOptions>;
 
 /** What the indicator reports under its key. It names no host and holds no secret. */
 export interface PgNotifyHealth {
@@ -36,6 +51,13 @@ export interface PgNotifyHealth {
   /** Why delivery is failing or unknown, where that is known. */
   readonly deliveryCause?: PgDeliveryCause;
   readonly channels: PgNotifyStatus['channels'];
+  /** The handlers that stand still; absent while there are none. */
+  readonly blocked?: readonly {
+    readonly handler: string;
+    readonly reason: PgHandlerBlock['reason'];
+    /** In ISO 8601. */
+    readonly since: string;
+  }[];
   /** From 0 to 1; absent while there is no connection to ask on, and if the role may not ask. */
   readonly queueUsage?: number;
   /** The pid of the backend that most likely holds the queue back, when the usage is high. */
@@ -60,20 +82,23 @@ export class PgNotifyHealthIndicator {
   ) {}
 
   /**
-   * Up only while the registration listens, the server answers within 5 s, delivery is not failing, and the notification
-   * queue has room. One with `enabled: false` is up: that it does not listen is no fault of the instance. Rejects only for
+   * Up only while the registration listens, the server answers within 5 s, delivery is not failing, the notification queue
+   * has room, and no handler stands still for longer than `blockedAfter`. One with `enabled: false` is up: that it does not listen is no fault of the instance. Rejects only for
    * invalid options, with a PgNotifyError of kind `configuration`.
    */
   async isHealthy<Key extends string = 'pg_notify'>(
     key: Key = 'pg_notify' as Key,
     options: PgNotifyHealthOptions = {},
   ): Promise<Record<Key, PgNotifyHealth>> {
-    const { maxQueueUsage } = readOptions('isHealthy()', options, OPTIONS);
-    const { state, since, delivery, channels, lastFailure } = this.service.status;
+    const { maxQueueUsage, blockedAfter } = readOptions('isHealthy()', options, OPTIONS);
+    const { state, since, delivery, channels, lastFailure, blocked } = this.service.status;
     const problems: string[] = [];
     if (state !== 'listening' && state !== 'disabled')
       problems.push(`the registration is ${state}${reasonOf(lastFailure)}`);
     if (delivery?.verdict === 'failing') problems.push(`notifications do not arrive (${delivery.cause})`);
+    for (const { handler, reason, since: from } of blocked ?? []) {
+      if (Date.now() - from.getTime() >= blockedAfter) problems.push(`the handler ${handler} stands still (${reason})`);
+    }
     const queue = state === 'listening' ? await this.queue(problems, maxQueueUsage) : {};
     const health: PgNotifyHealth = {
       status: problems.length > 0 ? 'down' : 'up',
@@ -83,6 +108,7 @@ export class PgNotifyHealthIndicator {
       ...(delivery && { delivery: delivery.verdict }),
       ...(delivery?.cause && { deliveryCause: delivery.cause }),
       channels,
+      ...(blocked && { blocked: blocked.map((each) => blockOf(each)) }),
       ...queue,
     };
     return { [key]: health } as Record<Key, PgNotifyHealth>;
@@ -108,6 +134,11 @@ export class PgNotifyHealthIndicator {
       return {};
     }
   }
+}
+
+/** Without its message, which may quote what the handler threw. */
+function blockOf({ handler, reason, since }: PgHandlerBlock): NonNullable<PgNotifyHealth['blocked']>[number] {
+  return { handler, reason, since: since.toISOString() };
 }
 
 /** The kind of the last failure. Its message may name hosts: that is in the status and in the log. */

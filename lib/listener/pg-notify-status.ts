@@ -21,6 +21,20 @@ export interface PgNotifyFailure {
   readonly endpoint?: string;
 }
 
+/** Why a handler, and what stands beside it, takes nothing now. */
+export interface PgHandlerBlock {
+  /** As `ProductCache.evict`. */
+  readonly handler: string;
+  readonly channel: string;
+  /**
+   * - `gap-failed`: its gap method fails again and again; the handlers of its provider and channel wait until it succeeds.
+   * - `overrun`: a run goes on after its timeout, and ignores its signal; the next one waits until it ends.
+   */
+  readonly reason: 'gap-failed' | 'overrun';
+  readonly since: Date;
+  readonly message: string;
+}
+
 /** How a registration is doing, at one moment. */
 export interface PgNotifyStatus {
   readonly state: PgNotifyState;
@@ -40,6 +54,8 @@ export interface PgNotifyStatus {
     /** For how many the server has acknowledged LISTEN on the current connection. */
     readonly acknowledged: number;
   };
+  /** The handlers that stand still, and why; absent while there are none. */
+  readonly blocked?: readonly PgHandlerBlock[];
   /** The pid of the listening backend. */
   readonly processId?: number;
   readonly serverVersion?: string;

@@ -284,7 +284,7 @@ describe('@OnPgGap', () => {
     });
   });
 
-  it('counts as failed after its timeout, and is called again', async () => {
+  it('counts as failed after its timeout, and is called again when it has ended', async () => {
     const held = new HeldCalls<PgGap>();
     const signals: AbortSignal[] = [];
     const evicted = new Recorder<unknown>();
@@ -302,11 +302,17 @@ describe('@OnPgGap', () => {
         return signals.length === 1 ? held.run(gap) : undefined;
       }
     }
-    await start(Cache);
+    const { service } = await start(Cache);
     await suite.database.query(`SELECT pg_notify('c', '1')`);
+    await eventually(
+      () => service.stats().handlers.find(({ kind }) => kind === 'gap')!,
+      ({ failed, running }) => failed === 1 && running === 1,
+    );
+    expect(service.status.blocked).toMatchObject([{ handler: 'Cache.load', reason: 'overrun' }]);
+    expect([signals.map(({ aborted }) => aborted), evicted.items]).toEqual([[true], []]);
+    held.end(new Error('too late'));
     expect(await evicted.until(1)).toEqual([1]);
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
-    held.end(new Error('too late'));
-    await turn();
+    expect(service.status.blocked).toBeUndefined();
   });
 });

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { HealthCheckService, TerminusModule } from '@nestjs/terminus';
-import { getPgNotifyHealthToken, PgNotifyHealthIndicator, PgNotifyModule } from 'nest-pg-notify';
+import { Injectable } from '@nestjs/common';
+import { getPgNotifyHealthToken, OnPgGap, OnPgNotify, PgNotifyHealthIndicator, PgNotifyModule } from 'nest-pg-notify';
 import { Client } from 'pg';
 import { appSuite } from '../support/app/app-suite.js';
 import { rejection } from '../support/failures.js';
-import { untilLost } from '../support/app/status.js';
+import { untilLost, untilStatus } from '../support/app/status.js';
 import { eventually } from '../support/recorder.js';
 import { isFrom, itFrom } from '../support/version-gate.js';
 
@@ -102,6 +103,53 @@ describe('PgNotifyHealthIndicator', () => {
     await blocker.query('ROLLBACK');
     await writer.query('SELECT pg_cancel_backend($1)', [computing[0]?.pid]);
     await computed;
+  });
+
+  it('names the handlers that stand still, and is down when they have for too long', async () => {
+    const broken = new Error('the table is gone');
+    let fails = true;
+    @Injectable()
+    class Cache {
+      @OnPgNotify('blocked')
+      set(): void {}
+
+      @OnPgGap('blocked')
+      load(): void {
+        if (fails) throw broken;
+      }
+    }
+    const subject = await suite.create({ providers: [Cache] });
+    const { app, service } = subject;
+    const first = untilStatus(subject, ({ blocked }) => blocked !== undefined);
+    await app.init();
+    expect((await first).blocked).toEqual([
+      {
+        handler: 'Cache.load',
+        channel: 'blocked',
+        reason: 'gap-failed',
+        since: expect.any(Date),
+        message: expect.stringMatching(
+          /the table is gone \(It is called again in \d+ ms; the handlers beside it wait\.\)$/,
+        ),
+      },
+    ]);
+    const health = app.get(PgNotifyHealthIndicator);
+    const block = {
+      handler: 'Cache.load',
+      reason: 'gap-failed',
+      since: service.status.blocked?.[0]?.since.toISOString(),
+    };
+    expect((await health.isHealthy()).pg_notify).toMatchObject({ status: 'up', blocked: [block] });
+    expect((await health.isHealthy('pg_notify', { blockedAfter: 0 })).pg_notify).toMatchObject({
+      status: 'down',
+      reason: 'the handler Cache.load stands still (gap-failed)',
+      blocked: [block],
+    });
+    fails = false;
+    await untilStatus(subject, ({ blocked }) => blocked === undefined);
+    const { pg_notify: healed } = await health.isHealthy('pg_notify', { blockedAfter: 0 });
+    expect(healed).toMatchObject({ status: 'up' });
+    expect(healed).not.toHaveProperty('blocked');
   });
 
   it('is injectable for each registration by name', async () => {

@@ -1,4 +1,5 @@
 import type { ConsumerContext } from '../../lib/consumers/consumer-context.js';
+import { HandlerBlocks } from '../../lib/consumers/handler-blocks.js';
 import { PgNotifyAsyncContext } from '../../lib/pg-notify.async-context.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { TurnBudget } from '../../lib/time/turn-budget.js';
@@ -11,7 +12,9 @@ export function consumerContext(given: Partial<ConsumerContext> = {}): ConsumerC
     budget: new TurnBudget(),
     async: new PgNotifyAsyncContext(),
     diagnostics: new PgNotifyDiagnostics('test'),
+    blocks: new HandlerBlocks(),
     onError: () => undefined,
+    onRecovery: () => undefined,
     warn: () => undefined,
     debug: () => undefined,
     ...given,

@@ -2,6 +2,7 @@ import type { PgGap, PgGapReason } from '../../lib/channel/pg-gap.js';
 import type { PgNotification } from '../../lib/channel/pg-notification.js';
 import { GapGate } from '../../lib/consumers/gap-gate.js';
 import type { GapMethod } from '../../lib/consumers/gap-barrier.js';
+import { HandlerBlocks } from '../../lib/consumers/handler-blocks.js';
 import { HandlerCounters } from '../../lib/consumers/handler-counters.js';
 import { HandlerQueue } from '../../lib/consumers/handler-queue.js';
 import type { HandlerQueueMode, Taken } from '../../lib/consumers/handler-queue.js';
@@ -154,6 +155,8 @@ class ObservedQueue {
       call: (items) => this.call([items].flat()),
       timeout: undefined,
       closing: model.closing.signal,
+      blocks: new HandlerBlocks(),
+      onRecovery: () => undefined,
       warn: () => undefined,
       debug: () => undefined,
       counters,

@@ -3,6 +3,7 @@ import type { PgGap, PgGapReason } from '../../lib/channel/pg-gap.js';
 import type { PgNotification } from '../../lib/channel/pg-notification.js';
 import type { GapMethod } from '../../lib/consumers/gap-barrier.js';
 import { GapGate } from '../../lib/consumers/gap-gate.js';
+import { HandlerBlocks } from '../../lib/consumers/handler-blocks.js';
 import { HandlerCounters } from '../../lib/consumers/handler-counters.js';
 import { HandlerQueue } from '../../lib/consumers/handler-queue.js';
 import type { HandlerQueueOptions, Taken } from '../../lib/consumers/handler-queue.js';
@@ -42,6 +43,7 @@ export class QueuedProvider {
   readonly gaps: PgGap[] = [];
   readonly gate: GapGate;
   readonly counters: HandlerCounters[] = [];
+  readonly blocks = new HandlerBlocks();
   private readonly budget = new TurnBudget();
   private readonly methods: GapMethod[] = [];
 
@@ -79,6 +81,8 @@ export class QueuedProvider {
       },
       timeout,
       closing: this.closing.signal,
+      blocks: this.blocks,
+      onRecovery: () => undefined,
       warn: () => undefined,
       debug: () => undefined,
       counters,

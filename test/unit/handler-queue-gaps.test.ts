@@ -235,4 +235,46 @@ describe('a gap', () => {
     expect(subject.events.items).toEqual(['busy 0', 'gap reconnect']);
     expect(subject.clock.sleeping).toBe(0);
   });
+
+  it('is told of an overflow a second after the last one, or later if that took longer', async () => {
+    const subject = new QueuedProvider();
+    const method = subject.heldMethod();
+    const runs = new HeldCalls<readonly number[]>();
+    const queue = subject.queue('a', { bufferSize: 1, call: runs.run });
+    push(queue, 0);
+    await runs.begun.until(1);
+    /** Two that have no room but for one of them. */
+    const overflow = async (): Promise<void> => {
+      push(queue, 1, 2);
+      runs.end();
+      await turn();
+    };
+    await overflow();
+    expect(subject.gaps).toHaveLength(1); // At once.
+    subject.clock.advance(3_000); // It takes that long.
+    method.end();
+    await turn();
+    for (const [pause, told] of [
+      [2_999, 1],
+      [1, 2],
+      [0, 2],
+    ] as const) {
+      if (told === 1) await overflow();
+      subject.clock.advance(pause);
+      await turn();
+      expect([pause, subject.gaps.length]).toEqual([pause, told]);
+    }
+    method.end();
+    await turn();
+    await overflow();
+    subject.clock.advance(999);
+    await turn();
+    expect(subject.gaps).toHaveLength(2);
+    // What says more than an overflow does not wait.
+    queue.gap(gapOf('reconnect'));
+    await turn();
+    expect(subject.gaps).toHaveLength(3);
+    queue.stop();
+    subject.closing.abort();
+  });
 });

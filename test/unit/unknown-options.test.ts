@@ -193,7 +193,7 @@ describe('the options of a call', () => {
   it('are refused by the health indicator and by the test bus, if they do not exist', async () => {
     const { app } = await suite.createOf({ imports: [PgNotifyTestingModule.forRoot()] });
     await expect(app.get(PgNotifyHealthIndicator).isHealthy('pg', unchecked({ maxUsage: 1 }))).rejects.toEqual(
-      refusal('isHealthy() has no option maxUsage. Its only option is maxQueueUsage.'),
+      refusal('isHealthy() has no option maxUsage. Its options are maxQueueUsage and blockedAfter.'),
     );
     const bus = app.get(PgNotifyTestBus);
     expect(() => bus.simulateGap(unchecked({ chanel: 'orders' }))).toThrow(

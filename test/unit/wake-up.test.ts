@@ -64,7 +64,8 @@ async function setUp(given: Partial<WakeUpHandlerDefinition> = {}) {
     await turns();
     return reasons.slice(length);
   };
-  return { handlers, listener, status$, clock, errors, reasons, notify, pass };
+  const { blocks } = context;
+  return { handlers, listener, status$, clock, errors, reasons, blocks, notify, pass };
 }
 
 describe('a method that is woken', () => {
@@ -140,22 +141,30 @@ describe('a method that is woken', () => {
     expect(handlers.stats).toEqual([expect.objectContaining({ handler: 'Worker.drain', failed: 3, delivered: 0 })]);
   });
 
-  it('has its signal aborted at its timeout, and is called again', async () => {
+  it('has its signal aborted at its timeout, and is called again when it has ended', async () => {
     const signals: AbortSignal[] = [];
-    const { errors, pass, handlers } = await setUp({
+    const late = deferred();
+    const { errors, pass, handlers, reasons, blocks } = await setUp({
       timeout: 1,
       call: (reason, signal) => {
         signals.push(signal);
-        return reason === 'start' ? new Promise(() => undefined) : undefined;
+        return reason === 'start' ? late.promise : undefined;
       },
     });
-    await handlers.settled();
+    await new Promise((resolve) => signals[0]!.addEventListener('abort', resolve));
     expect(signals[0]?.reason).toMatchObject({ message: 'It took longer than its timeout of 1 ms.' });
+    await turns();
     expect(errors).toHaveLength(1);
+    expect(blocks.all).toMatchObject([{ handler: 'Worker.drain', channel: 'jobs', reason: 'overrun' }]);
+    expect([await pass(3_600_000), reasons, handlers.stats[0]?.running]).toEqual([[], ['start'], 1]);
+    late.resolve();
+    await handlers.settled();
+    expect(blocks.all).toEqual([]);
     expect(await pass(1_000)).toEqual(['retry']);
+    expect(errors).toHaveLength(1);
   });
 
-  it('may finish when the handlers is ended, is not called any more, and leaves no timer', async () => {
+  it('may finish when the handlers are ended, is not called any more, and leaves no timer', async () => {
     const work = deferred<boolean>();
     const { handlers, reasons, notify, listener, clock, pass } = await setUp({ call: () => work.promise });
     notify();
