@@ -1,72 +1,54 @@
 import { describe, expect, it } from '@jest/globals';
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client } from 'pg';
-import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
+import { Injectable } from '@nestjs/common';
+import { OnPgGap, OnPgNotify } from 'nest-pg-notify';
+import type { PgHandlerStats, PgNotifyStats } from 'nest-pg-notify';
 import { appSuite } from '../support/app/app-suite.js';
-import { askListeningSession } from '../support/app/listening-session.js';
 import { expectNoSecret } from '../support/app/no-secret.js';
-import type { TestApp } from '../support/app/test-app.js';
 import { listeningBackends } from '../support/backends.js';
-import type { FaultProxy } from '../support/fault-proxy.js';
 import { LedgerReader, LedgerWriter, readLedger } from '../support/ledger.js';
+import { APPLICATION_ROLE, FAULTS } from '../support/nemesis-faults.js';
 import { eventually } from '../support/recorder.js';
 import { SeededRandom } from '../support/seeded-random.js';
 
 const SECONDS = Number(process.env['NEMESIS_SECONDS'] ?? 30);
 const SEED = Number(process.env['NEMESIS_SEED'] ?? randomInt(2 ** 31));
 
-interface Scene {
-  readonly cluster: PostgresCluster;
-  readonly proxy: FaultProxy;
-  readonly subject: TestApp;
-  readonly random: SeededRandom;
+/** Fails now and then, is slow now and then, and is told of gaps: what becomes of each notification must add up. */
+@Injectable()
+class BusyHandler {
+  private calls = 0;
+
+  @OnPgNotify('ledger', { bufferSize: 20, timeout: 100 })
+  async handle(): Promise<void> {
+    this.calls += 1;
+    if (this.calls % 7 === 0) throw new Error('It fails now and then.');
+    if (this.calls % 11 === 0) await delay(this.calls % 3 === 0 ? 150 : 20);
+  }
+
+  @OnPgNotify('ledger', { latest: (position) => Number(position) % 3 })
+  async handleLatest(): Promise<void> {
+    await delay(1);
+  }
+
+  @OnPgGap('ledger')
+  load(): void {
+    this.calls += 1;
+    if (this.calls % 5 === 0) throw new Error('It fails now and then.');
+  }
 }
 
-/** What the nemesis does. Each fault is over, or heals by itself, when its promise resolves. */
-const FAULTS: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
-  'fast restart': ({ cluster }) => cluster.restart('fast'),
-  'immediate restart': ({ cluster }) => cluster.restart('immediate'),
-  'terminated listener': async ({ cluster }) => {
-    await onServer(cluster, async (client) => {
-      await client.query(
-        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nest-pg-notify listener'`,
-      );
-    });
-  },
-  'forgotten registration': async ({ subject }) => {
-    // Another fault may have ended the session.
-    await askListeningSession(subject, 'UNLISTEN *').catch(() => undefined);
-  },
-  'reset connections': async ({ proxy }) => proxy.reset(),
-  'half-closed connections': async ({ proxy }) => proxy.halfClose(),
-  'black hole': async ({ proxy, random }) => {
-    proxy.blackhole();
-    await delay(random.between(100, 2_500));
-    proxy.heal();
-  },
-  'stalled answers': async ({ proxy, random }) => {
-    proxy.stall('down');
-    await delay(random.between(50, 1_500));
-    proxy.heal();
-  },
-  'a slow way': async ({ proxy, random }) => {
-    proxy.reset(); // So that it connects and listens anew, at this pace.
-    proxy.delay(random.between(40, 80));
-    await delay(random.between(1_500, 3_000));
-    proxy.heal();
-  },
-  'refused connections': async ({ proxy, random }) => {
-    proxy.refuse();
-    proxy.reset();
-    await delay(random.between(50, 1_000));
-    await proxy.accept();
-  },
-  'a busy event loop': async ({ random }) => {
-    const until = performance.now() + random.between(100, 1_500);
-    while (performance.now() < until);
-  },
-};
+/** The handlers whose figures do not add up. */
+function lostIn({ received, handlers }: PgNotifyStats): readonly PgHandlerStats[] {
+  const fates = ['delivered', 'failed', 'rejected', 'dropped', 'conflated', 'waiting', 'running'] as const;
+  return handlers.filter(
+    // A run that is over its time has failed already, and is still running.
+    (handler) =>
+      handler.kind === 'notification' &&
+      ![received, received + handler.running].includes(fates.reduce((sum, fate) => sum + handler[fate], 0)),
+  );
+}
 
 /** Notices a listening backend that waits for its client to read: it holds back the notifications of the whole cluster. */
 class ClientWriteWatch {
@@ -95,7 +77,13 @@ describe('the nemesis', () => {
     async () => {
       const { server: cluster, database, proxy } = suite;
       await LedgerWriter.prepare(database.url);
+      await database.query(`CREATE ROLE ${APPLICATION_ROLE} LOGIN PASSWORD 'password'`);
+      const connection = new URL(proxy.url(database.url));
+      connection.username = APPLICATION_ROLE;
+      connection.password = 'password';
       const subject = await suite.create({
+        connection: connection.href,
+        providers: [BusyHandler],
         reconnect: { minDelay: 20, maxDelay: 500, stableAfter: 1_000 },
         connectTimeout: 1_000,
         heartbeat: { interval: 500, timeout: 500 },
@@ -116,6 +104,7 @@ describe('the nemesis', () => {
         done[name] = (done[name] ?? 0) + 1;
         await FAULTS[name]?.({ cluster, proxy, subject, random });
         await watch.look();
+        expect(lostIn(subject.service.stats())).toEqual([]);
       }
       proxy.heal();
       // That the server notices a dead listener is shown in orphaned-backend.test.ts; here it is that there are no others.
@@ -135,6 +124,7 @@ describe('the nemesis', () => {
       // Order, no duplicate, and no loss without a gap.
       expect(reader.violations).toEqual([]);
       expect(watch.stuck).toEqual([]);
+      expect(lostIn(subject.service.stats())).toEqual([]);
       // One listening backend, as soon as the server has noticed the dead ones.
       const backends = await eventually(
         () => listeningBackends(database),
@@ -153,14 +143,3 @@ describe('the nemesis', () => {
     (SECONDS + 90) * 1_000,
   );
 });
-
-async function onServer(cluster: PostgresCluster, work: (client: Client) => Promise<void>): Promise<void> {
-  const client = new Client(cluster.url());
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    await work(client);
-  } finally {
-    await client.end();
-  }
-}
