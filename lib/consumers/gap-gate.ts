@@ -24,10 +24,11 @@ export class GapGate {
   /** Those that are not over, oldest first. */
   private barriers: GapBarrier[] = [];
   /** A gap that is announced to several queues comes as often; its `until` is the same object each time. */
-  private readonly known = new WeakMap<Date, GapBarrier>();
+  private known: WeakMap<Date, GapBarrier> | undefined;
   /** The one whose turn it is: its methods run, or have failed. */
   private current: GapBarrier | undefined;
-  private retrySooner = new AbortController();
+  /** Ends the pause before the next attempt, while there is one. */
+  private retrySooner: AbortController | undefined;
   /** When the methods may be told of overflows alone again, in milliseconds of the clock. */
   private overflowDueAt = -Infinity;
   /** Whether a gap came in since the last attempt began. */
@@ -69,15 +70,16 @@ export class GapGate {
    * gap.
    */
   announce(gap: PgGap): GapBarrier | undefined {
-    const known = this.known.get(gap.until);
+    const known = this.known?.get(gap.until);
     if (known) return known;
     const methods = this.methodsFor(gap.reason);
     if (methods.length === 0) return undefined;
     const barrier = this.lastIfNothingWaitsBehind ?? this.open(new GapBarrier(this.queues));
+    this.known ??= new WeakMap();
     this.known.set(gap.until, barrier);
     barrier.add(gap, methods);
     this.hasNews = true;
-    this.retrySooner.abort(); // Why it came may be why what has failed succeeds now.
+    this.retrySooner?.abort(); // Why it came may be why what has failed succeeds now.
     this.advance();
     return barrier;
   }
@@ -171,12 +173,16 @@ export class GapGate {
   /** Returns whether it lasted so long, in milliseconds: a newer gap ends it, and the end of the gate. */
   private async pause(duration: number): Promise<boolean> {
     if (duration <= 0) return true;
-    this.retrySooner = new AbortController();
-    const sleep = (sooner: AbortSignal): Promise<void> => this.clock.sleep(duration, sooner);
-    return withEitherSignal([this.signal, this.retrySooner.signal], sleep).then(
-      () => true,
-      () => false,
-    );
+    const sooner = new AbortController();
+    this.retrySooner = sooner;
+    try {
+      await withEitherSignal([this.signal, sooner.signal], (over) => this.clock.sleep(duration, over));
+      return true;
+    } catch {
+      return false;
+    } finally {
+      this.retrySooner = undefined;
+    }
   }
 
   /** All queues stand still for a barrier that has failed: it tells what those would that come next for all queues. */

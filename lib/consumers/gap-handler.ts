@@ -1,11 +1,11 @@
-import { channelName } from '../channel/pg-channel.js';
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 import { messageOf } from '../pg-notify.errors.js';
 import type { ConsumerContext } from './consumer-context.js';
 import type { GapMethod } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
-import { countedRuns } from './handler.js';
-import type { CountedRuns, Handler, HandlerDefinition, PgHandlerStats } from './handler.js';
+import type { Handler, PgHandlerStats } from './handler.js';
+import { HandlerRuns } from './handler-runs.js';
+import type { HandlerDefinition } from './handler-runs.js';
 
 export interface GapHandlerDefinition extends HandlerDefinition<PgGap> {
   /** Undefined for all. */
@@ -25,7 +25,7 @@ function waiting(retryDelay: number): string {
 /** A use of `@OnPgGap`: reads the full state again, when the gate of its provider and channel says so. */
 export class GapHandler implements Handler, GapMethod {
   readonly label: string;
-  private readonly runs: CountedRuns<Attempt>;
+  private readonly runs: HandlerRuns<Attempt>;
   private running = 0;
   private failedSince: Date | undefined;
   private unblock: () => void = () => undefined;
@@ -43,7 +43,7 @@ export class GapHandler implements Handler, GapMethod {
       call: ({ gap }, signal) => call(gap, signal),
       describe: (thrown, { gap, retryDelay }) => `${describe(thrown, gap)}${waiting(retryDelay)}`,
     };
-    this.runs = countedRuns(attempts, 'gap', context, closing);
+    this.runs = new HandlerRuns(attempts, 'gap', context, closing);
   }
 
   accepts(reason: PgGapReason): boolean {
@@ -65,12 +65,12 @@ export class GapHandler implements Handler, GapMethod {
   }
 
   private block(error: unknown): void {
-    const { label, definition, context } = this;
+    const { label, context } = this;
     this.unblock();
     this.failedSince ??= new Date();
     this.unblock = context.blocks.add({
       handler: label,
-      channel: channelName(definition.channel),
+      channel: this.runs.channel,
       reason: 'gap-failed',
       since: this.failedSince,
       message: messageOf(error),

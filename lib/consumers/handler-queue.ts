@@ -5,8 +5,7 @@ import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { soon } from '../time/clock.js';
 import type { GapBarrier, HeldQueue } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
-import type { HandlerCounters } from './handler-counters.js';
-import type { HandlerRun } from './handler-run.js';
+import type { HandlerRuns } from './handler-runs.js';
 import type { TurnBudget } from '../time/turn-budget.js';
 import { Fifo, LatestByKey } from './waiting-list.js';
 import type { WaitingList } from './waiting-list.js';
@@ -28,10 +27,9 @@ export interface HandlerQueueOptions {
   readonly mode: HandlerQueueMode;
   /** How many notifications may wait. */
   readonly bufferSize: number;
-  readonly run: HandlerRun<Taken>;
+  readonly runs: HandlerRuns<Taken>;
   readonly gate: GapGate;
   readonly budget: TurnBudget;
-  readonly counters: HandlerCounters;
   readonly onError: (error: unknown) => void;
   /** Told at the first of several drops, not at each. */
   readonly onOverflow: () => void;
@@ -79,11 +77,11 @@ export class HandlerQueue implements HeldQueue {
 
   push(notification: PgNotification): void {
     if (this.isStopped) return;
-    const { bufferSize, counters } = this.options;
+    const { bufferSize, runs } = this.options;
     // What returns at once is taken rather than dropped.
     if (this.waiting >= bufferSize) this.goOn();
     try {
-      if (this.newest.items.push(notification)) counters.conflated += 1;
+      if (this.newest.items.push(notification)) runs.counters.conflated += 1;
       else this.waiting += 1;
     } catch (error) {
       return this.keyFailed(error); // The function that names the key is the user's.
@@ -113,7 +111,7 @@ export class HandlerQueue implements HeldQueue {
     const dropped = this.waiting;
     this.isStopped = true;
     clearTimeout(this.batchTimer);
-    if (dropped > 0) this.options.counters.drop(dropped);
+    if (dropped > 0) this.options.runs.counters.drop(dropped);
     this.waiting = 0;
     this.newest = this.stretchBehind(undefined);
     this.stretches.splice(0, Infinity, this.newest);
@@ -264,7 +262,7 @@ export class HandlerQueue implements HeldQueue {
     let running: unknown;
     this.isStarting = true;
     try {
-      running = this.options.run(taken, 'length' in taken ? taken.length : 1);
+      running = this.options.runs.run(taken, 'length' in taken ? taken.length : 1);
     } catch {
       return; // Counted and reported.
     } finally {
@@ -281,19 +279,19 @@ export class HandlerQueue implements HeldQueue {
   };
 
   private dropOldest(): void {
-    const { counters, gate, onOverflow } = this.options;
+    const { runs, gate, onOverflow } = this.options;
     const { items, barrier } = this.stretches.find((stretch) => stretch.items.size > 0)!;
     const { channel, receivedAt } = items.shift()!;
     this.waiting -= 1;
-    counters.drop(1);
+    runs.counters.drop(1);
     gate.overflow({ channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 }, barrier);
     if (!this.isOverflowing) onOverflow();
     this.isOverflowing = true;
   }
 
   private keyFailed(cause: unknown): void {
-    const { label, channel, counters, onError } = this.options;
-    counters.fail(1, 0);
+    const { label, channel, runs, onError } = this.options;
+    runs.counters.fail(1, 0);
     const message = `The function latest of the handler ${label} failed for the channel ${JSON.stringify(channel)}: ${messageOf(cause)}`;
     onError(new PgNotifyError('handler', message, { channel, handler: label, cause }));
   }

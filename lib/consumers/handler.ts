@@ -1,10 +1,4 @@
-import { channelName } from '../channel/pg-channel.js';
-import type { PgChannel } from '../channel/pg-channel.js';
 import type { PgHandlerKind } from '../pg-notify.diagnostics.js';
-import type { ConsumerContext } from './consumer-context.js';
-import { HandlerCounters } from './handler-counters.js';
-import { handlerRun } from './handler-run.js';
-import type { HandlerRun } from './handler-run.js';
 
 /** One use of a decorator, as its registration sees it. Each kind is a class that owns its queue, its figures and its end. */
 export interface Handler {
@@ -39,51 +33,4 @@ export interface PgHandlerStats {
   readonly dropped: number;
   /** With `latest`: replaced by a newer one before they were handled. */
   readonly conflated: number;
-}
-
-/** What a handler of any kind is called for, and how. */
-export interface HandlerDefinition<Argument> {
-  /** `ProductCache.evict`, for messages. */
-  readonly label: string;
-  readonly channel: string | PgChannel;
-  readonly call: (argument: Argument, signal: AbortSignal) => unknown;
-  /** How long a run may take, in milliseconds. */
-  readonly timeout: number | undefined;
-  /** Describes the failure of a run for its message. @default the message of what was thrown */
-  readonly describe?: ((thrown: unknown, argument: Argument) => string) | undefined;
-}
-
-/** The runs of one handler, and their figures. */
-export interface CountedRuns<Argument> {
-  readonly run: HandlerRun<Argument>;
-  readonly counters: HandlerCounters;
-}
-
-/** @param closing Aborted when the registration does not wait any longer for what runs. */
-export function countedRuns<Argument>(
-  definition: HandlerDefinition<Argument>,
-  kind: PgHandlerKind,
-  context: ConsumerContext,
-  closing: AbortSignal,
-): CountedRuns<Argument> {
-  const { label, timeout, describe, call } = definition;
-  const channel = channelName(definition.channel);
-  const counters = new HandlerCounters(kind, label, channel, context.diagnostics);
-  const { blocks, onError, onRecovery, warn, debug, async } = context;
-  const callApart: typeof call = (argument, signal) => async.run(() => call(argument, signal));
-  const run = handlerRun({
-    label,
-    channel,
-    call: callApart,
-    timeout,
-    describe,
-    closing,
-    counters,
-    blocks,
-    onError,
-    onRecovery,
-    warn,
-    debug,
-  });
-  return { run, counters };
 }

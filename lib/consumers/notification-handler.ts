@@ -1,10 +1,9 @@
 import type { ConsumerContext } from './consumer-context.js';
-import { channelName } from '../channel/pg-channel.js';
 import type { DecodedChannels } from './decoded-channels.js';
 import type { GapGate } from './gap-gate.js';
-import { countedRuns } from './handler.js';
-import type { Handler, HandlerDefinition, PgHandlerStats } from './handler.js';
-import type { HandlerCounters } from './handler-counters.js';
+import type { Handler, PgHandlerStats } from './handler.js';
+import { HandlerRuns } from './handler-runs.js';
+import type { HandlerDefinition } from './handler-runs.js';
 import { HandlerQueue } from './handler-queue.js';
 import type { HandlerQueueMode, Taken } from './handler-queue.js';
 
@@ -16,7 +15,7 @@ export interface NotificationHandlerDefinition extends HandlerDefinition<Taken> 
 /** A use of `@OnPgNotify`: takes the notifications of a channel through a queue of its own, which stops at each gap. */
 export class NotificationHandler implements Handler {
   readonly label: string;
-  private readonly counters: HandlerCounters;
+  private readonly runs: HandlerRuns<Taken>;
   private readonly queue: HandlerQueue;
   private readonly unsubscribe: () => void;
 
@@ -28,21 +27,20 @@ export class NotificationHandler implements Handler {
     closing: AbortSignal,
   ) {
     const { label, bufferSize, mode } = definition;
-    const channel = channelName(definition.channel);
-    const { run, counters } = countedRuns(definition, 'notification', context, closing);
+    const runs = new HandlerRuns(definition, 'notification', context, closing);
+    const { channel } = runs;
     const { async, budget, onError, diagnostics, warn } = context;
     const { latest } = mode;
     this.label = label;
-    this.counters = counters;
+    this.runs = runs;
     this.queue = new HandlerQueue({
       label,
       channel,
-      mode: { ...mode, latest: latest && ((payload) => async.run(() => latest(payload))) },
+      mode: latest ? { ...mode, latest: (payload) => async.run(() => latest(payload)) } : mode,
       bufferSize,
-      run,
+      runs,
       gate,
       budget,
-      counters,
       onError,
       onOverflow: () => {
         diagnostics.publish('nest-pg-notify.gap', { channel, reason: 'overflow' });
@@ -61,7 +59,7 @@ export class NotificationHandler implements Handler {
   }
 
   get stats(): PgHandlerStats {
-    return this.counters.stats(this.queue.depth);
+    return this.runs.counters.stats(this.queue.depth);
   }
 
   get isIdle(): boolean {

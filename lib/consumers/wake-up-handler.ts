@@ -1,12 +1,12 @@
-import { channelName } from '../channel/pg-channel.js';
 import { CoalescingRunner } from './coalescing-runner.js';
 import type { WakeReason } from './coalescing-runner.js';
 import type { ConsumerContext } from './consumer-context.js';
 import type { DecodedChannels } from './decoded-channels.js';
 import type { DeliveryTrust } from './delivery-trust.js';
-import { countedRuns } from './handler.js';
-import type { Handler, HandlerDefinition, PgHandlerStats } from './handler.js';
+import type { Handler, PgHandlerStats } from './handler.js';
 import type { HandlerCounters } from './handler-counters.js';
+import { HandlerRuns } from './handler-runs.js';
+import type { HandlerDefinition } from './handler-runs.js';
 
 export interface WakeUpHandlerDefinition extends HandlerDefinition<WakeReason> {
   readonly pollInterval: number;
@@ -31,11 +31,11 @@ export class WakeUpHandler implements Handler {
   ) {
     const { pollInterval, fallbackPollInterval, errorDelay } = definition;
     const { clock, budget } = context;
-    const { run, counters } = countedRuns(definition, 'wake-up', context, closing);
+    const runs = new HandlerRuns(definition, 'wake-up', context, closing);
     this.label = definition.label;
-    this.counters = counters;
+    this.counters = runs.counters;
     const runner = new CoalescingRunner({
-      run: (reason) => run(reason, 1),
+      run: (reason) => runs.run(reason, 1),
       errorDelay: () => errorDelay,
       pollDelay: () => (trust.isGiven ? pollInterval : fallbackPollInterval),
       minInterval: 0,
@@ -45,7 +45,7 @@ export class WakeUpHandler implements Handler {
     this.runner = runner;
     this.ignoreTrust = trust.onChange(() => runner.pollAnew());
     // By its name: a wake-up is no message, so whatever its payload is, and whatever a schema says of it, there may be work.
-    this.unsubscribe = channels.subscribe(channelName(definition.channel), {
+    this.unsubscribe = channels.subscribe(runs.channel, {
       arrival: () => runner.wake('notification'),
       gap: () => runner.wake('gap'),
       complete: () => this.sleep(), // A bootstrap that fails must not leave a worker behind.

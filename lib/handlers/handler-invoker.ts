@@ -1,6 +1,6 @@
 import { ContextIdFactory } from '@nestjs/core';
 import type { ApplicationConfig, ContextId, ExternalContextCreator } from '@nestjs/core';
-import { HandlerRejection } from '../consumers/handler-run.js';
+import { HandlerRejection } from '../consumers/handler-rejection.js';
 import { ExceptionFilters } from './exception-filters.js';
 import type { FilterPlace } from './exception-filters.js';
 import { GuardRefusal } from './guard-refusal.js';

@@ -2,13 +2,11 @@ import type { PgGap, PgGapReason } from '../../lib/channel/pg-gap.js';
 import type { PgNotification } from '../../lib/channel/pg-notification.js';
 import { GapGate } from '../../lib/consumers/gap-gate.js';
 import type { GapMethod } from '../../lib/consumers/gap-barrier.js';
-import { HandlerBlocks } from '../../lib/consumers/handler-blocks.js';
-import { HandlerCounters } from '../../lib/consumers/handler-counters.js';
 import { HandlerQueue } from '../../lib/consumers/handler-queue.js';
 import type { HandlerQueueMode, Taken } from '../../lib/consumers/handler-queue.js';
-import { handlerRun } from '../../lib/consumers/handler-run.js';
+import { HandlerRuns } from '../../lib/consumers/handler-runs.js';
 import { TurnBudget } from '../../lib/time/turn-budget.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
+import { consumerContext } from './consumer-context.js';
 import { FakeClock } from './fake-server.js';
 import { turn } from './turn.js';
 
@@ -137,7 +135,7 @@ class ObservedQueue {
   private readonly started = new Set<number>();
   private lastStarted = 0;
   private readonly lastOfKey = new Map<unknown, number>();
-  private readonly counters = new HandlerCounters('notification', 'handler', 'c', new PgNotifyDiagnostics('test'));
+  private readonly handlerRuns: HandlerRuns<Taken>;
   private readonly queue: HandlerQueue;
 
   constructor(
@@ -146,22 +144,15 @@ class ObservedQueue {
     private readonly spec: QueueModel,
     budget: TurnBudget,
   ) {
-    const { counters } = this;
     const { mode, bufferSize } = spec;
     const onError = (): void => undefined;
-    const run = handlerRun<Taken>({
-      label,
-      channel: 'c',
-      call: (items) => this.call([items].flat()),
-      timeout: undefined,
-      closing: model.closing.signal,
-      blocks: new HandlerBlocks(),
-      onRecovery: () => undefined,
-      warn: () => undefined,
-      debug: () => undefined,
-      counters,
-      onError,
-    });
+    this.handlerRuns = new HandlerRuns<Taken>(
+      { label, channel: 'c', call: (items) => this.call([items].flat()), timeout: undefined },
+      'notification',
+      consumerContext(),
+      model.closing.signal,
+    );
+    const { handlerRuns: runs } = this;
     const { gate } = model;
     const onOverflow = (): void => undefined;
     this.queue = new HandlerQueue({
@@ -169,10 +160,9 @@ class ObservedQueue {
       channel: 'c',
       mode,
       bufferSize,
-      run,
+      runs,
       gate,
       budget,
-      counters,
       onError,
       onOverflow,
     });
@@ -183,7 +173,7 @@ class ObservedQueue {
   }
 
   get dropped(): number {
-    return this.counters.dropped;
+    return this.handlerRuns.counters.dropped;
   }
 
   push(notification: PgNotification): void {
@@ -211,7 +201,7 @@ class ObservedQueue {
 
   /** Those that were received before this moment and have neither been started nor dropped. */
   waitsFrom(moment: number): boolean {
-    const { dropped, conflated } = this.counters;
+    const { dropped, conflated } = this.handlerRuns.counters;
     const before = this.pushed.filter(({ id }) => id < moment);
     if (this.spec.mode.latest) return before.some((item) => !this.isOvertaken(item) && !this.started.has(item.id));
     const unstarted = before.filter(({ id }) => !this.started.has(id)).length;
@@ -219,7 +209,7 @@ class ObservedQueue {
   }
 
   checkCounts(): void {
-    const { delivered, failed, dropped, conflated } = this.counters;
+    const { delivered, failed, dropped, conflated } = this.handlerRuns.counters;
     const known = delivered + failed + dropped + conflated + this.queue.depth.waiting + this.itemsActive;
     const { length } = this.pushed;
     this.model.check(`each notification is counted once (${length}, not ${known})`, known === length);

@@ -4,18 +4,18 @@ import type { PgNotification } from '../../lib/channel/pg-notification.js';
 import type { GapMethod } from '../../lib/consumers/gap-barrier.js';
 import { GapGate } from '../../lib/consumers/gap-gate.js';
 import { HandlerBlocks } from '../../lib/consumers/handler-blocks.js';
-import { HandlerCounters } from '../../lib/consumers/handler-counters.js';
+import type { HandlerCounters } from '../../lib/consumers/handler-counters.js';
 import { HandlerQueue } from '../../lib/consumers/handler-queue.js';
 import type { HandlerQueueOptions, Taken } from '../../lib/consumers/handler-queue.js';
-import { handlerRun } from '../../lib/consumers/handler-run.js';
+import { HandlerRuns } from '../../lib/consumers/handler-runs.js';
 import { TurnBudget } from '../../lib/time/turn-budget.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import type { PgNotifyError } from '../../lib/pg-notify.errors.js';
+import { consumerContext } from './consumer-context.js';
 import { FakeClock } from './fake-server.js';
 import { HeldCalls } from './held-calls.js';
 import { Recorder } from './recorder.js';
 
-type Overrides = Partial<Omit<HandlerQueueOptions, 'run'>> & {
+type Overrides = Partial<Omit<HandlerQueueOptions, 'runs'>> & {
   readonly call?: (ids: readonly number[], signal: AbortSignal) => unknown;
   readonly timeout?: number;
 };
@@ -68,36 +68,32 @@ export class QueuedProvider {
 
   /** Adds a handler with a queue. */
   queue(name: string, { call, timeout, ...options }: Overrides = {}): HandlerQueue {
-    const counters = new HandlerCounters('notification', name, 'c', new PgNotifyDiagnostics('test'));
-    this.counters.push(counters);
     const onError = (error: unknown): void => void this.errors.push(error as PgNotifyError);
-    const run = handlerRun<Taken>({
-      label: name,
-      channel: 'c',
-      call: (items, signal) => {
-        const ids = [items].flat().map(({ payload }) => payload as number);
-        this.events.push(`${name} ${ids.join(' ')}`);
-        return call?.(ids, signal);
+    const runs = new HandlerRuns<Taken>(
+      {
+        label: name,
+        channel: 'c',
+        call: (items, signal) => {
+          const ids = [items].flat().map(({ payload }) => payload as number);
+          this.events.push(`${name} ${ids.join(' ')}`);
+          return call?.(ids, signal);
+        },
+        timeout,
       },
-      timeout,
-      closing: this.closing.signal,
-      blocks: this.blocks,
-      onRecovery: () => undefined,
-      warn: () => undefined,
-      debug: () => undefined,
-      counters,
-      onError,
-    });
+      'notification',
+      consumerContext({ blocks: this.blocks, onError }),
+      this.closing.signal,
+    );
+    this.counters.push(runs.counters);
     const { gate, budget } = this;
     return new HandlerQueue({
       label: name,
       channel: 'c',
       mode: { concurrency: 1 },
       bufferSize: 100,
-      run,
+      runs,
       gate,
       budget,
-      counters,
       onError,
       onOverflow: () => this.overflows.push(name),
       ...options,
