@@ -1,49 +1,26 @@
 import { describe, expect, it } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
-import { ChannelReconciler } from '../../lib/listener/channel-reconciler.js';
-import { DeliveryCheck } from '../../lib/listener/delivery-check.js';
 import type { PgDeliveryVerdict } from '../../lib/listener/delivery-verdict.js';
 import { readFacts } from '../../lib/session/session-facts.js';
-import { FakeClock, FakeSession } from '../support/fake-server.js';
+import { checkedSession, DELIVERY_TIMEOUT, fakeSender } from '../support/checked-session.js';
+import { FakeClock } from '../support/fake-server.js';
 import { eventually } from '../support/recorder.js';
-
-const TIMEOUT = 3_000;
-const ANNOUNCED_PID = 7;
 
 /** The check of a session behind a pooler, which is in session mode, or not. */
 function setUp() {
   const clock = new FakeClock();
   const server = { server_version: '18', server: 'started at noon', database: 'shop' };
-  const facts = readFacts({ ...server, backend_pid: 99 });
-  const session = new FakeSession(ANNOUNCED_PID, (notification) => check.observe(notification, end), clock, facts);
-  const reconciler = new ChannelReconciler({
-    session,
-    wanted: new Map(),
-    timeout: 1_000,
-    onAcknowledged: () => undefined,
-    onRefused: () => undefined,
-    onSettled: () => undefined,
-  });
-  const end = { session, reconciler, isDirect: false };
   const verdicts: PgDeliveryVerdict[] = [];
   /** What was sent by the check, and has not come back. */
   const pending: { readonly channel: string; readonly payload: string }[] = [];
-  const check: DeliveryCheck = new DeliveryCheck({
-    interval: 60_000,
-    timeout: TIMEOUT,
+  const { check, session, end } = checkedSession({
     clock,
+    facts: readFacts({ ...server, backend_pid: 99 }),
     onVerdict: (verdict) => verdicts.push(verdict),
-    openSender: () =>
-      Promise.resolve({
-        endpoint: 'sender:5432',
-        announcedPid: 8,
-        notify: (channel: string, payload: string) => {
-          session.listening.add(channel);
-          pending.push({ channel, payload });
-          return Promise.resolve(readFacts({ ...server, backend_pid: 8 }));
-        },
-        close: () => Promise.resolve(),
-      }),
+    openSender: (checked) => {
+      const onSent = (channel: string, payload: string): void => void pending.push({ channel, payload });
+      return Promise.resolve(fakeSender(checked, { facts: server, onSent }));
+    },
   });
   session.listening.add('busy');
   let ended = new AbortController();
@@ -110,7 +87,7 @@ describe('the delivery check behind a pooler', () => {
     await untilWaiting();
     await pass(2_000);
     other();
-    await pass(TIMEOUT - 1);
+    await pass(DELIVERY_TIMEOUT - 1);
     expect(pending).toHaveLength(1);
     await pass(1);
     await eventually(
@@ -153,7 +130,7 @@ describe('the delivery check behind a pooler', () => {
         () => pending.length,
         (count) => count === sent,
       );
-      await pass(TIMEOUT);
+      await pass(DELIVERY_TIMEOUT);
     }
     await untilVerdict('failing');
     expect(check.verdict).toMatchObject({

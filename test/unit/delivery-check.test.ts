@@ -1,12 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { ChannelReconciler } from '../../lib/listener/channel-reconciler.js';
-import { DeliveryCheck } from '../../lib/listener/delivery-check.js';
 import type { PgDeliveryVerdict } from '../../lib/listener/delivery-verdict.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { readFacts } from '../../lib/session/session-facts.js';
-import type { SessionFacts } from '../../lib/session/session-facts.js';
+import { checkedSession, fakeSender } from '../support/checked-session.js';
 import { deferred } from '../support/deferred.js';
-import { FakeClock, FakeSession } from '../support/fake-server.js';
+import { FakeClock } from '../support/fake-server.js';
 import { eventually } from '../support/recorder.js';
 
 const SERVER = { server_version: '18', server: 'started at noon', database: 'shop' };
@@ -14,43 +12,25 @@ const SERVER = { server_version: '18', server: 'started at noon', database: 'sho
 /** A check of one session, whose second connection does what the test says. */
 function setUp({ backendPid = 7, sender = SERVER }: { backendPid?: number; sender?: object } = {}) {
   const clock = new FakeClock();
-  const facts: SessionFacts = readFacts({ ...SERVER, backend_pid: backendPid });
-  const session = new FakeSession(7, (notification) => check.observe(notification, end), clock, facts);
-  const reconciler = new ChannelReconciler({
-    session,
-    wanted: new Map(),
-    timeout: 1_000,
-    onAcknowledged: () => undefined,
-    onRefused: () => undefined,
-    onSettled: () => undefined,
-  });
-  const end = { session, reconciler, isDirect: backendPid === session.processId };
   const verdicts: PgDeliveryVerdict[] = [];
   const missedAtVerdict: { missed: boolean; since: Date | undefined }[] = [];
   const sent: { channel: string; payload: string }[] = [];
   const state = { opened: 0, delivers: true, fails: undefined as Error | undefined, goodbye: Promise.resolve() };
-  const check: DeliveryCheck = new DeliveryCheck({
-    interval: 60_000,
-    timeout: 3_000,
+  const { check, session, reconciler, end } = checkedSession({
     clock,
+    facts: readFacts({ ...SERVER, backend_pid: backendPid }),
     onVerdict: (verdict) => {
       verdicts.push(verdict);
       missedAtVerdict.push({ missed: check.hasMissed, since: check.lastVerifiedAt });
     },
-    openSender: () => {
+    openSender: (checked) => {
       state.opened += 1;
       if (state.fails) return Promise.reject(state.fails);
-      return Promise.resolve({
-        endpoint: 'sender:5432',
-        announcedPid: 8,
-        notify: (channel: string, payload: string) => {
-          sent.push({ channel, payload });
-          session.listening.add(channel);
-          if (state.delivers) session.notify(channel, payload, 8);
-          return Promise.resolve(readFacts({ ...sender, backend_pid: 8 }));
-        },
-        close: () => state.goodbye,
-      });
+      const onSent = (channel: string, payload: string): void => {
+        sent.push({ channel, payload });
+        if (state.delivers) checked.notify(channel, payload, 8);
+      };
+      return Promise.resolve({ ...fakeSender(checked, { facts: sender, onSent }), close: () => state.goodbye });
     },
   });
   const ended = new AbortController();

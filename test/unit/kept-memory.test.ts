@@ -2,11 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { GapGate } from '../../lib/consumers/gap-gate.js';
-import { ChannelReconciler } from '../../lib/listener/channel-reconciler.js';
-import { DeliveryCheck } from '../../lib/listener/delivery-check.js';
 import type { Clock } from '../../lib/time/clock.js';
-import { readFacts } from '../../lib/session/session-facts.js';
-import { FakeSession } from '../support/fake-server.js';
+import { checkedSession, fakeSender } from '../support/checked-session.js';
 import { Recorder } from '../support/recorder.js';
 
 setFlagsFromString('--expose-gc');
@@ -45,36 +42,17 @@ async function growth(clock: EagerClock, turns: number): Promise<number> {
   return (used() - before) / turns;
 }
 
-describe('for as long as a session lives', () => {
-  it('nothing is kept of a delivery check that is over', async () => {
+describe('the memory of a long session', () => {
+  it('keeps nothing of a delivery check that is over', async () => {
     const clock = new EagerClock();
-    const session = new FakeSession(7, (notification) => check.observe(notification, end), clock);
-    const reconciler = new ChannelReconciler({
-      session,
-      wanted: new Map(),
-      timeout: 1_000,
-      onAcknowledged: () => undefined,
-      onRefused: () => undefined,
-      onSettled: () => undefined,
-    });
-    const end = { session, reconciler, isDirect: true };
-    const check: DeliveryCheck = new DeliveryCheck({
-      interval: 60_000,
-      timeout: 3_000,
+    const { check, end } = checkedSession({
       clock,
-      onVerdict: () => undefined,
-      openSender: () =>
-        Promise.resolve({
-          endpoint: 'sender:5432',
-          announcedPid: 8,
-          notify: (channel: string, payload: string) => {
-            session.listening.add(channel);
-            // In the next turn of the event loop, so that it is waited for.
-            setImmediate(() => session.notify(channel, payload, 8));
-            return Promise.resolve(readFacts({ backend_pid: 8 }));
-          },
-          close: () => Promise.resolve(),
-        }),
+      openSender: (session) => {
+        // In the next turn of the event loop, so that the check waits for it.
+        const onSent = (channel: string, payload: string): void =>
+          void setImmediate(() => session.notify(channel, payload, 8));
+        return Promise.resolve(fakeSender(session, { onSent }));
+      },
     });
     const ended = new AbortController();
     const running = check.run(end, ended.signal);
@@ -83,7 +61,7 @@ describe('for as long as a session lives', () => {
     await running;
   });
 
-  it('nothing is kept of the attempts of a gap method that fails', async () => {
+  it('keeps nothing of the attempts of a gap method that fails', async () => {
     const clock = new EagerClock();
     const ended = new AbortController();
     const method = { accepts: () => true, run: () => Promise.reject(new Error('no')) };
