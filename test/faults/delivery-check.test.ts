@@ -16,8 +16,8 @@ import { eventually, Recorder } from '../support/recorder.js';
 const CHECKING = 'nest-pg-notify delivery check';
 
 /**
- * Three misses are over soon, and a busy machine commits within it all the same: a check whose notification is not
- * committed in time is unknown, not failing.
+ * Short, so that three misses take little time, but long enough for a commit on a busy machine: a check whose
+ * notification is not committed in time is unknown, not failing.
  */
 const TIMEOUT = 500;
 
@@ -58,6 +58,17 @@ const gapsIn = (events: readonly Event[]): string[] =>
 
 function untilVerdict(subject: TestApp, verdict: PgDeliveryVerdict['verdict']): Promise<PgNotifyStatus> {
   return untilStatus(subject, ({ delivery }) => delivery?.verdict === verdict);
+}
+
+/** Starts an application, and then has the server forget its channels; resolves when the check has failed. */
+async function breakDelivery(subject: TestApp) {
+  await subject.app.init();
+  await subject.service.ready();
+  const failing = untilVerdict(subject, 'failing');
+  const proven = subject.service.status.delivery!.at;
+  await askListeningSession(subject, 'UNLISTEN *');
+  const silentSince = new Date();
+  return { proven, silentSince, failed: await failing };
 }
 
 async function listenAgain(subject: TestApp): Promise<void> {
@@ -156,14 +167,9 @@ describe('the delivery check without a second connection', () => {
 describe('a delivery that fails later', () => {
   it('warns once, sets the status, and heals with a gap that begins at the last proof', async () => {
     const subject = await create({ deliveryCheck: { timeout: TIMEOUT, interval: 100 } });
-    const { app, service, logger, events } = subject;
-    await app.init();
-    await service.ready();
-    const failing = untilVerdict(subject, 'failing');
-    const proven = service.status.delivery!.at;
-    await askListeningSession(subject, 'UNLISTEN *');
-    const silentSince = new Date();
-    const { delivery, state } = await failing;
+    const { service, logger, events } = subject;
+    const { proven, silentSince, failed } = await breakDelivery(subject);
+    const { delivery, state } = failed;
     expect({ state, ...delivery }).toMatchObject({ state: 'listening', verdict: 'failing', cause: 'silent-drop' });
     expect(delivery?.message).toBe(
       `Notifications do not arrive: three in a row, sent from a second connection, did not come back within ${TIMEOUT} ms. ` +
@@ -198,13 +204,8 @@ describe('a delivery that fails later', () => {
 
   it('gives a session that is lost meanwhile a gap that begins at the last proof', async () => {
     const subject = await create({ deliveryCheck: { timeout: TIMEOUT, interval: 100 } });
-    const { app, service, events } = subject;
-    await app.init();
-    await service.ready();
-    const failing = untilVerdict(subject, 'failing');
-    await askListeningSession(subject, 'UNLISTEN *');
-    const silentSince = new Date();
-    await failing;
+    const { service, events } = subject;
+    const { silentSince } = await breakDelivery(subject);
     await database.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
     await events.until(4);
     const [, , { gap }] = events.items as [Event, Event, Event];
@@ -224,13 +225,8 @@ describe('a delivery that fails later', () => {
       publisher: { connection: counted.connection },
       deliveryCheck: { timeout: TIMEOUT, interval: 50 },
     });
-    const { app, service, events } = subject;
-    await app.init();
-    await service.ready();
-    const failing = untilVerdict(subject, 'failing');
-    await askListeningSession(subject, 'UNLISTEN *');
-    const silentSince = new Date();
-    await failing;
+    const { service, events } = subject;
+    const { silentSince } = await breakDelivery(subject);
     reachable.current = false;
     const { count } = counted;
     await eventually(

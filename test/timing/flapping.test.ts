@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import { Recorder } from '../support/recorder.js';
 import type { StubConnection } from '../support/stub-connection.js';
 import { appSuite, QUICK } from '../support/app/app-suite.js';
@@ -49,18 +50,18 @@ describe('a server that accepts, acknowledges LISTEN and dies', () => {
     jest.restoreAllMocks();
   });
 
-  it('is tried at growing delays, although every attempt succeeds', async () => {
-    jest.spyOn(Math, 'random').mockReturnValue(0.999); // The largest delay that the jitter may draw.
+  /** Starts an application whose server is flapping. */
+  async function start(options: Partial<PgNotifyModuleOptions>) {
     const flapping = await FlappingServer.start();
     suite.use(flapping.server);
-    const subject = watched(
-      await suite.create({
-        connection: flapping.server.url,
-        deliveryCheck: false,
-        reconnect: { minDelay: 20, maxDelay: 320, stableAfter: 400 },
-      }),
-    );
+    const subject = watched(await suite.create({ connection: flapping.server.url, deliveryCheck: false, ...options }));
     await subject.app.init();
+    return { flapping, subject };
+  }
+
+  it('is tried at growing delays, although every attempt succeeds', async () => {
+    jest.spyOn(Math, 'random').mockReturnValue(0.999); // The largest delay that the jitter may draw.
+    const { flapping, subject } = await start({ reconnect: { minDelay: 20, maxDelay: 320, stableAfter: 400 } });
     const times = [...(await flapping.connects.until(8))];
     const delays = times.slice(1).map((time, index) => Math.round(time - times[index]!));
     for (const [index, least] of [19, 39, 79, 159, 319, 319, 319].entries()) {
@@ -78,17 +79,10 @@ describe('a server that accepts, acknowledges LISTEN and dies', () => {
 
   it('is tried after the first delay again once it has stayed up for a while', async () => {
     jest.spyOn(Math, 'random').mockReturnValue(0.999);
-    const flapping = await FlappingServer.start();
-    suite.use(flapping.server);
-    const subject = watched(
-      await suite.create({
-        connection: flapping.server.url,
-        deliveryCheck: false,
-        heartbeat: { interval: 50, timeout: 5_000 },
-        reconnect: { minDelay: 20, maxDelay: 2_000, stableAfter: 150 },
-      }),
-    );
-    await subject.app.init();
+    const { flapping, subject } = await start({
+      heartbeat: { interval: 50, timeout: 5_000 },
+      reconnect: { minDelay: 20, maxDelay: 2_000, stableAfter: 150 },
+    });
     await flapping.connects.until(6); // The bound of the next delay is 640 ms by now.
     flapping.isFlapping = false;
     const { since } = await untilStatus(subject, ({ state }) => state === 'listening');

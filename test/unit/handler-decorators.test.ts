@@ -34,34 +34,36 @@ async function refusal(metadata: ModuleMetadata): Promise<string> {
   return error.message;
 }
 
-/** As `@CreateRequestContext()` of MikroORM does: the method is replaced, and what stands on it is left behind. */
+/** Replaces the method by a function that writes to the log and calls it; returns both functions. */
+function replace(descriptor: PropertyDescriptor, log: string[]) {
+  const original = descriptor.value as (...args: unknown[]) => unknown;
+  const wrapped = function (this: unknown, ...args: unknown[]): unknown {
+    log.push('wrapped');
+    return original.apply(this, args);
+  };
+  descriptor.value = wrapped;
+  return { original, wrapped };
+}
+
+/** As `@CreateRequestContext()` of MikroORM does: the metadata of the method is left behind. */
 const Wrap =
   (log: string[] = []): MethodDecorator =>
   (_target, _name, descriptor) => {
-    const original = descriptor.value as unknown as (...args: unknown[]) => unknown;
-    const wrapped = function (this: unknown, ...args: unknown[]): unknown {
-      log.push('wrapped');
-      return original.apply(this, args);
-    };
-    descriptor.value = wrapped as never;
+    replace(descriptor, log);
     return descriptor;
   };
 
-/** As Sentry's and nestjs-cls's: the metadata is copied to what replaces the method, through a Proxy or one by one. */
+/** As Sentry's and nestjs-cls's do: the metadata is copied to the function that replaces the method, key by key. */
 const WrapWithMetadata =
   (log: string[] = []): MethodDecorator =>
   (_target, _name, descriptor) => {
-    const original = descriptor.value as unknown as (...args: unknown[]) => unknown;
-    const wrapped = function (this: unknown, ...args: unknown[]): unknown {
-      log.push('wrapped');
-      return original.apply(this, args);
-    };
+    const { original, wrapped } = replace(descriptor, log);
     for (const key of Reflect.getMetadataKeys(original)) {
       Reflect.defineMetadata(key, Reflect.getMetadata(key, original), wrapped);
     }
-    descriptor.value = wrapped as never;
   };
 
+/** As Sentry's and nestjs-cls's may do as well: the metadata is read through the Proxy. */
 const WrapInProxy =
   (log: string[] = []): MethodDecorator =>
   (_target, _name, descriptor) => {

@@ -3,16 +3,22 @@ import { HeldCalls } from '../support/held-calls.js';
 import { gapOf, moment, push, QueuedProvider } from '../support/queued-provider.js';
 import { turn } from '../support/turn.js';
 
+/** A provider with two queues: a full one, whose first run waits for the test, and an empty one. */
+async function busyAndQuick() {
+  const subject = new QueuedProvider();
+  const method = subject.heldMethod();
+  const runs = new HeldCalls<readonly number[]>();
+  const busy = subject.queue('busy', { bufferSize: 2, call: runs.run });
+  const quick = subject.queue('quick');
+  push(busy, 0);
+  await turn();
+  push(busy, 1, 2);
+  return { subject, method, runs, busy, quick };
+}
+
 describe('a gap', () => {
   it('lets a queue overflow while others wait for it, without a deadlock', async () => {
-    const subject = new QueuedProvider();
-    const method = subject.heldMethod();
-    const runs = new HeldCalls<readonly number[]>();
-    const busy = subject.queue('busy', { bufferSize: 2, call: runs.run });
-    const quick = subject.queue('quick');
-    push(busy, 0);
-    await turn();
-    push(busy, 1, 2);
+    const { subject, method, runs, busy, quick } = await busyAndQuick();
     const reconnect = gapOf('reconnect');
     for (const queue of [busy, quick]) queue.gap(reconnect);
     await turn();
@@ -42,14 +48,7 @@ describe('a gap', () => {
   });
 
   it('keeps its place when an overflow before it fails, so that nothing older is handled after its methods', async () => {
-    const subject = new QueuedProvider();
-    const method = subject.heldMethod();
-    const runs = new HeldCalls<readonly number[]>();
-    const busy = subject.queue('busy', { bufferSize: 2, call: runs.run });
-    const quick = subject.queue('quick');
-    push(busy, 0);
-    await turn();
-    push(busy, 1, 2);
+    const { subject, method, runs, busy, quick } = await busyAndQuick();
     const reconnect = gapOf('reconnect', { since: new Date(0) });
     for (const queue of [busy, quick]) queue.gap(reconnect);
     push(quick, 3);
