@@ -10,13 +10,7 @@ import { describeWithPostgresPrograms } from '../support/postgres-programs.js';
 import { shortly, TableListener } from '../support/table-listener.js';
 import { startTemporaryCluster } from '../support/temporary-cluster.js';
 import { TEST_SETTINGS } from '../support/test-server.js';
-import {
-  announcedByKinds,
-  checkKinds,
-  createKindTables,
-  createKindTriggers,
-  fillKinds,
-} from '../support/trigger-kinds.js';
+import { announcedByKinds, checkKinds, createKinds, fillKinds } from '../support/trigger-kinds.js';
 
 describeWithPostgresPrograms('every kind of generated trigger, dumped and restored', (programs) => {
   const { cleanup, use } = cleanups();
@@ -35,8 +29,7 @@ describeWithPostgresPrograms('every kind of generated trigger, dumped and restor
   /** A database with the tables of all kinds, their triggers and the rows of their first writes. */
   const createFilled = async (): Promise<TestDatabase> => {
     const database = await create();
-    await createKindTables(database);
-    await createKindTriggers(database);
+    await createKinds(database);
     await fillKinds(database);
     return database;
   };
@@ -84,8 +77,7 @@ describeWithPostgresPrograms('every kind of generated trigger, dumped and restor
   });
 
   it('is current after a restore over what is there', async () => {
-    await createKindTables(copy);
-    await createKindTriggers(copy);
+    await createKinds(copy);
     await restore(await dump('--format', 'custom'), '--clean', '--if-exists');
     expect(await checkKinds(copy)).toEqual(await checkKinds(origin));
   });
@@ -94,8 +86,7 @@ describeWithPostgresPrograms('every kind of generated trigger, dumped and restor
     ['announces the rows', [], ['insert 1 2']],
     ['announces nothing with --disable-triggers', ['--disable-triggers'], []],
   ])('is current after a restore of the data alone, and %s', async (_, options, announced) => {
-    await createKindTables(copy);
-    await createKindTriggers(copy);
+    await createKinds(copy);
     const file = await dump('--format', 'custom');
     const listener = use(await TableListener.start(copy.url, 'item_changes'));
     const changes = await listener.changesOf(() => restore(file, '--data-only', ...options));

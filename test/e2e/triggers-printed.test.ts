@@ -3,7 +3,7 @@ import { Client } from 'pg';
 import { appSuite } from '../support/app/app-suite.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { printedDefinitions, readBack } from '../support/printed-definitions.js';
-import { announcedByKinds, checkKinds, createKindTables, createKindTriggers } from '../support/trigger-kinds.js';
+import { announcedByKinds, checkKinds, createKinds, createKindTables } from '../support/trigger-kinds.js';
 
 // A dump is made of these texts, whatever its format, and pg_upgrade runs such a dump.
 describe('every kind of generated trigger, as PostgreSQL prints it', () => {
@@ -25,8 +25,7 @@ describe('every kind of generated trigger, as PostgreSQL prints it', () => {
   beforeAll(async () => {
     origin = suite.database;
     copy = await suite.createDatabase();
-    await Promise.all([origin, copy].map(createKindTables));
-    await createKindTriggers(origin);
+    await Promise.all([createKinds(origin), createKindTables(copy)]);
     printed = await inSession(origin, printedDefinitions);
     await inSession(copy, (client) => readBack(client, printed));
   });

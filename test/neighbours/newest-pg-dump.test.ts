@@ -2,13 +2,7 @@ import { PGlite } from '@electric-sql/pglite';
 import { pgDump } from '@electric-sql/pglite-tools/pg_dump';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanups } from '../support/cleanups.js';
-import {
-  checkKinds,
-  createKindTables,
-  createKindTriggers,
-  fillKinds,
-  TRIGGER_KINDS,
-} from '../support/trigger-kinds.js';
+import { checkKinds, createKinds, fillKinds, TRIGGER_KINDS } from '../support/trigger-kinds.js';
 
 /** Debian's pg_dump is of version 15. That of PGlite is of version 18, and so is the server that it dumps. */
 describe('every kind of generated trigger, dumped by a newer pg_dump', () => {
@@ -22,8 +16,7 @@ describe('every kind of generated trigger, dumped by a newer pg_dump', () => {
   beforeAll(async () => {
     origin = use(await PGlite.create());
     copy = use(await PGlite.create());
-    await createKindTables(scripts(origin));
-    await createKindTriggers(scripts(origin));
+    await createKinds(scripts(origin));
     await fillKinds(scripts(origin));
   });
 

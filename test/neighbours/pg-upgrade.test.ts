@@ -10,13 +10,7 @@ import { createTestDatabase } from '../support/postgres.js';
 import { describeWithPostgresPrograms } from '../support/postgres-programs.js';
 import { startTemporaryCluster } from '../support/temporary-cluster.js';
 import { TEST_SETTINGS } from '../support/test-server.js';
-import {
-  checkKinds,
-  createKindTables,
-  createKindTriggers,
-  fillKinds,
-  TRIGGER_KINDS,
-} from '../support/trigger-kinds.js';
+import { checkKinds, createKinds, fillKinds, TRIGGER_KINDS } from '../support/trigger-kinds.js';
 
 /** From one cluster to another of the same version, as PostgreSQL's own tests do: the way is that of every upgrade. */
 describeWithPostgresPrograms('every kind of generated trigger, through pg_upgrade', (programs) => {
@@ -37,8 +31,7 @@ describeWithPostgresPrograms('every kind of generated trigger, through pg_upgrad
   it('is current in the new cluster', async () => {
     const old = await start();
     const database = await createTestDatabase(old.url());
-    await createKindTables(database);
-    await createKindTriggers(database);
+    await createKinds(database);
     await fillKinds(database);
     const before = await checkKinds(database);
     expect(before).toEqual(TRIGGER_KINDS.map(() => expect.objectContaining({ state: 'current' })));

@@ -1,12 +1,13 @@
 import { afterAll, describe } from '@jest/globals';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { accessSync, chownSync, constants, writeFileSync, writeSync } from 'node:fs';
+import { chownSync, writeFileSync, writeSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { Client } from 'pg';
 import { findFreePort } from '../../dev/embedded-postgres/free-port.js';
 import { withDeadline } from './deadline.js';
+import { isExecutable } from './executable.js';
 
 export type PoolMode = 'session' | 'transaction' | 'statement';
 
@@ -189,13 +190,4 @@ function own(path: string): void {
   if (process.getuid?.() !== 0) return;
   const idOf = (kind: string): number => Number(execFileSync('id', [kind, 'nobody'], { encoding: 'utf8' }));
   chownSync(path, idOf('-u'), idOf('-g'));
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,9 +1,10 @@
 import { describe } from '@jest/globals';
 import { execFile, execFileSync } from 'node:child_process';
-import { accessSync, constants, readdirSync, writeSync } from 'node:fs';
+import { readdirSync, writeSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { PostgresBinaries } from '../../dev/embedded-postgres/postgres-binaries.js';
+import { isExecutable } from './executable.js';
 
 /** A complete PostgreSQL that is installed here, as opposed to the server alone that npm has. */
 export interface PostgresPrograms extends PostgresBinaries {
@@ -66,14 +67,5 @@ function versionsIn(root: string): string[] {
     return readdirSync(root);
   } catch {
     return []; // Not Debian, or no PostgreSQL.
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

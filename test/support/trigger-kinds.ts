@@ -120,8 +120,9 @@ export async function createKindTables(database: QueryRunner): Promise<void> {
   for (const { table } of TRIGGER_KINDS) await database.query(table);
 }
 
-/** Creates the trigger of each kind. */
-export async function createKindTriggers(database: QueryRunner): Promise<void> {
+/** Creates the table of each kind and its trigger. */
+export async function createKinds(database: QueryRunner): Promise<void> {
+  await createKindTables(database);
   for (const { options } of TRIGGER_KINDS) await database.query(notifyTrigger(options).up);
 }
 
