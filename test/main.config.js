@@ -1,0 +1,30 @@
+import { dirname } from 'node:path';
+import config from '../jest.config.js';
+
+const rootDir = dirname(import.meta.dirname);
+
+/** Main tests on a server: LISTEN, recovery, publishing, triggers and poolers. */
+const ON_SERVER = {
+  e2e: ['channels', 'contract-*', 'recovery', 'notify-*', 'group-commit', 'triggers*'],
+  faults: ['lost-registration', 'poolers', 'publish-through-pooler'],
+};
+
+/**
+ * The unit tests and the main tests on a server, for runs that must take little time: `npm run coverage`, and without the
+ * unit tests `npm run test:oldest`.
+ *
+ * @type {import('jest').Config}
+ */
+export default {
+  ...config,
+  rootDir,
+  projects: config.projects
+    .filter(({ displayName }) => displayName === 'unit' || ON_SERVER[displayName])
+    .map((project) => ({
+      ...project,
+      rootDir,
+      testMatch: ON_SERVER[project.displayName]?.map((name) => `**/${name}.test.ts`) ?? project.testMatch,
+    })),
+  // A little below what they cover.
+  coverageThreshold: { global: { statements: 96, branches: 94, functions: 93 } },
+};
