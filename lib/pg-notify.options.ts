@@ -134,7 +134,7 @@ export interface PgNotifyPublisherOptions {
   /**
    * Tells the transaction that `notify()` is called in, for applications that keep it in async context (nestjs-cls). It
    * is asked at every call, at once; where it returns `undefined` there is no transaction, and the notification goes by
-   * the registration's own connection. `executor` of the call goes before it.
+   * the registration's own connection. A call's `executor` takes precedence.
    *
    * @default no transaction, unless a call names one
    */
@@ -143,17 +143,17 @@ export interface PgNotifyPublisherOptions {
 
 export interface PgNotifyHandlersOptions {
   /**
-   * How many notifications may wait for a handler; `bufferSize` of a decorator goes before it. What does not fit is
+   * How many notifications may wait for a handler; a decorator's `bufferSize` takes precedence. What does not fit is
    * dropped, oldest first, and announced as an `overflow` gap.
    *
    * @default 10_000
    */
   readonly bufferSize?: number;
   /**
-   * How long one run of a handler may take, in milliseconds; `timeout` of a decorator goes before it. A run that takes
+   * How long one run of a handler may take, in milliseconds; a decorator's `timeout` takes precedence. A run that takes
    * longer counts as failed, its context's signal is aborted, and the queue goes on.
    *
-   * @default as long as it likes
+   * @default no limit
    */
   readonly timeout?: number;
   /**

@@ -98,7 +98,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   /**
    * The notifications of a channel. Hot and shared: the server is asked to LISTEN for the first subscriber of a channel
    * and to UNLISTEN after the last, and each notification is decoded once. It never fails because a connection was
-   * lost: what may have been missed is told by {@link gaps}. It completes when the application shuts down.
+   * lost; {@link gaps} announces what may have been missed. It completes when the application shuts down.
    *
    * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
    */
@@ -135,7 +135,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
 
   /**
    * A value that is loaded at the first subscription, and again whenever it may have changed: after notifications of the
-   * channels and after gaps. At most one load is under way; whatever comes meanwhile means one more. Any number of
+   * channels and after gaps. At most one load is under way; anything that comes meanwhile causes one more. Any number of
    * subscribers share the loads, and a later one gets the last value at once; after the last has left, it is forgotten.
    * While nobody knows whether notifications arrive, it polls. It completes when the application shuts down.
    *

@@ -35,7 +35,7 @@ export interface PgGap {
 }
 
 /**
- * One gap for two that the same consumer was not told of yet, in whichever order they came: the stretch of both. It keeps
+ * Merges two gaps that a consumer has not been given yet, in whichever order they came: the result covers both. It keeps
  * the reason that asks for more: `start` says that nothing at all is known, and an overflow loses less than a connection.
  */
 export function mergeGaps(one: PgGap, other: PgGap): PgGap {

@@ -12,7 +12,7 @@ const NAME = /^[a-z_$][\w$-]{0,39}$/i;
 /** Arktype's expectation of a union is a whole message: `email must be "a" or "b" (was "c")`. */
 const QUOTATION = /^(?:\S+ must be )?(.*?) \(was .*$/s;
 
-/** What schema libraries tell of an issue beside its message: zod, valibot and arktype, by their published types. */
+/** What schema libraries add to the message of an issue: zod, valibot and arktype, by their published types. */
 interface IssueDetails {
   readonly expected?: unknown;
   readonly values?: unknown;

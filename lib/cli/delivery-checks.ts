@@ -5,7 +5,7 @@ import { createCommandListener, deliveryTimeoutWithin } from './command-listener
 import { failedFinding } from './finding.js';
 import type { Finding } from './finding.js';
 
-/** The pids that tell of a pooler: see {@link PgSession.processId}. */
+/** Two process ids that differ behind a pooler: see {@link PgSession.processId}. */
 export interface BackendPids {
   readonly announced: number | undefined;
   readonly actual: number;
@@ -20,8 +20,8 @@ export interface DeliveryEnds {
 }
 
 /**
- * Listens, as an application would, and sends from a second connection: whether that arrives decides, and tells poolers
- * apart. Nothing stays open.
+ * Listens, as an application would, and sends from a second connection. Whether the notification arrives shows whether
+ * LISTEN works here, and which kind of pooler is in between. Nothing stays open.
  */
 export async function checkDelivery(
   { connection, publisher, timeout }: DeliveryEnds,

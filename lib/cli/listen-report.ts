@@ -41,14 +41,14 @@ export class TextReport implements ListenReport {
   }
 
   follow(): void {
-    // The logger is told of every change, in words.
+    // The logger gets every change, in words.
   }
 }
 
 /** For programs: all of it on standard output, an object in each line. */
 export class JsonReport implements ListenReport {
   readonly logger: ListenerLogger = { log: () => undefined, warn: () => undefined }; // The status says it.
-  private told = '';
+  private printed = '';
 
   constructor(private readonly terminal: Terminal) {}
 
@@ -65,8 +65,8 @@ export class JsonReport implements ListenReport {
       const verdict = delivery?.verdict;
       const failure = state === 'listening' ? delivery?.message : attempts > 0 ? lastFailure?.message : undefined;
       const changed = JSON.stringify([state, verdict, failure]);
-      if (changed === this.told || state === 'closed') return;
-      this.told = changed;
+      if (changed === this.printed || state === 'closed') return;
+      this.printed = changed;
       this.terminal.json({ type: 'status', state, since, delivery: verdict, message: failure });
     });
   }

@@ -38,7 +38,7 @@ export class Terminal {
       if (!READER_GONE.has(error.code)) this.failure ??= error;
       gone.abort();
     });
-    stderr.on('error', () => undefined); // There is no other place to tell of it.
+    stderr.on('error', () => undefined); // There is no other place to report it.
   }
 
   /** Writes a line to standard output. */
@@ -81,7 +81,7 @@ export class Terminal {
    * @throws Error when it could not be written, as on a disk that is full.
    */
   async flush(): Promise<void> {
-    // The error of a write is told of in a turn of its own.
+    // The error of a write is emitted in a turn of its own.
     await new Promise<void>((resolve) => this.stdout.write('', () => setImmediate(resolve)));
     if (!this.failure) return;
     throw new Error(`Standard output cannot be written, and lacks what was printed last: ${this.failure.message}.`);

@@ -16,7 +16,7 @@ type PgHandlerDefinition =
 export type PgHandlerMetadata = PgHandlerDefinition & {
   /** The form of this metadata. */
   readonly version: typeof VERSION;
-  /** Under which key of the method Nest finds what pipes are told of its parameters, for this use. */
+  /** The key under which Nest finds, on the method, the metadata of its parameters for this use; pipes get it. */
   readonly parameters: string;
   /** The method as the decorator found it. A decorator above it may have replaced it since. */
   readonly decorated: object;
@@ -34,7 +34,7 @@ export const PAYLOAD_TYPE = 3;
 /** A number that says nothing to Nest. */
 const OTHER_TYPE = 0;
 
-/** What pipes are told of the parameters; Nest reads it by `<type>:<index>`. `data` says which argument it is. */
+/** The metadata of the parameters that pipes get; Nest reads it by `<type>:<index>`. `data` is the number of the argument. */
 type ParameterMetadata = Record<
   string,
   { readonly index: number; readonly data?: number; readonly schema?: StandardSchemaV1 }

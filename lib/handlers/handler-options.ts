@@ -40,7 +40,7 @@ export interface PgHandlerOptions {
   readonly registration?: string;
   /**
    * How long one run may take, in milliseconds. A run that takes longer counts as failed, and the signal of its context
-   * is aborted; what it still does is of no interest any more.
+   * is aborted; its later outcome is ignored.
    *
    * @default the registration's `handlers.timeout`
    */
@@ -68,8 +68,9 @@ export interface OnPgNotifyOptions extends PgHandlerOptions {
    */
   readonly bufferSize?: number;
   /**
-   * What pipes are told of the payload, as by the `@Body({ schema })` of Nest 12: for its `StandardSchemaValidationPipe`. By
-   * itself it checks nothing. To check whatever is received, give the schema to `definePgChannel()`.
+   * The schema that pipes get with the payload, as by the `@Body({ schema })` of Nest 12, for its
+   * `StandardSchemaValidationPipe`. By itself it checks nothing. To check every payload, give the schema to
+   * `definePgChannel()`.
    */
   readonly schema?: StandardSchemaV1;
 }

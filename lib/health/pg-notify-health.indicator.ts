@@ -83,8 +83,8 @@ export class PgNotifyHealthIndicator {
 
   /**
    * Up only while the registration listens, the server answers within 5 s, delivery is not failing, the notification queue
-   * has room, and no handler stands still for longer than `blockedAfter`. One with `enabled: false` is up: that it does not listen is no fault of the instance. Rejects only for
-   * invalid options, with a PgNotifyError of kind `configuration`.
+   * has room, and no handler stands still for longer than `blockedAfter`. One with `enabled: false` is up, because it does
+   * not listen on purpose. Rejects only for invalid options, with a PgNotifyError of kind `configuration`.
    */
   async isHealthy<Key extends string = 'pg_notify'>(
     key: Key = 'pg_notify' as Key,

@@ -56,7 +56,7 @@ export class ChannelReconciler {
   private readonly suspects = new Set<string>();
   /** Channels that the server cannot listen to. */
   private readonly refused = new Set<string>();
-  /** Who waits for a turn, in the order in which they came; what is urgent goes first. */
+  /** Callers that wait for a turn, in the order in which they came; urgent ones go first. */
   private readonly turns: (() => void)[] = [];
   private readonly urgentTurns: (() => void)[] = [];
   /** Asks whoever has the turn to end it early, where it can. */
@@ -105,7 +105,7 @@ export class ChannelReconciler {
 
   /**
    * Says that a notification of this channel is here, and whether it may be delivered. `pg` may emit notifications
-   * before it tells of the reply to their LISTEN: the first one proves that the server has committed the statement,
+   * before it reports the reply to their LISTEN: the first one proves that the server has committed the statement,
    * unless the server has listened to its channel all along.
    */
   admits(channel: string): boolean {

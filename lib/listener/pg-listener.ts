@@ -105,8 +105,8 @@ export class PgListener {
   }
 
   /**
-   * Another connection to the server was made: the next attempt need not wait any longer. While attempts fail all the same,
-   * one in a second is hurried.
+   * Another connection to the server was made: the next attempt need not wait any longer. If attempts fail nevertheless,
+   * at most one in a second is hurried.
    */
   serverAnswered(): void {
     if (this.clock.now() - this.attemptedAt >= HURRIED_INTERVAL) this.endPause?.();
@@ -348,7 +348,7 @@ export class PgListener {
     return new PgNotifyError('closed', `The registration was closed before ${before}.${why}`);
   }
 
-  /** The loop is told of a loss a moment after it: until then the dead session covers nothing any more. */
+  /** Undefined as soon as the session is lost, because the loop sees the loss only a moment later. */
   private get liveLink(): ListeningLink | undefined {
     return this.link?.session.isLost ? undefined : this.link;
   }

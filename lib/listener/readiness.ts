@@ -6,7 +6,7 @@ interface Waiter {
   readonly reject: (error: PgNotifyError) => void;
 }
 
-/** Who waits for channels to be listened to. */
+/** Pending `ready()` calls. */
 export class Readiness {
   private readonly waiters = new Set<Waiter>();
 

@@ -81,8 +81,8 @@ export class StartupPolicy {
     return new PgNotifyError(
       'connection',
       `Listening, but no notification has arrived within the startup timeout of ${timeout} ms, and the delivery check was not over: ` +
-        `is there a pooler in transaction mode? Raise startup.timeout to be told the cause, or set ` +
-        `deliveryCheck.onStartFailure to 'warn' to boot all the same.`,
+        `is there a pooler in transaction mode? Raise startup.timeout to see the cause, or set ` +
+        `deliveryCheck.onStartFailure to 'warn' to start anyway.`,
     );
   }
 

@@ -24,7 +24,7 @@ export class StatusReporter {
   private attempts = 0;
   private recoveries = 0;
   private lastFailure: PgNotifyFailure | undefined;
-  /** What the log has told of since it last listened: each cause is told once, also where several take turns. */
+  /** The causes that were logged since it last listened: each is logged once, even if several take turns. */
   private readonly loggedCauses = new Set<string>();
 
   /** @param onFailure Takes each failed attempt and each loss, beside what is logged of it. */

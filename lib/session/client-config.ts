@@ -95,7 +95,7 @@ const POOL = {
   verify: asGiven,
 };
 
-/** What others call the same settings. */
+/** Names that other libraries have for the same settings. */
 const SYNONYMS: Readonly<Record<string, keyof ClientConfig>> = {
   username: 'user',
   login: 'user',

@@ -12,7 +12,7 @@ export interface SessionFacts {
   readonly askedAt: string;
   /** Whether the role may change settings by `set_config()`, as every role may that nobody has forbidden it. */
   readonly mayConfigure: boolean;
-  /** Whether transactions of the session are read-only: a standby, or a primary that was told to be. */
+  /** Whether transactions of the session are read-only: on a standby, or by a setting of a primary. */
   readonly readOnly: boolean;
 }
 

@@ -50,7 +50,7 @@ export const LIFT_STATEMENT_TIMEOUT = 'SET statement_timeout = 0';
 
 /**
  * Sets what this server knows; older versions lack some. A database without an encoding takes and keeps any bytes, and
- * ends a session that asked for UTF-8 with the first notification that is none: there, bytes are sent as they are.
+ * ends a session that asked for UTF-8 at the first notification that is not UTF-8. There, bytes are sent as they are.
  */
 export const APPLY_LISTENING_SETTINGS = applying(`SELECT * FROM pg_catalog.jsonb_each_text($1::jsonb)
     UNION ALL

@@ -9,7 +9,7 @@ export interface Deadline {
 
 /**
  * Settles as `work` does, unless its time is over or the signal is aborted before. No timer or listener outlives it; a
- * late failure of `work` is of no interest to anybody then, and is dropped.
+ * failure of `work` after that is ignored.
  */
 export async function withDeadline<T>(work: Promise<T>, { timeout, expired, signal }: Deadline): Promise<T> {
   let interrupt: (reason: unknown) => void = () => undefined;

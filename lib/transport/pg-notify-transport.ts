@@ -33,7 +33,7 @@ export type SendingTransport = Pick<PgPublisher, 'publish' | 'publishMany' | 'wa
 export interface PgNotifyTransport {
   readonly listener: ListeningTransport;
   readonly publisher: SendingTransport;
-  /** Is told of the consumers that it serves, where it wants to wait for them. */
+  /** Gets the consumers that it serves, if it has to wait for them. */
   serve?(consumers: SettlingConsumers): void;
 }
 

@@ -37,7 +37,7 @@ export interface PgTriggerCheck {
  * after the migrations, or a warning at start.
  *
  * @param executor What runs the statement: a `pg` client or pool, TypeORM's EntityManager, a function `(text, values)`.
- * @throws PgNotifyError of kind `configuration` or `channel` for options that are none. What the executor rejects
+ * @throws PgNotifyError of kind `configuration` or `channel` for invalid options. What the executor rejects
  * with is passed on.
  */
 export async function checkTrigger(executor: PgExecutor, options: PgTriggerOptions): Promise<PgTriggerCheck> {

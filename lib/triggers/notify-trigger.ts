@@ -14,7 +14,7 @@ export interface PgTriggerSql {
  * Makes the SQL of a trigger that notifies of changes of a table, for a migration. It runs nothing.
  *
  * What it sends is a {@link PgTableChange}: one for a statement and an operation, in as many parts as PostgreSQL's limit
- * of 8,000 bytes asks for. Neither many rows nor a long key make the write fail: it is told of without keys then.
+ * of 8,000 bytes asks for. Neither many rows nor a long key make the write fail: the change is then announced without keys.
  *
  * ```ts
  * const trigger = notifyTrigger({ table: 'products', channel: ProductChanges, key: 'id' });

@@ -34,7 +34,7 @@ export interface PgTriggerOptions {
   readonly level?: 'statement' | 'row';
   /**
    * Announce an update only where it changed one of these columns, or the key. All updates, where left out. At level
-   * `statement` an update is compared key by key: one that exchanges the keys of rows whose `columns` are equal is none.
+   * `statement` an update is compared key by key: exchanging the keys of rows with equal `columns` is not a change.
    */
   readonly columns?: readonly string[];
   /**

@@ -40,7 +40,7 @@ export class Database implements OnModuleInit, OnApplicationShutdown {
   /** Commits what `work` did, or nothing of it when it fails. */
   async transaction<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
     const client = await this.required.pool.connect();
-    // The pool listens only to the connections that it has at home; the statement under way is told of the loss as well.
+    // The pool watches only its idle connections. The statement under way also fails when the connection is lost.
     client.on('error', this.onConnectionLost);
     let broken: Error | undefined;
     try {

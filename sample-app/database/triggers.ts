@@ -12,5 +12,5 @@ const orderTrigger: PgTriggerOptions = {
   on: ['insert', 'update'],
 };
 
-/** Who is told of the changes of which table. A migration makes these triggers; each start checks that they are there. */
+/** The triggers that announce changes of tables. A migration makes these triggers; each start checks that they are there. */
 export const triggers: readonly PgTriggerOptions[] = [productTrigger, orderTrigger];

@@ -2,7 +2,7 @@ import { definePgChannel, pgTableChangeSchema } from 'nest-pg-notify';
 import type { PgTableChange } from 'nest-pg-notify';
 import { z } from 'zod';
 
-/** What the trigger on the table `orders` tells of each. It is a hint: whoever needs more, or needs to be sure, reads the order. */
+/** What the trigger on the table `orders` sends of each. It is a hint: a consumer that needs more, or must be sure, reads the order. */
 const changedOrder = z.object({
   id: z.int(),
   region: z.string(),

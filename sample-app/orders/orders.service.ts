@@ -15,7 +15,7 @@ export class OrdersService {
     private readonly pgNotify: PgNotifyService,
   ) {}
 
-  /** Stores an order together with the job to pack it: both, or neither. What is told of them leaves with the commit. */
+  /** Stores an order together with the job to pack it: both, or neither. Their notifications are sent with the commit. */
   async create({ region, amount }: CreateOrder): Promise<Order> {
     return this.database.transaction(async (client) => {
       const { rows } = await client.query<Order>(

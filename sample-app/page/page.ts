@@ -186,7 +186,7 @@ export const page = /* HTML */ `<!doctype html>
         <p id="answer" role="status"></p>
         <table>
           <caption>
-            The newest orders, as PostgreSQL tells of them
+            The newest orders, as PostgreSQL announces them
           </caption>
           <thead>
             <tr>

@@ -122,7 +122,7 @@ describe('an application that is asked to end while it waits for PostgreSQL at i
     );
   });
 
-  it('ends with the code 0 when its shutdown hooks are told to exit', async () => {
+  it('ends with the code 0 with useProcessExit', async () => {
     child = new StartingApp({ connection: `postgres://127.0.0.1:${await findFreePort()}/db` }, { EXITS: 'yes' });
     await child.until('Not listening yet');
     child.child.kill('SIGTERM');

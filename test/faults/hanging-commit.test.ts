@@ -81,7 +81,7 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
     return rows.map(({ pid }) => pid);
   }
 
-  /** Looks again and again who waits, until it is over; returns the most at a time, and how many there were in all. */
+  /** Counts the waiting backends again and again until then; returns the most at a time, and how many there were in all. */
   async function watchWaiting(until: Promise<unknown>): Promise<{ readonly most: number; readonly all: number }> {
     const seen = new Set<number>();
     let most = 0;

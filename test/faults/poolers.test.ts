@@ -13,8 +13,8 @@ import { failureOf } from '../support/failures.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
 /**
- * A check that fails is over soon; one that is expected to succeed keeps the default. A busy machine must commit within
- * it all the same: a check whose notification is not committed in time is unknown, not failing.
+ * Short, so that a check that fails is over soon; one that is expected to succeed keeps the default. But long enough for a
+ * commit on a busy machine: a check whose notification is not committed in time is unknown, not failing.
  */
 const IMPATIENT = { timeout: 500 };
 
@@ -169,7 +169,7 @@ describeWithPgBouncer('behind PgBouncer', () => {
 
     it('starts with a verified delivery and the settings of a listener', async () => {
       const bouncer = await startBouncer('session');
-      // A startup parameter that is no setting of PgBouncer would be refused: we must not send any.
+      // PgBouncer refuses startup parameters that it does not know, so we must not send any.
       const careless = new pg.Client({ connectionString: bouncer.url, statement_timeout: 1_000 });
       careless.on('error', () => undefined);
       await expect(careless.connect()).rejects.toThrow('unsupported startup parameter');

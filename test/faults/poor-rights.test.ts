@@ -86,7 +86,7 @@ describe('a registration whose role lacks privileges', () => {
   });
 });
 
-// A pooler that serves LISTEN itself: its backends listen to nothing, and notifications arrive all the same.
+// A pooler that serves LISTEN itself: its backends listen to nothing, and yet notifications arrive.
 describe('a registration on a server that lists no channel', () => {
   const suite = appSuite({ options: OPTIONS });
 

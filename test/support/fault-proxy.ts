@@ -208,7 +208,7 @@ interface RelayOptions {
 class Relay {
   private server: Socket | undefined;
   private flows: Record<FaultDirection, Flow> | undefined;
-  /** Bytes are taken and forgotten, and neither side is told of the other's end. */
+  /** Bytes are taken and forgotten, and neither side sees that the other has closed. */
   private isSilent = false;
 
   constructor(

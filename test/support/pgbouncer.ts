@@ -23,7 +23,7 @@ export function findPgBouncer(): string | undefined {
 /** A suite that needs PgBouncer: without it, it is skipped, and one line says so; where `CI` is set it fails. */
 export function describeWithPgBouncer(name: string, suite: () => void): void {
   const isSkipped = findPgBouncer() === undefined && !process.env['CI'];
-  // Not by console: Jest may be told to be silent.
+  // Not by console, which the option --silent of Jest switches off.
   if (isSkipped) writeSync(2, `Skipped, because PgBouncer is not installed: ${name}.\n`);
   const declare = isSkipped ? describe.skip : describe;
   declare(name, suite);
@@ -36,7 +36,7 @@ afterAll(async () => {
   for (const bouncer of running) await bouncer.close();
 });
 
-/** Runs PgBouncer until its input ends, however its owner ends; then deletes its folder, unless it is told to keep it. */
+/** Runs PgBouncer until its input ends, however its owner ends; then deletes its folder, unless its input said to keep it. */
 const KEEPER = `
   folder=$1; shift
   "$@" &

@@ -47,7 +47,7 @@ export function describeWithPostgresPrograms(name: string, suite: (programs: Pos
   const programs = findPostgresPrograms();
   const remedy = 'pg_dump and a server of its version are not installed (on Debian: "apt-get install postgresql")';
   if (programs === undefined && process.env['CI']) throw new Error(`${name}: ${remedy}.`);
-  // Not by console: Jest may be told to be silent.
+  // Not by console, which the option --silent of Jest switches off.
   if (programs === undefined) writeSync(2, `Skipped, because ${remedy}: ${name}.\n`);
   const declare = programs === undefined ? describe.skip : describe;
   declare(name, () => {

@@ -27,7 +27,7 @@ export class Recorder<T> {
   }
 }
 
-/** Asks until the answer is as wanted, for facts that nothing tells of, such as the server's list of backends. */
+/** Asks until the answer is as wanted, for facts that nothing reports, such as the server's list of backends. */
 export async function eventually<T>(ask: () => T | Promise<T>, holds: (answer: T) => boolean): Promise<T> {
   const deadline = performance.now() + 20_000;
   for (;;) {

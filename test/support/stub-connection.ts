@@ -108,7 +108,7 @@ export class StubConnection {
     this.run(() => this.behaviour.onQuery(query, this));
   }
 
-  /** Runs a handler of the test. What it throws is kept for the test, and ends the connection so that nobody waits. */
+  /** Runs a handler of the test. What it throws is kept for the test, and ends the connection, so that the client does not wait. */
   private run(handler: () => void | Promise<void>): void {
     new Promise<void>((settle) => settle(handler())).catch((error: unknown) => {
       this.behaviour.onFailure(error);

@@ -7,8 +7,8 @@ import type { PostgresBinaries } from '../../dev/embedded-postgres/postgres-bina
 import { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 
 /**
- * Starts an embedded server in a temporary folder. `remove()` it; if this process dies before, the server is stopped and
- * the folder deleted all the same.
+ * Starts an embedded server in a temporary folder. `remove()` it; if this process dies before that, the server is stopped and
+ * the folder deleted nevertheless.
  */
 export async function startTemporaryCluster(
   settings: Readonly<Record<string, string>>,

@@ -16,7 +16,7 @@ export function isFrom(major: number): boolean {
  */
 export function itFrom(major: number, name: string, test: () => Promise<void>): void {
   const isSkipped = !isFrom(major);
-  // Not by console: Jest may be told to be silent.
+  // Not by console, which the option --silent of Jest switches off.
   if (isSkipped) writeSync(2, `Skipped, because it needs PostgreSQL ${major}, and this run has ${version}: ${name}.\n`);
   const declare = isSkipped ? it.skip : it;
   declare(isSkipped ? `${name} (skipped: needs PostgreSQL ${major})` : name, test);

@@ -10,7 +10,7 @@ import { StubPostgres } from '../support/stub-postgres.js';
 const isListener = ({ parameters }: StubConnection): boolean =>
   parameters.get('application_name') === 'nest-pg-notify listener';
 
-/** A server that lets the listener in, acknowledges its LISTEN, and then dies, as long as it is told to. */
+/** A server that, while it is flapping, lets the listener in, acknowledges its LISTEN, and then dies. */
 class FlappingServer {
   /** When the listener connected, in milliseconds. */
   readonly connects = new Recorder<number>();

@@ -14,7 +14,7 @@ import type { FaultProxy } from '../support/fault-proxy.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { Recorder } from '../support/recorder.js';
 
-/** How long a question may stay open here, whatever comes in meanwhile; 60 s for an application. */
+/** How long a question may stay open here, even if other messages come in meanwhile; 60 s for an application. */
 const ANSWER_LIMIT = 1_000;
 
 describe('a connection that is dead in one direction only, with traffic in the other', () => {

@@ -59,7 +59,7 @@ describe('a listener', () => {
   // FAULTS 44.
   it('keeps its session when everything is delayed by less than a heartbeat may take', async () => {
     await subject.app.close();
-    // An answer that a busy machine holds up for some 100 ms more is none that is missing.
+    // Long, because a busy machine may hold up an answer for some 100 ms more.
     subject = watched(await suite.create({ heartbeat: { interval: 300, timeout: 5_000 } }));
     suite.proxy.delay(100);
     await subject.app.init();

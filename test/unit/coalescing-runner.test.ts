@@ -41,7 +41,7 @@ const command = fc.oneof(
   fc.record({ do: fc.constantFrom('forgive', 'begin' as const) }),
 );
 
-/** What a runner has to do, told by rules instead of a loop. It looks at the world when everything has had its turn. */
+/** The specification of a runner, as rules instead of a loop. It is compared after all tasks have run. */
 class Model {
   readonly runs: WakeReason[] = [];
   now = 0;
@@ -166,7 +166,7 @@ describe('CoalescingRunner', () => {
     runner.stop();
   });
 
-  it('waits longer after each failure in a row, if it is told to, and not after one that was forgiven', async () => {
+  it('waits longer after each failure in a row, if errorDelay grows, and not after one that was forgiven', async () => {
     const { clock, runs, runner, end } = setUp({ errorDelay: (failures) => failures * 100 });
     runner.wake('start');
     for (const delay of [100, 200, 300]) {

@@ -13,14 +13,14 @@ afterEach(() => {
 /** The calls of an application whose `notify()` fails with these, one after the other; undefined is a success. */
 function setUp(outcomes: readonly (PgNotifyError | undefined)[]) {
   const left = [...outcomes];
-  const told: unknown[] = [];
+  const reported: unknown[] = [];
   const lines: string[] = [];
   const calls = new EmitCalls({
     notify: () => {
       const error = left.shift();
       return error ? Promise.reject(error) : Promise.resolve();
     },
-    tell: (error) => told.push(error),
+    tell: (error) => reported.push(error),
     log: {
       log: (message) => lines.push(message),
       error: (error) => lines.push(typeof error === 'string' ? error : (error as Error).message),
@@ -30,7 +30,7 @@ function setUp(outcomes: readonly (PgNotifyError | undefined)[]) {
     calls.emit(channel, 1);
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { emit, told, lines };
+  return { emit, reported, lines };
 }
 
 const away = new PgNotifyError('publish', 'no database');
@@ -62,11 +62,11 @@ describe('emit()', () => {
     expect(lines).toEqual(['no database', again, 'no database', again]);
   });
 
-  it('tells of each failure once: those of kind publish are told by who sends', async () => {
+  it('reports each failure once, and leaves those of kind publish to the sender', async () => {
     const wrong = new PgNotifyError('payload', 'wrong');
-    const { emit, told } = setUp([wrong, wrong, away]);
+    const { emit, reported } = setUp([wrong, wrong, away]);
     for (let count = 0; count < 3; count += 1) await emit();
-    expect(told).toEqual([wrong, wrong]);
+    expect(reported).toEqual([wrong, wrong]);
   });
 
   it('works on the test bus: what was emitted comes back, and is in sent()', async () => {

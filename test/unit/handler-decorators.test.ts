@@ -474,7 +474,7 @@ describe('a method whose body would never run', () => {
     );
   });
 
-  it('has failed when it returns a generator all the same', async () => {
+  it('has failed when it returns a generator that the decorator could not see', async () => {
     @Injectable()
     class Handlers {
       @Wrap()

@@ -40,7 +40,7 @@ async function start(metadata: ModuleMetadata) {
 const VERDICTS: Readonly<Record<string, () => boolean>> = {
   'says yes': () => true,
   'says no': () => false,
-  'is not told who': () => {
+  'does not know who it is': () => {
     throw new UnauthorizedException();
   },
   'has an error of microservices': () => {
@@ -66,8 +66,8 @@ describe('a guard that refuses', () => {
     }
   }
 
-  it.each(['says no', 'is not told who', 'has an error of microservices'])(
-    'is counted apart, told at debug level, and is no failure: one that %s',
+  it.each(['says no', 'does not know who it is', 'has an error of microservices'])(
+    'is counted apart, logged at debug level, and not reported as a failure: one that %s',
     async (verdict) => {
       const events: PgNotifyDiagnosticsEvents['nest-pg-notify.rejected'][] = [];
       const onRejected = (event: unknown): void => void events.push(event as (typeof events)[number]);
@@ -103,7 +103,7 @@ describe('a guard that refuses', () => {
     },
   );
 
-  it.each(['is broken', 'has no database'])('is told from one that fails: one that %s', async (verdict) => {
+  it.each(['is broken', 'has no database'])('is distinguished from one that fails: one that %s', async (verdict) => {
     const { bus, service, logger, errors } = await start({ providers: [Guarded] });
     bus.emit('guarded', verdict);
     await bus.settled();
@@ -112,7 +112,7 @@ describe('a guard that refuses', () => {
     expect(errors).toEqual([expect.objectContaining({ kind: 'handler' })]);
   });
 
-  it('is told from a method that throws the same', async () => {
+  it('is distinguished from a method that throws the same', async () => {
     @Injectable()
     class Throws {
       @OnPgNotify('throws')
@@ -435,7 +435,7 @@ describe('what a handler throws', () => {
     expect(errors[0]!.message).toContain('Forbidden resource; the filter that caught it (HttpFilter) failed as well: ');
   });
 
-  it('is told of in full where it is several errors without a message of their own', async () => {
+  it('is reported in full if it is several errors without a message of their own', async () => {
     @Injectable()
     class Handlers {
       @OnPgNotify('orders')

@@ -224,7 +224,7 @@ describe('liveQuery', () => {
     loads[1]?.succeed(2);
     await turns();
     expect([seen, errors]).toEqual([[1, 2], []]);
-    await new Promise<void>((resolve) => setTimeout(resolve)); // RxJS tells of them by timers, which are due by now.
+    await new Promise<void>((resolve) => setTimeout(resolve)); // RxJS reports them by timers, which are due by now.
     expect(thrown).toHaveLength(2);
   });
 

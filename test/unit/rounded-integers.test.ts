@@ -22,7 +22,7 @@ describe('roundsIntegers()', () => {
     ['{"price":9007199254740993e3}', false],
     ['{"id":1}', false],
     ['', false],
-  ])('is told by %s: %s', (json, expected) => {
+  ])('sees whether %s would be rounded: %s', (json, expected) => {
     expect(roundsIntegers(json)).toBe(expected);
   });
 

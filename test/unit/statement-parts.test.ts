@@ -4,7 +4,7 @@ import { fromKnex } from 'nest-pg-notify';
 import { execute } from '../../lib/executor/pg-executor.js';
 import { statementParts } from '../../lib/executor/statement-parts.js';
 
-/** Whether a value goes there is told by the text, in which it is written as a number in braces. */
+/** The text in which each place that takes a value is written as a number in braces. */
 const taken = (text: string): string =>
   statementParts(text, ['one', 'two'])
     .map((part) => (typeof part === 'string' ? part : `{${String(part.value)}}`))

@@ -122,7 +122,7 @@ describe('JobWorker', () => {
 
   afterEach(() => app.close());
 
-  it('works until nothing is left, and tells of each job', async () => {
+  it('works until no job is left, and announces each one that is done', async () => {
     app.get(JobWorker).jobs.push(1, 2);
     bus.emit('job_queue');
     await bus.settled();
