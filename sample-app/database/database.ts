@@ -23,6 +23,8 @@ export class Database implements OnModuleInit, OnApplicationShutdown {
   /** Nobody uses the database any more: the HTTP server is closed by now, and so are the modules that depend on this. */
   async onApplicationShutdown(): Promise<void> {
     await this.opening?.catch(() => undefined); // A signal may come during the start, which reports its own failure.
+    // end() resolves before the server has closed all connections, so the stop of the server may cut some: no loss to report.
+    this.opened?.pool.off('error', this.onConnectionLost).on('error', () => undefined);
     await this.opened?.pool.end();
     await this.server.stop();
   }
