@@ -30,12 +30,15 @@ export interface TestDatabase {
   disconnect(): Promise<void>;
 }
 
-/** Creates an empty database, on the server of the test run or on the one whose admin URL is given. `drop()` it. */
-export async function createTestDatabase(serverUrl = adminUrl(), encoding?: string): Promise<TestDatabase> {
+/**
+ * Creates an empty database, on the server of the test run or on the one whose admin URL is given. `drop()` it. Its encoding
+ * and locale are the same on every server.
+ */
+export async function createTestDatabase(serverUrl = adminUrl(), encoding = 'UTF8'): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`;
   // template0, because nobody can be connected to it: CREATE DATABASE fails while somebody is connected to its template.
-  const encoded = encoding ? ` ENCODING '${encoding}' LOCALE 'C'` : '';
-  await runOnServer(serverUrl, (client) => client.query(`CREATE DATABASE ${name} TEMPLATE template0${encoded}`));
+  const create = `CREATE DATABASE ${name} TEMPLATE template0 ENCODING '${encoding}' LOCALE 'C'`;
+  await runOnServer(serverUrl, (client) => client.query(create));
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   const pool = new Pool({
