@@ -9,8 +9,15 @@ import { eventually } from '../support/recorder.js';
 
 const suite = appSuite({ options: QUICK });
 
-/** Long enough for a commit on a busy machine: a check whose notification is not committed in time is unknown, not failing. */
-const UNDELIVERED = { interval: 30, timeout: 500 };
+/** Starts an application on a server that delivers nothing at first; resolves when the delivery check has failed. */
+async function startUndelivered(behaviour: { readonly delivers: boolean }): Promise<void> {
+  server = suite.use(await StubPostgres.start(behaviour));
+  // Long enough for a commit on a busy machine: a check whose notification is not committed in time is unknown, not failing.
+  const deliveryCheck = { interval: 30, timeout: 500, onStartFailure: 'warn' } as const;
+  subject = watched(await suite.create({ connection: server.url, deliveryCheck }));
+  await subject.app.init();
+  await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'failing');
+}
 
 let server: StubPostgres;
 let subject: WatchedApp;
@@ -61,23 +68,9 @@ describe('the log', () => {
   });
 
   it('says that notifications arrive again after they did not', async () => {
-    let delivers = false;
-    server = suite.use(
-      await StubPostgres.start({
-        get delivers() {
-          return delivers;
-        },
-      }),
-    );
-    subject = watched(
-      await suite.create({
-        connection: server.url,
-        deliveryCheck: { ...UNDELIVERED, onStartFailure: 'warn' },
-      }),
-    );
-    await subject.app.init();
-    await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'failing');
-    delivers = true;
+    const behaviour = { delivers: false };
+    await startUndelivered(behaviour);
+    behaviour.delivers = true;
     await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'verified');
     expect(deliveryLines()).toEqual([
       expect.stringMatching(/^Notifications do not arrive: /),
@@ -88,15 +81,7 @@ describe('the log', () => {
 
 describe('what comes in while the delivery check is failing', () => {
   it('is discarded, and counted', async () => {
-    server = suite.use(await StubPostgres.start({ delivers: false }));
-    subject = watched(
-      await suite.create({
-        connection: server.url,
-        deliveryCheck: { ...UNDELIVERED, onStartFailure: 'warn' },
-      }),
-    );
-    await subject.app.init();
-    await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'failing');
+    await startUndelivered({ delivers: false });
     for (const payload of ['1', '2', '3']) server.notify('watched', payload);
     server.notify('unheard of', '4');
     await eventually(

@@ -165,7 +165,7 @@ describe('what a server sends', () => {
     );
   });
 
-  it('is read as pg would read it, whatever comes in which order, and wherever it is cut', () => {
+  it('is read as pg would read it, in any order and cut anywhere', () => {
     const text = fc.string({ unit: 'grapheme', maxLength: 40 }).map((given) => given.replaceAll('\0', ''));
     const message = fc.oneof(
       {
