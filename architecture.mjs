@@ -10,7 +10,7 @@ export const ARROWS = `
 index, testing → module → health → handlers → service → consumers
 consumers → transport → listener, publisher → session → channel, time
 publisher → executor
-index → triggers → executor, channel
+triggers → executor, channel
 cli → triggers, transport
 everyone → errors, option-checks, options, tokens, diagnostics, context, log
 tokens → channel

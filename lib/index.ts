@@ -60,10 +60,3 @@ export {
   InjectPgChannel,
   InjectPgNotify,
 } from './pg-notify.tokens.js';
-export { checkTrigger } from './triggers/check-trigger.js';
-export type { PgTriggerCheck, PgTriggerState } from './triggers/check-trigger.js';
-export { notifyTrigger } from './triggers/notify-trigger.js';
-export type { PgTriggerSql } from './triggers/notify-trigger.js';
-export { pgTableChangeSchema } from './triggers/pg-table-change.js';
-export type { PgTableChange } from './triggers/pg-table-change.js';
-export type { PgTableOperation, PgTriggerOptions } from './triggers/pg-trigger-options.js';

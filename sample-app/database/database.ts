@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import type { OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
-import { checkTrigger } from 'nest-pg-notify';
+import { checkTrigger } from 'nest-pg-notify/triggers';
 import { Pool } from 'pg';
 import type { ClientConfig, PoolClient, QueryResultRow } from 'pg';
 import { DatabaseServer } from './database-server.js';

@@ -1,4 +1,4 @@
-import { notifyTrigger } from 'nest-pg-notify';
+import { notifyTrigger } from 'nest-pg-notify/triggers';
 import { triggers } from './triggers.js';
 
 export interface Migration {

@@ -1,4 +1,4 @@
-import type { PgTriggerOptions } from 'nest-pg-notify';
+import type { PgTriggerOptions } from 'nest-pg-notify/triggers';
 import { OrderEvents } from '../orders/order-events.js';
 import { ProductChanges } from '../products/product-changes.js';
 

@@ -1,5 +1,5 @@
-import { definePgChannel, pgTableChangeSchema } from 'nest-pg-notify';
-import type { PgTableChange } from 'nest-pg-notify';
+import { definePgChannel, pgTableChangeSchema } from 'nest-pg-notify/triggers';
+import type { PgTableChange } from 'nest-pg-notify/triggers';
 import { z } from 'zod';
 
 /** What the trigger on the table `orders` sends of each. It is a hint: a consumer that needs more, or must be sure, reads the order. */

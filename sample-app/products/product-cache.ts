@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { OnPgGap, OnPgNotify } from 'nest-pg-notify';
-import type { PgTableChange } from 'nest-pg-notify';
+import type { PgTableChange } from 'nest-pg-notify/triggers';
 import { Database } from '../database/database.js';
 import { ProductChanges } from './product-changes.js';
 import type { Product } from './product.js';

@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { notifyTrigger } from 'nest-pg-notify';
+import { notifyTrigger } from 'nest-pg-notify/triggers';
 import { CommandLine } from '../support/command-line.js';
 import type { CommandResult } from '../support/command-line.js';
 import { appSuite } from '../support/app/app-suite.js';

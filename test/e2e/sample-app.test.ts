@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { INestApplication, LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { notifyTrigger } from 'nest-pg-notify';
+import { notifyTrigger } from 'nest-pg-notify/triggers';
 import { AppModule } from '../../sample-app/app.module.js';
 import { migrations } from '../../sample-app/database/migrations.js';
 import { triggers } from '../../sample-app/database/triggers.js';

@@ -10,9 +10,9 @@ import {
   OnPgNotify,
   PgNotifyError,
   PgNotifyModule,
-  pgTableChangeSchema,
 } from 'nest-pg-notify';
 import type { PgChannel, PgNotification } from 'nest-pg-notify';
+import { pgTableChangeSchema } from 'nest-pg-notify/triggers';
 import type { Observable } from 'rxjs';
 import * as v from 'valibot';
 import { z } from 'zod';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
-import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
-import type { PgTriggerOptions } from 'nest-pg-notify';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify/triggers';
+import type { PgTriggerOptions } from 'nest-pg-notify/triggers';
 import { ITEM_TRIGGER, triggerSuite } from '../support/trigger-suite.js';
 import { itFrom } from '../support/version-gate.js';
 

@@ -1,7 +1,9 @@
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
-import { checkTrigger, notifyTrigger, PgNotifyError } from 'nest-pg-notify';
-import type { PgExecutor, PgTriggerCheck, PgTriggerOptions } from 'nest-pg-notify';
+import { PgNotifyError } from 'nest-pg-notify';
+import type { PgExecutor } from 'nest-pg-notify';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify/triggers';
+import type { PgTriggerCheck, PgTriggerOptions } from 'nest-pg-notify/triggers';
 import { appSuite } from '../support/app/app-suite.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { checkTrigger, definePgChannel, notifyTrigger, OnPgGap, OnPgNotify, pgTableChangeSchema } from 'nest-pg-notify';
-import type { PgTableChange, PgTriggerOptions } from 'nest-pg-notify';
+import { OnPgGap, OnPgNotify } from 'nest-pg-notify';
+import { checkTrigger, definePgChannel, notifyTrigger, pgTableChangeSchema } from 'nest-pg-notify/triggers';
+import type { PgTableChange, PgTriggerOptions } from 'nest-pg-notify/triggers';
 import { appSuite } from '../support/app/app-suite.js';
 import type { TestApp } from '../support/app/test-app.js';
 import { eventually } from '../support/recorder.js';
@@ -83,7 +84,11 @@ describe('docs/triggers.md', () => {
     const source = flush(await readFile(import.meta.filename, 'utf8'));
     const blocks = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => flush(code!).replace(/\}\n$/, ''));
     expect(blocks.length).toBeGreaterThan(3);
-    for (const block of blocks) expect(source).toContain(block);
+    for (const block of blocks) {
+      expect(source).toContain(block.replaceAll(/^import .*\n+/gm, ''));
+      expect(importsOf(source)).toEqual(expect.arrayContaining(importsOf(block)));
+    }
+    expect(blocks.flatMap(importsOf)).toContain("notifyTrigger from 'nest-pg-notify/triggers'");
   });
 
   it('keeps a cache true with what its trigger announces', async () => {
@@ -114,3 +119,9 @@ describe('docs/triggers.md', () => {
     expect(warned).toEqual([]);
   });
 });
+
+/** Each name that code imports, with the module that it comes from. */
+function importsOf(code: string): string[] {
+  const statements = [...code.matchAll(/^import (?:type )?\{ (.*) \} from (.*);$/gm)];
+  return statements.flatMap(([, names, module]) => names!.split(', ').map((name) => `${name} from ${module}`));
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { notifyTrigger } from 'nest-pg-notify';
+import { notifyTrigger } from 'nest-pg-notify/triggers';
 import { MAX_PAYLOAD_BYTES } from '../../lib/channel/payload-codec.js';
 import { ITEM_TRIGGER, triggerSuite } from '../support/trigger-suite.js';
 

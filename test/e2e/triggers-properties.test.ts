@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
 import { Client } from 'pg';
-import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
-import type { PgTableChange, PgTriggerOptions } from 'nest-pg-notify';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify/triggers';
+import type { PgTableChange, PgTriggerOptions } from 'nest-pg-notify/triggers';
 import { MAX_PAYLOAD_BYTES } from '../../lib/channel/payload-codec.js';
 import { appSuite } from '../support/app/app-suite.js';
 import { printedDefinitions, readBack } from '../support/printed-definitions.js';

@@ -1,7 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
-import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
-import type { PgTriggerOptions } from 'nest-pg-notify';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify/triggers';
+import type { PgTriggerOptions } from 'nest-pg-notify/triggers';
 import { appSuite } from '../support/app/app-suite.js';
 import { shortly, TableListener } from '../support/table-listener.js';
 

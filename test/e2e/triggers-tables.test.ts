@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
-import type { PgTriggerOptions } from 'nest-pg-notify';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify/triggers';
+import type { PgTriggerOptions } from 'nest-pg-notify/triggers';
 import { ITEM_TRIGGER, triggerSuite } from '../support/trigger-suite.js';
 
 describe('a trigger', () => {

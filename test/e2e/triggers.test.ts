@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { notifyTrigger } from 'nest-pg-notify';
+import { notifyTrigger } from 'nest-pg-notify/triggers';
 import { ITEM_TRIGGER, triggerSuite } from '../support/trigger-suite.js';
 import { itFrom } from '../support/version-gate.js';
 

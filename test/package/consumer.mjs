@@ -20,6 +20,9 @@ export async function checkConsumer(consumer, { folder, tarball, report, signal 
       return;
     }
     await check('import and require() give the same', () => load(directory, execute));
+    await check('nest-pg-notify/triggers loads no other package, and the root does not load it', () =>
+      checkLoaded(directory, execute),
+    );
     await check('npx finds the command line, which finds the database', () => consult(directory, url, signal));
     for (const compiler of consumer.compilers) await checkApplication(directory, compiler, { check, execute });
   });
@@ -49,6 +52,28 @@ async function versionOf(directory, name) {
 async function load(directory, execute) {
   await cp(join(FIXTURES, 'load.cjs'), join(directory, 'load.cjs'));
   await execute('load.cjs');
+}
+
+async function checkLoaded(directory, execute) {
+  await cp(join(FIXTURES, 'loaded.cjs'), join(directory, 'loaded.cjs'));
+  for (const how of ['import', 'require']) {
+    const loadedBy = async (entry) => JSON.parse(await execute('loaded.cjs', how, entry));
+    assert.deepEqual(packagesOf(await loadedBy('nest-pg-notify/triggers')), new Set(['nest-pg-notify']), how);
+    const ofRoot = await loadedBy('nest-pg-notify');
+    const packages = packagesOf(ofRoot);
+    for (const peer of ['@nestjs/common', '@nestjs/core', 'pg', 'rxjs']) assert(packages.has(peer), peer);
+    assert.deepEqual(
+      ofRoot.filter((url) => url.includes('/nest-pg-notify/dist/lib/triggers/')),
+      [],
+      how,
+    );
+  }
+}
+
+/** The names of the packages that scripts belong to. */
+function packagesOf(urls) {
+  const names = urls.flatMap((url) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1] ?? []);
+  return new Set(names);
 }
 
 /** By the name that npm has linked to it: so its first line and its mode are right. */

@@ -1,5 +1,5 @@
 import { Client } from 'pg';
-import type { PgTableChange } from 'nest-pg-notify';
+import type { PgTableChange } from 'nest-pg-notify/triggers';
 
 /** A plain listening session, which says what some work has sent: all of it, and nothing else. */
 export class TableListener {

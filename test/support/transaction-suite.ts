@@ -1,7 +1,9 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { checkTrigger, definePgChannel, notifyTrigger } from 'nest-pg-notify';
-import type { PgExecutor, PgTriggerOptions } from 'nest-pg-notify';
+import { definePgChannel } from 'nest-pg-notify';
+import type { PgExecutor } from 'nest-pg-notify';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify/triggers';
+import type { PgTriggerOptions } from 'nest-pg-notify/triggers';
 import { execute } from '../../lib/executor/pg-executor.js';
 import { appSuite } from './app/app-suite.js';
 import type { TestApp } from './app/test-app.js';

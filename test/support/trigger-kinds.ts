@@ -1,5 +1,6 @@
-import { checkTrigger, notifyTrigger } from 'nest-pg-notify';
-import type { PgQueryable, PgTriggerCheck, PgTriggerOptions } from 'nest-pg-notify';
+import type { PgQueryable } from 'nest-pg-notify';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify/triggers';
+import type { PgTriggerCheck, PgTriggerOptions } from 'nest-pg-notify/triggers';
 import type { TestDatabase } from './postgres.js';
 import { shortly, TableListener } from './table-listener.js';
 

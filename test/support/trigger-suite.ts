@@ -1,6 +1,6 @@
 import { beforeAll } from '@jest/globals';
-import { notifyTrigger } from 'nest-pg-notify';
-import type { PgTriggerOptions } from 'nest-pg-notify';
+import { notifyTrigger } from 'nest-pg-notify/triggers';
+import type { PgTriggerOptions } from 'nest-pg-notify/triggers';
 import { appSuite } from './app/app-suite.js';
 import type { TestDatabase } from './postgres.js';
 import { shortly, TableListener } from './table-listener.js';

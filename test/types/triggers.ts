@@ -1,7 +1,9 @@
 /** Never run: the compiler must accept this, and must see a mistake wherever one is announced. */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { definePgChannel, notifyTrigger, OnPgNotify, pgTableChangeSchema } from 'nest-pg-notify';
-import type { PgChannel, PgTableChange } from 'nest-pg-notify';
+import { definePgChannel, OnPgNotify } from 'nest-pg-notify';
+import type { PgChannel } from 'nest-pg-notify';
+import { notifyTrigger, pgTableChangeSchema } from 'nest-pg-notify/triggers';
+import type { PgTableChange } from 'nest-pg-notify/triggers';
 import { z } from 'zod';
 
 /** Holds only where the two types are the very same. */

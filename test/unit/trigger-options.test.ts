@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { checkTrigger, definePgChannel, notifyTrigger, PgNotifyError } from 'nest-pg-notify';
-import type { PgTriggerOptions } from 'nest-pg-notify';
+import { definePgChannel, PgNotifyError } from 'nest-pg-notify';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify/triggers';
+import type { PgTriggerOptions } from 'nest-pg-notify/triggers';
 import { dollarQuote, quoteIdentifier, quoteLiteral } from '../../lib/triggers/sql-text.js';
 import { planTrigger } from '../../lib/triggers/trigger-plan.js';
 

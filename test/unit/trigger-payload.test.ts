@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
-import { definePgChannel, pgTableChangeSchema } from 'nest-pg-notify';
-import type { PgTableChange } from 'nest-pg-notify';
+import { definePgChannel } from 'nest-pg-notify';
+import { pgTableChangeSchema } from 'nest-pg-notify/triggers';
+import type { PgTableChange } from 'nest-pg-notify/triggers';
 import { z } from 'zod';
 
 const CHANGE: PgTableChange<number> = {

@@ -1,9 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { DynamicModule } from '@nestjs/common';
 import {
-  checkTrigger,
   definePgChannel,
-  notifyTrigger,
   OnPgGap,
   OnPgNotify,
   OnPgWakeUp,
@@ -14,6 +12,7 @@ import {
 } from 'nest-pg-notify';
 import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
+import { checkTrigger, notifyTrigger } from 'nest-pg-notify/triggers';
 import { appSuite } from '../support/app/app-suite.js';
 
 /** What JavaScript, a cast or the result of a factory may hold: the compiler sees none of it. */

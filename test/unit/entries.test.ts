@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process';
+import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, it } from '@jest/globals';
+import * as root from 'nest-pg-notify';
+import * as triggers from 'nest-pg-notify/triggers';
+import { runTypeScript } from '../support/node-typescript.js';
+
+// The package test asks the same of the packed tarball, by import and by require().
+
+/** The scripts of each peer, and those of lib/triggers. */
+const NEST = /\/node_modules\/@nestjs\//;
+const RXJS = /\/node_modules\/rxjs\//;
+const PG = /\/node_modules\/pg\//;
+const TRIGGERS = /\/lib\/triggers\/.+\.ts$/;
+
+describe('nest-pg-notify/triggers', () => {
+  it('loads nothing of Nest, rxjs or pg', async () => {
+    const loaded = await loadedBy('nest-pg-notify/triggers');
+    expect(loaded).toContainEqual(expect.stringMatching(TRIGGERS));
+    expect(loaded.filter((url) => [NEST, RXJS, PG].some((peer) => peer.test(url)))).toEqual([]);
+  });
+
+  it('lets migrations that share a channel with the application load nothing of Nest, rxjs or pg', async () => {
+    const migrations = join(import.meta.dirname, '../../sample-app/database/migrations.ts');
+    const loaded = await loadedBy(pathToFileURL(migrations).href);
+    expect(loaded).toContainEqual(expect.stringMatching(/\/sample-app\/products\/product-changes\.ts$/));
+    expect(loaded.filter((url) => [NEST, RXJS, PG].some((peer) => peer.test(url)))).toEqual([]);
+  });
+
+  it('shares definePgChannel, and nothing else, with the root', () => {
+    const shared = Object.keys(triggers).filter((name) => name in root);
+    expect(shared).toEqual(['definePgChannel']);
+    expect(triggers.definePgChannel).toBe(root.definePgChannel);
+  });
+});
+
+describe('nest-pg-notify', () => {
+  it('loads Nest, rxjs and pg, and nothing of the triggers', async () => {
+    const loaded = await loadedBy('nest-pg-notify');
+    for (const peer of [NEST, RXJS, PG]) expect(loaded).toContainEqual(expect.stringMatching(peer));
+    expect(loaded.filter((url) => TRIGGERS.test(url))).toEqual([]);
+  });
+});
+
+/** The addresses of all scripts in a process that has imported this. */
+async function loadedBy(entry: string): Promise<readonly string[]> {
+  const args = [...runTypeScript('test/package/fixtures/loaded.cjs'), 'import', entry];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 24 });
+  return JSON.parse(stdout) as readonly string[];
+}
