@@ -1,0 +1,65 @@
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
+import { startTemporaryCluster } from '../../test/support/temporary-cluster.js';
+import { ChildProcess } from './child-process.js';
+
+/** What the command line says about sizes. */
+export interface Sizes {
+  readonly quick: boolean;
+  /** `--count`: the size of every scenario, in place of its own. */
+  readonly count?: number | undefined;
+}
+
+/** What a contestant gets to measure itself with: a server, child processes, channels that nobody else uses. */
+export class Bench {
+  private readonly children: { stop(): Promise<void> }[] = [];
+  private channels = 0;
+
+  private constructor(
+    private readonly cluster: PostgresCluster,
+    private readonly sizes: Sizes,
+  ) {}
+
+  /** Starts a PostgreSQL server for one run of the suite. */
+  static async open(sizes: Sizes): Promise<Bench> {
+    return new Bench(await startTemporaryCluster({ fsync: 'on' }), sizes);
+  }
+
+  get url(): string {
+    return this.cluster.url();
+  }
+
+  get serverVersion(): string {
+    return this.cluster.version;
+  }
+
+  /** How many messages, calls, … to take: a scenario's own size, unless `--quick` or `--count` ask for another one. */
+  size(own: number, quick: number): number {
+    return this.sizes.count ?? (this.sizes.quick ? quick : own);
+  }
+
+  /** The name of a channel that no round has used before. */
+  newChannel(): string {
+    return `bench_${process.pid}_${(this.channels += 1)}`;
+  }
+
+  /**
+   * Starts a process that offers the exported functions of a module. `Functions` is the type of that module:
+   * `import type * as process from './x.js'`, then
+   * `bench.start<typeof process>(new URL('./x.js', import.meta.url))`.
+   */
+  async start<Functions>(module: URL): Promise<ChildProcess<Functions>> {
+    const child = await ChildProcess.start<Functions>(module);
+    this.children.push(child);
+    return child;
+  }
+
+  /** Ends the processes that a round has started. */
+  async endRound(): Promise<void> {
+    await Promise.all(this.children.splice(0).map((child) => child.stop()));
+  }
+
+  async close(): Promise<void> {
+    await this.endRound();
+    await this.cluster.remove();
+  }
+}

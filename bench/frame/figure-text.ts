@@ -1,0 +1,51 @@
+import type { ContestantSummary, FigureSummary, ScenarioSummary, TargetSummary } from './summary.js';
+import type { Figure } from './scenario.js';
+import { spread } from './statistics.js';
+
+/** The table of a scenario: a header and one row of text for each contestant. Every report prints the same. */
+export function tableOf(scenario: ScenarioSummary): { readonly header: string[]; readonly rows: string[][] } {
+  const figures = Object.entries(scenario.figures);
+  const header = ['', ...figures.flatMap(([, figure]) => headerOf(figure)), 'messages'];
+  const rows = scenario.contestants.map((contestant) => [
+    contestant.name,
+    ...figures.flatMap(([key, figure]) => cellsOf(figure, contestant.figures[key])),
+    messagesOf(contestant),
+  ]);
+  return { header, rows };
+}
+
+/** A target and whether it was met, in one line. */
+export function targetText(target: TargetSummary, { figures }: ScenarioSummary): string {
+  const { contestant, ratio, against, atMost, aboveFloor, measured, met } = target;
+  const figure = figures[target.figure];
+  const wanted =
+    ratio === undefined
+      ? aboveFloor === undefined
+        ? `at most ${atMost} ${figure?.unit}`
+        : `at most ${aboveFloor} ${figure?.unit} above the floor`
+      : `at least ${ratio} times as good as ${against ?? 'the floor'}`;
+  return `${contestant}, ${figure?.label}: ${wanted}; measured ${measured.toFixed(2)}: ${met ? 'met' : 'MISSED'}`;
+}
+
+function headerOf({ label, unit, compared = true }: Figure): string[] {
+  return [`${label}, ${unit}`, ...(compared ? ['× floor'] : [])];
+}
+
+function cellsOf(figure: Figure, summary: FigureSummary | undefined): string[] {
+  if (summary === undefined) return headerOf(figure).map(() => '');
+  const value = `${numberText(summary.median, figure.digits ?? 2)} ±${percent(spread(summary))}`;
+  if (figure.compared === false) return [value];
+  return [value, summary.ratio ? `${summary.ratio.median.toFixed(2)} ±${percent(spread(summary.ratio))}` : ''];
+}
+
+function messagesOf({ dropped, faults }: ContestantSummary): string {
+  return [...(dropped > 0 ? [`dropped ${numberText(dropped, 0)}`] : []), ...faults].join('; ') || 'ok';
+}
+
+function numberText(value: number, digits: number): string {
+  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}

@@ -1,0 +1,34 @@
+/** The middle value, or the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
+  const sorted = inOrder(values);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}
+
+/** The smallest value that at least the given share (0 to 1) of the values do not exceed. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = inOrder(values);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
+/** What several rounds measured of one figure. */
+export interface Distribution {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export function distribution(values: readonly number[]): Distribution {
+  const sorted = inOrder(values);
+  return { median: median(values), min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN };
+}
+
+/** Half the range as a share of the median: 0.05 means that all rounds are within about 5 % of it. */
+export function spread({ median: middle, min, max }: Distribution): number {
+  return max === min ? 0 : (max - min) / 2 / Math.abs(middle);
+}
+
+function inOrder(values: readonly number[]): number[] {
+  return values.toSorted((a, b) => a - b);
+}

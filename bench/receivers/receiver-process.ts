@@ -1,0 +1,129 @@
+/** A child process that receives numbered messages with one of the libraries, and measures itself meanwhile. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { deferred, type Deferred } from '../frame/deferred.js';
+import { monotonic } from '../frame/monotonic.js';
+import { SequenceCheck, type SequenceResult } from '../frame/sequence-check.js';
+import { LOADERS, type ReceiverName } from './loaders.js';
+import type { ReceiverOptions, Receiving } from './receiver.js';
+
+/** What a receiver measured, from the call of {@link expect} to the last message. */
+export interface Received {
+  readonly sequence: SequenceResult;
+  /** CPU time of the process, in nanoseconds a message. */
+  readonly cpuPerMessage: number;
+  /** When the first and the last message arrived, in nanoseconds of the monotonic clock. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+  /** When each message arrived, if that was asked for. */
+  readonly arrivals: readonly number[];
+  /** Milliseconds that a timer of one millisecond was late. */
+  readonly loopDelay: { readonly p99: number; readonly max: number };
+  /** The largest resident memory that the process has had, in MB. */
+  readonly peakMemory: number;
+}
+
+/** Milliseconds without a message after which the rest counts as lost. */
+const SILENCE = 10_000;
+/** Milliseconds to wait after the last message for others that should not come. */
+const AFTERMATH = 100;
+/** Milliseconds between the timers of the event-loop histogram, which counts them in. */
+const RESOLUTION = 1;
+
+interface Run {
+  readonly check: SequenceCheck;
+  readonly first: number;
+  readonly count: number;
+  readonly arrivals: number[] | undefined;
+  readonly cpuBefore: NodeJS.CpuUsage;
+  readonly droppedBefore: number;
+  readonly delays: ReturnType<typeof monitorEventLoopDelay>;
+  readonly ended: Deferred<void>;
+  cpu?: NodeJS.CpuUsage;
+  firstAt: number;
+  lastAt: number;
+}
+
+let receiving: Receiving | undefined;
+let run: Run | undefined;
+
+export interface Start extends ReceiverOptions {
+  readonly receiver: ReceiverName;
+}
+
+/** Begins to listen. */
+export async function start({ receiver, ...options }: Start): Promise<void> {
+  const startReceiver = await LOADERS[receiver]();
+  receiving = await startReceiver(options, options.decode === 'json' ? noteJson : noteText);
+}
+
+/** Payloads are texts that begin with the number, which has seven digits, or objects that have it as `seq`. */
+function noteText(payload: unknown): void {
+  note(Number((payload as string).slice(0, 7)));
+}
+
+function noteJson(payload: unknown): void {
+  note((payload as { readonly seq: number }).seq);
+}
+
+function note(number: number): void {
+  if (run === undefined) return;
+  run.check.note(number);
+  run.arrivals?.push(monotonic());
+  if (run.firstAt === 0) run.firstAt = monotonic();
+  if (run.check.hasLast && run.cpu === undefined) end(run);
+}
+
+function end(ending: Run): void {
+  ending.lastAt = monotonic();
+  ending.cpu = process.cpuUsage(ending.cpuBefore);
+  ending.delays.disable();
+  ending.ended.resolve();
+}
+
+/** Begins to measure: the messages `first` to `first + count - 1` will be sent. `timed` keeps when each arrives. */
+export function expect({ first, count, timed }: { first: number; count: number; timed?: boolean }): void {
+  const delays = monitorEventLoopDelay({ resolution: RESOLUTION });
+  run = {
+    check: new SequenceCheck(first, count),
+    first,
+    count,
+    arrivals: timed ? [] : undefined,
+    droppedBefore: receiving?.dropped() ?? 0,
+    delays,
+    ended: deferred(),
+    cpuBefore: process.cpuUsage(),
+    firstAt: 0,
+    lastAt: 0,
+  };
+  delays.enable();
+}
+
+/** Resolves when the last message has arrived, or no more come. */
+export async function finished(): Promise<Received> {
+  if (run === undefined) throw new Error('Call expect() first.');
+  const ending = run;
+  const watch = endWhenSilent(ending);
+  await ending.ended.promise;
+  clearInterval(watch);
+  await new Promise((resolve) => setTimeout(resolve, AFTERMATH));
+  run = undefined;
+  const { user, system } = ending.cpu!;
+  const milliseconds = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - RESOLUTION);
+  return {
+    sequence: ending.check.result((receiving?.dropped() ?? 0) - ending.droppedBefore),
+    cpuPerMessage: ((user + system) * 1_000) / ending.count,
+    firstAt: ending.firstAt,
+    lastAt: ending.lastAt,
+    arrivals: ending.arrivals ?? [],
+    loopDelay: { p99: milliseconds(ending.delays.percentile(99)), max: milliseconds(ending.delays.max) },
+    peakMemory: process.resourceUsage().maxRSS / 1_024,
+  };
+}
+
+function endWhenSilent(ending: Run): NodeJS.Timeout {
+  let arrivals = -1;
+  return setInterval(() => {
+    if (ending.check.arrivals === arrivals && ending.cpu === undefined) end(ending);
+    arrivals = ending.check.arrivals;
+  }, SILENCE);
+}
