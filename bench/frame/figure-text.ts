@@ -24,7 +24,7 @@ export function targetText(target: TargetSummary, { figures }: ScenarioSummary):
         ? `at most ${atMost} ${figure?.unit}`
         : `at most ${aboveFloor} ${figure?.unit} above the floor`
       : `at least ${ratio} times as good as ${against ?? 'the floor'}`;
-  return `${contestant}, ${figure?.label}: ${wanted}; measured ${measured.toFixed(2)}: ${met ? 'met' : 'MISSED'}`;
+  return `${contestant}, ${figure?.label}: ${wanted}; measured ${ratioText(measured)}: ${met ? 'met' : 'MISSED'}`;
 }
 
 function headerOf({ label, unit, compared = true }: Figure): string[] {
@@ -35,7 +35,7 @@ function cellsOf(figure: Figure, summary: FigureSummary | undefined): string[] {
   if (summary === undefined) return headerOf(figure).map(() => '');
   const value = `${numberText(summary.median, figure.digits ?? 2)} ±${percent(spread(summary))}`;
   if (figure.compared === false) return [value];
-  return [value, summary.ratio ? `${summary.ratio.median.toFixed(2)} ±${percent(spread(summary.ratio))}` : ''];
+  return [value, summary.ratio ? `${ratioText(summary.ratio.median)} ±${percent(spread(summary.ratio))}` : ''];
 }
 
 function messagesOf({ dropped, faults }: ContestantSummary): string {
@@ -44,6 +44,11 @@ function messagesOf({ dropped, faults }: ContestantSummary): string {
 
 function numberText(value: number, digits: number): string {
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** Two digits that say something: 0.0045 is not 0.00. */
+function ratioText(ratio: number): string {
+  return ratio < 0.1 && ratio > 0 ? ratio.toPrecision(2) : ratio.toFixed(2);
 }
 
 function percent(share: number): string {

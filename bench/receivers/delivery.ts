@@ -14,6 +14,10 @@ export interface Delivery {
   readonly warmUp: number;
   readonly perStatement: number;
   readonly bufferSize?: number;
+  /** @default 1 */
+  readonly consumers?: number;
+  /** Counts how often the receiver parses JSON, which costs a little. @default false */
+  readonly countDecodes?: boolean;
 }
 
 /** What the receiver measured, and when the sender's last statement was committed, on the same clock. */
@@ -23,10 +27,11 @@ export interface Delivered extends receiverProcess.Received {
 
 /** Starts a receiver and a sender, each in its own process, warms them up and measures one burst. */
 export async function deliver(bench: Bench, delivery: Delivery): Promise<Delivered> {
-  const { receiver, decode, shape, count, warmUp, perStatement, bufferSize } = delivery;
+  const { receiver, decode, shape, count, warmUp, perStatement, bufferSize, consumers } = delivery;
   const channel = bench.newChannel();
   const [child, publisher] = await Promise.all([startReceiver(bench), startPublisher(bench)]);
-  await child.call('start', { receiver, url: bench.url, channel, decode, bufferSize });
+  if (delivery.countDecodes) await child.call('countDecodes');
+  await child.call('start', { receiver, url: bench.url, channel, decode, bufferSize, consumers });
   await child.call('expect', { first: FIRST, count: warmUp });
   await publisher.call('burst', { channel, first: FIRST, count: warmUp, perStatement: 1_000, shape });
   await child.call('finished');

@@ -1,38 +1,38 @@
 import 'reflect-metadata';
-import { Inject, Module, type OnModuleInit } from '@nestjs/common';
+import { Inject, Module, type OnModuleInit, type Provider } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { definePgChannel, OnPgNotify, PgNotifyModule, PgNotifyService, type PgChannel } from '../../lib/index.js';
 import type { ReceiverOptions, Receiving, StartReceiver } from './receiver.js';
 
-/** A decorated method that returns nothing. */
-export const startHandler: StartReceiver = (options, onMessage) => {
+/** Decorated methods that return nothing. */
+export const startHandler: StartReceiver = (options, onMessage) =>
+  startApplication(
+    options,
+    decorate(options, () => (payload) => onMessage(payload)),
+  );
+
+/** Decorated methods that are `async`. */
+export const startAsyncHandler: StartReceiver = (options, onMessage) =>
+  startApplication(
+    options,
+    decorate(options, () => async (payload) => onMessage(payload)),
+  );
+
+/** A class with one decorated method for each consumer, as if each had been written by hand. */
+function decorate(options: ReceiverOptions, methodFor: () => (payload: unknown) => unknown): Provider {
   const { channel, bufferSize } = readOptions(options);
-
-  class Consumer {
-    @OnPgNotify(channel, bufferSize)
-    handle(payload: unknown): void {
-      onMessage(payload);
-    }
+  // eslint-disable-next-line typescript/no-extraneous-class -- It gets its methods below.
+  class Consumer {}
+  for (let index = 0; index < (options.consumers ?? 1); index += 1) {
+    const name = `handle${index}`;
+    Object.defineProperty(Consumer.prototype, name, { value: methodFor(), configurable: true, writable: true });
+    const descriptor = Object.getOwnPropertyDescriptor(Consumer.prototype, name)!;
+    OnPgNotify(channel, bufferSize)(Consumer.prototype, name, descriptor);
   }
+  return Consumer;
+}
 
-  return startApplication(options, Consumer);
-};
-
-/** A decorated method that is `async`. */
-export const startAsyncHandler: StartReceiver = (options, onMessage) => {
-  const { channel, bufferSize } = readOptions(options);
-
-  class Consumer {
-    @OnPgNotify(channel, bufferSize)
-    async handle(payload: unknown): Promise<void> {
-      onMessage(payload);
-    }
-  }
-
-  return startApplication(options, Consumer);
-};
-
-/** A subscriber of `listen()`. */
+/** Subscribers of `listen()`. */
 export const startObservable: StartReceiver = (options, onMessage) => {
   const { channel } = readOptions(options);
 
@@ -40,7 +40,9 @@ export const startObservable: StartReceiver = (options, onMessage) => {
     constructor(@Inject(PgNotifyService) private readonly service: PgNotifyService) {}
 
     onModuleInit(): void {
-      this.service.listen(channel).subscribe(({ payload }) => onMessage(payload));
+      for (let index = 0; index < (options.consumers ?? 1); index += 1) {
+        this.service.listen(channel).subscribe(({ payload }) => onMessage(payload));
+      }
     }
   }
 
@@ -57,10 +59,7 @@ function readOptions({ channel, decode, bufferSize }: ReceiverOptions): {
   };
 }
 
-async function startApplication(
-  { url }: ReceiverOptions,
-  consumer: new (...args: never[]) => object,
-): Promise<Receiving> {
+async function startApplication({ url }: ReceiverOptions, consumer: Provider): Promise<Receiving> {
   @Module({ imports: [PgNotifyModule.forRoot({ connection: url })], providers: [consumer] })
   class App {}
 

@@ -3,6 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { deferred, type Deferred } from '../frame/deferred.js';
 import { monotonic } from '../frame/monotonic.js';
 import { SequenceCheck, type SequenceResult } from '../frame/sequence-check.js';
+import { fanIn } from './fan-in.js';
 import { LOADERS, type ReceiverName } from './loaders.js';
 import type { ReceiverOptions, Receiving } from './receiver.js';
 
@@ -11,6 +12,8 @@ export interface Received {
   readonly sequence: SequenceResult;
   /** CPU time of the process, in nanoseconds a message. */
   readonly cpuPerMessage: number;
+  /** How often `JSON.parse()` was called for each message. */
+  readonly decodesPerMessage: number;
   /** When the first and the last message arrived, in nanoseconds of the monotonic clock. */
   readonly firstAt: number;
   readonly lastAt: number;
@@ -34,13 +37,27 @@ interface Run {
   readonly first: number;
   readonly count: number;
   readonly arrivals: number[] | undefined;
+  readonly parsedBefore: number;
   readonly cpuBefore: NodeJS.CpuUsage;
   readonly droppedBefore: number;
   readonly delays: ReturnType<typeof monitorEventLoopDelay>;
   readonly ended: Deferred<void>;
+  parsed: number;
   cpu?: NodeJS.CpuUsage;
   firstAt: number;
   lastAt: number;
+}
+
+/** How often this process has parsed JSON. */
+let parsed = 0;
+const parse = JSON.parse;
+
+/** Counts calls of `JSON.parse()` from here on. The messages between processes do not pass through it. */
+export function countDecodes(): void {
+  JSON.parse = (...args: Parameters<typeof parse>): unknown => {
+    parsed += 1;
+    return parse(...args);
+  };
 }
 
 let receiving: Receiving | undefined;
@@ -53,19 +70,21 @@ export interface Start extends ReceiverOptions {
 /** Begins to listen. */
 export async function start({ receiver, ...options }: Start): Promise<void> {
   const startReceiver = await LOADERS[receiver]();
-  receiving = await startReceiver(options, options.decode === 'json' ? noteJson : noteText);
+  const note = options.decode === 'json' ? noteJson : noteText;
+  const { consumers = 1 } = options;
+  receiving = await startReceiver(options, consumers === 1 ? note : fanIn(consumers, note));
 }
 
 /** Payloads are texts that begin with the number, which has seven digits, or objects that have it as `seq`. */
 function noteText(payload: unknown): void {
-  note(Number((payload as string).slice(0, 7)));
+  noteNumber(Number((payload as string).slice(0, 7)));
 }
 
 function noteJson(payload: unknown): void {
-  note((payload as { readonly seq: number }).seq);
+  noteNumber((payload as { readonly seq: number }).seq);
 }
 
-function note(number: number): void {
+function noteNumber(number: number): void {
   if (run === undefined) return;
   run.check.note(number);
   run.arrivals?.push(monotonic());
@@ -76,6 +95,7 @@ function note(number: number): void {
 function end(ending: Run): void {
   ending.lastAt = monotonic();
   ending.cpu = process.cpuUsage(ending.cpuBefore);
+  ending.parsed = parsed - ending.parsedBefore;
   ending.delays.disable();
   ending.ended.resolve();
 }
@@ -90,8 +110,10 @@ export function expect({ first, count, timed }: { first: number; count: number; 
     arrivals: timed ? [] : undefined,
     droppedBefore: receiving?.dropped() ?? 0,
     delays,
+    parsedBefore: parsed,
     ended: deferred(),
     cpuBefore: process.cpuUsage(),
+    parsed: 0,
     firstAt: 0,
     lastAt: 0,
   };
@@ -112,6 +134,7 @@ export async function finished(): Promise<Received> {
   return {
     sequence: ending.check.result((receiving?.dropped() ?? 0) - ending.droppedBefore),
     cpuPerMessage: ((user + system) * 1_000) / ending.count,
+    decodesPerMessage: ending.parsed / ending.count,
     firstAt: ending.firstAt,
     lastAt: ending.lastAt,
     arrivals: ending.arrivals ?? [],

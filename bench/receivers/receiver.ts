@@ -4,6 +4,8 @@ export interface ReceiverOptions {
   readonly channel: string;
   /** Whether messages are handed over as text or as what the JSON says. */
   readonly decode: 'json' | 'text';
+  /** How many handlers, subscribers, … the channel has. Each gets every message. @default 1 */
+  readonly consumers?: number | undefined;
   /** For nest-pg-notify: how many notifications may wait for a handler. @default the library's default */
   readonly bufferSize?: number | undefined;
 }
@@ -15,7 +17,7 @@ export interface Receiving {
 
 /**
  * Begins to receive, the way the README of the library says. Resolves when the server has acknowledged the LISTEN.
- * `onMessage` is called for each message, from where an application's own code would be called.
+ * `onMessage` is called for each message by each consumer, from where an application's own code would be called.
  */
 export type StartReceiver = (options: ReceiverOptions, onMessage: (payload: unknown) => void) => Promise<Receiving>;
 

@@ -1,0 +1,40 @@
+import { listeningToMany, nameOf, namesOf, startChannels } from '../channels/contestants.js';
+import type { ManyName } from '../channels/loaders.js';
+import type { Bench } from '../frame/bench.js';
+import type { Scenario } from '../frame/scenario.js';
+
+const scenario: Scenario = {
+  name: 'memory-channel',
+  measures: 'Memory for each of 10,000 channels with one consumer each, after a garbage collection',
+  figures: { memory: { label: 'memory', unit: 'bytes a channel', better: 'less', digits: 0 } },
+  contestants: listeningToMany(
+    ['pg', 'handler', 'Observable', 'pg-listen', 'pg-pubsub', 'postgres.js'],
+    async (receiver, bench) => {
+      const names = namesOf(bench, bench.size(10_000, 500));
+      const bytes =
+        receiver === 'handler' ? await ofHandlers(bench, names) : await ofSubscribers(receiver, bench, names);
+      return { figures: { memory: bytes / names.length } };
+    },
+  ),
+  targets: [
+    { contestant: nameOf('Observable'), figure: 'memory', atMost: 2_500 },
+    { contestant: nameOf('handler'), figure: 'memory', atMost: 3_500 },
+  ],
+  cannot: { 'nestjs-pg-notify': 'it is pg-listen below' },
+};
+
+async function ofSubscribers(receiver: ManyName, bench: Bench, names: readonly string[]): Promise<number> {
+  const child = await startChannels(bench);
+  await child.call('open', { url: bench.url, receiver, channels: namesOf(bench, 1) });
+  return (await child.call('listen', names)).bytes;
+}
+
+/** Decorated methods are there from the start: what the same application weighs without running them is subtracted. */
+async function ofHandlers(bench: Bench, channels: readonly string[]): Promise<number> {
+  const [withHandlers, without] = [await startChannels(bench), await startChannels(bench)];
+  const whole = await withHandlers.call('open', { url: bench.url, receiver: 'handler', channels });
+  const rest = await without.call('open', { url: bench.url, receiver: 'decorated, not run', channels });
+  return whole.bytes - rest.bytes;
+}
+
+export default scenario;
