@@ -1,12 +1,14 @@
 /** A child process that listens to many channels with one of the libraries, and measures what they cost. */
-import { ADAPTERS, type ManyName } from './loaders.js';
+import { deferred } from '../frame/deferred.js';
+import { monotonic } from '../frame/monotonic.js';
+import { LISTENERS, type ListenerName } from './loaders.js';
 import type { ManyChannels } from './many-channels.js';
 
 let listening: ManyChannels | undefined;
 
 export interface Open {
   readonly url: string;
-  readonly receiver: ManyName;
+  readonly receiver: ListenerName;
   /** Channels that are listened to from the start. */
   readonly channels: readonly string[];
 }
@@ -20,9 +22,9 @@ export interface Growth {
 
 /** Connects, and listens to the channels. Returns what that took. */
 export async function open({ url, receiver, channels }: Open): Promise<Growth> {
-  const connect = await ADAPTERS[receiver]();
+  const connect = await LISTENERS[receiver].load();
   return growthOf(async () => {
-    listening = await connect(url, channels);
+    listening = await connect(url, channels, note);
   });
 }
 
@@ -50,6 +52,38 @@ export async function churn({ channel, subscribers, cycles }: Churn): Promise<Gr
   };
   cycle(); // So that V8 has compiled it.
   return growthOf(async () => cycle());
+}
+
+/** Keeps this process from doing anything else for a while, in milliseconds. */
+export function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
+
+/** How often the connection was lost and made anew. */
+export function reconnects(): number {
+  return opened().reconnects?.() ?? 0;
+}
+
+/** The channels of which nothing has come since {@link awaitFirstMessages}. */
+let silent = new Set<string>();
+let allHeard = deferred<number>();
+
+function note(channel: string): void {
+  if (silent.delete(channel) && silent.size === 0) allHeard.resolve(monotonic());
+}
+
+/** Resolves when each of the channels has had a notification since, with the time on the monotonic clock. */
+export function awaitFirstMessages(channels: readonly string[]): Promise<number> {
+  allHeard = deferred();
+  silent = new Set(channels);
+  return allHeard.promise;
+}
+
+/** CPU time of this process, in milliseconds. */
+export function cpuTime(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 }
 
 /** Memory after a collection, as `bytes`, of the process as it is now. */

@@ -1,14 +1,25 @@
+import type { Loader } from '../frame/contestants.js';
 import type { ConnectMany } from './many-channels.js';
 
-/** Everybody who listens to many channels, loaded only in the process that measures it. */
-export const ADAPTERS = {
-  pg: async () => (await import('./pg.js')).connect,
-  'decorated, not run': async () => (await import('./nest-pg-notify.js')).connectWithoutHandlers,
-  handler: async () => (await import('./nest-pg-notify.js')).connectHandlers,
-  Observable: async () => (await import('./nest-pg-notify.js')).connectObservables,
-  'pg-listen': async () => (await import('./peers.js')).connectPgListen,
-  'pg-pubsub': async () => (await import('./peers.js')).connectPgPubsub,
-  'postgres.js': async () => (await import('./peers.js')).connectPostgres,
-} satisfies Record<string, () => Promise<ConnectMany>>;
+/** Everybody who listens to many channels, by the name in tables. */
+export const LISTENERS = {
+  pg: { role: 'floor', load: async () => (await import('./pg.js')).connect },
+  'nest-pg-notify, handler': { role: 'ours', load: async () => (await import('./nest-pg-notify.js')).connectHandlers },
+  'nest-pg-notify, Observable': {
+    role: 'ours',
+    load: async () => (await import('./nest-pg-notify.js')).connectObservables,
+  },
+  'nest-pg-notify, checks every second': {
+    role: 'ours',
+    load: async () => (await import('./nest-pg-notify.js')).connectWithFrequentChecks,
+  },
+  'nest-pg-notify, handlers not run': {
+    role: 'ours',
+    load: async () => (await import('./nest-pg-notify.js')).connectWithoutHandlers,
+  },
+  'pg-listen': { role: 'peer', load: async () => (await import('./peers.js')).connectPgListen },
+  'pg-pubsub': { role: 'peer', load: async () => (await import('./peers.js')).connectPgPubsub },
+  'postgres.js': { role: 'peer', load: async () => (await import('./peers.js')).connectPostgres },
+} satisfies Record<string, Loader<ConnectMany>>;
 
-export type ManyName = keyof typeof ADAPTERS;
+export type ListenerName = keyof typeof LISTENERS;

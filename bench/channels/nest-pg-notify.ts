@@ -10,8 +10,27 @@ type OnMessage = Parameters<ConnectMany>[2];
 const PER_CLASS = 100;
 
 /** One subscriber of `listen()` for each channel. */
-export const connectObservables: ConnectMany = async (url, channels, onMessage) => {
-  const service = await startApplication({ connection: url }, []);
+export const connectObservables: ConnectMany = (url, channels, onMessage) =>
+  connectSubscribers({ connection: url }, channels, onMessage);
+
+/** The same with checks that come often and wait a second at most, so that they may mistake a blocked process for a dead connection. */
+export const connectWithFrequentChecks: ConnectMany = (url, channels, onMessage) =>
+  connectSubscribers(
+    {
+      connection: url,
+      heartbeat: { interval: 1_000, timeout: 1_000, compareInterval: 1_000 },
+      deliveryCheck: { interval: 1_000, timeout: 1_000 },
+    },
+    channels,
+    onMessage,
+  );
+
+async function connectSubscribers(
+  options: PgNotifyModuleOptions,
+  channels: readonly string[],
+  onMessage: OnMessage,
+): Promise<ManyChannels> {
+  const service = await startApplication(options, []);
   const subscribe = (channel: string): (() => void) => {
     const subscription = service.listen(channel).subscribe(({ payload }) => onMessage?.(channel, payload));
     return () => subscription.unsubscribe();
@@ -27,7 +46,7 @@ export const connectObservables: ConnectMany = async (url, channels, onMessage) 
   };
   await listening.listen(channels);
   return listening;
-};
+}
 
 /** One decorated method for each channel. */
 export const connectHandlers: ConnectMany = (url, channels, onMessage) =>

@@ -1,8 +1,8 @@
+import { contestantsOf } from '../frame/contestants.js';
 import type { Scenario, Target } from '../frame/scenario.js';
 import type { PayloadShape } from '../publisher/payload-shape.js';
-import { nameOf, receiving } from './contestants.js';
 import { deliver } from './delivery.js';
-import type { ReceiverName } from './loaders.js';
+import { ALL_RECEIVERS, RECEIVERS, type ReceiverName } from './loaders.js';
 
 export interface DeliveryScenario {
   readonly name: string;
@@ -17,21 +17,10 @@ export interface DeliveryScenario {
   readonly quick?: boolean;
 }
 
-const RECEIVERS: readonly ReceiverName[] = [
-  'pg',
-  'handler',
-  'async handler',
-  'Observable',
-  'pg-listen',
-  'pg-pubsub',
-  'postgres.js',
-  'nestjs-pg-notify',
-];
-
 /** Many messages as fast as the receiver takes them, for every receiver. Nothing is dropped: buffers hold all of them. */
 export function deliveryScenario(options: DeliveryScenario): Scenario {
   const { name, measures, decode, shape, perStatement = 1_000, ratios, quick = false } = options;
-  const receivers = RECEIVERS.filter((receiver) => decode === 'json' || receiver !== 'nestjs-pg-notify');
+  const receivers = ALL_RECEIVERS.filter((receiver) => decode === 'json' || receiver !== 'nestjs-pg-notify');
   return {
     name,
     measures,
@@ -40,7 +29,7 @@ export function deliveryScenario(options: DeliveryScenario): Scenario {
       cpu: { label: 'CPU', unit: 'µs a message', better: 'less' },
       rate: { label: 'rate', unit: 'messages/s', better: 'more', digits: 0 },
     },
-    contestants: receiving(receivers, async (receiver, bench) => {
+    contestants: contestantsOf(RECEIVERS, receivers, async (receiver, bench) => {
       const count = bench.size(options.count, options.count / 10);
       const warmUp = Math.ceil(count / 10);
       const bufferSize = count + warmUp;
@@ -49,13 +38,12 @@ export function deliveryScenario(options: DeliveryScenario): Scenario {
       const figures = { cpu: received.cpuPerMessage / 1_000, rate: received.sequence.received / seconds };
       return { figures, sequence: received.sequence };
     }),
-    targets: Object.entries(ratios).flatMap(([receiver, ratio]) => targetsOf(receiver as ReceiverName, ratio)),
+    targets: Object.entries(ratios).flatMap(([receiver, ratio]) => targetsOf(receiver, ratio)),
     ...(decode === 'text' && { cannot: { 'nestjs-pg-notify': 'it parses every payload as JSON' } }),
   };
 }
 
-function targetsOf(receiver: ReceiverName, ratio: number): Target[] {
-  const contestant = nameOf(receiver);
+function targetsOf(contestant: string, ratio: number): Target[] {
   return [
     { contestant, figure: 'cpu', ratio },
     { contestant, figure: 'rate', ratio: 1 },

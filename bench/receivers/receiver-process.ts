@@ -4,7 +4,7 @@ import { deferred, type Deferred } from '../frame/deferred.js';
 import { monotonic } from '../frame/monotonic.js';
 import { SequenceCheck, type SequenceResult } from '../frame/sequence-check.js';
 import { fanIn } from './fan-in.js';
-import { LOADERS, type ReceiverName } from './loaders.js';
+import { RECEIVERS, type ReceiverName } from './loaders.js';
 import type { ReceiverOptions, Receiving } from './receiver.js';
 
 /** What a receiver measured, from the call of {@link expect} to the last message. */
@@ -69,7 +69,7 @@ export interface Start extends ReceiverOptions {
 
 /** Begins to listen. */
 export async function start({ receiver, ...options }: Start): Promise<void> {
-  const startReceiver = await LOADERS[receiver]();
+  const startReceiver = await RECEIVERS[receiver].load();
   const note = options.decode === 'json' ? noteJson : noteText;
   const { consumers = 1 } = options;
   receiving = await startReceiver(options, consumers === 1 ? note : fanIn(consumers, note));
@@ -118,6 +118,19 @@ export function expect({ first, count, timed }: { first: number; count: number; 
     lastAt: 0,
   };
   delays.enable();
+}
+
+/** How many messages have come in, for receivers that hand none over. */
+export function received(): number {
+  return receiving?.received?.() ?? 0;
+}
+
+/** Bytes of the heap and outside of it, after a collection. */
+export function memory(): number {
+  globalThis.gc?.();
+  globalThis.gc?.(); // What finalizers release at the first time goes at the second.
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
 }
 
 /** Resolves when the last message has arrived, or no more come. */

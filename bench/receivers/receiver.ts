@@ -13,6 +13,8 @@ export interface ReceiverOptions {
 export interface Receiving {
   /** How many messages it says that it dropped. */
   dropped(): number;
+  /** How many messages have come in, for receivers that hand none over. */
+  received?(): number;
 }
 
 /**

@@ -8,5 +8,5 @@ export default deliveryScenario({
   shape: { before: '{"seq":', after: `,"text":"${'lorem ipsum '.repeat(623).slice(0, 7_475)}"}` },
   count: 20_000,
   perStatement: 100,
-  ratios: { handler: 1.3, 'async handler': 1.3, Observable: 1.3 },
+  ratios: { 'nest-pg-notify, handler': 1.3, 'nest-pg-notify, async handler': 1.3, 'nest-pg-notify, Observable': 1.3 },
 });

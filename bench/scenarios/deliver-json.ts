@@ -7,6 +7,6 @@ export default deliveryScenario({
   decode: 'json',
   shape: { before: '{"seq":', after: ',"kind":"updated","x":1}' },
   count: 200_000,
-  ratios: { handler: 1, 'async handler': 0.75, Observable: 1 },
+  ratios: { 'nest-pg-notify, handler': 1, 'nest-pg-notify, async handler': 0.75, 'nest-pg-notify, Observable': 1 },
   quick: true,
 });

@@ -6,5 +6,5 @@ export default deliveryScenario({
   decode: 'text',
   shape: { before: '', after: ' is a number of thirty-eight by' },
   count: 200_000,
-  ratios: { handler: 0.9, 'async handler': 0.65, Observable: 0.9 },
+  ratios: { 'nest-pg-notify, handler': 0.9, 'nest-pg-notify, async handler': 0.65, 'nest-pg-notify, Observable': 0.9 },
 });

@@ -1,6 +1,7 @@
+import { contestantsOf } from '../frame/contestants.js';
 import type { Scenario } from '../frame/scenario.js';
-import { nameOf, receiving } from '../receivers/contestants.js';
 import { deliver } from '../receivers/delivery.js';
+import { ALL_RECEIVERS, RECEIVERS } from '../receivers/loaders.js';
 
 const CONSUMERS = 1_000;
 
@@ -12,8 +13,9 @@ const scenario: Scenario = {
     call: { label: 'CPU', unit: 'ns a call', better: 'less', digits: 0 },
     decodes: { label: 'JSON.parse', unit: 'calls a message', better: 'less', compared: false, digits: 1 },
   },
-  contestants: receiving(
-    ['pg', 'handler', 'async handler', 'Observable', 'pg-listen', 'pg-pubsub', 'postgres.js'],
+  contestants: contestantsOf(
+    RECEIVERS,
+    ALL_RECEIVERS.filter((name) => name !== 'nestjs-pg-notify'),
     async (receiver, bench) => {
       const count = bench.size(1_000, 200);
       const received = await deliver(bench, {
@@ -31,11 +33,11 @@ const scenario: Scenario = {
     },
   ),
   targets: [
-    { contestant: nameOf('handler'), figure: 'call', atMost: 200 },
-    { contestant: nameOf('async handler'), figure: 'call', atMost: 200 },
-    { contestant: nameOf('Observable'), figure: 'call', atMost: 80 },
-    { contestant: nameOf('handler'), figure: 'decodes', atMost: 1 },
-    { contestant: nameOf('Observable'), figure: 'decodes', atMost: 1 },
+    { contestant: 'nest-pg-notify, handler', figure: 'call', atMost: 200 },
+    { contestant: 'nest-pg-notify, async handler', figure: 'call', atMost: 200 },
+    { contestant: 'nest-pg-notify, Observable', figure: 'call', atMost: 80 },
+    { contestant: 'nest-pg-notify, handler', figure: 'decodes', atMost: 1 },
+    { contestant: 'nest-pg-notify, Observable', figure: 'decodes', atMost: 1 },
   ],
   cannot: { 'nestjs-pg-notify': 'its README has one handler for an event' },
   quick: true,
