@@ -7,7 +7,7 @@ import { Progress } from './frame/progress.js';
 import { RESULTS_FOLDER, writeResults } from './frame/results.js';
 import { measureAll, turnsOf } from './frame/rounds.js';
 import type { Scenario } from './frame/scenario.js';
-import { summarize, type ScenarioSummary } from './frame/summary.js';
+import { mediansOf, summarize, type ScenarioSummary } from './frame/summary.js';
 import { terminalReport } from './frame/terminal-report.js';
 
 const { values: options, positionals } = parseArgs({
@@ -54,6 +54,12 @@ async function run(whole: Scenario, bench: Bench): Promise<ScenarioSummary> {
   return summary;
 }
 
+/** The same with its plots, if the result of the scenario is a curve. */
+async function withPlots(summary: ScenarioSummary): Promise<ScenarioSummary> {
+  const draw = scenarios.find(({ name }) => name === summary.name)?.draw;
+  return draw === undefined ? summary : { ...summary, plots: await draw(mediansOf(summary), RESULTS_FOLDER) };
+}
+
 const scenarios = await findScenarios();
 const loadBefore = loadNow();
 const bench = await Bench.open({
@@ -69,17 +75,7 @@ try {
 
 if (options.write !== undefined) {
   const environment = describeEnvironment(bench.serverVersion, loadBefore);
-  await writeResults(options.write, { environment, scenarios: summaries });
-  for (const scenario of scenarios) {
-    const curves = summaries.find(({ name }) => name === scenario.name)!.contestants;
-    const medians = Object.fromEntries(
-      curves.map(({ name, figures }) => [
-        name,
-        Object.fromEntries(Object.entries(figures).map(([key, { median }]) => [key, median])),
-      ]),
-    );
-    await scenario.draw?.(medians, RESULTS_FOLDER);
-  }
+  await writeResults(options.write, { environment, scenarios: await Promise.all(summaries.map(withPlots)) });
 }
 
 const faults = summaries.flatMap(({ name, contestants }) =>

@@ -23,7 +23,7 @@ export function targetText(target: TargetSummary, { figures }: ScenarioSummary):
       ? aboveFloor === undefined
         ? `at most ${atMost} ${figure?.unit}`
         : `at most ${aboveFloor} ${figure?.unit} above the floor`
-      : `at least ${ratio} times as good as ${against ?? 'the floor'}`;
+      : `at least ${ratioText(ratio)} times as good as ${against ?? 'the floor'}`;
   return `${contestant}, ${figure?.label}: ${wanted}; measured ${ratioText(measured)}: ${met ? 'met' : 'MISSED'}`;
 }
 

@@ -27,6 +27,8 @@ export interface Sample {
 export interface Contestant {
   readonly name: string;
   readonly role: Role;
+  /** The name of the contestant that it is compared with, if the scenario has several floors. @default the only floor */
+  readonly floor?: string;
   /** Measures one round. Child processes that it takes from `bench` are stopped afterwards. */
   readonly measure: (bench: Bench) => Promise<Sample>;
 }

@@ -47,6 +47,25 @@ describe('SequenceCheck', () => {
     expect(faultOf(check([10, 11, 12, 13]).result(2))).toBe('2 announced as dropped, but 0 missing');
   });
 
+  it('accepts any order between lanes, but not within one', () => {
+    const checked = new SequenceCheck(10, 5, 2); // The lanes 10, 12, 14 and 11, 13.
+    for (const number of [10, 12, 11, 14]) checked.note(number);
+    expect(checked.hasLast).toBe(false);
+    checked.note(13);
+    expect(checked.hasLast).toBe(true);
+    expect(faultOf(checked.result(0))).toBeUndefined();
+
+    const disordered = new SequenceCheck(10, 5, 2);
+    for (const number of [10, 14, 12, 11, 13]) disordered.note(number);
+    expect(faultOf(disordered.result(0))).toBe('1 reordered');
+  });
+
+  it('has the last message of fewer messages than lanes', () => {
+    const checked = new SequenceCheck(10, 2, 4);
+    for (const number of [11, 10]) checked.note(number);
+    expect([checked.hasLast, faultOf(checked.result(0))]).toEqual([true, undefined]);
+  });
+
   it('knows whether the last message has arrived', () => {
     expect([check([10, 11, 12]).hasLast, check([13]).hasLast]).toEqual([false, true]);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { distribution, median, quantile, spread } from './statistics.js';
+import { distribution, fitLine, median, quantile, spread } from './statistics.js';
 
 describe('statistics of the benchmark', () => {
   it('takes the middle value as the median, whatever the order', () => {
@@ -23,6 +23,12 @@ describe('statistics of the benchmark', () => {
   it('finds the quantile that the share of the values do not exceed', () => {
     const values = Array.from({ length: 100 }, (_, index) => 100 - index);
     expect([0, 0.5, 0.99, 1].map((share) => quantile(values, share))).toEqual([1, 50, 99, 100]);
+  });
+
+  it('finds the line that points lie on', () => {
+    const points = [1, 10, 100].map((x) => ({ x, y: 3 + 0.5 * x }));
+    expect(fitLine(points).base).toBeCloseTo(3);
+    expect(fitLine(points).slope).toBeCloseTo(0.5);
   });
 
   it('says not-a-number of no values', () => {

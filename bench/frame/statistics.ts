@@ -29,6 +29,20 @@ export function spread({ median: middle, min, max }: Distribution): number {
   return max === min ? 0 : (max - min) / 2 / Math.abs(middle);
 }
 
+/** The straight line that is nearest to some points: `base + slope × x`. */
+export function fitLine(points: readonly { readonly x: number; readonly y: number }[]): {
+  base: number;
+  slope: number;
+} {
+  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const meanX = mean(points.map(({ x }) => x));
+  const meanY = mean(points.map(({ y }) => y));
+  const covariance = mean(points.map(({ x, y }) => (x - meanX) * (y - meanY)));
+  const variance = mean(points.map(({ x }) => (x - meanX) ** 2));
+  const slope = covariance / variance;
+  return { base: meanY - slope * meanX, slope };
+}
+
 function inOrder(values: readonly number[]): number[] {
   return values.toSorted((a, b) => a - b);
 }

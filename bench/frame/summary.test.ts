@@ -76,4 +76,23 @@ describe('summarize', () => {
       [1, true],
     ]);
   });
+
+  it('compares a contestant with the floor that it names, if there are several', () => {
+    const [low, high] = [contestant('low', 'floor'), contestant('high', 'floor')];
+    const named = { ...contestant('named', 'ours'), floor: 'high' };
+    const figures = { cpu: { label: 'CPU', unit: 'µs', better: 'less' } } as const;
+    const scenario: Scenario = {
+      name: 'example',
+      measures: 'examples',
+      figures,
+      contestants: [low, high, named],
+      targets: [],
+    };
+    const results = [low, high, named].map((each, index) => ({
+      round: 1,
+      contestant: each,
+      sample: { figures: { cpu: 2 ** index } },
+    }));
+    expect(summarize(scenario, results).contestants[2]?.figures['cpu']?.ratio?.median).toBe(0.5);
+  });
 });

@@ -1,5 +1,5 @@
 import type { TurnResult } from './rounds.js';
-import type { Figure, Role, Scenario, Target } from './scenario.js';
+import type { Figure, Role, Scenario, ScenarioCurves, Target } from './scenario.js';
 import { faultOf } from './sequence-check.js';
 import { distribution, type Distribution } from './statistics.js';
 
@@ -33,6 +33,8 @@ export interface ScenarioSummary {
   readonly contestants: readonly ContestantSummary[];
   readonly targets: readonly TargetSummary[];
   readonly cannot: Readonly<Record<string, string>>;
+  /** Names of files beside the report. */
+  readonly plots?: readonly string[];
 }
 
 export function summarize(scenario: Scenario, results: readonly TurnResult[]): ScenarioSummary {
@@ -52,6 +54,14 @@ export function summarize(scenario: Scenario, results: readonly TurnResult[]): S
   return { name, measures, figures, contestants, targets, cannot };
 }
 
+export function mediansOf({ contestants }: ScenarioSummary): ScenarioCurves {
+  const entries = contestants.map(({ name, figures }): [string, Record<string, number>] => {
+    const medians = Object.entries(figures).map(([key, { median }]): [string, number] => [key, median]);
+    return [name, Object.fromEntries(medians)];
+  });
+  return Object.fromEntries(entries);
+}
+
 function faultsOf({ round, sample, failure }: TurnResult): string[] {
   const fault = failure ?? (sample?.sequence && faultOf(sample.sequence));
   return fault === undefined ? [] : [`round ${round}: ${fault}`];
@@ -65,11 +75,17 @@ function summarizeFigures(
   const summaries = Object.entries(scenario.figures).flatMap(([key, figure]): [string, FigureSummary][] => {
     const values = valuesOf(own, key);
     if (values.length === 0) return [];
-    const floor = all.filter(({ contestant }) => contestant.role === 'floor');
-    const ratios = own[0]?.contestant.role === 'floor' ? [] : ratiosOf(figure, key, own, floor);
+    const ratios = ratiosOf(figure, key, own, floorOf(own, all));
     return [[key, { ...distribution(values), ...(ratios.length > 0 && { ratio: distribution(ratios) }) }]];
   });
   return Object.fromEntries(summaries);
+}
+
+/** What a contestant is compared with: nothing, if it is a floor itself. */
+function floorOf(own: readonly TurnResult[], all: readonly TurnResult[]): TurnResult[] {
+  const { role, floor } = own[0]!.contestant;
+  if (role === 'floor') return [];
+  return all.filter(({ contestant }) => contestant.role === 'floor' && (floor ?? contestant.name) === contestant.name);
 }
 
 /** For each round in which both were measured: how many times as good `own` was as `other`. */

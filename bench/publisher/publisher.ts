@@ -8,6 +8,8 @@ let client: pg.Client | undefined;
 
 export interface Burst {
   readonly channel: string;
+  /** How many channels the messages are spread over. @default 1 */
+  readonly channels?: number | undefined;
   readonly first: number;
   readonly count: number;
   /** How many a statement sends. Each statement is a transaction. */
@@ -17,6 +19,9 @@ export interface Burst {
 
 /** The server makes the payloads: this process needs next to no CPU, which the receiver would lack. */
 const NOTIFY_RANGE = 'SELECT count(pg_notify($1, $4 || n || $5)) FROM generate_series($2::int, $3::int) AS n';
+/** The same, spread over channels as `channelsOf()` names them. */
+const NOTIFY_SPREAD =
+  "SELECT count(pg_notify($1 || '_' || n % $6::int, $4 || n || $5)) FROM generate_series($2::int, $3::int) AS n";
 
 export async function connect(url: string): Promise<void> {
   client = new pg.Client(url);
@@ -24,10 +29,13 @@ export async function connect(url: string): Promise<void> {
 }
 
 /** Sends as fast as it can. Returns when the last statement was committed, on the machine's monotonic clock. */
-export async function burst({ channel, first, count, perStatement, shape }: Burst): Promise<number> {
+export async function burst({ channel, channels = 1, first, count, perStatement, shape }: Burst): Promise<number> {
   for (let from = first; from < first + count; from += perStatement) {
     const to = Math.min(from + perStatement, first + count) - 1;
-    await connected().query(NOTIFY_RANGE, [channel, from, to, shape.before, shape.after]);
+    const values = [channel, from, to, shape.before, shape.after];
+    await (channels === 1
+      ? connected().query(NOTIFY_RANGE, values)
+      : connected().query(NOTIFY_SPREAD, [...values, channels]));
   }
   return monotonic();
 }

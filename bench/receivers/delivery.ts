@@ -15,6 +15,8 @@ export interface Delivery {
   readonly perStatement: number;
   readonly bufferSize?: number;
   /** @default 1 */
+  readonly channels?: number;
+  /** @default 1 */
   readonly consumers?: number;
   /** Counts how often the receiver parses JSON, which costs a little. @default false */
   readonly countDecodes?: boolean;
@@ -27,20 +29,20 @@ export interface Delivered extends receiverProcess.Received {
 
 /** Starts a receiver and a sender, each in its own process, warms them up and measures one burst. */
 export async function deliver(bench: Bench, delivery: Delivery): Promise<Delivered> {
-  const { receiver, decode, shape, count, warmUp, perStatement, bufferSize, consumers } = delivery;
+  const { receiver, decode, shape, count, warmUp, perStatement, bufferSize, channels, consumers } = delivery;
   const channel = bench.newChannel();
   const [child, publisher] = await Promise.all([startReceiver(bench), startPublisher(bench)]);
   if (delivery.countDecodes) await child.call('countDecodes');
-  await child.call('start', { receiver, url: bench.url, channel, decode, bufferSize, consumers });
-  await child.call('expect', { first: FIRST, count: warmUp });
-  await publisher.call('burst', { channel, first: FIRST, count: warmUp, perStatement: 1_000, shape });
+  await child.call('start', { receiver, url: bench.url, channel, decode, bufferSize, channels, consumers });
+  await child.call('expect', { first: FIRST, count: warmUp, channels });
+  await publisher.call('burst', { channel, channels, first: FIRST, count: warmUp, perStatement: 1_000, shape });
   await child.call('finished');
 
   const first = FIRST + warmUp;
-  await child.call('expect', { first, count });
+  await child.call('expect', { first, count, channels });
   const finished = child.call('finished');
   const [committedAt, received] = await Promise.all([
-    publisher.call('burst', { channel, first, count, perStatement, shape }),
+    publisher.call('burst', { channel, channels, first, count, perStatement, shape }),
     finished,
   ]);
   return { ...received, committedAt };

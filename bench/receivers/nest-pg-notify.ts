@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { Inject, Module, type OnModuleInit, type Provider } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { definePgChannel, OnPgNotify, PgNotifyModule, PgNotifyService, type PgChannel } from '../../lib/index.js';
+import { channelsOf } from '../publisher/channels-of.js';
 import type { ReceiverOptions, Receiving, StartReceiver } from './receiver.js';
 
 /** Decorated methods that return nothing. */
@@ -18,23 +19,26 @@ export const startAsyncHandler: StartReceiver = (options, onMessage) =>
     decorate(options, () => async (payload) => onMessage(payload)),
   );
 
-/** A class with one decorated method for each consumer, as if each had been written by hand. */
+/** A class with one decorated method for each consumer of each channel, as if each had been written by hand. */
 function decorate(options: ReceiverOptions, methodFor: () => (payload: unknown) => unknown): Provider {
-  const { channel, bufferSize } = readOptions(options);
+  const { consumers = 1, bufferSize } = options;
   // eslint-disable-next-line typescript/no-extraneous-class -- It gets its methods below.
   class Consumer {}
-  for (let index = 0; index < (options.consumers ?? 1); index += 1) {
-    const name = `handle${index}`;
-    Object.defineProperty(Consumer.prototype, name, { value: methodFor(), configurable: true, writable: true });
-    const descriptor = Object.getOwnPropertyDescriptor(Consumer.prototype, name)!;
-    OnPgNotify(channel, bufferSize)(Consumer.prototype, name, descriptor);
+  for (const channel of channelsOf(options.channel, options.channels)) {
+    for (let index = 0; index < consumers; index += 1) {
+      const name = `handle_${channel}_${index}`;
+      Object.defineProperty(Consumer.prototype, name, { value: methodFor(), configurable: true, writable: true });
+      const descriptor = Object.getOwnPropertyDescriptor(Consumer.prototype, name)!;
+      const decorator = OnPgNotify(definitionOf(channel, options), bufferSize === undefined ? {} : { bufferSize });
+      decorator(Consumer.prototype, name, descriptor);
+    }
   }
   return Consumer;
 }
 
 /** Subscribers of `listen()`. */
 export const startObservable: StartReceiver = (options, onMessage) => {
-  const { channel } = readOptions(options);
+  const channel = definitionOf(options.channel, options);
 
   class Consumer implements OnModuleInit {
     constructor(@Inject(PgNotifyService) private readonly service: PgNotifyService) {}
@@ -49,14 +53,8 @@ export const startObservable: StartReceiver = (options, onMessage) => {
   return startApplication(options, Consumer);
 };
 
-function readOptions({ channel, decode, bufferSize }: ReceiverOptions): {
-  readonly channel: PgChannel;
-  readonly bufferSize: { readonly bufferSize?: number };
-} {
-  return {
-    channel: decode === 'text' ? definePgChannel(channel, { codec: 'text' }) : definePgChannel(channel),
-    bufferSize: bufferSize === undefined ? {} : { bufferSize },
-  };
+function definitionOf(channel: string, { decode }: ReceiverOptions): PgChannel {
+  return decode === 'text' ? definePgChannel(channel, { codec: 'text' }) : definePgChannel(channel);
 }
 
 async function startApplication({ url }: ReceiverOptions, consumer: Provider): Promise<Receiving> {

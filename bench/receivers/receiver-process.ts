@@ -100,11 +100,21 @@ function end(ending: Run): void {
   ending.ended.resolve();
 }
 
-/** Begins to measure: the messages `first` to `first + count - 1` will be sent. `timed` keeps when each arrives. */
-export function expect({ first, count, timed }: { first: number; count: number; timed?: boolean }): void {
+export interface Expected {
+  /** The messages `first` to `first + count - 1` will be sent. */
+  readonly first: number;
+  readonly count: number;
+  /** Whether to keep when each arrives. @default false */
+  readonly timed?: boolean;
+  /** How many channels they are spread over. Order is checked within each. @default 1 */
+  readonly channels?: number | undefined;
+}
+
+/** Begins to measure. */
+export function expect({ first, count, timed, channels }: Expected): void {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION });
   run = {
-    check: new SequenceCheck(first, count),
+    check: new SequenceCheck(first, count, channels),
     first,
     count,
     arrivals: timed ? [] : undefined,

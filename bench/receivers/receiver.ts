@@ -2,6 +2,8 @@
 export interface ReceiverOptions {
   readonly url: string;
   readonly channel: string;
+  /** How many channels there are, see `channelsOf()`; several only for `pg` and handlers. @default 1 */
+  readonly channels?: number | undefined;
   /** Whether messages are handed over as text or as what the JSON says. */
   readonly decode: 'json' | 'text';
   /** How many handlers, subscribers, … the channel has. Each gets every message. @default 1 */

@@ -1,0 +1,105 @@
+import type { Bench } from '../frame/bench.js';
+import { writePlot } from '../frame/plot.js';
+import type { Contestant, Scenario, ScenarioCurves } from '../frame/scenario.js';
+import { fitLine } from '../frame/statistics.js';
+import { deliver, type Delivery } from '../receivers/delivery.js';
+import { RECEIVERS, type ReceiverName } from '../receivers/loaders.js';
+
+/** Something that grows while all else stays as it is. */
+interface Axis {
+  readonly name: string;
+  /** What one more of it is called. */
+  readonly unit: string;
+  readonly values: readonly number[];
+  readonly deliveryOf: (value: number) => Pick<Delivery, 'decode' | 'shape'> & Partial<Delivery>;
+}
+
+const JSON_OF_38_BYTES = { decode: 'json', shape: { before: '{"seq":', after: ',"kind":"updated","x":1}' } } as const;
+const NUMBER = 7;
+
+const AXES: readonly Axis[] = [
+  {
+    name: 'channels',
+    unit: 'channel',
+    values: [1, 10, 100, 1_000, 10_000],
+    deliveryOf: (channels) => ({ ...JSON_OF_38_BYTES, channels, count: 20_000 }),
+  },
+  {
+    name: 'handlers',
+    unit: 'handler',
+    values: [1, 10, 100, 1_000],
+    deliveryOf: (consumers) => ({ ...JSON_OF_38_BYTES, consumers, count: Math.max(500, 20_000 / consumers) }),
+  },
+  {
+    name: 'payload',
+    unit: 'byte',
+    values: [10, 100, 1_000, 7_900],
+    deliveryOf: (bytes) => ({
+      decode: 'text',
+      shape: { before: '', after: 'x'.repeat(bytes - NUMBER) },
+      count: 20_000,
+      perStatement: 100,
+    }),
+  },
+];
+
+const CURVES: readonly ReceiverName[] = ['pg', 'nest-pg-notify, handler'];
+
+const nameOf = (receiver: ReceiverName, axis: Axis, value: number): string => `${receiver}, ${axis.name}: ${value}`;
+
+function contestantOf(receiver: ReceiverName, axis: Axis, value: number): Contestant {
+  const { role } = RECEIVERS[receiver];
+  return {
+    name: nameOf(receiver, axis, value),
+    role,
+    ...(role !== 'floor' && { floor: nameOf('pg', axis, value) }),
+    measure: async (bench: Bench) => {
+      const delivery = { count: 20_000, perStatement: 1_000, ...axis.deliveryOf(value) };
+      const count = bench.size(delivery.count, 500);
+      const warmUp = Math.ceil(count / 4);
+      const bufferSize = count + warmUp;
+      const { cpuPerMessage, sequence } = await deliver(bench, { ...delivery, receiver, count, warmUp, bufferSize });
+      return { figures: { cpu: cpuPerMessage / 1_000 }, sequence };
+    },
+  };
+}
+
+/** One plot for each axis. Its title says by which law the cost grows. */
+async function draw(curves: ScenarioCurves, folder: URL): Promise<readonly string[]> {
+  const files: string[] = [];
+  for (const axis of AXES) {
+    const pointsOf = (receiver: ReceiverName) =>
+      axis.values.flatMap((x) => {
+        const y = curves[nameOf(receiver, axis, x)]?.['cpu'];
+        return y === undefined ? [] : [{ curve: receiver, x, y }];
+      });
+    const laws = CURVES.map((receiver) => {
+      const { base, slope } = fitLine(pointsOf(receiver));
+      return `${receiver}: about ${base.toFixed(1)} µs a message and ${(slope * 1_000).toFixed(2)} ns for each ${axis.unit}`;
+    });
+    const file = `growth-${axis.name}.svg`;
+    await writePlot(new URL(file, folder), {
+      title: [`CPU time of the receiving process against ${axis.name}`, ...laws],
+      x: axis.name,
+      y: 'CPU, µs a message',
+      points: CURVES.flatMap(pointsOf),
+    });
+    files.push(file);
+  }
+  return files;
+}
+
+const scenario: Scenario = {
+  name: 'growth',
+  measures:
+    'CPU time for each message while the number of channels, the number of handlers or the length of the payload grows',
+  figures: { cpu: { label: 'CPU', unit: 'µs a message', better: 'less' } },
+  contestants: AXES.flatMap((axis) =>
+    axis.values.flatMap((value) => CURVES.map((receiver) => contestantOf(receiver, axis, value))),
+  ),
+  targets: [],
+  rounds: 3,
+  draw,
+};
+
+export default scenario;
