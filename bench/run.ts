@@ -1,4 +1,4 @@
-/** `npm run bench [-- <scenario> …] [-- --quick] [-- --count N] [-- --rounds N] [-- --write NAME]`: measures, and prints tables. */
+/** `npm run bench [-- <scenario> …] [-- --quick] [-- --count N] [-- --rounds N] [-- --write NAME]`; README.md has all options. */
 import { readdir } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { Bench } from './frame/bench.js';
@@ -6,7 +6,7 @@ import { describeEnvironment, loadNow } from './frame/environment.js';
 import { Progress } from './frame/progress.js';
 import { RESULTS_FOLDER, writeResults } from './frame/results.js';
 import { measureAll, turnsOf } from './frame/rounds.js';
-import type { Scenario } from './frame/scenario.js';
+import type { Contestant, Scenario } from './frame/scenario.js';
 import { mediansOf, summarize, type ScenarioSummary } from './frame/summary.js';
 import { terminalReport } from './frame/terminal-report.js';
 
@@ -16,6 +16,8 @@ const { values: options, positionals } = parseArgs({
     quick: { type: 'boolean', default: false },
     count: { type: 'string' },
     rounds: { type: 'string' },
+    contestant: { type: 'string', multiple: true },
+    part: { type: 'string', multiple: true },
     write: { type: 'string' },
   },
 });
@@ -36,13 +38,15 @@ async function findScenarios(): Promise<Scenario[]> {
   return options.quick ? all.filter(({ quick }) => quick) : all;
 }
 
-/** A quick run checks the library. It says little of speed, and nothing of others. */
-function withoutPeers(scenario: Scenario): Scenario {
-  return { ...scenario, contestants: scenario.contestants.filter(({ role }) => role !== 'peer') };
+/** Leaves out who was not asked for. A quick run checks the library: it says little of speed, and nothing of peers. */
+function chosenOf({ contestants, ...scenario }: Scenario): Scenario {
+  const isChosen = ({ name, role }: Contestant): boolean =>
+    options.contestant?.includes(name) ?? !(options.quick && role === 'peer');
+  return { ...scenario, contestants: contestants.filter(isChosen) };
 }
 
 async function run(whole: Scenario, bench: Bench): Promise<ScenarioSummary> {
-  const scenario = options.quick ? withoutPeers(whole) : whole;
+  const scenario = chosenOf(whole);
   const rounds = Number(options.rounds ?? (options.quick ? QUICK_ROUNDS : (scenario.rounds ?? 5)));
   const progress = new Progress(scenario.name);
   progress.start(turnsOf(scenario.contestants, rounds).length);
@@ -54,10 +58,10 @@ async function run(whole: Scenario, bench: Bench): Promise<ScenarioSummary> {
   return summary;
 }
 
-/** The same with its plots, if the result of the scenario is a curve. */
-async function withPlots(summary: ScenarioSummary): Promise<ScenarioSummary> {
-  const draw = scenarios.find(({ name }) => name === summary.name)?.draw;
-  return draw === undefined ? summary : { ...summary, plots: await draw(mediansOf(summary), RESULTS_FOLDER) };
+/** The same with what the scenario adds to the report. */
+async function withReport(summary: ScenarioSummary): Promise<ScenarioSummary> {
+  const report = scenarios.find(({ name }) => name === summary.name)?.report;
+  return report === undefined ? summary : { ...summary, report: await report(mediansOf(summary), RESULTS_FOLDER) };
 }
 
 const scenarios = await findScenarios();
@@ -65,6 +69,7 @@ const loadBefore = loadNow();
 const bench = await Bench.open({
   quick: options.quick,
   count: options.count === undefined ? undefined : Number(options.count),
+  parts: options.part,
 });
 const summaries: ScenarioSummary[] = [];
 try {
@@ -75,7 +80,7 @@ try {
 
 if (options.write !== undefined) {
   const environment = describeEnvironment(bench.serverVersion, loadBefore);
-  await writeResults(options.write, { environment, scenarios: await Promise.all(summaries.map(withPlots)) });
+  await writeResults(options.write, { environment, scenarios: await Promise.all(summaries.map(withReport)) });
 }
 
 const faults = summaries.flatMap(({ name, contestants }) =>

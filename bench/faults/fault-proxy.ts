@@ -72,7 +72,7 @@ export class FaultProxy {
     const pair: Pair = { client, server, swallower: new ReplySwallower(), dead: this.blackHole };
     this.pairs.add(pair);
     client.on('data', (chunk) => pair.dead || server.write(chunk));
-    server.on('data', (chunk) => pair.dead || client.write(pair.swallower.filter(chunk)));
+    server.on('data', (chunk: Buffer) => pair.dead || client.write(pair.swallower.filter(chunk)));
     for (const [from, to] of [
       [client, server],
       [server, client],

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
+import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
+import { startTemporaryCluster } from '../../test/support/temporary-cluster.js';
 import { conclude, emptyFacts, type Facts } from './facts.js';
 import { FaultProxy } from './fault-proxy.js';
 import type { Report } from './messages.js';
@@ -48,10 +47,7 @@ export class Trial {
   }
 
   static async open(peer: string, fault: string): Promise<Trial> {
-    const dataDirectory = join(tmpdir(), `nest-pg-notify-bench-${randomBytes(6).toString('hex')}`);
-    const settings = { fsync: 'off', max_connections: '40' };
-    const cluster = await PostgresCluster.create({ dataDirectory, settings });
-    await cluster.start();
+    const cluster = await startTemporaryCluster({ fsync: 'off', max_connections: '40' });
     const proxy = await FaultProxy.open(cluster.port);
     const reports: { listener?: (report: Report) => void } = {};
     const subject = new SubjectProcess(peer, (report) => reports.listener?.(report));

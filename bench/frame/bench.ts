@@ -7,6 +7,8 @@ export interface Sizes {
   readonly quick: boolean;
   /** `--count`: the size of every scenario, in place of its own. */
   readonly count?: number | undefined;
+  /** `--part`: which parts of a scenario to run. @default all */
+  readonly parts?: readonly string[] | undefined;
 }
 
 /** What a contestant gets to measure itself with: a server, child processes, channels that nobody else uses. */
@@ -35,6 +37,11 @@ export class Bench {
   /** How many messages, calls, … to take: a scenario's own size, unless `--quick` or `--count` ask for another one. */
   size(own: number, quick: number): number {
     return this.sizes.count ?? (this.sizes.quick ? quick : own);
+  }
+
+  /** Whether to run this part of a scenario that has parts. */
+  hasPart(name: string): boolean {
+    return this.sizes.parts?.includes(name) ?? true;
   }
 
   /** The name of a channel that no round has used before. */

@@ -1,6 +1,6 @@
 import type { ContestantSummary, FigureSummary, ScenarioSummary, TargetSummary } from './summary.js';
 import type { Figure } from './scenario.js';
-import { spread } from './statistics.js';
+import { spread, type Distribution } from './statistics.js';
 
 /** The table of a scenario: a header and one row of text for each contestant. Every report prints the same. */
 export function tableOf(scenario: ScenarioSummary): { readonly header: string[]; readonly rows: string[][] } {
@@ -33,9 +33,14 @@ function headerOf({ label, unit, compared = true }: Figure): string[] {
 
 function cellsOf(figure: Figure, summary: FigureSummary | undefined): string[] {
   if (summary === undefined) return headerOf(figure).map(() => '');
-  const value = `${numberText(summary.median, figure.digits ?? 2)} ±${percent(spread(summary))}`;
+  const value = numberText(summary.median, figure.digits ?? 2) + spreadText(summary);
   if (figure.compared === false) return [value];
-  return [value, summary.ratio ? `${ratioText(summary.ratio.median)} ±${percent(spread(summary.ratio))}` : ''];
+  return [value, summary.ratio ? ratioText(summary.ratio.median) + spreadText(summary.ratio) : ''];
+}
+
+/** Nothing, if all rounds agree or there was only one. */
+function spreadText(rounds: Distribution): string {
+  return rounds.min === rounds.max ? '' : ` ±${Math.round(spread(rounds) * 100)} %`;
 }
 
 function messagesOf({ dropped, faults }: ContestantSummary): string {
@@ -49,8 +54,4 @@ function numberText(value: number, digits: number): string {
 /** Two digits that say something: 0.0045 is not 0.00. */
 function ratioText(ratio: number): string {
   return ratio < 0.1 && ratio > 0 ? ratio.toPrecision(2) : ratio.toFixed(2);
-}
-
-function percent(share: number): string {
-  return `${Math.round(share * 100)} %`;
 }

@@ -26,6 +26,16 @@ function sectionOf(scenario: ScenarioSummary): string[] {
   const lines = [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
   const targets = scenario.targets.map((target) => `- ${targetText(target, scenario)}`);
   const cannot = Object.entries(scenario.cannot).map(([peer, why]) => `- ${peer} does not take part: ${why}`);
-  const plots = (scenario.plots ?? []).map((file) => `![${file}](${file})\n`);
-  return ['', `## ${scenario.name}`, '', `${scenario.measures}.`, '', ...lines, '', ...plots, ...targets, ...cannot];
+  return [
+    '',
+    `## ${scenario.name}`,
+    '',
+    `${scenario.measures}.`,
+    '',
+    ...lines,
+    '',
+    ...(scenario.report ?? []),
+    ...targets,
+    ...cannot,
+  ];
 }

@@ -29,7 +29,7 @@ export async function writePlot(file: URL, { title, x, y, points }: Plot): Promi
     encoding: {
       x: { field: 'x', type: 'quantitative', scale: { type: 'log' }, title: x },
       y: { field: 'y', type: 'quantitative', scale: { type: 'log' }, title: y },
-      color: { field: 'curve', type: 'nominal', title: null },
+      color: { field: 'curve', type: 'nominal', title: null, legend: { labelLimit: 300 } },
     },
   };
   const view = new vega.View(vega.parse(vegaLite.compile(spec).spec), { renderer: 'none' });

@@ -62,9 +62,9 @@ export interface Scenario {
   readonly quick?: boolean;
   /** How many rounds the floor and ours get; peers get about half. @default 5 */
   readonly rounds?: number;
-  /** Draws the measured values into files, for scenarios whose result is a curve. Returns the names of the files. */
-  readonly draw?: (results: ScenarioCurves, folder: URL) => Promise<readonly string[]>;
+  /** For results that are more than a table: writes files into the folder, and returns Markdown for the report. */
+  readonly report?: (medians: Medians, folder: URL) => Promise<readonly string[]>;
 }
 
 /** The medians of a scenario, by contestant and figure. */
-export type ScenarioCurves = Readonly<Record<string, Readonly<Record<string, number>>>>;
+export type Medians = Readonly<Record<string, Readonly<Record<string, number>>>>;

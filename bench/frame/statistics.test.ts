@@ -31,6 +31,16 @@ describe('statistics of the benchmark', () => {
     expect(fitLine(points).slope).toBeCloseTo(0.5);
   });
 
+  it('lets small values decide the base of a line, though a large one is off', () => {
+    const points = [
+      { x: 1, y: 4 },
+      { x: 2, y: 5 },
+      { x: 1_000, y: 1_500 },
+    ];
+    expect(fitLine(points).base).toBeGreaterThan(2);
+    expect(fitLine(points).base).toBeLessThan(4);
+  });
+
   it('says not-a-number of no values', () => {
     expect([median([]), quantile([], 0.5), distribution([]).max]).toEqual([Number.NaN, Number.NaN, Number.NaN]);
   });

@@ -29,12 +29,18 @@ export function spread({ median: middle, min, max }: Distribution): number {
   return max === min ? 0 : (max - min) / 2 / Math.abs(middle);
 }
 
-/** The straight line that is nearest to some points: `base + slope × x`. */
+/**
+ * The straight line that is nearest to some points: `base + slope × x`. Distances count as shares of y, so that the small
+ * values decide the base and not the large ones alone.
+ */
 export function fitLine(points: readonly { readonly x: number; readonly y: number }[]): {
   base: number;
   slope: number;
 } {
-  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const weights = points.map(({ y }) => 1 / y ** 2);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const mean = (values: readonly number[]): number =>
+    values.reduce((sum, value, index) => sum + value * weights[index]!, 0) / total;
   const meanX = mean(points.map(({ x }) => x));
   const meanY = mean(points.map(({ y }) => y));
   const covariance = mean(points.map(({ x, y }) => (x - meanX) * (y - meanY)));

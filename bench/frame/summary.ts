@@ -1,5 +1,5 @@
 import type { TurnResult } from './rounds.js';
-import type { Figure, Role, Scenario, ScenarioCurves, Target } from './scenario.js';
+import type { Figure, Role, Scenario, Medians, Target } from './scenario.js';
 import { faultOf } from './sequence-check.js';
 import { distribution, type Distribution } from './statistics.js';
 
@@ -33,8 +33,8 @@ export interface ScenarioSummary {
   readonly contestants: readonly ContestantSummary[];
   readonly targets: readonly TargetSummary[];
   readonly cannot: Readonly<Record<string, string>>;
-  /** Names of files beside the report. */
-  readonly plots?: readonly string[];
+  /** What the scenario adds to the report, in Markdown. */
+  readonly report?: readonly string[];
 }
 
 export function summarize(scenario: Scenario, results: readonly TurnResult[]): ScenarioSummary {
@@ -54,7 +54,7 @@ export function summarize(scenario: Scenario, results: readonly TurnResult[]): S
   return { name, measures, figures, contestants, targets, cannot };
 }
 
-export function mediansOf({ contestants }: ScenarioSummary): ScenarioCurves {
+export function mediansOf({ contestants }: ScenarioSummary): Medians {
   const entries = contestants.map(({ name, figures }): [string, Record<string, number>] => {
     const medians = Object.entries(figures).map(([key, { median }]): [string, number] => [key, median]);
     return [name, Object.fromEntries(medians)];

@@ -1,6 +1,6 @@
 import type { Bench } from '../frame/bench.js';
 import { writePlot } from '../frame/plot.js';
-import type { Contestant, Scenario, ScenarioCurves } from '../frame/scenario.js';
+import type { Contestant, Scenario, Medians } from '../frame/scenario.js';
 import { fitLine } from '../frame/statistics.js';
 import { deliver, type Delivery } from '../receivers/delivery.js';
 import { RECEIVERS, type ReceiverName } from '../receivers/loaders.js';
@@ -65,12 +65,12 @@ function contestantOf(receiver: ReceiverName, axis: Axis, value: number): Contes
 }
 
 /** One plot for each axis. Its title says by which law the cost grows. */
-async function draw(curves: ScenarioCurves, folder: URL): Promise<readonly string[]> {
-  const files: string[] = [];
+async function report(medians: Medians, folder: URL): Promise<readonly string[]> {
+  const lines: string[] = [];
   for (const axis of AXES) {
     const pointsOf = (receiver: ReceiverName) =>
       axis.values.flatMap((x) => {
-        const y = curves[nameOf(receiver, axis, x)]?.['cpu'];
+        const y = medians[nameOf(receiver, axis, x)]?.['cpu'];
         return y === undefined ? [] : [{ curve: receiver, x, y }];
       });
     const laws = CURVES.map((receiver) => {
@@ -84,9 +84,9 @@ async function draw(curves: ScenarioCurves, folder: URL): Promise<readonly strin
       y: 'CPU, µs a message',
       points: CURVES.flatMap(pointsOf),
     });
-    files.push(file);
+    lines.push(`![${axis.name}](${file})`, '');
   }
-  return files;
+  return lines;
 }
 
 const scenario: Scenario = {
@@ -99,7 +99,7 @@ const scenario: Scenario = {
   ),
   targets: [],
   rounds: 3,
-  draw,
+  report,
 };
 
 export default scenario;
