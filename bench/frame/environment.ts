@@ -4,7 +4,7 @@ import { cpus, loadavg } from 'node:os';
 
 /** Where and with what a run was made. */
 export interface Environment {
-  /** The commit that was measured; `-dirty` is appended if files had been changed. */
+  /** The last commit that changed the library; `-dirty` is appended if it was changed since. */
   readonly commit: string;
   readonly date: string;
   readonly node: string;
@@ -20,7 +20,7 @@ const COMPARED = ['pg', '@nestjs/core', 'rxjs', 'pg-listen', 'pg-pubsub', 'postg
 
 export function describeEnvironment(postgresql: string, loadBefore: number): Environment {
   return {
-    commit: git('describe', '--always', '--dirty', '--abbrev=12', '--exclude=*'),
+    commit: libraryCommit(),
     date: new Date().toISOString(),
     node: process.versions.node,
     postgresql,
@@ -35,8 +35,13 @@ export function loadNow(): number {
   return loadavg()[0] ?? 0;
 }
 
+function libraryCommit(): string {
+  const commit = git('log', '-1', '--abbrev=12', '--format=%h', '--', 'lib');
+  return git('status', '--porcelain', '--', 'lib') === '' ? commit : `${commit}-dirty`;
+}
+
 function git(...args: string[]): string {
-  return execFileSync('git', args, { cwd: new URL('.', import.meta.url), encoding: 'utf8' }).trim();
+  return execFileSync('git', args, { cwd: new URL('../..', import.meta.url), encoding: 'utf8' }).trim();
 }
 
 function versionOf(name: string): string {
