@@ -23,7 +23,7 @@ async function faultsFor(bench: Bench): Promise<Fault[]> {
 const scenario: Scenario = {
   name: 'faults',
   measures:
-    'What becomes of a peer under faults: servers that restart, networks that break, poolers, handlers that throw. The report has a table of what was seen',
+    'How a peer behaves when servers restart, networks break, poolers interfere or handlers throw. The report contains the observations as a table',
   figures: {
     trials: { label: 'trials', unit: 'faults', better: 'more', compared: false, digits: 0 },
     recovered: { label: 'delivers again', unit: 'faults', better: 'more', compared: false, digits: 0 },
