@@ -26,6 +26,7 @@ const scenario: Scenario = {
       return { figures: { cpu: cpuPerMessage / 1_000 }, sequence };
     },
   ),
+  quick: true,
   targets: [{ contestant: 'nest-pg-notify, enhanced handler', figure: 'cpu', ratio: 1 / 1.2 }],
   cannot: {
     'pg-listen, pg-pubsub, postgres.js': 'they know nothing of Nest',

@@ -21,6 +21,7 @@ const scenario: Scenario = {
         await publisher.call('paced', { channel: slowChannelOf(channel), first: FIRST, count, pause: 5, shape });
       }),
   ),
+  quick: true,
   targets: [{ contestant: 'nest-pg-notify, beside a slow handler', figure: 'p50', ratio: 1 / 1.2 }],
 };
 
