@@ -25,11 +25,12 @@ function decorate(options: ReceiverOptions, methodFor: () => (payload: unknown) 
   // eslint-disable-next-line typescript/no-extraneous-class -- It gets its methods below.
   class Consumer {}
   for (const channel of channelsOf(options.channel, options.channels)) {
+    const definition = definitionOf(channel, options); // One for all: a message is decoded once for each definition.
     for (let index = 0; index < consumers; index += 1) {
       const name = `handle_${channel}_${index}`;
       Object.defineProperty(Consumer.prototype, name, { value: methodFor(), configurable: true, writable: true });
       const descriptor = Object.getOwnPropertyDescriptor(Consumer.prototype, name)!;
-      const decorator = OnPgNotify(definitionOf(channel, options), bufferSize === undefined ? {} : { bufferSize });
+      const decorator = OnPgNotify(definition, bufferSize === undefined ? {} : { bufferSize });
       decorator(Consumer.prototype, name, descriptor);
     }
   }
