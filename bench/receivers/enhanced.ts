@@ -17,9 +17,17 @@ import type { Observable } from 'rxjs';
 import { OnPgNotify, PgNotifyModule, PgNotifyService } from '../../lib/index.js';
 import { DROPS_NOTHING, type StartReceiver } from './receiver.js';
 
+/** The enhancers that have run: a handler that is called without one of them would be measured for nothing. */
+const ran = new Set<string>();
+
+function assertEnhanced(): void {
+  if (ran.size !== 3) throw new Error(`Of guard, pipe and interceptor only these have run: ${[...ran].join(', ')}.`);
+}
+
 @Injectable()
 class OpenGuard implements CanActivate {
   canActivate(): boolean {
+    ran.add('guard');
     return true;
   }
 }
@@ -27,6 +35,7 @@ class OpenGuard implements CanActivate {
 @Injectable()
 class PlainPipe implements PipeTransform {
   transform(value: unknown): unknown {
+    ran.add('pipe');
     return value;
   }
 }
@@ -34,6 +43,7 @@ class PlainPipe implements PipeTransform {
 @Injectable()
 class PlainInterceptor implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    ran.add('interceptor');
     return next.handle();
   }
 }
@@ -48,6 +58,7 @@ export const startPg: StartReceiver = async ({ url, channel }, onMessage) => {
     @UsePipes(PlainPipe)
     @UseInterceptors(PlainInterceptor)
     handle(payload: unknown): void {
+      assertEnhanced();
       onMessage(payload);
     }
   }
@@ -86,6 +97,7 @@ export const startHandler: StartReceiver = async ({ url, channel, bufferSize = 1
     @UseInterceptors(PlainInterceptor)
     @OnPgNotify(channel, { bufferSize })
     handle(payload: unknown): void {
+      assertEnhanced();
       onMessage(payload);
     }
   }
