@@ -37,7 +37,7 @@ export class ChildProcess<Functions = Record<string, never>> {
     child.stdout?.on('data', (chunk: Buffer) => this.keep(chunk));
     child.stderr?.on('data', (chunk: Buffer) => this.keep(chunk));
     this.exited = new Promise((resolve) => child.once('exit', () => resolve()));
-    child.once('error', (error) => this.fail(error));
+    child.on('error', (error) => this.fail(error));
     child.once('exit', () => {
       this.fail(new Error(`A child process has ended: ${this.output.trim() || 'it printed nothing'}`));
     });

@@ -7,6 +7,8 @@ export interface Environment {
   /** The last commit that changed the library; `-dirty` is appended if it was changed since. */
   readonly commit: string;
   readonly date: string;
+  /** What followed `npm run bench --`. */
+  readonly options: readonly string[];
   readonly node: string;
   readonly postgresql: string;
   readonly cpus: number;
@@ -22,6 +24,7 @@ export function describeEnvironment(postgresql: string, loadBefore: number): Env
   return {
     commit: libraryCommit(),
     date: new Date().toISOString(),
+    options: process.argv.slice(2),
     node: process.versions.node,
     postgresql,
     cpus: cpus().length,
