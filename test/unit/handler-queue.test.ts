@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { TurnBudget } from '../../lib/time/turn-budget.js';
 import { HeldCalls } from '../support/held-calls.js';
 import { gapOf, notification, push, QueuedProvider } from '../support/queued-provider.js';
 import { turn } from '../support/turn.js';
@@ -100,7 +101,7 @@ describe('a queue', () => {
 
   it('drops nothing that can be taken at once, however much comes in together', async () => {
     const subject = new QueuedProvider();
-    const queue = subject.queue('a', { bufferSize: 4 });
+    const queue = subject.queue('a', { bufferSize: 4, budget: new TurnBudget({ now: () => 0 }) });
     const all = Array.from({ length: 100 }, (_, index) => index);
     push(queue, ...all);
     await queue.settled();
@@ -113,6 +114,7 @@ describe('a queue', () => {
     let depth = 0;
     const queue = subject.queue('a', {
       bufferSize: 2,
+      budget: new TurnBudget({ now: () => 0 }),
       call: ([id]) => {
         depth += 1;
         expect(depth).toBe(1);
