@@ -7,7 +7,7 @@ const SHARE = 8;
 /** How long a turn may be before what comes in has to wait for the next one, in milliseconds. */
 const LONG_TURN = 20;
 /** How long what comes in may wait for deliveries in all, in milliseconds: the server keeps it meanwhile, for all its listeners. */
-const LONGEST_PAUSE = 1_000;
+const LONGEST_PAUSE = 250;
 /** How many deliveries that return at once are made between two looks at the clock. */
 const MOST_UNWATCHED = 64;
 /** How long what is made between two looks may take for there to be more of it the next time, in milliseconds. */

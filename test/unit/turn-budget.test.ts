@@ -83,8 +83,8 @@ describe('a turn of the event loop', () => {
   });
 
   it.each([
-    [100, 'until all of it is delivered', 100],
-    [1_000, 'no longer than a second', 200],
+    [40, 'until all of it is delivered', 40],
+    [1_000, 'no longer than a quarter of a second', 50],
   ])('lets what comes in wait for %i slow deliveries %s', async (count, _how, delivered) => {
     const budget = new TimedBudget();
     let left = count;
