@@ -153,7 +153,7 @@ export class HandlerQueue implements HeldQueue {
     this.schedule();
   }
 
-  /** Goes on in a microtask: nothing of a handler runs inside `pg`'s parser. */
+  /** Goes on in a microtask, when what came in together is read. */
   private schedule(): void {
     if (this.isScheduled) return;
     this.isScheduled = true;
