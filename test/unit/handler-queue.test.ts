@@ -3,6 +3,7 @@ import { TurnBudget } from '../../lib/time/turn-budget.js';
 import { HeldCalls } from '../support/held-calls.js';
 import { gapOf, notification, push, QueuedProvider } from '../support/queued-provider.js';
 import { turn } from '../support/turn.js';
+import { untilAborted } from '../support/until-aborted.js';
 
 describe('a queue', () => {
   it('runs nothing while it is being pushed to', async () => {
@@ -140,7 +141,7 @@ describe('a queue', () => {
     push(queue, 1, 2, 3);
     for (const [index, error] of [undefined, new Error('too late')].entries()) {
       await late.begun.until(index + 1);
-      await new Promise((resolve) => signals[index]!.addEventListener('abort', resolve));
+      await untilAborted(signals[index]!);
       await turn();
       expect(subject.counters[0]).toMatchObject({ delivered: 0, failed: index + 1 });
       expect(subject.blocks.all).toMatchObject([{ handler: 'a', channel: 'c', reason: 'overrun' }]);

@@ -14,6 +14,7 @@ import { consumerContext } from '../support/consumer-context.js';
 import { deferred } from '../support/deferred.js';
 import { FakeClock } from '../support/fake-server.js';
 import { turns } from '../support/turn.js';
+import { untilAborted } from '../support/until-aborted.js';
 
 const VERIFIED: PgNotifyStatus = {
   state: 'listening',
@@ -151,7 +152,7 @@ describe('a method that is woken', () => {
         return reason === 'start' ? late.promise : undefined;
       },
     });
-    await new Promise((resolve) => signals[0]!.addEventListener('abort', resolve));
+    await untilAborted(signals[0]!);
     expect(signals[0]?.reason).toMatchObject({ message: 'It took longer than its timeout of 1 ms.' });
     await turns();
     expect(errors).toHaveLength(1);
