@@ -181,8 +181,13 @@ export class HandlerQueue implements HeldQueue {
   }
 
   private postpone(): void {
-    if (!this.isPostponed) this.options.budget.later(this.resumeInTurn);
+    if (!this.isPostponed) this.options.budget.later(this.resumeInTurn, this.isCrowded);
     this.isPostponed = true;
+  }
+
+  /** Whether it may overflow with what is read at once: that is thousands, if they are short. */
+  private get isCrowded(): boolean {
+    return this.waiting * 4 > this.options.bufferSize;
   }
 
   /** Whether something can be started now; if a barrier is next, it stops there. */

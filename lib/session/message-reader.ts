@@ -46,6 +46,9 @@ export function readMessages(
   };
 }
 
+/** How much of what has come in during a pause is read at once, in bytes. */
+const MOST_AT_ONCE = 16_384;
+
 function readFrom(
   stream: Readable,
   onMessage: (message: Buffer) => void,
@@ -53,8 +56,17 @@ function readFrom(
 ): void {
   const reader = new MessageReader(onMessage, onNotification);
   // A pause until the next turn: what has been read is handled meanwhile, and the kernel keeps what comes in.
-  const pause = (): void => void stream.pause();
-  const resume = (): void => void stream.resume();
+  let isPaused = false;
+  const pause = (): void => {
+    isPaused = true;
+    stream.pause();
+  };
+  const resume = (): void => {
+    isPaused = false;
+    // Emits what has come in since: chunk by chunk, small ones would wait for a turn, or for a pause, each.
+    stream.read(Math.min(stream.readableLength, MOST_AT_ONCE));
+    if (!isPaused) stream.resume();
+  };
   const onData = (chunk: Buffer): void => {
     budget?.beginReading();
     try {
@@ -63,7 +75,7 @@ function readFrom(
       stream.off('data', onData);
       onUnreadable(error instanceof UnreadableMessage ? error : new UnreadableMessage(messageOf(error)));
     }
-    budget?.endReading(pause, resume);
+    budget?.endReading(pause, resume, stream.isPaused() && stream.readableLength > 0);
   };
   stream.on('data', onData);
 }

@@ -6,18 +6,27 @@ import type { Clock } from './clock.js';
 const SHARE = 8;
 /** How long a turn may be before what comes in has to wait for the next one, in milliseconds. */
 const LONG_TURN = 20;
-/** How long what comes in may wait for deliveries in all, in milliseconds: the server keeps it meanwhile, for all its listeners. */
+/**
+ * How long what comes in may wait for deliveries in all, in milliseconds: all other channels wait with it, the answers to
+ * heartbeats as well, and the server keeps it for all its listeners.
+ */
 const LONGEST_PAUSE = 250;
 /** How many deliveries that return at once are made between two looks at the clock. */
 const MOST_UNWATCHED = 64;
 /** How long what is made between two looks may take for there to be more of it the next time, in milliseconds. */
 const AT_ONCE = 1;
 
+/** Who has something to deliver in a later turn. */
+interface Waiting {
+  readonly resume: () => void;
+  readonly isCrowded: boolean;
+}
+
 /**
  * What all handlers of a registration together may use of one turn of the event loop: as much time as reading took, and a
  * little more. So what returns at once keeps up with whatever comes in, and what takes long does not keep timers and HTTP
- * waiting: the rest goes on in the next turn, in which those who had to wait come first. Nothing more is read until then, so
- * that a burst waits in the socket, and not in buffers that overflow.
+ * waiting: the rest goes on in the next turn, in which those who had to wait come first. Nothing more is read until then; and
+ * for some turns more where buffers fill up, so that a burst waits in the socket, and not in buffers that overflow.
  */
 export class TurnBudget {
   /** When the turn's first reading or delivery began; undefined before it. */
@@ -30,7 +39,9 @@ export class TurnBudget {
   /** How many deliveries are made between this look and the next, and how many of them are left. */
   private unwatched = 1;
   private left = 1;
-  private waiting: (() => void)[] = [];
+  private waiting: Waiting[] = [];
+  /** How many of those that wait are crowded. */
+  private crowded = 0;
   private pausing: (() => void)[] = [];
   private pausedAt = 0;
 
@@ -44,9 +55,14 @@ export class TurnBudget {
     return !this.isUsedUp;
   }
 
-  /** Calls back in a turn with budget left. */
-  later(resume: () => void): void {
-    this.waiting.push(resume);
+  /**
+   * Calls back in a turn with budget left.
+   *
+   * @param isCrowded Whether the buffer of who waits fills up: much of what comes in until then would be dropped.
+   */
+  later(resume: () => void, isCrowded = false): void {
+    this.waiting.push({ resume, isCrowded });
+    if (isCrowded) this.crowded += 1;
   }
 
   /** Something that has come in is read from here on. */
@@ -59,13 +75,14 @@ export class TurnBudget {
    *
    * @param pause Called if nothing more is to be read in this turn: it has become long, or has nothing left for what was
    * read.
-   * @param resume Called then in the next turn that has something left.
+   * @param resume Called then in the next turn for which nobody crowded has waited.
+   * @param isCutShort Whether more is there, and is left for the next turn in any case.
    */
-  endReading(pause: () => void, resume: () => void): void {
+  endReading(pause: () => void, resume: () => void, isCutShort = false): void {
     const now = this.clock.now();
     const wasUsedUp = this.isUsedUp;
     this.reading += now - this.readingSince;
-    if (now - this.begunAt! < LONG_TURN && !wasUsedUp) return;
+    if (now - this.begunAt! < LONG_TURN && !wasUsedUp && !isCutShort) return;
     if (this.pausing.length === 0) this.pausedAt = now;
     pause();
     this.pausing.push(resume);
@@ -88,13 +105,21 @@ export class TurnBudget {
   }
 
   private nextTurn(): void {
+    const isCrowded = this.crowded > 0;
     this.begunAt = undefined;
     this.reading = 0;
     this.used = 0;
     this.unwatched = 1;
     this.left = 1;
-    while (!this.isUsedUp && this.waiting.length > 0) this.waiting.shift()!();
-    if (this.isUsedUp && this.clock.now() - this.pausedAt < LONGEST_PAUSE) return;
+    while (!this.isUsedUp && this.waiting.length > 0) this.goOn(this.waiting.shift()!);
+    // Unless something is delivered in this turn, no other one is asked for.
+    const isWorking = this.begunAt !== undefined;
+    if (isCrowded && isWorking && this.clock.now() - this.pausedAt < LONGEST_PAUSE) return;
     for (const resume of this.pausing.splice(0)) resume();
+  }
+
+  private goOn({ resume, isCrowded }: Waiting): void {
+    if (isCrowded) this.crowded -= 1;
+    resume();
   }
 }
