@@ -10,7 +10,8 @@ const RETRY = { minDelay: 100, maxDelay: 30_000 };
 
 /**
  * How long after the methods were told of an overflow they are told of the next one, in milliseconds: under an overload that
- * lasts, they would read the full state again and again. And no sooner than the last time took.
+ * lasts, they would read the full state again and again. And no sooner than the last time took. The queues go on until
+ * then: if they stood still, more and more would be dropped.
  */
 const MIN_OVERFLOW_INTERVAL = 1_000;
 
@@ -31,6 +32,8 @@ export class GapGate {
   private retrySooner: AbortController | undefined;
   /** When the methods may be told of overflows alone again, in milliseconds of the clock. */
   private overflowDueAt = -Infinity;
+  /** Ends the wait for that, while there is one. */
+  private overflowWait: AbortController | undefined;
   /** Whether a gap came in since the last attempt began. */
   private hasNews = false;
   private idle: (() => void)[] = [];
@@ -60,7 +63,7 @@ export class GapGate {
 
   /** The barrier at which every queue has to stop now, whatever it has in line. */
   get demanded(): GapBarrier | undefined {
-    return this.current ?? this.barriers.find((barrier) => barrier.state === 'waiting' && isReached(barrier));
+    return this.current ?? this.barriers.find((barrier) => barrier.state === 'waiting' && this.isReached(barrier));
   }
 
   /**
@@ -85,8 +88,8 @@ export class GapGate {
   }
 
   /**
-   * Tells of what was dropped from the head of a queue, or would be next in it. The methods run soon, or together with
-   * what they are to be told anyway.
+   * Tells of what was dropped from the head of a queue, or would be next in it. The methods run as soon as they may be told
+   * of overflows again, or together with what they are to be told anyway.
    *
    * @param ahead The barrier in line that is next before what was dropped: what its methods read covers it.
    */
@@ -105,7 +108,9 @@ export class GapGate {
     this.current = this.barriers.find((barrier) => this.isReady(barrier));
     if (this.current)
       void this.work(this.current); // Never rejects.
-    else if (this.demanded) this.lookAll(); // The other queues have to stop for it.
+    else if (this.demanded)
+      this.lookAll(); // The other queues have to stop for it.
+    else if (this.waitingAtTheHead) void this.waitForOverflows(); // Never rejects.
   }
 
   private methodsFor(reason: PgGapReason): readonly GapMethod[] {
@@ -142,15 +147,33 @@ export class GapGate {
    * elsewhere waits for others there, and cannot come.
    */
   private isReady(barrier: GapBarrier): boolean {
-    return isReached(barrier) && [...this.queues].every(({ standsAt }) => standsAt !== undefined);
+    return this.isReached(barrier) && [...this.queues].every(({ standsAt }) => standsAt !== undefined);
+  }
+
+  /** Whether all queues that have it in line have come to it, and where none has, whether it is time for it. */
+  private isReached(barrier: GapBarrier): boolean {
+    if (barrier.isAtTheHead) return this.clock.now() >= this.overflowDueAt;
+    return [...barrier.inLine].every(({ standsAt }) => standsAt === barrier);
+  }
+
+  /** Advances when the methods may be told of overflows alone again. */
+  private async waitForOverflows(): Promise<void> {
+    if (this.overflowWait) return;
+    const over = new AbortController();
+    this.overflowWait = over;
+    const duration = this.overflowDueAt - this.clock.now();
+    const sleep = (signal: AbortSignal): Promise<void> => this.clock.sleep(duration, signal);
+    await withEitherSignal([this.signal, over.signal], sleep).catch(() => undefined); // Told already, or closed.
+    this.overflowWait = undefined;
+    this.advance();
   }
 
   /** Runs the methods until all have succeeded, or the gate is closed. */
   private async work(barrier: GapBarrier): Promise<void> {
     await Promise.resolve(); // A gap may come in while others are being told.
     const backoff = new Backoff(RETRY);
-    if (barrier.isOverflow) await this.pause(this.overflowDueAt - this.clock.now());
     while (!this.signal.aborted) {
+      this.absorbOverflow(barrier);
       this.hasNews = false;
       const retryDelay = backoff.next();
       const begunAt = this.clock.now();
@@ -185,6 +208,15 @@ export class GapGate {
     }
   }
 
+  /** What was dropped before a barrier's methods run is covered by what they read, whatever they are told for. */
+  private absorbOverflow(barrier: GapBarrier): void {
+    const overflow = this.waitingAtTheHead;
+    if (!overflow || overflow === barrier) return;
+    barrier.absorb(overflow);
+    this.barriers = this.barriers.filter((other) => other !== overflow);
+    this.overflowWait?.abort();
+  }
+
   /** All queues stand still for a barrier that has failed: it tells what those would that come next for all queues. */
   private absorbOthers(failed: GapBarrier): void {
     for (const other of this.barriers.filter((barrier) => barrier !== failed)) {
@@ -216,9 +248,4 @@ export class GapGate {
   private tellIfIdle(): void {
     if (this.isIdle) for (const resolve of this.idle.splice(0)) resolve();
   }
-}
-
-/** Whether all queues that have it in line have come to it. */
-function isReached(barrier: GapBarrier): boolean {
-  return [...barrier.inLine].every(({ standsAt }) => standsAt === barrier);
 }

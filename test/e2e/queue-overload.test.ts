@@ -170,6 +170,87 @@ describe('the queue of a handler that is too slow', () => {
     const shares = order.filter((name, index) => name !== order[index - 1]);
     expect(shares.length).toBeGreaterThan(2);
   });
+
+  it.each([
+    ['one notification after the other', 400],
+    ['them', 8_000],
+  ])('delivers %s on other channels while a synchronous handler has %i to go through', async (_what, backlog) => {
+    const quick = new Recorder<number>();
+
+    @Injectable()
+    class Provider {
+      @OnPgNotify('c')
+      slow(): void {
+        const end = performance.now() + 5;
+        while (performance.now() < end);
+      }
+
+      @OnPgNotify('d')
+      quick(id: number): void {
+        quick.push(id);
+      }
+    }
+    const heartbeat = { interval: 100, timeout: 400 };
+    const subject = await suite.start({ providers: [Provider], shutdownTimeout: 50, heartbeat });
+    await send(1, backlog);
+    await eventually(
+      () => rowOf(subject, 'Provider.slow').delivered,
+      (delivered) => delivered > 0,
+    );
+    for (let id = 1; id <= 10; id += 1) {
+      await suite.database.query('SELECT pg_notify($1, $2)', ['d', String(id)]);
+      await quick.until(id);
+    }
+    expect(rowOf(subject, 'Provider.slow').waiting).toBeGreaterThan(0);
+    expect(subject.service.stats().reconnects).toBe(0);
+  });
+
+  it('drops nothing for an asynchronous handler that waits for nothing, in a burst of 200,000', async () => {
+    const last = new Recorder<number>();
+
+    @Injectable()
+    class Provider {
+      @OnPgNotify('c')
+      // eslint-disable-next-line @typescript-eslint/require-await
+      async handle(id: number): Promise<void> {
+        if (id === 200_000) last.push(id);
+      }
+    }
+    const { service } = await suite.start({ providers: [Provider] });
+    await send(1, 200_000);
+    await last.until(1);
+    expect(service.stats()).toMatchObject({ received: 200_000, dropped: 0 });
+  });
+
+  it('goes on between two overflows that its gap method is told of', async () => {
+    const gaps = new Recorder<PgGap>();
+    let handled = 0;
+
+    @Injectable()
+    class Provider {
+      @OnPgNotify('c', { bufferSize: 10 })
+      async slow(): Promise<void> {
+        await turn();
+        handled += 1;
+      }
+
+      @OnPgGap('c', { reasons: ['overflow'] })
+      reload(gap: PgGap): void {
+        gaps.push(gap);
+      }
+    }
+    await suite.start({ providers: [Provider] });
+    await send(1, 100);
+    await gaps.until(1);
+    const before = handled;
+    let from = 101;
+    while (gaps.items.length < 2) {
+      await send(from, from + 99);
+      from += 100;
+    }
+    // Ten for each burst that came in between, more or less; ten in all if it stood still.
+    expect(handled - before).toBeGreaterThan(50);
+  });
 });
 
 /** In bytes, after everything was collected that nobody holds. */

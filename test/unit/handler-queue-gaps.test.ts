@@ -253,27 +253,58 @@ describe('a gap', () => {
     subject.clock.advance(3_000); // It takes that long.
     method.end();
     await turn();
-    for (const [pause, told] of [
-      [2_999, 1],
-      [1, 2],
-      [0, 2],
-    ] as const) {
-      if (told === 1) await overflow();
-      subject.clock.advance(pause);
-      await turn();
-      expect([pause, subject.gaps.length]).toEqual([pause, told]);
-    }
+    await overflow();
+    subject.clock.advance(2_999);
+    await turn();
+    expect(subject.gaps).toHaveLength(1);
+    subject.clock.advance(1);
+    runs.end();
+    await turn();
+    expect(subject.gaps).toHaveLength(2);
     method.end();
     await turn();
+    push(queue, 0);
+    await turn();
     await overflow();
+    runs.end();
     subject.clock.advance(999);
     await turn();
     expect(subject.gaps).toHaveLength(2);
-    // What says more than an overflow does not wait.
-    queue.gap(gapOf('reconnect'));
+    // What says more than an overflow does not wait, and tells of it too.
+    queue.gap(gapOf('reconnect', { since: new Date(0) }));
     await turn();
     expect(subject.gaps).toHaveLength(3);
-    queue.stop();
-    subject.closing.abort();
+    expect(subject.gaps[2]).toMatchObject({ reason: 'reconnect', dropped: 1 });
+    expect(subject.clock.sleeping).toBe(0);
+    method.end();
+    await Promise.all([queue.settled(), subject.gate.settled()]);
+  });
+
+  it('lets the queues go on until its methods may be told of the next overflow', async () => {
+    const subject = new QueuedProvider();
+    const method = subject.heldMethod();
+    const runs = new HeldCalls<readonly number[]>();
+    const slow = subject.queue('slow', { bufferSize: 2, call: runs.run });
+    const quick = subject.queue('quick');
+    push(slow, 0);
+    await turn();
+    push(slow, 1, 2, 3); // 1 is dropped.
+    runs.end();
+    await turn();
+    method.end();
+    await turn();
+    push(slow, 4, 5); // 3 is dropped, and the methods were told just now.
+    push(quick, 6);
+    runs.end();
+    await turn();
+    expect(subject.events.items).toEqual(['slow 0', 'gap overflow', 'slow 2', 'quick 6', 'slow 4']);
+    runs.end();
+    await turn();
+    runs.end();
+    subject.clock.advance(1_000);
+    await turn();
+    expect(subject.gaps.map(({ dropped }) => dropped)).toEqual([1, 1]);
+    method.end();
+    await Promise.all([slow.settled(), quick.settled(), subject.gate.settled()]);
   });
 });
