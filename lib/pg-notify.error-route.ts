@@ -12,16 +12,20 @@ const LOG_INTERVAL = 60_000;
 interface FailureSeries {
   readonly cause: string;
   readonly begunAt: number;
+  /** What the last one said. */
+  message: string;
   loggedAt: number;
   count: number;
+  /** How many of them the log does not tell of yet. */
+  unlogged: number;
 }
 
 /** Where everything goes that failed and has no caller to tell: the log, once, and whoever subscribes. */
 export class PgNotifyErrorRoute {
   private readonly errors = new Subject<PgNotifyError>();
   private readonly context = new PgNotifyAsyncContext();
-  /** By handler. */
-  private readonly failing = new Map<string, FailureSeries>();
+  /** By what failed. */
+  private readonly failing = new Map<unknown, FailureSeries>();
 
   constructor(
     private readonly logger: PgNotifyLogger,
@@ -34,37 +38,53 @@ export class PgNotifyErrorRoute {
     return this.errors.asObservable();
   }
 
-  /** Logs the error, and tells the subscribers. What is not ours yet becomes an error of kind `handler`. */
-  report(thrown: unknown): void {
+  /**
+   * Logs the error, and tells the subscribers. What is not ours yet becomes an error of kind `handler`.
+   *
+   * @param source What failed, where several may have the name of this handler: one for two channels, or in two modules.
+   */
+  report(thrown: unknown, source?: object): void {
     const error = isPgNotifyError(thrown) ? thrown : new PgNotifyError('handler', messageOf(thrown), { cause: thrown });
-    if (error.kind === 'handler' && error.handler !== undefined) this.logFailure(error.handler, error);
+    if (error.kind === 'handler' && error.handler !== undefined) this.logFailure(source ?? error.handler, error);
     else this.logger.error(error, error.kind === 'handler' ? stacksOf(error) : undefined);
     this.tell(error);
   }
 
-  /** A handler, or a live query, has succeeded after failures. */
-  recovered(handler: string): void {
-    const series = this.failing.get(handler);
-    this.failing.delete(handler);
+  /** A handler, or a live query, has succeeded after failures, which were reported with the same source. */
+  recovered(handler: string, source?: object): void {
+    const key = source ?? handler;
+    const series = this.failing.get(key);
+    this.failing.delete(key);
     if (!series || series.count === 1) return;
-    const duration = Math.ceil((this.now() - series.begunAt) / 1_000);
-    this.logger.log(`${handler} works again, after ${series.count} failures in ${duration} s.`);
+    this.logger.log(`${handler} works again, after ${series.count} failures in ${this.durationOf(series)} s.`);
   }
 
-  /** In full; but of equal ones in a row only the first, and then their number once a minute. */
-  private logFailure(handler: string, error: PgNotifyError): void {
+  /** In full; but of equal ones in a row only the first, and then their number once a minute, and when there are no more. */
+  private logFailure(source: unknown, error: PgNotifyError): void {
     const now = this.now();
+    const { message } = error;
     const cause = messageOf(error.cause ?? error);
-    const series = this.failing.get(handler);
+    const series = this.failing.get(source);
     if (series?.cause !== cause) {
-      this.failing.set(handler, { cause, begunAt: now, loggedAt: now, count: 1 });
+      if (series) this.logNumber(series);
+      this.failing.set(source, { cause, message, begunAt: now, loggedAt: now, count: 1, unlogged: 0 });
       return this.logger.error(error, stacksOf(error));
     }
+    series.message = message;
     series.count += 1;
-    if (now - series.loggedAt < LOG_INTERVAL) return;
-    series.loggedAt = now;
-    const duration = Math.ceil((now - series.begunAt) / 1_000);
-    this.logger.error(`${error.message} (${series.count} equal failures in ${duration} s.)`, []);
+    series.unlogged += 1;
+    if (now - series.loggedAt >= LOG_INTERVAL) this.logNumber(series);
+  }
+
+  private logNumber(series: FailureSeries): void {
+    if (series.unlogged === 0) return;
+    series.loggedAt = this.now();
+    series.unlogged = 0;
+    this.logger.error(`${series.message} (${series.count} equal failures in ${this.durationOf(series)} s.)`, []);
+  }
+
+  private durationOf({ begunAt }: FailureSeries): number {
+    return Math.ceil((this.now() - begunAt) / 1_000);
   }
 
   /** Tells the subscribers of an error that is logged elsewhere, or that its caller gets. */
@@ -74,6 +94,8 @@ export class PgNotifyErrorRoute {
   }
 
   close(): void {
+    for (const series of this.failing.values()) this.logNumber(series);
+    this.failing.clear();
     this.errors.complete();
   }
 }

@@ -134,8 +134,8 @@ function createConsumers(
     async: new PgNotifyAsyncContext(),
     diagnostics,
     blocks: new HandlerBlocks(),
-    onError: (error) => errors.report(error),
-    onRecovery: (handler) => errors.recovered(handler),
+    onError: (error, source) => errors.report(error, source),
+    onRecovery: (handler, source) => errors.recovered(handler, source),
     warn: (message) => logger.warn(message),
     debug: (message) => logger.debug(message),
   });

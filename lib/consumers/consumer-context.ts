@@ -13,10 +13,10 @@ export interface ConsumerContext {
   readonly diagnostics: PgNotifyDiagnostics;
   /** The handlers that stand still. */
   readonly blocks: HandlerBlocks;
-  /** Takes what has no caller to tell. */
-  readonly onError: (error: unknown) => void;
-  /** Called when a handler, or a live query, has succeeded again after failures. */
-  readonly onRecovery: (handler: string) => void;
+  /** Takes what has no caller to tell; with what failed, where several may have the same name. */
+  readonly onError: (error: unknown, source?: object) => void;
+  /** Called when a handler, or a live query, has succeeded again after failures that came from the same source. */
+  readonly onRecovery: (handler: string, source?: object) => void;
   readonly warn: (message: string) => void;
   readonly debug: (message: string) => void;
 }

@@ -139,7 +139,7 @@ export class HandlerRuns<Argument> {
     this.counters.deliver(count, durationSince(begun));
     if (!this.hasFailed) return;
     this.hasFailed = false;
-    this.context.onRecovery(this.definition.label);
+    this.context.onRecovery(this.definition.label, this);
   }
 
   /** Returns if the run is over. */
@@ -155,7 +155,7 @@ export class HandlerRuns<Argument> {
     this.hasFailed = true;
     const message = `Handler ${handler} failed for the channel ${JSON.stringify(channel)}: ${describe(cause, argument)}`;
     const error = new PgNotifyError('handler', message, { channel, handler, cause });
-    this.context.onError(error);
+    this.context.onError(error, this);
     return error;
   }
 

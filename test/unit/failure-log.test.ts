@@ -60,4 +60,36 @@ describe('the log of failures of handlers', () => {
       'Handler a failed: refused',
     ]);
   });
+
+  it('keeps apart what has the same name, and says of each when it works again', () => {
+    const { route, lines } = setUp();
+    const [a, b] = [{}, {}];
+    const fail = (channel: string, source: object): void =>
+      route.report(
+        new PgNotifyError('handler', `h failed for ${channel}`, { handler: 'h', channel, cause: new Error('refused') }),
+        source,
+      );
+    fail('a', a);
+    fail('b', b);
+    route.recovered('h', b);
+    fail('a', a);
+    route.recovered('h', a);
+    expect(lines).toEqual(['h failed for a', 'h failed for b', 'h works again, after 2 failures in 0 s.']);
+  });
+
+  it('has the number of those that it has not told of yet when another cause follows, and at the close', () => {
+    const { route, lines, time, fail } = setUp();
+    for (time.now = 0; time.now < 5_000; time.now += 1_000) fail('a', 'refused');
+    fail('a', 'no such table');
+    fail('a', 'no such table');
+    fail('b', 'refused');
+    route.close();
+    expect(lines).toEqual([
+      'Handler a failed: refused',
+      'Handler a failed: refused (5 equal failures in 5 s.)',
+      'Handler a failed: no such table',
+      'Handler b failed: refused',
+      'Handler a failed: no such table (2 equal failures in 0 s.)',
+    ]);
+  });
 });
