@@ -1,16 +1,20 @@
 import { types } from 'node:util';
-import { isObservable, lastValueFrom } from 'rxjs';
+import { isObservable, lastValueFrom, Observable, takeUntil } from 'rxjs';
 import { isThenable } from '../channel/thenable.js';
 
 /**
  * What a handler, or an interceptor around it, has come to: what has to be awaited is returned as a promise, and may come to
  * something that has to be looked at again. A stream is run to its end; an empty one has no result.
  *
+ * @param signal Ends a stream, which has no other way to learn of it. Nest, which runs interceptors, knows none.
  * @throws Error for a generator: the method's body has not run, and never would.
  */
-export function outcomeOf(result: unknown): unknown {
+export function outcomeOf(result: unknown, signal?: AbortSignal): unknown {
   if (result === undefined || isThenable(result)) return result;
-  if (isObservable(result)) return lastValueFrom(result, { defaultValue: undefined });
+  if (isObservable(result)) {
+    const stream = signal ? result.pipe(takeUntil(abortOf(signal))) : result;
+    return lastValueFrom(stream, { defaultValue: undefined });
+  }
   if (!types.isGeneratorObject(result)) return result;
   throw new Error(
     'It returned a generator, whose body runs only when somebody iterates: await what it yields, or return an Observable.',
@@ -18,8 +22,18 @@ export function outcomeOf(result: unknown): unknown {
 }
 
 /** The same, awaited to its end. */
-export async function finalOutcomeOf(result: unknown): Promise<unknown> {
-  let outcome = outcomeOf(result);
-  while (isThenable(outcome)) outcome = outcomeOf(await outcome);
+export async function finalOutcomeOf(result: unknown, signal?: AbortSignal): Promise<unknown> {
+  let outcome = outcomeOf(result, signal);
+  while (isThenable(outcome)) outcome = outcomeOf(await outcome, signal);
   return outcome;
+}
+
+/** Fails with the signal's reason when it is aborted. */
+function abortOf(signal: AbortSignal): Observable<never> {
+  return new Observable((subscriber) => {
+    const onAbort = (): void => subscriber.error(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    return () => signal.removeEventListener('abort', onAbort);
+  });
 }

@@ -1,6 +1,6 @@
+import { types } from 'node:util';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification } from '../channel/pg-notification.js';
-import { isThenable } from '../channel/thenable.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { soon } from '../time/clock.js';
 import type { GapBarrier, HeldQueue } from './gap-barrier.js';
@@ -273,7 +273,8 @@ export class HandlerQueue implements HeldQueue {
     } finally {
       this.isStarting = false;
     }
-    if (running === undefined || !isThenable(running)) return;
+    // A handler's own value is not asked for anything: a property of it may throw.
+    if (!types.isPromise(running)) return;
     this.active += 1;
     running.then(this.ended, this.ended);
   }

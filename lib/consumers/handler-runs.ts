@@ -59,19 +59,24 @@ export class HandlerRuns<Argument> {
     let value: unknown;
     let isAwaited: boolean;
     try {
-      value = outcomeOf(this.call(argument, this.closing));
+      value = this.call(argument, this.closing);
       isAwaited = isThenable(value); // A property that is asked for may throw.
     } catch (thrown) {
       return this.ended(thrown, { argument, count, begun });
     }
-    if (isAwaited) return this.settle(finalOutcomeOf(value), { argument, count, begun });
+    if (isAwaited) return this.settle(this.finalOutcomeOf(value, this.closing), { argument, count, begun });
     this.delivered(count, begun);
     return value;
   }
 
   private call(argument: Argument, signal: AbortSignal): unknown {
     const { definition } = this;
-    return this.context.async.run(() => definition.call(argument, signal));
+    // The outcome too: a stream begins when it is subscribed to.
+    return this.context.async.run(() => outcomeOf(definition.call(argument, signal), signal));
+  }
+
+  private finalOutcomeOf(value: unknown, signal: AbortSignal): Promise<unknown> {
+    return this.context.async.run(() => finalOutcomeOf(value, signal));
   }
 
   private async settle(running: Promise<unknown>, run: Run<Argument>): Promise<unknown> {
@@ -93,8 +98,11 @@ export class HandlerRuns<Argument> {
     const release = (): void => closing.removeEventListener('abort', onClosing);
     let value: unknown;
     try {
-      value = outcomeOf(this.call(run.argument, over.signal));
-      if (isThenable(value)) return this.settleWithin(timeout, finalOutcomeOf(value), over, run).finally(release);
+      value = this.call(run.argument, over.signal);
+      if (isThenable(value)) {
+        const running = this.finalOutcomeOf(value, over.signal);
+        return this.settleWithin(timeout, running, over, run).finally(release);
+      }
     } catch (thrown) {
       release();
       return this.ended(thrown, run);
