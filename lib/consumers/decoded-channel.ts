@@ -104,8 +104,8 @@ export class DecodedChannel implements ChannelConsumer {
   }
 
   /**
-   * Gives the notification its payload. Returns whether it has one: a payload that cannot be decoded, or does not match,
-   * reaches nobody, not even those who do not want it: it is reported.
+   * Gives the notification its payload. Returns whether it has one: a payload that cannot be decoded, or does not match the
+   * schema, reaches nobody, and is reported.
    */
   private decode(notification: ReceivedNotification): boolean {
     const { channel, context } = this.options;
