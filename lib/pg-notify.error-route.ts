@@ -16,7 +16,7 @@ interface FailureSeries {
   message: string;
   loggedAt: number;
   count: number;
-  /** How many of them the log does not tell of yet. */
+  /** How many of them the log has not counted yet. */
   unlogged: number;
 }
 

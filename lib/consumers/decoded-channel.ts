@@ -36,7 +36,7 @@ class Subscription {
 
   constructor(
     readonly subscriber: ChannelSubscriber,
-    /** The acknowledgement up to which it has been told of gaps; the same Date as in the gap's `until`. */
+    /** When the channel was covered as of the last gap that it was given: the very Date of that gap's `until`. */
     public coveredSince: Date | undefined,
   ) {}
 }

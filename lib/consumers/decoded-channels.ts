@@ -19,8 +19,8 @@ export class DecodedChannels {
   ) {}
 
   /**
-   * Adds a subscriber to a channel; returns the function that ends that. The server is told of the first and of the last
-   * subscriber of a channel.
+   * Adds a subscriber to a channel; returns the function that ends that. LISTEN is sent for the first subscriber of a
+   * channel, and UNLISTEN after the last.
    */
   subscribe<T>(channel: string | PgChannel<T, unknown>, subscriber: ChannelSubscriber<T>): () => void {
     const decoded = this.channels.get(channel) ?? this.open(channel);

@@ -9,7 +9,7 @@ import type { GapMethod, HeldQueue } from './gap-barrier.js';
 const RETRY = { minDelay: 100, maxDelay: 30_000 };
 
 /**
- * How long after the methods were told of an overflow they are told of the next one, in milliseconds: under an overload that
+ * How long after the methods ran for an overflow they run for the next one, in milliseconds: under an overload that
  * lasts, they would read the full state again and again. And no sooner than the last time took. The queues go on until
  * then: if they stood still, more and more would be dropped.
  */
@@ -30,7 +30,7 @@ export class GapGate {
   private current: GapBarrier | undefined;
   /** Ends the pause before the next attempt, while there is one. */
   private retrySooner: AbortController | undefined;
-  /** When the methods may be told of overflows alone again, in milliseconds of the clock. */
+  /** When the methods may run again for overflows alone, in milliseconds of the clock. */
   private overflowDueAt = -Infinity;
   /** Ends the wait for that, while there is one. */
   private overflowWait: AbortController | undefined;
@@ -156,7 +156,7 @@ export class GapGate {
     return [...barrier.inLine].every(({ standsAt }) => standsAt === barrier);
   }
 
-  /** Advances when the methods may be told of overflows alone again. */
+  /** Advances when the methods may run again for overflows alone. */
   private async waitForOverflows(): Promise<void> {
     if (this.overflowWait) return;
     const over = new AbortController();

@@ -49,7 +49,7 @@ export class Handlers {
     }
     const [alone] = notificationHandlers.length === 0 ? gapHandlers : [];
     if (!alone) return;
-    // Without a queue beside them, the gap methods are told of each gap as it comes.
+    // Without a queue beside them, the gap methods run for each gap as it comes.
     const gap = (announced: PgGap): void => void gate.announce(announced);
     this.unsubscribes.push(channels.subscribe(alone.channel, { gap }));
   }

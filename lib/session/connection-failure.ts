@@ -177,3 +177,13 @@ export function lackingListen(error: unknown): unknown {
 export function isRefusal({ sqlState }: PgNotifyError): boolean {
   return sqlState !== undefined && !ENDS_SESSION.test(sqlState);
 }
+
+/** The failure of a session whose server has not answered for so long, in milliseconds. */
+export function unanswered(endpoint: string, why: 'silence' | 'no answer', duration: number): PgNotifyError {
+  const how =
+    why === 'silence'
+      ? `nothing was received for ${duration} ms after a question.`
+      : `no answer within ${duration} ms to what was asked, while other messages came in. ` +
+        `Does something between this application and the server drop what it sends?`;
+  return new PgNotifyError('connection', `${endpoint}: ${how}`, { endpoint });
+}

@@ -3,7 +3,14 @@ import type { Duplex } from 'node:stream';
 import { ReceivedNotification } from '../channel/pg-notification.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { requireChannelBinding } from './channel-binding.js';
-import { connectionFailure, endpointOf, isRefusal, lackingListen, NO_ANSWER_REMEDY } from './connection-failure.js';
+import {
+  connectionFailure,
+  endpointOf,
+  isRefusal,
+  lackingListen,
+  NO_ANSWER_REMEDY,
+  unanswered,
+} from './connection-failure.js';
 import { readSettings } from './connection-settings.js';
 import type { ConnectionSettings, PoolSettings } from './connection-settings.js';
 import { withDeadline } from '../time/deadline.js';
@@ -327,7 +334,7 @@ export class PgSession {
       timeout,
       limit,
       lastHeard: () => this.lastHeard,
-      onMissing: (why) => this.destroy(this.unanswered(why === 'silence' ? silenceOf(timeout) : deafnessOf(limit))),
+      onMissing: (why) => this.destroy(unanswered(this.endpoint, why, why === 'silence' ? timeout : limit)),
     });
     try {
       const result = await reply;
@@ -375,11 +382,6 @@ export class PgSession {
     this.client.off('error', this.onError);
   }
 
-  private unanswered(how: string): PgNotifyError {
-    const { endpoint } = this;
-    return new PgNotifyError('connection', `${endpoint}: ${how}`, { endpoint });
-  }
-
   private throwIfLost(): void {
     if (this.loss) throw this.loss;
   }
@@ -394,15 +396,4 @@ export class PgSession {
   private get socket(): Duplex {
     return connectionOf(this.client).stream;
   }
-}
-
-function silenceOf(timeout: number): string {
-  return `nothing was received for ${timeout} ms after a question.`;
-}
-
-function deafnessOf(limit: number): string {
-  return (
-    `no answer within ${limit} ms to what was asked, while other messages came in. ` +
-    `Does something between this application and the server drop what it sends?`
-  );
 }
