@@ -180,6 +180,25 @@ describe('a method that is woken', () => {
     expect(listener.coveredChannels).toEqual([]);
   });
 
+  it('is one of ten that a shutdown names, and the others are counted', async () => {
+    const { handlers } = await setUp({ call: () => new Promise(() => undefined) });
+    for (let number = 1; number <= 12; number += 1) {
+      handlers.connectWakeUp({
+        label: `Worker.other${number}`,
+        channel: 'jobs',
+        timeout: undefined,
+        pollInterval: 30_000,
+        fallbackPollInterval: 1_000,
+        errorDelay: 1_000,
+        call: () => new Promise(() => undefined),
+      });
+    }
+    await turns();
+    const named = handlers.abandon();
+    expect(named).toHaveLength(11);
+    expect([named[0], named[9], named[10]]).toEqual(['Worker.drain', 'Worker.other9', 'and 3 more']);
+  });
+
   it('has its signal aborted when the shutdown does not wait any longer, and is named', async () => {
     const signals: AbortSignal[] = [];
     const { handlers } = await setUp({
