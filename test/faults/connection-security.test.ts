@@ -56,7 +56,7 @@ describe('a connection by URL', () => {
     async (sslmode) => {
       const refused = await refusalOf(urlWith({ sslmode }));
       expect(refused.message).toMatch(
-        /unable to verify the first certificate\. .* sslmode=prefer, require and verify-ca mean verify-full/,
+        /unable to verify the first certificate.* sslmode=prefer, require and verify-ca mean verify-full/,
       );
       const { app, service } = await create(urlWith({ sslmode, sslrootcert: rootCertificate }));
       await app.init();
