@@ -16,17 +16,17 @@ const MOST_UNWATCHED = 64;
 /** How long what is made between two looks may take for there to be more of it the next time, in milliseconds. */
 const AT_ONCE = 1;
 
-/** Who has something to deliver in a later turn. */
+/** A queue or a runner that goes on in a later turn. */
 interface Waiting {
   readonly resume: () => void;
   readonly isCrowded: boolean;
 }
 
 /**
- * What all handlers of a registration together may use of one turn of the event loop: as much time as reading took, and a
- * little more. So what returns at once keeps up with whatever comes in, and what takes long does not keep timers and HTTP
- * waiting: the rest goes on in the next turn, in which those who had to wait come first. Nothing more is read until then; and
- * for some turns more where buffers fill up, so that a burst waits in the socket, and not in buffers that overflow.
+ * Shares the turns of the event loop between reading and all handlers of a registration. In each turn handlers may use as
+ * much time as reading took, and a little more: a handler that returns at once keeps up with any burst, and a slow one does
+ * not hold up timers and HTTP. Queues that have work left go on in the next turn, before all others. The socket is not read
+ * until then, or for some turns more while a buffer fills up: so a burst waits in the socket rather than in buffers that drop it.
  */
 export class TurnBudget {
   /** When the turn's first reading or delivery began; undefined before it. */
@@ -58,7 +58,7 @@ export class TurnBudget {
   /**
    * Calls back in a turn with budget left.
    *
-   * @param isCrowded Whether the buffer of who waits fills up: much of what comes in until then would be dropped.
+   * @param isCrowded Whether the buffer of the queue fills up: it would drop much of what comes in until then.
    */
   later(resume: () => void, isCrowded = false): void {
     this.waiting.push({ resume, isCrowded });

@@ -222,7 +222,7 @@ describe('the queue of a handler that is too slow', () => {
     expect(service.stats()).toMatchObject({ received: 200_000, dropped: 0 });
   });
 
-  it('goes on between two overflows that its gap method is told of', async () => {
+  it('goes on while its gap method waits between two overflows', async () => {
     const gaps = new Recorder<PgGap>();
     let handled = 0;
 

@@ -15,7 +15,7 @@ import { SeededRandom } from '../support/seeded-random.js';
 const SECONDS = Number(process.env['NEMESIS_SECONDS'] ?? 30);
 const SEED = Number(process.env['NEMESIS_SEED'] ?? randomInt(2 ** 31));
 
-/** Fails now and then, is slow now and then, and is told of gaps: what becomes of each notification must add up. */
+/** Fails now and then, and is slow now and then. Its figures must add up to what was received. */
 @Injectable()
 class BusyHandler {
   private calls = 0;

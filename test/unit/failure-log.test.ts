@@ -77,7 +77,7 @@ describe('the log of failures of handlers', () => {
     expect(lines).toEqual(['h failed for a', 'h failed for b', 'h works again, after 2 failures in 0 s.']);
   });
 
-  it('has the number of those that it has not told of yet when another cause follows, and at the close', () => {
+  it('counts the failures that it has not logged yet when another cause follows, and at the close', () => {
     const { route, lines, time, fail } = setUp();
     for (time.now = 0; time.now < 5_000; time.now += 1_000) fail('a', 'refused');
     fail('a', 'no such table');

@@ -235,7 +235,7 @@ describe('a gap', () => {
     expect(subject.clock.sleeping).toBe(0);
   });
 
-  it('is told of an overflow a second after the last one, or later if that took longer', async () => {
+  it('runs for an overflow a second after the last one, or later if that took longer', async () => {
     const subject = new QueuedProvider();
     const method = subject.heldMethod();
     const runs = new HeldCalls<readonly number[]>();
@@ -270,7 +270,7 @@ describe('a gap', () => {
     subject.clock.advance(999);
     await turn();
     expect(subject.gaps).toHaveLength(2);
-    // What says more than an overflow does not wait, and tells of it too.
+    // A lost connection does not wait, and its gap includes the overflow.
     queue.gap(gapOf('reconnect', { since: new Date(0) }));
     await turn();
     expect(subject.gaps).toHaveLength(3);
