@@ -6,7 +6,6 @@ import { backend } from '../support/backend-messages.js';
 import { Recorder } from '../support/recorder.js';
 import type { StubQueryHandler } from '../support/stub-connection.js';
 import { StubServer } from '../support/stub-server.js';
-import { listeningBackends } from '../support/backends.js';
 
 describe('a gap', () => {
   const suite = appSuite();
@@ -112,8 +111,7 @@ describe('a consumer under traffic', () => {
       await seen.until((items) => items.includes('x'));
       if (round % 5 === 4) {
         const { length } = seen.items;
-        const [pid] = await listeningBackends(suite.database);
-        await suite.database.query('SELECT pg_terminate_backend($1)', [pid]);
+        await suite.database.query('SELECT pg_terminate_backend($1)', [subject.service.status.processId]);
         await seen.until((items) => items.slice(length).includes('busy: reconnect') && items.at(-1) === 'x');
       }
     }

@@ -6,7 +6,6 @@ import type { PgGap, PgNotifyContext } from 'nest-pg-notify';
 import pg from 'pg';
 import { appSuite } from '../support/app/app-suite.js';
 import type { TestApp } from '../support/app/test-app.js';
-import { listeningBackends } from '../support/backends.js';
 import { received } from '../support/handled.js';
 import { HeldCalls } from '../support/held-calls.js';
 import { eventually, Recorder } from '../support/recorder.js';
@@ -25,8 +24,7 @@ describe('@OnPgGap', () => {
   async function reconnect(): Promise<void> {
     const { service } = subject;
     const { reconnects } = service.stats();
-    const [pid] = await listeningBackends(suite.database);
-    await suite.database.query('SELECT pg_terminate_backend($1)', [pid]);
+    await suite.database.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
     await eventually(
       () => service.stats().reconnects,
       (count) => count > reconnects,

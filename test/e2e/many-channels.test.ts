@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { range } from 'rxjs';
 import { appSuite } from '../support/app/app-suite.js';
-import { listeningBackends } from '../support/backends.js';
 import { Recorder } from '../support/recorder.js';
 
 const CHANNELS = 40_000;
@@ -24,8 +23,7 @@ describe('a registration with 40,000 channels', () => {
 
     const states = new Recorder<readonly [state: string, acknowledged: number]>();
     service.status$.subscribe(({ state, channels }) => states.push([state, channels.acknowledged]));
-    const [backend] = await listeningBackends(suite.database);
-    await suite.database.query('SELECT pg_terminate_backend($1)', [backend]);
+    await suite.database.query('SELECT pg_terminate_backend($1)', [service.status.processId]);
     await states.until((seen) => seen.some(([state]) => state === 'reconnecting'));
     await service.ready();
 
