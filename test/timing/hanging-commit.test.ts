@@ -62,7 +62,7 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
     subject = watched(
       await suite.create({
         connection: database.url,
-        publisher: { timeout: 400 },
+        publisher: { timeout: 800 },
         deliveryCheck: false,
         ...options,
       }),
@@ -97,7 +97,7 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
   }
 
   it('leaves one backend of delivery checks at a time, and the verdict, its remedy and the health say what is wrong', async () => {
-    await start({ deliveryCheck: { interval: 50, timeout: 400 } });
+    await start({ deliveryCheck: { interval: 50, timeout: 800 } });
     await hang();
     const verdicts = new Recorder<Date>();
     subject.service.status$.subscribe(({ delivery }) => {
@@ -194,7 +194,7 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
     const pool = new Pool({ connectionString: database.url, max: 1, application_name: 'users' });
     pool.on('error', () => undefined);
     await pool.query(`SET lock_timeout = '7min'`);
-    await start({ publisher: { pool, timeout: 400 } });
+    await start({ publisher: { pool, timeout: 800 } });
     await subject.service.notify('c', 'before');
     await hang();
     const { rows: before } = await pool.query('SELECT pg_backend_pid() AS pid');
@@ -260,7 +260,7 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
     it('leaves one backend of the pooler at a time, and no setting on it', async () => {
       const bouncer = await PgBouncer.start(database.url, 'transaction', { default_pool_size: '5' });
       try {
-        await start({ publisher: { connection: bouncer.url, timeout: 400 } });
+        await start({ publisher: { connection: bouncer.url, timeout: 800 } });
         await subject.service.notify('c', 'before');
         await hang();
         const sending = (async () => {
