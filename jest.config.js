@@ -50,6 +50,10 @@ export default {
   testTimeout: 60_000,
   // Two for each core, because tests of servers wait more than they compute.
   maxWorkers: 2 * availableParallelism(),
+  // Node never frees the ES modules of a test file, so at its end a worker has a gigabyte or more to give back. With four
+  // workers on two cores that takes longer than the half second that Jest allows. It still reports a worker that does not
+  // end because a test has left something open.
+  workerGracefulExitTimeout: 10_000,
   coverageProvider: 'v8',
   // Without the command line, whose tests start processes of their own.
   collectCoverageFrom: ['lib/**/*.ts', '!lib/cli/**'],
