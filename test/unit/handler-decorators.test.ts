@@ -21,11 +21,6 @@ import { failureOf } from '../support/failures.js';
 
 const suite = appSuite({ bus: true });
 
-async function start(metadata: ModuleMetadata) {
-  const subject = await suite.start(metadata);
-  return { ...subject, bus: suite.bus };
-}
-
 /** What a bootstrap with this provider is refused for. */
 async function refusal(metadata: ModuleMetadata): Promise<string> {
   const { app } = await suite.create(metadata);
@@ -113,14 +108,14 @@ describe('a decorator that replaces the method', () => {
       }
     }
 
-    const { bus, service } = await start({ providers: [Handlers] });
-    await bus.settled();
+    const { service } = await suite.start({ providers: [Handlers] });
+    await suite.bus.settled();
     expect(log.filter((line) => line !== 'wrapped')).toEqual(expect.arrayContaining(['instance start', 'woken']));
     log.length = 0;
-    bus.emit('above', 'above');
-    await bus.settled();
-    bus.emit('below', 'below');
-    await bus.settled();
+    suite.bus.emit('above', 'above');
+    await suite.bus.settled();
+    suite.bus.emit('below', 'below');
+    await suite.bus.settled();
     expect(log).toEqual(['wrapped', 'instance above', 'wrapped', 'instance below']);
     expect(service.stats().handlers).toHaveLength(4);
   });
@@ -148,11 +143,11 @@ describe('a decorator that replaces the method', () => {
       }
     }
 
-    const { bus, service } = await start({ providers: [Handlers] });
-    bus.emit('guarded', 10);
-    await bus.settled();
-    bus.emit('guarded', 30);
-    await bus.settled();
+    const { service } = await suite.start({ providers: [Handlers] });
+    suite.bus.emit('guarded', 10);
+    await suite.bus.settled();
+    suite.bus.emit('guarded', 30);
+    await suite.bus.settled();
     expect(seen).toEqual(['handle admin', 'second', 20, 'handle admin']);
     expect(service.stats()).toMatchObject({ delivered: 1, rejected: 1 });
     // What another application of the process finds on the class is as before.
@@ -215,11 +210,11 @@ describe('a decorator that replaces the method', () => {
       }
     }
 
-    const { bus } = await start({ providers: [OfClass, OfInstance] });
-    bus.emit('class');
-    await bus.settled();
-    bus.emit('instance');
-    await bus.settled();
+    await suite.start({ providers: [OfClass, OfInstance] });
+    suite.bus.emit('class');
+    await suite.bus.settled();
+    suite.bus.emit('instance');
+    await suite.bus.settled();
     expect(log).toEqual(['wrapped', 'class', 'wrapped', 'instance']);
   });
 
@@ -256,9 +251,9 @@ describe('a decorator that replaces the method', () => {
       }
     }
 
-    const { bus, service } = await start({ providers: [Child, Grandchild] });
-    bus.emit('inherited');
-    await bus.settled();
+    const { service } = await suite.start({ providers: [Child, Grandchild] });
+    suite.bus.emit('inherited');
+    await suite.bus.settled();
     expect(log.toSorted()).toEqual(['Child', 'Grandchild', 'override of the override']);
     expect(
       service
@@ -280,9 +275,9 @@ describe('a decorator that replaces the method', () => {
       }
     }
 
-    const { bus } = await start({ providers: [Handlers] });
-    bus.emit('composed');
-    await bus.settled();
+    await suite.start({ providers: [Handlers] });
+    suite.bus.emit('composed');
+    await suite.bus.settled();
     expect(log).toEqual(['wrapped', 'handled']);
   });
 });
@@ -333,10 +328,10 @@ describe('a decorator that makes something else of the method', () => {
     @Injectable()
     class SecondMixed extends withHandler('second') {}
 
-    const { bus, service } = await start({ providers: [FirstMixed, SecondMixed] });
-    bus.emit('first');
-    bus.emit('second');
-    await bus.settled();
+    const { service } = await suite.start({ providers: [FirstMixed, SecondMixed] });
+    suite.bus.emit('first');
+    suite.bus.emit('second');
+    await suite.bus.settled();
     expect(log).toEqual(['first', 'second']);
     expect(service.stats().handlers.map(({ handler }) => handler)).toEqual(['FirstMixed.handle', 'SecondMixed.handle']);
   });
@@ -408,7 +403,7 @@ describe('a decorator on a parameter', () => {
     }
 
     expect(await refusal({ providers: [Inherits] })).toContain('on Inherits.handle has a decorator on its parameter 0');
-    await start({ providers: [Overrides] });
+    await suite.start({ providers: [Overrides] });
   });
 
   it('belongs to the route, the message pattern or the resolver that the method also is', async () => {
@@ -442,9 +437,9 @@ describe('a decorator on a parameter', () => {
       }
     }
 
-    const { bus } = await start({ controllers: [Both] });
-    bus.emit('orders', 7);
-    await bus.settled();
+    await suite.start({ controllers: [Both] });
+    suite.bus.emit('orders', 7);
+    await suite.bus.settled();
     expect(log).toEqual([7, 7, 7, 7]);
   });
 });
@@ -507,10 +502,10 @@ describe('a method whose body would never run', () => {
       }
     }
 
-    const { bus, service, logger } = await start({ providers: [Handlers] });
-    bus.emit('sync');
-    bus.emit('async');
-    await bus.settled();
+    const { service, logger } = await suite.start({ providers: [Handlers] });
+    suite.bus.emit('sync');
+    suite.bus.emit('async');
+    await suite.bus.settled();
     expect(service.stats()).toMatchObject({ failed: 4, delivered: 1 });
     expect(logger.texts('error').join('\n')).toContain(
       'Handler Handlers.sync failed for the channel "sync": It returned a generator, whose body runs only when somebody iterates',
@@ -529,9 +524,9 @@ describe('a method whose body would never run', () => {
       }
     }
 
-    const { bus, service } = await start({ providers: [Handlers] });
-    bus.emit('orders');
-    await bus.settled();
+    const { service } = await suite.start({ providers: [Handlers] });
+    suite.bus.emit('orders');
+    await suite.bus.settled();
     expect(log).toEqual([1, 2]);
     expect(service.stats()).toMatchObject({ delivered: 1 });
   });

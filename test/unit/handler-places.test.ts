@@ -18,11 +18,6 @@ import { appSuite } from '../support/app/app-suite.js';
 
 const suite = appSuite({ bus: true });
 
-async function start(metadata: ModuleMetadata) {
-  const subject = await suite.start(metadata);
-  return { ...subject, bus: suite.bus };
-}
-
 function moduleNamed(name: string, metadata: ModuleMetadata): Type {
   const type = {
     [name]: class {
@@ -127,9 +122,9 @@ describe('a handler on a class that Nest makes for itself', () => {
     ['useClass', [{ provide: APP_GUARD, useClass: Enhancer }]],
     ['useExisting', [Enhancer, { provide: APP_GUARD, useExisting: Enhancer }]],
   ])('is called where the class is a global guard: %s', async (_name, providers) => {
-    const { bus, service } = await start({ providers });
-    bus.emit('roles', 7);
-    await bus.settled();
+    const { service } = await suite.start({ providers });
+    suite.bus.emit('roles', 7);
+    await suite.bus.settled();
     expect(service.stats()).toMatchObject({ delivered: 1, handlers: [{ handler: 'Enhancer.reload' }] });
   });
 
@@ -159,9 +154,9 @@ describe('a handler on a class that Nest makes for itself', () => {
       }
     }
 
-    const { bus } = await start({ imports: [Eager] });
-    bus.emit('orders');
-    await bus.settled();
+    await suite.start({ imports: [Eager] });
+    suite.bus.emit('orders');
+    await suite.bus.settled();
     expect(log.toSorted()).toEqual(['lazy', 'module']);
   });
 });
@@ -180,7 +175,7 @@ describe('the bootstrap', () => {
   }
 
   it('logs a line for each handler, as Nest does for each route', async () => {
-    const { logger } = await start({ providers: [Cache] });
+    const { logger } = await suite.start({ providers: [Cache] });
     expect(logger.texts('log').filter((text) => text.endsWith('PgNotifyExplorer'))).toEqual([
       "Mapped @OnPgNotify('products') to Cache.evict PgNotifyExplorer",
       "Mapped @OnPgGap('products') to Cache.reload PgNotifyExplorer",
@@ -207,7 +202,7 @@ describe('the bootstrap', () => {
       Object.defineProperty(Many.prototype, name, { value: () => undefined, configurable: true });
       OnPgNotify(`orders${index}`)(Many.prototype, name, Object.getOwnPropertyDescriptor(Many.prototype, name)!);
     }
-    const { logger } = await start({ providers: [Many] });
+    const { logger } = await suite.start({ providers: [Many] });
     const lines = logger.texts('log').filter((text) => text.endsWith('PgNotifyExplorer'));
     expect(lines).toHaveLength(101);
     expect(lines.at(-1)).toBe('Mapped 900 more handlers; stats().handlers has all of them PgNotifyExplorer');
@@ -215,7 +210,7 @@ describe('the bootstrap', () => {
 
   it('warns once of a class that handles a channel on several instances', async () => {
     const modules = ['CatalogModule', 'OrderModule'].map((name) => moduleNamed(name, { providers: [Cache] }));
-    const { logger } = await start({ imports: modules });
+    const { logger } = await suite.start({ imports: modules });
     expect(logger.texts('warn')).toEqual([
       'Cache has 2 instances that are handlers of the same channels (Cache.evict, Cache.reload, Cache.work; in CatalogModule, OrderModule): ' +
         'each notification is handled 2 times. Provide it in one module that exports it, and import that module, unless this is what you want. PgNotifyExplorer',
@@ -238,7 +233,7 @@ describe('the bootstrap', () => {
       other(): void {}
     }
 
-    const { logger } = await start({ providers: [First, Second, { provide: 'alias', useExisting: First }] });
+    const { logger } = await suite.start({ providers: [First, Second, { provide: 'alias', useExisting: First }] });
     expect(logger.texts('warn')).toEqual([]);
   });
 });
