@@ -253,7 +253,8 @@ describe('a delivery that fails later', () => {
 });
 
 describeWithPgBouncer('a pooler that changes from session to transaction mode', () => {
-  it('is noticed, and causes a gap before anything else arrives again', async () => {
+  /** An application that listens through a pooler in session mode and sends past it. */
+  async function startBehindPooler() {
     const bouncer = suite.use(await PgBouncer.start(database.url, 'session'));
     const subject = await create({
       connection: bouncer.url,
@@ -261,9 +262,14 @@ describeWithPgBouncer('a pooler that changes from session to transaction mode', 
       deliveryCheck: { timeout: TIMEOUT, interval: 100 },
       heartbeat: { interval: 50 },
     });
-    const { app, service, events, logger } = subject;
-    await app.init();
-    await service.ready();
+    await subject.app.init();
+    await subject.service.ready();
+    return { ...subject, bouncer };
+  }
+
+  it('is noticed, and causes a gap before anything else arrives again', async () => {
+    const { bouncer, ...subject } = await startBehindPooler();
+    const { events, logger } = subject;
     await untilVerdict(subject, 'verified');
     const failing = untilVerdict(subject, 'failing');
     await bouncer.reload('transaction');
@@ -285,19 +291,11 @@ describeWithPgBouncer('a pooler that changes from session to transaction mode', 
   });
 
   it('delivers nothing after a loss without a gap before it while there is traffic', async () => {
-    const bouncer = suite.use(await PgBouncer.start(database.url, 'session'));
-    const subject = await create({
-      connection: bouncer.url,
-      publisher: { connection: database.url },
-      deliveryCheck: { timeout: TIMEOUT, interval: 100 },
-      heartbeat: { interval: 50 },
-    });
-    const { app, service, events } = subject;
-    await app.init();
-    await service.ready();
+    const { bouncer, ...subject } = await startBehindPooler();
+    const { service, events } = subject;
     let sent = 0;
     let writing = true;
-    subject.service.listen('numbers').subscribe({ complete: () => (writing = false) }); // A test that fails ends it too.
+    service.listen('numbers').subscribe({ complete: () => (writing = false) }); // A test that fails ends it too.
     const traffic = (async () => {
       while (writing) await notifyNumber((sent += 1));
     })();
