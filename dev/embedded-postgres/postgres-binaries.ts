@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { access, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -59,15 +60,7 @@ export async function restoreSymlinks(packageDirectory: string): Promise<void> {
 async function missingSymlinks(packageDirectory: string): Promise<string[]> {
   const list = await readFile(join(packageDirectory, 'native', 'pg-symlinks.json'), 'utf8');
   const links = JSON.parse(list) as { target: string }[];
-  const found = await Promise.all(links.map(({ target }) => exists(join(packageDirectory, target))));
-  return links.filter((_, index) => !found[index]).map(({ target }) => target);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
+  return links.map(({ target }) => target).filter((target) => !existsSync(join(packageDirectory, target)));
 }
 
 function resolvePlatformPackage(): string {

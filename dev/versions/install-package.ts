@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { access, chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -14,7 +15,7 @@ const INSTALLED = fileURLToPath(new URL('../../.data/versions/', import.meta.url
  */
 export async function installPackage(name: string, version: string): Promise<string> {
   const folder = join(INSTALLED, `${basename(name)}-${version}`);
-  if (!(await exists(folder))) await install(`${name}@${version}`, folder);
+  if (!existsSync(folder)) await install(`${name}@${version}`, folder);
   return folder;
 }
 
@@ -37,18 +38,10 @@ async function install(what: string, folder: string): Promise<void> {
     await chmod(staging, 0o755); // PostgreSQL may run as another user.
     await rename(staging, folder);
   } catch (error) {
-    if (!(await exists(folder)))
-      throw new Error(`npm could not install ${what}. ${messageOf(error)}`, { cause: error });
+    if (!existsSync(folder)) throw new Error(`npm could not install ${what}. ${messageOf(error)}`, { cause: error });
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }
 
 function messageOf(error: unknown): string {
