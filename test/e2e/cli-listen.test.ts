@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { listeningBackends } from '../support/backends.js';
+import { listeningBackends, untilListeners } from '../support/backends.js';
 import { CommandLine } from '../support/command-line.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
@@ -43,13 +43,6 @@ function objects(lines: readonly string[]): Record<string, unknown>[] {
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-async function expectNoBackend(): Promise<void> {
-  await eventually(
-    () => listeningBackends(suite.database),
-    ({ length }) => length === 0,
-  );
-}
-
 describe('listen', () => {
   it('prints notifications as they come, and ends after as many as it was asked for', async () => {
     const command = await startListening(['orders', 'Rare name'], ['--count', '3']);
@@ -67,7 +60,7 @@ describe('listen', () => {
     expect(lines.slice(2)).toEqual(['TIME orders {"id":1}', 'TIME "Rare name" ', 'TIME orders 2']);
     expect(stdout).not.toContain('\u001b');
     expect(command.notes.items).toEqual([expect.stringMatching(/^Listening on .+ \(backend \d+\)\.$/)]);
-    await expectNoBackend();
+    await untilListeners(suite.database, 0);
   });
 
   it('prints colours if FORCE_COLOR asks for them', async () => {
@@ -129,7 +122,7 @@ describe('listen', () => {
     const command = await startListening(['orders']);
     command.signal(name);
     expect(await command.result).toMatchObject({ code: 0, signal: null });
-    await expectNoBackend();
+    await untilListeners(suite.database, 0);
   });
 
   it('ends at a signal while it cannot connect, too', async () => {
@@ -147,7 +140,7 @@ describe('listen', () => {
     command.stopReading();
     await notify('orders', 'to nobody');
     expect(await command.result).toMatchObject({ code: 0, signal: null, stderr: expect.not.stringContaining('EPIPE') });
-    await expectNoBackend();
+    await untilListeners(suite.database, 0);
   });
 
   it('reads on while its output is not read, and reports how much it dropped', async () => {

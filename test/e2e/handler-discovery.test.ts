@@ -4,9 +4,9 @@ import type { CanActivate, ModuleMetadata, Type } from '@nestjs/common';
 import { OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
 import type { PgGap, PgNotifyContext, PgWakeUp } from 'nest-pg-notify';
 import { appSuite } from '../support/app/app-suite.js';
-import { listeningBackends } from '../support/backends.js';
+import { untilListeners } from '../support/backends.js';
 import { handled } from '../support/handled.js';
-import { eventually, Recorder } from '../support/recorder.js';
+import { Recorder } from '../support/recorder.js';
 
 const suite = appSuite();
 let log: Recorder<string>;
@@ -171,10 +171,7 @@ describe('a class of handlers', () => {
           `interceptors, pipes and filters of classes that stand in the providers or controllers of a module, and this ` +
           `instance came there in another way. List its class there, or write ${name}(new Enhancer(…)).`,
       });
-      await eventually(
-        () => listeningBackends(suite.database),
-        (pids) => pids.length === 0,
-      );
+      await untilListeners(suite.database, 0);
     }
   });
 });

@@ -2,8 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Type } from '@nestjs/common';
 import { OnPgGap, OnPgNotify, OnPgWakeUp, PgNotifyError } from 'nest-pg-notify';
 import { appSuite } from '../support/app/app-suite.js';
-import { listeningBackends } from '../support/backends.js';
-import { eventually } from '../support/recorder.js';
+import { untilListeners } from '../support/backends.js';
 
 const suite = appSuite();
 
@@ -102,19 +101,12 @@ async function failureOf(handlers: Type): Promise<unknown> {
   );
 }
 
-async function expectNothingOpen(): Promise<void> {
-  await eventually(
-    () => listeningBackends(suite.database),
-    (pids) => pids.length === 0,
-  );
-}
-
 describe('options of decorators', () => {
   it.each(WRONG)('fail the bootstrap when they make no sense: %s', async (message, handlers) => {
     const error = await failureOf(handlers);
     expect(error).toBeInstanceOf(PgNotifyError);
     expect(error).toMatchObject({ message, kind: 'configuration', permanent: true });
-    await expectNothingOpen();
+    await untilListeners(suite.database, 0);
   });
 
   it.each(UNKNOWN)('fail the bootstrap when they name an unknown registration: %s', async (decorator, handlers) => {
@@ -125,7 +117,7 @@ describe('options of decorators', () => {
         `${decorator}('orders') on Handlers.handle names the registration 'analytics', which does not exist. ` +
         `There is 'default'. Import PgNotifyModule.forRoot({ name: 'analytics', … }), or correct the name.`,
     });
-    await expectNothingOpen();
+    await untilListeners(suite.database, 0);
   });
 
   it('are checked even if no connection is opened, but not if no handlers are wanted', async () => {

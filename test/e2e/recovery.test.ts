@@ -5,7 +5,7 @@ import type { PgGap, PgNotification } from 'nest-pg-notify';
 import { channelsOnServer } from '../support/app/listening-session.js';
 import { appSuite } from '../support/app/app-suite.js';
 import { untilLost } from '../support/app/status.js';
-import { listeningBackends } from '../support/backends.js';
+import { listeningBackends, untilListeners } from '../support/backends.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
 const received = { current: new Recorder<unknown>() };
@@ -47,12 +47,7 @@ describe('recovery', () => {
       await service.notify('watched', round);
       await service.notify('handled', round);
       await received.current.until(1);
-      expect(
-        await eventually(
-          () => listeningBackends(suite.database),
-          (pids) => pids.length === 1,
-        ),
-      ).not.toContain(pid);
+      expect(await untilListeners(suite.database, 1)).not.toContain(pid);
       expect(await channelsOnServer(subject)).toEqual(['handled', 'watched']);
     }
 
@@ -71,12 +66,7 @@ describe('recovery', () => {
     expect(logger.texts('log').filter((line) => line.includes('Listening again'))).toHaveLength(3);
     await app.close();
     expect(states.items.at(-1)).toBe('closed');
-    expect(
-      await eventually(
-        () => listeningBackends(suite.database),
-        (pids) => pids.length === 0,
-      ),
-    ).toEqual([]);
+    await untilListeners(suite.database, 0);
   });
 
   it('gives a start gap to a subscriber that came during the outage, and a reconnect gap to the others', async () => {

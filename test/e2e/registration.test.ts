@@ -13,9 +13,9 @@ import {
 import type { PgNotification, PgNotifyModuleOptions, PgNotifyOptionsFactory } from 'nest-pg-notify';
 import { Observable } from 'rxjs';
 import { appSuite } from '../support/app/app-suite.js';
-import { listeningBackends } from '../support/backends.js';
+import { untilListeners } from '../support/backends.js';
 import type { TestDatabase } from '../support/postgres.js';
-import { eventually, Recorder } from '../support/recorder.js';
+import { Recorder } from '../support/recorder.js';
 
 const suite = appSuite();
 let analytics: TestDatabase;
@@ -185,12 +185,7 @@ describe('PgNotifyModule', () => {
       ],
     });
     await expect(app.init()).rejects.toMatchObject({ sqlState: '28P01' });
-    expect(
-      await eventually(
-        () => listeningBackends(suite.database),
-        (pids) => pids.length === 0,
-      ),
-    ).toEqual([]);
+    await untilListeners(suite.database, 0);
   });
 
   it('sends to the database that publisher.connection names', async () => {

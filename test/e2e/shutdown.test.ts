@@ -6,7 +6,7 @@ import type { PgNotification, PgNotifyError } from 'nest-pg-notify';
 import { lastValueFrom, map, Observable, toArray } from 'rxjs';
 import { appSuite } from '../support/app/app-suite.js';
 import { untilStatus } from '../support/app/status.js';
-import { listeningBackends } from '../support/backends.js';
+import { untilListeners } from '../support/backends.js';
 import { leavingNothingOpen } from '../support/open-resources.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import { StubServer } from '../support/stub-server.js';
@@ -233,12 +233,7 @@ describe('app.close()', () => {
       'Not finished within the shutdownTimeout of 50 ms: Handlers.forEver (and 1 that waited).',
     );
     expect(begun.items).toHaveLength(1);
-    expect(
-      await eventually(
-        () => listeningBackends(suite.database),
-        (pids) => pids.length === 0,
-      ),
-    ).toEqual([]);
+    await untilListeners(suite.database, 0);
   });
 
   it('ends open SSE routes', async () => {

@@ -5,8 +5,8 @@ import { inspect } from 'node:util';
 import { appSuite } from '../support/app/app-suite.js';
 import { failureOf, rejection } from '../support/failures.js';
 import { untilStatus } from '../support/app/status.js';
-import { listeningBackends } from '../support/backends.js';
-import { eventually, Recorder } from '../support/recorder.js';
+import { listeningBackends, untilListeners } from '../support/backends.js';
+import { Recorder } from '../support/recorder.js';
 
 const CANARY = 'canary-pässword';
 
@@ -134,11 +134,6 @@ describe('a permanent failure', () => {
     expect(refused.state).toBe('reconnecting');
     password.current = 'another';
     await service.ready();
-    expect(
-      await eventually(
-        () => listeningBackends(suite.database),
-        (pids) => pids.length === 1,
-      ),
-    ).toEqual([service.status.processId]);
+    expect(await untilListeners(suite.database, 1)).toEqual([service.status.processId]);
   });
 });

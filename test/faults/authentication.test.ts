@@ -5,9 +5,9 @@ import type pg from 'pg';
 import { appSuite } from '../support/app/app-suite.js';
 import { untilLost, untilStatus } from '../support/app/status.js';
 import type { TestApp } from '../support/app/test-app.js';
-import { listeningBackends } from '../support/backends.js';
+import { untilListeners } from '../support/backends.js';
 import type { TestDatabase } from '../support/postgres.js';
-import { eventually, Recorder } from '../support/recorder.js';
+import { Recorder } from '../support/recorder.js';
 
 const ROLE = 'rotating_listener';
 const OLD = 'canary-öld';
@@ -72,10 +72,7 @@ async function expectRetries(subject: Subject, sqlState: string): Promise<void> 
 async function expectRecovered(subject: Subject): Promise<void> {
   const { service, gaps } = subject;
   await service.ready();
-  const pids = await eventually(
-    () => listeningBackends(database),
-    ({ length }) => length === 1,
-  );
+  const pids = await untilListeners(database, 1);
   expect(pids).toEqual([service.status.processId]);
   expect(gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
 }

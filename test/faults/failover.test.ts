@@ -4,7 +4,7 @@ import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-clust
 import { appSuite } from '../support/app/app-suite.js';
 import { untilLost, untilStatus } from '../support/app/status.js';
 import type { TestApp } from '../support/app/test-app.js';
-import { listeningBackends } from '../support/backends.js';
+import { listeningBackends, untilListeners } from '../support/backends.js';
 import { rejection } from '../support/failures.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import { createStandby, queryOnce } from '../support/standby.js';
@@ -107,10 +107,7 @@ describe('a primary with a standby', () => {
       expect(service.status.lastFailure?.message).toBe(
         `127.0.0.1:${first.port}: read-only, and 127.0.0.1:${second.port} can write.`,
       );
-      await eventually(
-        () => listeningBackends({ url: first.url() }),
-        (pids) => pids.length === 0,
-      );
+      await untilListeners({ url: first.url() }, 0);
       expect(await listeningBackends({ url: second.url() })).toEqual([service.status.processId]);
       await setReadOnly('off');
     });

@@ -6,8 +6,8 @@ import { appSuite, QUICK } from '../support/app/app-suite.js';
 import { recordStatements } from '../support/app/listening-session.js';
 import { untilLost } from '../support/app/status.js';
 import { watched } from '../support/app/watched-app.js';
-import { listeningBackends } from '../support/backends.js';
-import { eventually, Recorder } from '../support/recorder.js';
+import { untilListeners } from '../support/backends.js';
+import { Recorder } from '../support/recorder.js';
 
 type Returned<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : T;
 /** The public members that are, or return, something which takes SQL. */
@@ -60,10 +60,7 @@ describe('the listening session', () => {
       await Promise.all([service.ready(), second.ready()]);
       await service.notify('twice', round);
       await received.until((items) => items.filter((item) => item.endsWith(round)).length >= 2);
-      const pids = await eventually(
-        () => listeningBackends(database),
-        (found) => found.length === 2,
-      );
+      const pids = await untilListeners(database, 2);
       expect(new Set(pids)).toEqual(new Set([service.status.processId, second.status.processId]));
     }
     expect(received.items.toSorted()).toEqual(

@@ -6,7 +6,7 @@ import { OnPgGap, OnPgNotify } from 'nest-pg-notify';
 import type { PgHandlerStats, PgNotifyStats } from 'nest-pg-notify';
 import { appSuite } from '../support/app/app-suite.js';
 import { expectNoSecret } from '../support/app/no-secret.js';
-import { listeningBackends } from '../support/backends.js';
+import { listeningBackends, untilListeners } from '../support/backends.js';
 import { LedgerReader, LedgerWriter, readLedger } from '../support/ledger.js';
 import { APPLICATION_ROLE, FAULTS } from '../support/nemesis-faults.js';
 import { eventually } from '../support/recorder.js';
@@ -126,18 +126,10 @@ describe('the nemesis', () => {
       expect(watch.stuck).toEqual([]);
       expect(lostIn(subject.service.stats())).toEqual([]);
       // One listening backend, as soon as the server has noticed the dead ones.
-      const backends = await eventually(
-        () => listeningBackends(database),
-        (pids) => pids.length === 1,
-      );
+      const backends = await untilListeners(database, 1);
       expect(backends).toEqual([subject.service.status.processId]);
       await subject.app.close();
-      expect(
-        await eventually(
-          () => listeningBackends(database),
-          (pids) => pids.length === 0,
-        ),
-      ).toEqual([]);
+      await untilListeners(database, 0);
       expectNoSecret(subject, database.url);
     },
     (SECONDS + 90) * 1_000,

@@ -5,7 +5,7 @@ import { appSuite } from '../support/app/app-suite.js';
 import { askListeningSession } from '../support/app/listening-session.js';
 import { untilLost, untilStatus } from '../support/app/status.js';
 import type { TestApp } from '../support/app/test-app.js';
-import { listeningBackends } from '../support/backends.js';
+import { untilListeners } from '../support/backends.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import type { PgBouncerSettings, PoolMode } from '../support/pgbouncer.js';
 import type { TestDatabase } from '../support/postgres.js';
@@ -160,10 +160,7 @@ describeWithPgBouncer('behind PgBouncer', () => {
       await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'verified');
       await database.query(`SELECT pg_notify('orders', $1)`, [JSON.stringify(what)]);
       await payloads.until((items) => items.includes(what));
-      const pids = await eventually(
-        () => listeningBackends(database),
-        ({ length }) => length === 1,
-      );
+      const pids = await untilListeners(database, 1);
       expect(pids).toEqual([service.status.processId]);
     }
 

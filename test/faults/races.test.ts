@@ -6,7 +6,7 @@ import { appSuite, QUICK } from '../support/app/app-suite.js';
 import { channelsOnServer } from '../support/app/listening-session.js';
 import { expectNoSecret } from '../support/app/no-secret.js';
 import { watched } from '../support/app/watched-app.js';
-import { listeningBackends } from '../support/backends.js';
+import { untilListeners } from '../support/backends.js';
 import { eventually } from '../support/recorder.js';
 import { turn } from '../support/turn.js';
 
@@ -86,12 +86,7 @@ describe('consumers that come and go while connections are reset', () => {
       );
     });
     await fc.assert(property, { numRuns: 25, endOnFailure: true });
-    expect(
-      await eventually(
-        () => listeningBackends(database),
-        (pids) => pids.length === 1,
-      ),
-    ).toEqual([service.status.processId]);
+    expect(await untilListeners(database, 1)).toEqual([service.status.processId]);
     await app.close();
     expectNoSecret(subject, database.url);
   });

@@ -6,8 +6,7 @@ import { untilLost } from '../support/app/status.js';
 import { expectDelivery, watched } from '../support/app/watched-app.js';
 import type { WatchedApp } from '../support/app/watched-app.js';
 import { backend } from '../support/backend-messages.js';
-import { listeningBackends } from '../support/backends.js';
-import { eventually } from '../support/recorder.js';
+import { untilListeners } from '../support/backends.js';
 import { StubPostgres } from '../support/stub-postgres.js';
 
 const ONE_LOSS = ['closed', 'connecting', 'listening', 'reconnecting', 'listening'];
@@ -34,12 +33,7 @@ describe('an application', () => {
     expect(subject.seen.items).toEqual(['start', 'before', 'reconnect', 'after']);
     expect(subject.states.items.map(({ state }) => state)).toEqual(ONE_LOSS);
     expect(await channelsOnServer(subject)).toEqual(['another', 'watched']);
-    expect(
-      await eventually(
-        () => listeningBackends(suite.database),
-        (pids) => pids.length === 1,
-      ),
-    ).toEqual([subject.service.status.processId]);
+    expect(await untilListeners(suite.database, 1)).toEqual([subject.service.status.processId]);
     expect(subject.logger.texts('warn').filter((line) => line.includes('Not listening any more'))).toHaveLength(1);
     expect(subject.logger.texts('log').filter((line) => line.includes('Listening again'))).toHaveLength(1);
   }

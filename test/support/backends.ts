@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { eventually } from './recorder.js';
 
 /** The pids of the backends of this database that listen for the module, as the server sees them, under a condition in SQL. */
 export async function listeningBackends({ url }: { url: string }, condition = 'true'): Promise<number[]> {
@@ -14,4 +15,12 @@ export async function listeningBackends({ url }: { url: string }, condition = 't
   } finally {
     await client.end();
   }
+}
+
+/** Waits until exactly so many backends listen, and returns their pids: the server notices later who has gone. */
+export function untilListeners(database: { url: string }, count: number): Promise<number[]> {
+  return eventually(
+    () => listeningBackends(database),
+    ({ length }) => length === count,
+  );
 }
