@@ -45,6 +45,7 @@ export default {
       files: ['test/**'],
       rules: {
         'typescript/no-floating-promises': 'error',
+        'max-lines': ['error', 500],
         'jest/no-conditional-expect': 'off',
         'jest/no-standalone-expect': 'off',
       },

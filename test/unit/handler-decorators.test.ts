@@ -13,11 +13,12 @@ import {
 } from '@nestjs/common';
 import type { CanActivate, ExecutionContext, ModuleMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { InjectPgChannel, InjectPgNotify, OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
+import { OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
 import type { PgGap } from 'nest-pg-notify';
 import { defer } from 'rxjs';
 import { appSuite } from '../support/app/app-suite.js';
 import { failureOf } from '../support/failures.js';
+import { Wrap, WrapInProxy, WrapWithMetadata } from '../support/wrapping-decorators.js';
 
 const suite = appSuite({ bus: true });
 
@@ -28,47 +29,6 @@ async function refusal(metadata: ModuleMetadata): Promise<string> {
   expect(error).toMatchObject({ kind: 'configuration', permanent: true });
   return error.message;
 }
-
-/** Replaces the method by a function that writes to the log and calls it; returns both functions. */
-function replace(descriptor: PropertyDescriptor, log: string[]) {
-  const original = descriptor.value as (...args: unknown[]) => unknown;
-  const wrapped = function (this: unknown, ...args: unknown[]): unknown {
-    log.push('wrapped');
-    return original.apply(this, args);
-  };
-  descriptor.value = wrapped;
-  return { original, wrapped };
-}
-
-/** As `@CreateRequestContext()` of MikroORM does: the metadata of the method is left behind. */
-const Wrap =
-  (log: string[] = []): MethodDecorator =>
-  (_target, _name, descriptor) => {
-    replace(descriptor, log);
-    return descriptor;
-  };
-
-/** As Sentry's and nestjs-cls's do: the metadata is copied to the function that replaces the method, key by key. */
-const WrapWithMetadata =
-  (log: string[] = []): MethodDecorator =>
-  (_target, _name, descriptor) => {
-    const { original, wrapped } = replace(descriptor, log);
-    for (const key of Reflect.getMetadataKeys(original)) {
-      Reflect.defineMetadata(key, Reflect.getMetadata(key, original), wrapped);
-    }
-  };
-
-/** As Sentry's and nestjs-cls's may do as well: the metadata is read through the Proxy. */
-const WrapInProxy =
-  (log: string[] = []): MethodDecorator =>
-  (_target, _name, descriptor) => {
-    descriptor.value = new Proxy(descriptor.value as object, {
-      apply: (method, self, args) => {
-        log.push('wrapped');
-        return Reflect.apply(method as () => unknown, self, args) as unknown;
-      },
-    }) as never;
-  };
 
 describe('a decorator that replaces the method', () => {
   it.each([
@@ -529,74 +489,5 @@ describe('a method whose body would never run', () => {
     await suite.bus.settled();
     expect(log).toEqual([1, 2]);
     expect(service.stats()).toMatchObject({ delivered: 1 });
-  });
-});
-
-describe('a decorator in a place where it can do nothing', () => {
-  const decorators = [
-    ["@OnPgNotify('orders')", OnPgNotify('orders')],
-    ["@OnPgGap('orders')", OnPgGap('orders')],
-    ["@OnPgWakeUp('orders')", OnPgWakeUp('orders')],
-  ] as const;
-  const place = (decorator: unknown, ...args: unknown[]) => {
-    return () => (decorator as (...given: unknown[]) => void)(...args);
-  };
-
-  it.each(decorators)('says what to write: %s', (written, decorator) => {
-    class Handlers {
-      evict = (): void => undefined;
-    }
-    const { prototype } = Handlers;
-    const refused = (problem: string) => expect.objectContaining({ kind: 'configuration', message: problem });
-    const cases: [args: unknown[], problem: string][] = [
-      [
-        [prototype, 'evict', undefined], // evict = () => { … };
-        `${written} stands on evict, which is a property of Handlers: write it as a method, evict() { … }, not as a property that holds a function.`,
-      ],
-      [
-        [prototype, 'evict', { get: () => undefined }],
-        `${written} stands on evict, which is an accessor of Handlers: write it as a method, evict() { … }.`,
-      ],
-      [
-        [prototype, 'evict', { value: 7 }],
-        `${written} stands on evict, which is a property of Handlers: write it as a method, evict() { … }, not as a property that holds a function.`,
-      ],
-      [
-        [Handlers, 'evict', { value: () => undefined }],
-        `${written} stands on evict, which is static in Handlers: only instances that Nest makes have handlers. Remove "static".`,
-      ],
-      [[Handlers], `${written} stands on the class Handlers: move it to the method that handles.`],
-      [[prototype, 'evict', 0], `${written} stands on a parameter of evict: move it to the method.`],
-      [
-        [prototype, Symbol('secret'), { value: () => undefined }],
-        `${written} stands on Symbol(secret), and Nest finds methods by their names: give it one, such as evict() { … }.`,
-      ],
-      [
-        [() => undefined, { kind: 'method', name: 'evict', static: false, private: false }],
-        `${written} on evict was compiled as a standard decorator, and Nest works with the older kind: set "experimentalDecorators": true in the tsconfig.json that compiles this file (legacyDecorator for SWC).`,
-      ],
-      [
-        [undefined, { kind: 'field', name: '#evict', static: false, private: true }],
-        `${written} on #evict was compiled as a standard decorator, and Nest works with the older kind: set "experimentalDecorators": true in the tsconfig.json that compiles this file (legacyDecorator for SWC).`,
-      ],
-    ];
-    for (const [args, problem] of cases) {
-      let thrown: unknown;
-      try {
-        place(decorator, ...args)();
-      } catch (error) {
-        thrown = error;
-      }
-      expect(thrown).toEqual(refused(problem));
-    }
-  });
-
-  it('says so of what is injected, compiled as a standard decorator', () => {
-    const context = { kind: 'field', name: 'orders$', static: false, private: false };
-    const problem = (written: string) =>
-      `${written} on orders$ was compiled as a standard decorator, and Nest works with the older kind: set "experimentalDecorators": true in the tsconfig.json that compiles this file (legacyDecorator for SWC).`;
-    expect(place(InjectPgChannel('orders'), undefined, context)).toThrow(problem("@InjectPgChannel('orders')"));
-    expect(place(InjectPgNotify(), undefined, context)).toThrow(problem('@InjectPgNotify()'));
-    expect(place(InjectPgNotify('analytics'), undefined, context)).toThrow(problem("@InjectPgNotify('analytics')"));
   });
 });
