@@ -1,5 +1,5 @@
 import { Controller, Injectable, Logger } from '@nestjs/common';
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { definePgChannel, OnPgNotify } from 'nest-pg-notify';
 import type { PgNotification } from 'nest-pg-notify';
 import { appSuite } from '../support/app/app-suite.js';
@@ -238,7 +238,7 @@ describe('a handler', () => {
     expect(() => OnPgNotify('x'.repeat(64))).toThrow('is 64 bytes long; PostgreSQL allows 63');
   });
 
-  it('is neither duplicated nor silenced by a logger that throws', async () => {
+  it('is neither duplicated nor silenced by a logger that throws, which Node warns of', async () => {
     const seen = new Recorder<unknown>();
 
     @Injectable()
@@ -261,10 +261,13 @@ describe('a handler', () => {
       throw new Error('a logger');
     };
     Logger.overrideLogger({ log: broken, warn: broken, error: broken });
+    const warn = jest.spyOn(process, 'emitWarning').mockReturnValue();
+    suite.cleanup(() => warn.mockRestore());
     await suite.database.query(
       `SELECT pg_notify('other', '1'), pg_notify('strictly', 'no JSON'), pg_notify('other', '2'), pg_notify('other', '3')`,
     );
     expect(await seen.until(3)).toEqual([1, 2, 3]);
+    expect(warn.mock.calls).toContainEqual(['The logger of the application threw: a logger', 'PgNotifyWarning']);
     suite.cleanup(() => Logger.overrideLogger(false)); // Closing the application would log.
   });
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { inspect } from 'node:util';
 import { PgNotifyModule } from 'nest-pg-notify';
 import { Client, Pool } from 'pg';
@@ -178,6 +178,11 @@ const USUAL = [
 
 describe('the URL of a connection, as it is usually written,', () => {
   const refuse = (problem: string): Error => new Error(problem);
+
+  beforeEach(() => {
+    const warn = jest.spyOn(process, 'emitWarning').mockReturnValue(); // pg warns of sslmode=require.
+    suite.cleanup(() => warn.mockRestore());
+  });
 
   it.each(USUAL)('is taken, and means the same to pg: %s', (url) => {
     const { text } = readConnectionUrl(url, refuse);
