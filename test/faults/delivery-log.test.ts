@@ -43,15 +43,15 @@ describe('the log', () => {
     );
     subject = watched(await suite.create({ connection: server.url, deliveryCheck: { interval: 30, timeout: 2_000 } }));
     await subject.app.init();
-    const turn = async (): Promise<void> => {
+    const changeTwice = async (): Promise<void> => {
       isRefused = true;
       await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'unknown');
       isRefused = false;
       await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'verified');
     };
-    await turn();
-    await turn();
-    await turn();
+    await changeTwice();
+    await changeTwice();
+    await changeTwice();
     const refused = expect.stringMatching(
       /^Whether notifications arrive is unknown: .*too many connections for role "app" \(SQLSTATE 53300\)\. .*CONNECTION LIMIT of the role or of the database/,
     );
@@ -62,8 +62,8 @@ describe('the log', () => {
     await lost;
     await subject.service.ready();
     await untilStatus(subject, ({ delivery }) => delivery?.verdict === 'verified');
-    await turn();
-    await turn();
+    await changeTwice();
+    await changeTwice();
     expect(deliveryLines()).toEqual([refused, refused]);
   });
 

@@ -41,7 +41,7 @@ describe('a connection with TLS', () => {
   }
 
   /** Everything that may be printed about it is free of the password. */
-  function expectNoSecret({ logger, service }: TestApp, error?: unknown): void {
+  function expectNoPassword({ logger, service }: TestApp, error?: unknown): void {
     const printed = [error, service.status].map((value) => inspect(value, { depth: 20, showHidden: true }));
     const all = [...printed, String(error), JSON.stringify(service.status), ...logger.texts()].join('\n');
     expect(all).not.toContain(CANARY);
@@ -52,7 +52,7 @@ describe('a connection with TLS', () => {
     const error = await failureOf(subject.app.init());
     expect(error).toMatchObject({ kind: 'connection', permanent: true });
     expect(subject.service.status).toMatchObject({ state: 'closed', attempts: 1 });
-    expectNoSecret(subject, error);
+    expectNoPassword(subject, error);
     const left = await queryOnce(cluster.url(), `SELECT pid FROM pg_stat_activity WHERE usename <> 'postgres'`);
     expect(left).toEqual([]);
     return error;
@@ -75,7 +75,7 @@ describe('a connection with TLS', () => {
       `SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = '${user}'`,
     );
     expect(encrypted).toEqual([{ ssl: true }, { ssl: true }]);
-    expectNoSecret(subject);
+    expectNoPassword(subject);
   });
 
   it('is refused by a server that requires TLS if none is asked for', async () => {
@@ -124,6 +124,6 @@ describe('a connection with TLS', () => {
     await useCertificate(cluster, good);
     await service.ready();
     expect(logger.texts('warn').filter((line) => line.includes('Not listening'))).toHaveLength(1);
-    expectNoSecret(subject);
+    expectNoPassword(subject);
   });
 });

@@ -51,7 +51,7 @@ describe('a failure of a connection', () => {
   });
 
   it.each(['Connection terminated unexpectedly', 'the connection was closed'])(
-    'without a word (%s) says who it may have been',
+    'says who it may have been if it came without a word: %s',
     (message) => {
       expect(splitRemedy(failure({ message }).message)).toEqual({
         problem: `db:5432: ${message}.`,

@@ -21,7 +21,7 @@ function create(connection: unknown): Promise<TestApp> {
   return suite.createOf({ imports: [PgNotifyModule.forRoot(options)] });
 }
 
-async function failureOf(connection: unknown): Promise<{ readonly error: unknown; readonly subject?: TestApp }> {
+async function tryToStart(connection: unknown): Promise<{ readonly error: unknown; readonly subject?: TestApp }> {
   let subject: TestApp | undefined;
   try {
     subject = await create(connection);
@@ -36,7 +36,7 @@ async function failureOf(connection: unknown): Promise<{ readonly error: unknown
 async function refusalsOf(connection: unknown): Promise<unknown[]> {
   const refusals: unknown[] = [];
   for (const given of [connection, () => connection, () => Promise.resolve(connection)]) {
-    const { error, subject } = await failureOf(given);
+    const { error, subject } = await tryToStart(given);
     const printed = [error, subject?.service.status].map((value) => inspect(value, { depth: 20, showHidden: true }));
     const isLeaking = [...printed, ...(subject?.logger.texts() ?? [])].join('\n').includes(SECRET);
     refusals.push({ ...Object(error), message: messageOf(error), isLeaking });
@@ -309,13 +309,13 @@ describe('the settings of a connection', () => {
     [{ sslmode: 'require' }, 'connection.sslmode. Did you mean connection.ssl?'],
     [{ HostName: 'h' }, 'connection.HostName. Did you mean connection.host?'],
   ])('are refused with the nearest name, if they do not exist: %j', async (connection, names) => {
-    const { error } = await failureOf(connection);
+    const { error } = await tryToStart(connection);
     expect(error).toMatchObject({ kind: 'configuration', message: `PgNotifyModule has no option ${names}` });
     expect(inspect(error)).not.toContain(SECRET);
   });
 
   it('are refused as a promise, with a function to write instead', async () => {
-    const { error } = await failureOf(Promise.resolve('postgres://h'));
+    const { error } = await tryToStart(Promise.resolve('postgres://h'));
     expect(error).toMatchObject({
       message: 'The option connection of PgNotifyModule is a promise. Give a function that returns it: () => promise.',
     });
@@ -344,7 +344,7 @@ describe('the environment of a connection', () => {
   ])('is refused for what the settings leave out, with what to set: %j', async (environment, message) => {
     Object.assign(process.env, environment);
     for (const connection of [{}, { user: 'u' }, 'postgres://', () => ({})]) {
-      const { error } = await failureOf(connection);
+      const { error } = await tryToStart(connection);
       expect(error).toMatchObject({ kind: 'configuration', permanent: true, message });
       expect(inspect(error, { depth: 20, showHidden: true })).not.toContain(SECRET);
     }
@@ -373,7 +373,7 @@ describe('the password function of a connection', () => {
     [{ secret: SECRET }, 'an object'],
   ])('rejects init() at once when it returns %p', async (password, what) => {
     for (const given of [() => password, async () => Promise.resolve(password)]) {
-      const { error } = await failureOf({ ...server.config, password: given });
+      const { error } = await tryToStart({ ...server.config, password: given });
       expect(error).toMatchObject({
         kind: 'configuration',
         permanent: true,
@@ -388,7 +388,7 @@ describe('the password function of a connection', () => {
       asked += 1;
       throw new Error(`vault://u:${SECRET}@h is down`);
     };
-    const { error } = await failureOf({ ...server.config, password });
+    const { error } = await tryToStart({ ...server.config, password });
     expect(asked).toBeGreaterThan(1);
     expect(messageOf(error)).toContain(
       'The last failure: The option connection.password of PgNotifyModule is a function that failed: vault://***@h is down.',

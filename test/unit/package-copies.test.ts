@@ -49,7 +49,7 @@ async function start({ imports = [], ...rest }: ModuleMetadata) {
 }
 
 describe('another copy of the package', () => {
-  it('is one', () => {
+  it('has classes and decorators of its own', () => {
     expect(copy.PgNotifyError).not.toBe(PgNotifyError);
     expect(copy.OnPgNotify).not.toBe(OnPgNotify);
   });
@@ -188,7 +188,7 @@ describe('another version of the package', () => {
     return Object.create(given, { version: { value: version } }) as object;
   }
 
-  it('that has decorated a handler is refused by name', async () => {
+  it('is refused by name when it has decorated a handler', async () => {
     @Injectable()
     class Handlers {
       @copy.OnPgNotify('orders')
@@ -210,7 +210,7 @@ describe('another version of the package', () => {
     });
   });
 
-  it('that has defined a channel is refused by name', () => {
+  it('is refused by name when it has defined a channel', () => {
     const key = Symbol.for('nest-pg-notify:channel');
     const ours = definePgChannel('orders');
     const mark = (ours as unknown as Record<symbol, object>)[key]!;

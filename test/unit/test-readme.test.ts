@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { access, readFile } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const TESTS = join(import.meta.dirname, '..');
@@ -15,5 +15,19 @@ describe('test/README.md', () => {
     const examples = [...readme.matchAll(/`((?:unit|e2e|faults|timing)\/[\w-]+)`/g)].map(([, path]) => path);
     expect(examples.length).toBeGreaterThan(10);
     for (const path of examples) await access(join(TESTS, `${path}.test.ts`));
+  });
+
+  it('names helpers that exist', async () => {
+    const [, table] = /## Other helpers[^\n]*\n([\s\S]*?)\n## /.exec(readme) ?? [];
+    const helpers = [...table!.matchAll(/`(\w+)(?:\([^`]*\))?`/g)].map(([, name]) => name!);
+    expect(helpers.length).toBeGreaterThan(30);
+    const support = join(TESTS, 'support');
+    const paths = (await readdir(support, { recursive: true })).filter((path) => path.endsWith('.ts'));
+    const sources = await Promise.all(paths.map((path) => readFile(join(support, path), 'utf8')));
+    const exported = sources.flatMap((source) =>
+      [...source.matchAll(/^export (?:async )?(?:function|const|class) (\w+)/gm)].map(([, name]) => name),
+    );
+    const others = ['notify', 'pg_dump']; // What the helpers are for.
+    expect(helpers.filter((name) => !exported.includes(name))).toEqual(others);
   });
 });
