@@ -8,10 +8,12 @@
  */
 export const ARROWS = `
 index, testing → module → health → handlers → service → consumers
+events → handlers, event-log
+event-log → consumers
 consumers → transport → listener, publisher → session → channel, time
 publisher → executor
 triggers → executor, channel
-cli → triggers, transport
+cli → triggers, event-log, transport
 everyone → errors, option-checks, options, tokens, diagnostics, context, log
 tokens → channel
 options ⇢ executor
