@@ -1,0 +1,142 @@
+import { isThenable } from '../channel/thenable.js';
+import { withDeadline } from '../time/deadline.js';
+import type { ConsumerContext } from './consumer-context.js';
+import { finalOutcomeOf, outcomeOf } from './handler-outcome.js';
+
+/** The method behind a handler, and how long a run of it may take. */
+export interface CalledMethod<Argument> {
+  /** `ProductCache.evict`, for messages. */
+  readonly label: string;
+  readonly call: (argument: Argument, signal: AbortSignal) => unknown;
+  /** How long a run may take, in milliseconds; undefined for as long as it likes. */
+  readonly timeout: number | undefined;
+}
+
+/** A run, as its record is told of it. */
+export interface Run<Argument> {
+  readonly argument: Argument;
+  /** How many notifications it is for. */
+  readonly count: number;
+  /** When it began; 0 if nobody wants to know how long it takes. */
+  readonly begun: number;
+}
+
+/** Takes what has become of runs. */
+export interface RunRecord<Argument> {
+  /** Whether it matters to anybody how long a run takes. */
+  readonly isTimed: boolean;
+  succeeded(count: number, begun: number): void;
+  /** Returns if the run is over all the same; throws what has failed otherwise. */
+  ended(thrown: unknown, run: Run<Argument>): undefined;
+}
+
+/** Calls the method of a handler, in the async context of its registration and within its timeout. */
+export class HandlerCalls<Argument> {
+  /** @param channel The channel's name, or those of several: for messages. */
+  constructor(
+    private readonly method: CalledMethod<Argument>,
+    private readonly channel: string,
+    private readonly record: RunRecord<Argument>,
+    private readonly context: ConsumerContext,
+  ) {}
+
+  /**
+   * Runs the handler once, for `count` notifications. Without a promise where the handler returns none. What it throws or
+   * rejects with says that the run has failed; it is counted and reported by then. A run that takes too long is reported at
+   * its timeout, and over when the method has ended: two runs of it must not overlap.
+   *
+   * @param closing Aborted when nobody waits any longer for what runs.
+   */
+  run(argument: Argument, count: number, closing: AbortSignal): unknown {
+    const { record, method } = this;
+    const { timeout } = method;
+    const begun = record.isTimed ? performance.now() : 0;
+    if (timeout !== undefined) return this.callWithin(timeout, { argument, count, begun }, closing);
+    let value: unknown;
+    let isAwaited: boolean;
+    try {
+      value = this.call(argument, closing);
+      isAwaited = isThenable(value); // A property that is asked for may throw.
+    } catch (thrown) {
+      return record.ended(thrown, { argument, count, begun });
+    }
+    if (isAwaited) return this.settle(this.finalOutcomeOf(value, closing), { argument, count, begun });
+    record.succeeded(count, begun);
+    return value;
+  }
+
+  private call(argument: Argument, signal: AbortSignal): unknown {
+    const { method } = this;
+    // The outcome too: a stream begins when it is subscribed to.
+    return this.context.async.run(() => outcomeOf(method.call(argument, signal), signal));
+  }
+
+  private finalOutcomeOf(value: unknown, signal: AbortSignal): Promise<unknown> {
+    return this.context.async.run(() => finalOutcomeOf(value, signal));
+  }
+
+  private async settle(running: Promise<unknown>, run: Run<Argument>): Promise<unknown> {
+    try {
+      const value = await running;
+      this.record.succeeded(run.count, run.begun);
+      return value;
+    } catch (thrown) {
+      return this.record.ended(thrown, run);
+    }
+  }
+
+  /** Calls, and aborts the signal when that takes too long. The run has failed then, and is over when the call has settled. */
+  private callWithin(timeout: number, run: Run<Argument>, closing: AbortSignal): unknown {
+    const over = new AbortController();
+    const onClosing = (): void => over.abort(closing.reason);
+    closing.addEventListener('abort', onClosing, { once: true });
+    const release = (): void => closing.removeEventListener('abort', onClosing);
+    let value: unknown;
+    try {
+      value = this.call(run.argument, over.signal);
+      if (isThenable(value)) {
+        const running = this.finalOutcomeOf(value, over.signal);
+        return this.settleWithin(timeout, running, over, run).finally(release);
+      }
+    } catch (thrown) {
+      release();
+      return this.record.ended(thrown, run);
+    }
+    release();
+    this.record.succeeded(run.count, run.begun);
+    return value;
+  }
+
+  private async settleWithin(
+    timeout: number,
+    running: Promise<unknown>,
+    over: AbortController,
+    run: Run<Argument>,
+  ): Promise<unknown> {
+    let isLate = false;
+    const expired = (): Error => {
+      isLate = true;
+      const error = new Error(`It took longer than its timeout of ${timeout} ms.`);
+      // The run has failed by then, also where the handler ends as soon as it is told.
+      queueMicrotask(() => over.abort(error));
+      return error;
+    };
+    try {
+      return await this.settle(withDeadline(running, { timeout, expired }), run);
+    } finally {
+      if (isLate) await this.overrun(timeout, running);
+    }
+  }
+
+  /** Waits for the end of a run that has failed by its timeout: the next one must not begin beside it. */
+  private async overrun(timeout: number, running: Promise<unknown>): Promise<void> {
+    const { label: handler } = this.method;
+    const { channel } = this;
+    const message = `${handler} still runs after its timeout of ${timeout} ms: it ignores the signal of its context, and the next run waits.`;
+    const end = this.context.blocks.add({ handler, channel, reason: 'overrun', since: new Date(), message });
+    await running.then(ignored, ignored);
+    end();
+  }
+}
+
+function ignored(): void {}
