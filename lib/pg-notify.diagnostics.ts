@@ -47,7 +47,7 @@ export interface PgNotifyDiagnosticsEvents {
 }
 
 /** What a decorated method is called for. */
-export type PgHandlerKind = 'notification' | 'gap' | 'wake-up';
+export type PgHandlerKind = 'notification' | 'gap' | 'wake-up' | 'event';
 
 interface RunEvent {
   readonly registration: string;

@@ -8,9 +8,12 @@ import type { PgNotifyLogger } from './pg-notify.logger.js';
 /** How often equal failures in a row are logged, in milliseconds. */
 const LOG_INTERVAL = 60_000;
 
+type Severity = 'error' | 'warning';
+
 /** Equal failures of one handler without a success between them. */
 interface FailureSeries {
   readonly cause: string;
+  readonly severity: Severity;
   readonly begunAt: number;
   /** What the last one said. */
   message: string;
@@ -42,11 +45,12 @@ export class PgNotifyErrorRoute {
    * Logs the error, and tells the subscribers. What is not ours yet becomes an error of kind `handler`.
    *
    * @param source What failed, where several may have the name of this handler: one for two channels, or in two modules.
+   * @param severity How it is logged: a `warning` is what is tried again.
    */
-  report(thrown: unknown, source?: object): void {
+  report(thrown: unknown, source?: object, severity: Severity = 'error'): void {
     const error = isPgNotifyError(thrown) ? thrown : new PgNotifyError('handler', messageOf(thrown), { cause: thrown });
-    if (error.kind === 'handler' && error.handler !== undefined) this.logFailure(source ?? error.handler, error);
-    else this.logger.error(error, error.kind === 'handler' ? stacksOf(error) : undefined);
+    if (error.kind === 'handler' && error.handler !== undefined) this.logFailure(source ?? error.handler, error, severity);
+    else this.log(severity, error, error.kind === 'handler' ? stacksOf(error) : undefined);
     this.tell(error);
   }
 
@@ -60,15 +64,15 @@ export class PgNotifyErrorRoute {
   }
 
   /** In full; but of equal ones in a row only the first, and then their number once a minute, and when there are no more. */
-  private logFailure(source: unknown, error: PgNotifyError): void {
+  private logFailure(source: unknown, error: PgNotifyError, severity: Severity): void {
     const now = this.now();
     const { message } = error;
     const cause = messageOf(error.cause ?? error);
     const series = this.failing.get(source);
     if (series?.cause !== cause) {
       if (series) this.logNumber(series);
-      this.failing.set(source, { cause, message, begunAt: now, loggedAt: now, count: 1, unlogged: 0 });
-      return this.logger.error(error, stacksOf(error));
+      this.failing.set(source, { cause, message, severity, begunAt: now, loggedAt: now, count: 1, unlogged: 0 });
+      return this.log(severity, error, stacksOf(error));
     }
     series.message = message;
     series.count += 1;
@@ -80,7 +84,13 @@ export class PgNotifyErrorRoute {
     if (series.unlogged === 0) return;
     series.loggedAt = this.now();
     series.unlogged = 0;
-    this.logger.error(`${series.message} (${series.count} equal failures in ${this.durationOf(series)} s.)`, []);
+    const { severity, message, count } = series;
+    this.log(severity, `${message} (${count} equal failures in ${this.durationOf(series)} s.)`, []);
+  }
+
+  private log(severity: Severity, error: unknown, stacks: readonly (string | undefined)[] | undefined): void {
+    if (severity === 'error') this.logger.error(error, stacks);
+    else this.logger.warn(messageOf(error), stacks);
   }
 
   private durationOf({ begunAt }: FailureSeries): number {

@@ -23,14 +23,13 @@ export class PgNotifyLogger {
     this.attempt(() => this.logger.log(printable(message)));
   }
 
-  warn(message: string): void {
-    this.attempt(() => this.logger.warn(printable(message)));
+  warn(message: string, stacks: readonly (string | undefined)[] = []): void {
+    this.attempt(() => this.logger.warn([printable(message), ...printed(stacks)].join('\n')));
   }
 
   /** Logs an error in one entry, by default with its own stack. */
   error(error: unknown, stacks: readonly (string | undefined)[] = [stackOf(error)]): void {
-    const printed = stacks.flatMap((stack) => (stack === undefined ? [] : [printableStack(stack)]));
-    this.attempt(() => this.logger.error(printable(messageOf(error)), printed.join('\n') || undefined));
+    this.attempt(() => this.logger.error(printable(messageOf(error)), printed(stacks).join('\n') || undefined));
   }
 
   private attempt(write: () => void): void {
@@ -40,4 +39,8 @@ export class PgNotifyLogger {
       process.emitWarning(`The logger of the application threw: ${printable(messageOf(error))}`, 'PgNotifyWarning');
     }
   }
+}
+
+function printed(stacks: readonly (string | undefined)[]): readonly string[] {
+  return stacks.flatMap((stack) => (stack === undefined ? [] : [printableStack(stack)]));
 }

@@ -134,7 +134,7 @@ function createConsumers(
     async: new PgNotifyAsyncContext(),
     diagnostics,
     blocks: new HandlerBlocks(),
-    onError: (error, source) => errors.report(error, source),
+    onError: (error, source, severity) => errors.report(error, source, severity),
     onRecovery: (handler, source) => errors.recovered(handler, source),
     warn: (message) => logger.warn(message),
     debug: (message) => logger.debug(message),

@@ -13,8 +13,11 @@ export interface ConsumerContext {
   readonly diagnostics: PgNotifyDiagnostics;
   /** The handlers that stand still. */
   readonly blocks: HandlerBlocks;
-  /** Takes what has no caller to tell; with what failed, where several may have the same name. */
-  readonly onError: (error: unknown, source?: object) => void;
+  /**
+   * Takes what has no caller to tell; with what failed, where several may have the same name. A `warning` is what is tried
+   * again.
+   */
+  readonly onError: (error: unknown, source?: object, severity?: 'error' | 'warning') => void;
   /** Called when a handler, or a live query, has succeeded again after failures that came from the same source. */
   readonly onRecovery: (handler: string, source?: object) => void;
   readonly warn: (message: string) => void;

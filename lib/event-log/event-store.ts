@@ -97,6 +97,8 @@ export interface EventPage {
 
 /** What the owner of a shard asks of the log. Every method rejects when the database cannot be reached. */
 export interface EventShardStore {
+  /** How long the shard stays with an owner that says nothing, in milliseconds. */
+  readonly lease: number;
   /** Becomes the owner if the shard is free, or its owner's lease is over; undefined if it is not to be had. */
   claim(): Promise<EventClaim | undefined>;
   /** What waits to be tried again, by position. */

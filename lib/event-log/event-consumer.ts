@@ -1,0 +1,113 @@
+import type { ConsumerContext } from '../consumers/consumer-context.js';
+import type { DeliveryTrust } from '../consumers/delivery-trust.js';
+import type { Handler, PgHandlerStats } from '../consumers/handler.js';
+import { HandlerCounters } from '../consumers/handler-counters.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import { ClaimTurns } from './claim-turns.js';
+import type { EventConsumerDefinition } from './event-consumer-definition.js';
+import { EventShard } from './event-shard.js';
+import type { EventOutcome, EventStore, FailedEvent } from './event-store.js';
+
+/** How many events are read at once. */
+const PAGE_SIZE = 500;
+
+export interface EventConsumerParts {
+  readonly store: Pick<EventStore, 'shard'>;
+  readonly context: ConsumerContext;
+  /** Tells whether wake-ups are known to arrive: it polls seldom then. */
+  readonly trust: Pick<DeliveryTrust, 'isGiven' | 'onChange'>;
+  /** Aborted when a shutdown waits no longer for what runs. */
+  readonly closing: AbortSignal;
+  /** @default 500 */
+  readonly pageSize?: number;
+}
+
+/** A use of `@OnPgEvent`: what this instance does for one consumer of the log. */
+export class EventConsumer implements Handler {
+  readonly label: string;
+  private readonly shards: readonly EventShard[];
+  private readonly counters: HandlerCounters;
+  private readonly channels: ReadonlySet<string>;
+
+  constructor(
+    private readonly definition: EventConsumerDefinition,
+    private readonly parts: EventConsumerParts,
+  ) {
+    const { name, label, shards, channels } = definition;
+    const { store, context, pageSize = PAGE_SIZE } = parts;
+    const names = channels.map((channel) => channel.name);
+    this.label = label;
+    this.channels = new Set(names);
+    this.counters = new HandlerCounters('event', label, names.join(', '), context.diagnostics);
+    const claims = new ClaimTurns(shards, context.clock);
+    this.shards = Array.from({ length: shards }, (_, shard) => {
+      const id = { consumer: name, shard, shards, channels: names };
+      return new EventShard(definition, {
+        ...parts,
+        pageSize,
+        claims,
+        store: store.shard(id),
+        onOutcome: (outcome) => this.count(outcome),
+        onHandled: (count, duration) => this.counters.deliver(count, duration),
+        isTimed: () => this.counters.areWatched,
+      });
+    });
+  }
+
+  /** Claims what is free, and begins. */
+  start(): void {
+    for (const shard of this.shards) shard.start();
+  }
+
+  /**
+   * Looks at once.
+   *
+   * @param channel Where there may be events; an empty text, or none, if more than the log may have changed.
+   */
+  wake(channel = ''): void {
+    if (channel !== '' && !this.channels.has(channel)) return;
+    for (const shard of this.shards) shard.wake(channel === '');
+  }
+
+  get stats(): PgHandlerStats {
+    const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+    return this.counters.stats({
+      waiting: sum(this.shards.map(({ waiting }) => waiting)),
+      running: sum(this.shards.map(({ running }) => running)),
+    });
+  }
+
+  get isIdle(): boolean {
+    return this.shards.every(({ isIdle }) => isIdle);
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.shards.map((shard) => shard.settled()));
+  }
+
+  /** Begins nothing more, and gives its shards up when what runs has settled. */
+  end(): void {
+    for (const shard of this.shards) shard.end();
+  }
+
+  /** Nothing waits here: what was not begun is in the log. */
+  stop(): number {
+    this.end();
+    return 0;
+  }
+
+  private count({ failed = [], error = null }: EventOutcome): void {
+    const attempts = failed.filter((event) => event.error !== null).length + Number(error !== null);
+    if (attempts > 0) this.counters.fail(attempts, 0);
+    for (const event of failed) if (event.state === 'dead') this.reportDeath(event);
+  }
+
+  private reportDeath({ seq, attempts, error }: FailedEvent): void {
+    const { name, label } = this.definition;
+    const channel = [...this.channels].join(', ');
+    const message =
+      `The event at position ${seq} is a dead letter of the consumer ${JSON.stringify(name)} (${label}) after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}: ${error}. ` +
+      `See "npx nest-pg-notify events dead ${name}"; then requeue or discard it.`;
+    this.parts.context.onError(new PgNotifyError('handler', message, { channel }));
+  }
+}

@@ -1,0 +1,283 @@
+import { CoalescingRunner } from '../consumers/coalescing-runner.js';
+import type { ConsumerContext } from '../consumers/consumer-context.js';
+import type { DeliveryTrust } from '../consumers/delivery-trust.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import { EventAttempts } from './event-attempts.js';
+import type { ClaimTurns } from './claim-turns.js';
+import type { EventConsumerDefinition } from './event-consumer-definition.js';
+import { Fenced } from './event-lease.js';
+import { retry } from './event-retries.js';
+import type { EventOutcome, EventPage, EventShardStore } from './event-store.js';
+import { EventTenure } from './event-tenure.js';
+import { PageOfEvents } from './event-work.js';
+import type { EventWork } from './event-work.js';
+import { workInTransactions } from './events-in-transactions.js';
+import { workSideBySide } from './events-side-by-side.js';
+import { workTogether } from './events-together.js';
+import { PageSize } from './page-size.js';
+
+/** How often it looks while events flow, and what that doubles up to without any, in milliseconds. */
+const SHORTEST_POLL = 20;
+const LONGEST_POLL = 1_000;
+/** The same while wake-ups are known to arrive. */
+const LONGEST_TRUSTED_POLL = 5_000;
+/** For how long after the last event it goes on looking often, in milliseconds. */
+const FLOWING = 1_000;
+/** How long after a failure of the database's it tries again, at first and at most, in milliseconds. */
+const SHORTEST_ERROR_DELAY = 200;
+const LONGEST_ERROR_DELAY = 5_000;
+/** How many transactions a cursor may lie behind although there was nothing for it, before it is moved. */
+const FAR = 1_000n;
+
+export interface EventShardParts {
+  readonly store: EventShardStore;
+  readonly context: ConsumerContext;
+  readonly trust: Pick<DeliveryTrust, 'isGiven' | 'onChange'>;
+  /** Aborted when a shutdown waits no longer. */
+  readonly closing: AbortSignal;
+  /** Shared by the shards of the consumer. */
+  readonly claims: ClaimTurns;
+  readonly onOutcome: (outcome: EventOutcome) => void;
+  /** @param duration Of the runs, in milliseconds; 0 if nobody wants to know. */
+  readonly onHandled: (count: number, duration: number) => void;
+  /** Whether anybody wants to know how long runs take. */
+  readonly isTimed: () => boolean;
+  /** The most events that are read at once. */
+  readonly pageSize: number;
+}
+
+/** One shard of one consumer: claims it, works off what is due again and then the next page, and settles; over and over. */
+export class EventShard {
+  private readonly runner: CoalescingRunner;
+  private readonly attempts: EventAttempts;
+  private readonly pageSize: PageSize;
+  private tenure: EventTenure | undefined;
+  private isEnding = false;
+  private isReleased = false;
+  private released: Promise<void> | undefined;
+  /** Whether somebody has changed the failures, the lease or the cursor. */
+  private isChanged = false;
+  private idle = SHORTEST_POLL;
+  private flowedAt = -Infinity;
+  private hasFailed = false;
+  private readonly ignoreTrust: () => void;
+
+  constructor(
+    private readonly definition: EventConsumerDefinition,
+    private readonly parts: EventShardParts,
+  ) {
+    const { context, trust, pageSize, isTimed } = parts;
+    this.attempts = new EventAttempts(definition, context, isTimed);
+    this.pageSize = new PageSize(definition.batch?.maxSize ?? pageSize);
+    this.runner = new CoalescingRunner({
+      run: () => this.run(),
+      errorDelay: (failures) => Math.min(LONGEST_ERROR_DELAY, SHORTEST_ERROR_DELAY * 2 ** (failures - 1)),
+      pollDelay: () => this.pollDelay,
+      minInterval: 0,
+      clock: context.clock,
+      budget: context.budget,
+    });
+    this.ignoreTrust = trust.onChange(() => this.runner.pollAnew());
+  }
+
+  start(): void {
+    this.runner.wake('start');
+  }
+
+  /** @param isChanged Whether somebody may have changed more than the log. */
+  wake(isChanged: boolean): void {
+    if (!this.tenure && !isChanged) return; // Another instance looks.
+    this.isChanged ||= isChanged;
+    this.idle = SHORTEST_POLL;
+    this.runner.wake('notification');
+  }
+
+  /** How many events wait to be tried again. */
+  get waiting(): number {
+    return this.tenure?.failures.size ?? 0;
+  }
+
+  /** How many runs are under way. */
+  get running(): number {
+    return this.attempts.running;
+  }
+
+  get isIdle(): boolean {
+    return this.isEnding ? this.isReleased : this.runner.isIdle;
+  }
+
+  /** Begins nothing more; gives the shard up as soon as what runs has settled. */
+  end(): void {
+    if (this.isEnding) return;
+    this.isEnding = true;
+    this.ignoreTrust();
+    this.runner.stop();
+    this.released = this.runner
+      .settled()
+      .then(() => this.release())
+      .then(() => void (this.isReleased = true));
+  }
+
+  async settled(): Promise<void> {
+    await this.runner.settled();
+    await this.released;
+  }
+
+  private async run(): Promise<boolean> {
+    const { definition, parts } = this;
+    try {
+      const again = await this.cycle();
+      if (this.hasFailed) {
+        this.hasFailed = false;
+        parts.context.onRecovery(definition.label, this);
+      }
+      if (again) this.flowed();
+      else this.rest();
+      return again;
+    } catch (error) {
+      // Whatever was written or not: the next claim reads what is written down.
+      this.tenure = undefined;
+      if (error instanceof Fenced) {
+        parts.context.debug(error.message);
+        return true;
+      }
+      this.report(error);
+      throw error;
+    }
+  }
+
+  private report(cause: unknown): void {
+    const { name, label, channels } = this.definition;
+    const channel = channels.map((each) => each.name).join(', ');
+    const text = cause instanceof Error ? cause.message : String(cause);
+    this.hasFailed = true;
+    const message = `The consumer ${name} (${label}) does not go on: ${text}`;
+    this.parts.context.onError(new PgNotifyError('handler', message, { channel, handler: label, cause }), this);
+  }
+
+  private flowed(): void {
+    this.idle = SHORTEST_POLL;
+    this.flowedAt = this.parts.context.clock.now();
+  }
+
+  private rest(): void {
+    if (this.parts.context.clock.now() - this.flowedAt < FLOWING) return;
+    this.idle = Math.min(this.longestPoll, this.idle * 2);
+  }
+
+  private get longestPoll(): number {
+    const { trust, store } = this.parts;
+    if (this.tenure) return trust.isGiven ? LONGEST_TRUSTED_POLL : LONGEST_POLL;
+    // For one that another instance has: it may be free when that one's lease is over.
+    return Math.max(LONGEST_POLL, Math.min(LONGEST_TRUSTED_POLL, store.lease / 5));
+  }
+
+  private get pollDelay(): number {
+    const { tenure } = this;
+    if (!tenure) return this.idle;
+    const now = this.parts.context.clock.now();
+    const next = Math.min(
+      tenure.failures.nextDue,
+      tenure.lease.renewAt,
+      tenure.notBefore > now ? tenure.notBefore : Infinity,
+    );
+    return Math.max(1, Math.min(this.idle, next - now));
+  }
+
+  /** Comes to whether there is more to do at once. */
+  private async cycle(): Promise<boolean> {
+    const tenure = (this.tenure ??= await this.claim());
+    if (!tenure) return false;
+    if (this.isChanged) {
+      this.isChanged = false;
+      await tenure.renew();
+    }
+    const hasRetried = await this.retryDue(tenure);
+    const hasMore = this.mayBegin(tenure) && (await this.workOffPage(tenure));
+    if (tenure.isPaused) await this.release();
+    return hasRetried || hasMore;
+  }
+
+  private async claim(): Promise<EventTenure | undefined> {
+    const { store, context, claims, onOutcome } = this.parts;
+    const { definition } = this;
+    const carefulFor = this.pageSize.most;
+    const tenure = await claims.take(() =>
+      EventTenure.begin({ definition, store, clock: context.clock, carefulFor, onSettled: onOutcome }),
+    );
+    if (!tenure?.isForeign) return tenure;
+    await store.release(tenure.epoch);
+    throw new PgNotifyError(
+      'configuration',
+      'The tables of the event log come from another database cluster, where their cursors were made: after a restore or a copy run "npx nest-pg-notify events rebase" once.',
+    );
+  }
+
+  private async retryDue(tenure: EventTenure): Promise<boolean> {
+    const due = tenure.failures.due(this.parts.context.clock.now());
+    if (due.length === 0 || tenure.isPaused) return false;
+    await retry(this.workOf(tenure), due.slice(0, this.pageSize.next));
+    return true;
+  }
+
+  private mayBegin(tenure: EventTenure): boolean {
+    const { maxUnsettled } = this.definition;
+    const isFull = tenure.failures.size >= maxUnsettled;
+    const isWaiting = tenure.notBefore > this.parts.context.clock.now();
+    return !this.isEnding && !tenure.isPaused && !isFull && !isWaiting;
+  }
+
+  /** The next page; comes to whether there may be more. */
+  private async workOffPage(tenure: EventTenure): Promise<boolean> {
+    const { store } = this.parts;
+    const { cursor, epoch } = tenure;
+    const limit = tenure.isCareful ? 1 : this.pageSize.next;
+    const askedAt = this.parts.context.clock.now();
+    const page =
+      cursor.open === null ? await store.first(epoch, cursor.done, limit) : await store.next(epoch, cursor, limit);
+    if (page.hold === 'fenced') throw new Fenced(this.definition.name);
+    tenure.isPaused = page.hold === 'paused';
+    if (tenure.isPaused) return false;
+    if (page.events.length === 0) return this.skip(tenure, page, askedAt);
+    this.pageSize.learn(page.events);
+    const events = new PageOfEvents(page, cursor.done);
+    const work = this.workOf(tenure);
+    if (this.definition.batch || this.definition.ordering === 'strict') {
+      await workTogether(work, events, () => this.parts.context.clock.now());
+    } else if (this.definition.isTransactional) await workInTransactions(work, events);
+    else await workSideBySide(work, events);
+    return true;
+  }
+
+  /** Writes down now and then that there was nothing: what is settled may be pruned then, and the next look is short. */
+  private async skip(tenure: EventTenure, page: EventPage, now: number): Promise<boolean> {
+    const { cursor } = tenure;
+    tenure.endCare();
+    const isFar = !page.isLast || xmaxOf(page.open) - xmaxOf(cursor.done) > FAR;
+    if (cursor.open === null && !isFar && now < tenure.lease.renewAt) return false;
+    await tenure.settle(new PageOfEvents(page, cursor.done).after(0), { attempts: tenure.standingAttempts });
+    if (cursor.open === null && !isFar) await tenure.reload();
+    return !page.isLast;
+  }
+
+  private workOf(tenure: EventTenure): EventWork {
+    const { definition, attempts, parts } = this;
+    const { store, context, closing } = parts;
+    const { budget } = context;
+    const onHandled = (count: number): void => parts.onHandled(count, attempts.takeDuration());
+    return { definition, store, tenure, attempts, budget, closing, onHandled, isEnding: () => this.isEnding };
+  }
+
+  /** Never rejects: what cannot be given up is free when its lease is over. */
+  private async release(): Promise<void> {
+    const { tenure } = this;
+    this.tenure = undefined;
+    if (!tenure) return;
+    await this.parts.store.release(tenure.epoch).catch((error: Error) => this.parts.context.debug(error.message));
+  }
+}
+
+/** The first transaction that a snapshot does not see: the second number of its text. */
+function xmaxOf(snapshot: string): bigint {
+  return BigInt(snapshot.split(':')[1]!);
+}

@@ -1,0 +1,185 @@
+import type { Clock } from '../time/clock.js';
+import type { EventConsumerDefinition } from './event-consumer-definition.js';
+import { comparePositions, EventFailures } from './event-failures.js';
+import { EventLease, Fenced } from './event-lease.js';
+import type { EventClaim, EventCursor, EventOutcome, EventShardStore, EventTransaction } from './event-store.js';
+
+/** How many owners in a row may end while they handle an event before that one is taken for the reason. */
+const MOST_CRASHES = 3;
+
+export interface TenureOptions {
+  readonly definition: EventConsumerDefinition;
+  readonly store: EventShardStore;
+  readonly clock: Clock;
+  /** How many events are handled one at a time after an owner ended without a word: at least the page that it was at. */
+  readonly carefulFor: number;
+  /** Is told what was written down. */
+  readonly onSettled: (outcome: EventOutcome) => void;
+}
+
+/** The time for which a shard is ours: from the claim until it is lost or given up, and thrown away whole then. */
+export class EventTenure {
+  /** What waits to be tried again. */
+  failures: EventFailures;
+  readonly lease: EventLease;
+  /** How far the shard has come. */
+  cursor: EventCursor;
+  /** How often what stands at the cursor has been tried: for strict order and for batches. */
+  standingAttempts: number;
+  /** Until when nothing is begun, by our clock: for strict order and for batches. */
+  notBefore = -Infinity;
+  /** Whether somebody has paused the consumer: nothing more is begun, and the shard is given up. */
+  isPaused = false;
+  /** How many events are still to be handled one at a time. */
+  private careful: number;
+  /** Into which part of it a batch is cut: half of it, a quarter … */
+  private halvings = 0;
+  /** The last event of the batch that was cut. */
+  private cutUpTo: string | undefined;
+  /** The event that has ended the process, as far as anybody knows. */
+  private poison: string | undefined;
+
+  private constructor(
+    private readonly options: TenureOptions,
+    private readonly claim: EventClaim,
+    askedAt: number,
+    failures: EventFailures,
+  ) {
+    const { store, definition, clock } = options;
+    const { crashes, suspect } = claim;
+    this.failures = failures;
+    this.lease = new EventLease(store, definition.name, claim.epoch, clock, askedAt);
+    this.cursor = claim.cursor;
+    this.standingAttempts = claim.attempts;
+    this.careful = crashes > 0 ? options.carefulFor : 0;
+    this.poison = crashes >= MOST_CRASHES ? suspect : undefined;
+  }
+
+  /** Undefined if the shard is not to be had. */
+  static async begin(options: TenureOptions): Promise<EventTenure | undefined> {
+    const { store, definition, clock } = options;
+    const askedAt = clock.now();
+    const claim = await store.claim();
+    if (!claim) return undefined;
+    const failures = claim.isForeign ? [] : await store.failures();
+    return new EventTenure(options, claim, askedAt, new EventFailures(definition.ordering, failures, clock.now()));
+  }
+
+  get isForeign(): boolean {
+    return this.claim.isForeign;
+  }
+
+  get epoch(): string {
+    return this.claim.epoch;
+  }
+
+  /** How often the process of an owner has ended while it was at the event that is taken for the reason. */
+  get crashes(): number {
+    return this.claim.crashes;
+  }
+
+  /** Whether events are handled one at a time, each written down before. */
+  get isCareful(): boolean {
+    return this.careful > 0;
+  }
+
+  /**
+   * Before an event is begun: writes it down if the last owner ended without a word. Returns nothing to wait for otherwise.
+   *
+   * @throws Fenced
+   */
+  beginning(seq: string): Promise<void> | undefined {
+    if (this.careful > 0) return this.suspect(seq);
+    return this.lease.isDoubtful ? this.renew() : undefined;
+  }
+
+  /** Nothing that a careful owner has to look at is left in this page. */
+  endCare(): void {
+    this.careful = 0;
+  }
+
+  /** Whether an event is taken for the reason why owners ended; asked once for each, because it is given up then. */
+  isPoison(seq: string): boolean {
+    if (seq !== this.poison) return false;
+    this.poison = undefined;
+    return true;
+  }
+
+  /** How many events of a page with so many are handed over together. @param most How often a batch is tried as a whole. */
+  batchSize(length: number, most: number): number {
+    const halvings = Math.max(this.halvings, this.standingAttempts >= most ? 1 : 0);
+    return Math.max(1, Math.floor(length / 2 ** halvings));
+  }
+
+  /** The batch that ends with this event has failed for good as a whole: a part of it comes next. */
+  halveBatch(lastSeq: string): void {
+    this.halvings += 1;
+    this.cutUpTo ??= lastSeq;
+  }
+
+  /** The events of a batch, or of a part of it, are settled up to this one. */
+  batchHandled(seq: string): void {
+    if (this.isCutBehind(seq)) return;
+    this.halvings = 0;
+    this.cutUpTo = undefined;
+  }
+
+  /** What is written down of attempts with a success up to this event: none, unless the rest of its batch has failed before. */
+  standingAfter(seq: string): Pick<EventOutcome, 'attempts'> {
+    return this.isCutBehind(seq) ? { attempts: this.standingAttempts } : {};
+  }
+
+  private isCutBehind(seq: string): boolean {
+    return this.cutUpTo !== undefined && comparePositions(seq, this.cutUpTo) < 0;
+  }
+
+  /**
+   * Moves the cursor and writes down failures.
+   *
+   * @throws Fenced
+   */
+  async settle(to: EventCursor, outcome: EventOutcome = {}): Promise<void> {
+    const askedAt = this.options.clock.now();
+    const hold = await this.options.store.settle(this.epoch, to, outcome);
+    this.settled(this.lease.take(hold, askedAt), to, outcome);
+  }
+
+  /**
+   * The same inside a transaction; returns what is to be called when that is committed.
+   *
+   * @throws Fenced
+   */
+  async settleIn(transaction: EventTransaction, to: EventCursor, outcome: EventOutcome = {}): Promise<() => void> {
+    const askedAt = this.options.clock.now();
+    const hold = await transaction.settle(this.epoch, to, outcome);
+    if (hold === 'fenced') throw new Fenced(this.options.definition.name);
+    return () => this.settled(this.lease.take(hold, askedAt), to, outcome);
+  }
+
+  /** Renews the lease, and looks whether anybody has changed the failures or paused the consumer. @throws Fenced */
+  async renew(): Promise<void> {
+    this.isPaused = (await this.lease.renew()) === 'paused';
+    if (!this.isPaused) await this.reload();
+  }
+
+  /** Reads the failures anew: somebody may have brought back a dead letter. */
+  async reload(): Promise<void> {
+    const { store, clock, definition } = this.options;
+    const rows = await store.failures();
+    this.failures = new EventFailures(definition.ordering, rows, clock.now());
+  }
+
+  private async suspect(seq: string): Promise<void> {
+    this.careful -= 1;
+    const isHeld = await this.options.store.suspect(this.epoch, seq);
+    if (!isHeld) throw new Fenced(this.options.definition.name);
+  }
+
+  private settled(hold: 'held' | 'paused', to: EventCursor, outcome: EventOutcome): void {
+    this.cursor = to;
+    this.standingAttempts = outcome.attempts ?? 0;
+    this.isPaused = hold === 'paused';
+    this.failures.apply(outcome, this.options.clock.now());
+    this.options.onSettled(outcome);
+  }
+}
