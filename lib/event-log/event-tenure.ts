@@ -2,7 +2,14 @@ import type { Clock } from '../time/clock.js';
 import type { EventConsumerDefinition } from './event-consumer-definition.js';
 import { comparePositions, EventFailures } from './event-failures.js';
 import { EventLease, Fenced } from './event-lease.js';
-import type { EventClaim, EventCursor, EventOutcome, EventShardStore, EventTransaction } from './event-store.js';
+import type {
+  EventClaim,
+  EventCursor,
+  EventOutcome,
+  EventShardStore,
+  EventTransaction,
+  StoredEvent,
+} from './event-store.js';
 
 /** How many owners in a row may end while they handle an event before that one is taken for the reason. */
 const MOST_CRASHES = 3;
@@ -15,6 +22,15 @@ export interface TenureOptions {
   readonly carefulFor: number;
   /** Is told what was written down. */
   readonly onSettled: (outcome: EventOutcome) => void;
+}
+
+/** A batch that has failed for good as a whole. */
+interface CutBatch {
+  /** Its last event. */
+  readonly upTo: string;
+  readonly length: number;
+  /** How often it was cut: in halves, in quarters … */
+  readonly halvings: number;
 }
 
 /** The time for which a shard is ours: from the claim until it is lost or given up, and thrown away whole then. */
@@ -32,10 +48,8 @@ export class EventTenure {
   isPaused = false;
   /** How many events are still to be handled one at a time. */
   private careful: number;
-  /** Into which part of it a batch is cut: half of it, a quarter … */
-  private halvings = 0;
-  /** The last event of the batch that was cut. */
-  private cutUpTo: string | undefined;
+  /** The batch that is handed over in parts. */
+  private cut: CutBatch | undefined;
   /** The event that has ended the process, as far as anybody knows. */
   private poison: string | undefined;
 
@@ -107,21 +121,22 @@ export class EventTenure {
 
   /** How many events of a page with so many are handed over together. @param most How often a batch is tried as a whole. */
   batchSize(length: number, most: number): number {
-    const halvings = Math.max(this.halvings, this.standingAttempts >= most ? 1 : 0);
-    return Math.max(1, Math.floor(length / 2 ** halvings));
+    const { cut } = this;
+    if (cut) return Math.max(1, Math.floor(cut.length / 2 ** cut.halvings));
+    return this.standingAttempts >= most ? Math.max(1, Math.floor(length / 2)) : length;
   }
 
-  /** The batch that ends with this event has failed for good as a whole: a part of it comes next. */
-  halveBatch(lastSeq: string): void {
-    this.halvings += 1;
-    this.cutUpTo ??= lastSeq;
+  /** A batch, or a part of it, has failed for good: a smaller part of it comes next. */
+  halveBatch(events: readonly StoredEvent[]): void {
+    const { cut } = this;
+    this.cut = cut
+      ? { ...cut, halvings: cut.halvings + 1 }
+      : { upTo: events.at(-1)!.seq, length: events.length, halvings: 1 };
   }
 
   /** The events of a batch, or of a part of it, are settled up to this one. */
   batchHandled(seq: string): void {
-    if (this.isCutBehind(seq)) return;
-    this.halvings = 0;
-    this.cutUpTo = undefined;
+    if (!this.isCutBehind(seq)) this.cut = undefined;
   }
 
   /** What is written down of attempts with a success up to this event: none, unless the rest of its batch has failed before. */
@@ -130,7 +145,7 @@ export class EventTenure {
   }
 
   private isCutBehind(seq: string): boolean {
-    return this.cutUpTo !== undefined && comparePositions(seq, this.cutUpTo) < 0;
+    return this.cut !== undefined && comparePositions(seq, this.cut.upTo) < 0;
   }
 
   /**

@@ -16,13 +16,17 @@ export async function runInTransaction(
   settled: { readonly to: EventCursor; readonly outcome?: EventOutcome },
 ): Promise<AttemptFailure | undefined> {
   const { tenure, attempts, closing } = work;
-  return inTransaction(work, events, async (transaction) => {
-    const failure = await tenure.lease.hold(closing, async (signal) =>
-      attempts.make(events, { attempt, signal, tx: transaction.tx }),
-    );
-    if (failure) throw new Failed(failure);
-    return tenure.settleIn(transaction, settled.to, settled.outcome);
-  });
+  return inTransaction(
+    work,
+    () => events,
+    async (transaction) => {
+      const failure = await tenure.lease.hold(closing, async (signal) =>
+        attempts.make(events, { attempt, signal, tx: transaction.tx }),
+      );
+      if (failure) throw new Failed(failure);
+      return tenure.settleIn(transaction, settled.to, settled.outcome);
+    },
+  );
 }
 
 /**
@@ -45,16 +49,13 @@ export async function workInTransactions(work: EventWork, page: PageOfEvents): P
     const run = new TransactionRun(work, page, from, tenure.isCareful ? from + 1 : end);
     await tenure.beginning(event.seq);
     const failure = await run.run();
-    if (!failure) {
-      from = run.reached;
-      end = events.length;
-    } else if (run.reached > from) {
-      end = run.reached;
-    } else {
-      await tenure.settle(page.after(from + 1), { failed: [attempts.failed(event, 1, failure)] });
-      from += 1;
-      end = events.length;
+    if (failure && run.nextEnd > from) {
+      end = run.nextEnd;
+      continue;
     }
+    if (failure) await tenure.settle(page.after(from + 1), { failed: [attempts.failed(event, 1, failure)] });
+    from = failure ? from + 1 : run.reached;
+    end = events.length;
   }
 }
 
@@ -69,9 +70,10 @@ async function fateWithoutRun(work: EventWork, event: StoredEvent): Promise<Fail
 
 /** Some events of a page in one transaction. */
 class TransactionRun {
-  /** How many events of the page are settled if it has succeeded; else the place of the one that failed. */
+  /** Up to which event of the page the transaction went. */
   reached: number;
-  private current: PgEvent[] = [];
+  private isHandled = false;
+  private current: readonly PgEvent[] = [];
 
   constructor(
     private readonly work: EventWork,
@@ -82,15 +84,28 @@ class TransactionRun {
     this.reached = from;
   }
 
+  /** Of a transaction that has failed: how many events to try next, so that the one that is to blame is found. */
+  get nextEnd(): number {
+    const { from, reached, isHandled } = this;
+    // All were handled, and COMMIT was refused: for one of them.
+    return isHandled ? from + Math.floor((reached - from) / 2) : reached;
+  }
+
   async run(): Promise<AttemptFailure | undefined> {
     const { work, page } = this;
     let handled = 0;
-    const failure = await inTransaction(work, this.current, async (transaction) => {
-      this.reached = this.from;
-      const failed: FailedEvent[] = [];
-      handled = await this.handleAll(transaction, failed);
-      return work.tenure.settleIn(transaction, page.after(this.reached), { failed });
-    });
+    const failure = await inTransaction(
+      work,
+      () => this.current,
+      async (transaction) => {
+        this.reached = this.from;
+        this.isHandled = false;
+        const failed: FailedEvent[] = [];
+        handled = await this.handleAll(transaction, failed);
+        this.isHandled = true;
+        return work.tenure.settleIn(transaction, page.after(this.reached), { failed });
+      },
+    );
     if (!failure) work.onHandled(handled);
     return failure;
   }
@@ -111,8 +126,8 @@ class TransactionRun {
         const decoded = attempts.decode(event);
         if (!isDecoded(decoded)) return; // By itself, next.
         if (!budget.spend()) await takeTurn(budget);
-        this.current.splice(0, 1, decoded);
-        const failure = await attempts.make([decoded], { attempt: 1, signal, tx: transaction.tx });
+        this.current = [decoded];
+        const failure = await attempts.make(this.current, { attempt: 1, signal, tx: transaction.tx });
         if (failure) throw new Failed(failure);
         handled += 1;
       }
@@ -127,7 +142,7 @@ class TransactionRun {
  */
 async function inTransaction(
   { store, attempts }: EventWork,
-  events: readonly PgEvent[],
+  events: () => readonly PgEvent[],
   work: (transaction: EventTransaction) => Promise<() => void>,
 ): Promise<AttemptFailure | undefined> {
   let onCommitted: (() => void) | undefined;
@@ -145,7 +160,7 @@ async function inTransaction(
   } catch (error) {
     if (failure) return failure;
     const { sqlState = '' } = driverFailure(error);
-    if (isOfMethod(sqlState)) return attempts.fail(explained(error, sqlState), events);
+    if (isOfMethod(sqlState)) return attempts.fail(explained(error, sqlState), events());
     throw error;
   }
   onCommitted!();

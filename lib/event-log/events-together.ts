@@ -57,7 +57,7 @@ async function workOff(
     return true;
   }
   await tenure.settle(tenure.cursor, { attempts: attempt, error: failure.message });
-  if (isGivenUp) tenure.halveBatch(page.events.at(-1)!.seq);
+  if (isGivenUp) tenure.halveBatch(page.events);
   else tenure.notBefore = now() + attempts.delayAfter(attempt);
   return false;
 }

@@ -156,6 +156,12 @@ export class MemoryEventStore implements EventStore {
     };
   }
 
+  /** Ends the lease of a shard. */
+  expire({ consumer, shard }: Pick<EventShardId, 'consumer' | 'shard'>): void {
+    const state = this.shards.get(nameOf(consumer, shard));
+    if (state) state.leaseUntil = -Infinity;
+  }
+
   async consumers(): Promise<readonly PgEventConsumerState[]> {
     return [...this.shards.values()].toSorted(byNameAndShard).map((shard) => {
       const { id, owner, isPaused: paused, attempts, lastError, failures } = shard;

@@ -2,7 +2,7 @@ import { definePgChannel } from '../../lib/channel/pg-channel.js';
 import type { ConsumerContext } from '../../lib/consumers/consumer-context.js';
 import type { EventConsumerDefinition, EventRun } from '../../lib/event-log/event-consumer-definition.js';
 import { EventConsumer } from '../../lib/event-log/event-consumer.js';
-import type { EventStore } from '../../lib/event-log/event-store.js';
+import type { EventShardId, EventShardStore, EventStore } from '../../lib/event-log/event-store.js';
 import type { PgEvent } from '../../lib/event-log/pg-event.js';
 import { isPgNotifyError } from '../../lib/pg-notify.errors.js';
 import { MemoryEventStore } from '../../lib/testing/memory-event-store.js';
@@ -74,6 +74,29 @@ export class MemoryLog {
     return consumer;
   }
 
+  /**
+   * The log as one of several instances sees it.
+   *
+   * @param isAlive Whether its process still runs: nothing reaches the log without it.
+   */
+  instance(owner: string, isAlive: () => boolean = () => true): Pick<EventStore, 'shard'> {
+    return { shard: (id) => whileAlive(this.store.shard(id, owner), isAlive) };
+  }
+
+  /** Writes down a consumer that nobody runs yet. */
+  async registered(consumer: string): Promise<void> {
+    await this.store.register([{ consumer, shards: 1, channels: ['orders'], from: 'now' }]);
+  }
+
+  shardOf(consumer: string): EventShardId {
+    return { consumer, shard: 0, shards: 1, channels: ['orders'] };
+  }
+
+  /** Ends the lease of a consumer whose owner still counts on it. */
+  expire(consumer: string): void {
+    this.store.expire(this.shardOf(consumer));
+  }
+
   /** Publishes payloads, each with its key: `a1` has the key `a`. */
   publish(...payloads: readonly string[]): void {
     for (const payload of payloads) {
@@ -99,4 +122,15 @@ export class MemoryLog {
     for (const consumer of this.running) consumer.end();
     await Promise.all(this.running.map((consumer) => consumer.settled()));
   }
+}
+
+function whileAlive(shard: EventShardStore, isAlive: () => boolean): EventShardStore {
+  const asked = (method: unknown): unknown => {
+    if (typeof method !== 'function') return method;
+    return (...args: unknown[]): unknown =>
+      isAlive() ? (method as (...given: unknown[]) => unknown)(...args) : new Promise(() => undefined);
+  };
+  return Object.fromEntries(
+    Object.entries(shard).map(([name, method]) => [name, asked(method)]),
+  ) as unknown as EventShardStore;
 }

@@ -4,6 +4,7 @@ import { PgEventRejection } from '../../lib/event-log/pg-event.js';
 import type { PgEvent } from '../../lib/event-log/pg-event.js';
 import { MemoryLog } from '../support/event-consumers.js';
 import { deferred } from '../support/deferred.js';
+import type { Deferred } from '../support/deferred.js';
 import { turns } from '../support/turn.js';
 
 /** Records the payloads of runs; those that match fail. */
@@ -148,7 +149,7 @@ describe('a consumer of events', () => {
   it('runs as many keys at once as it may, and one event of each key', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
-    const running = new Map<string, ReturnType<typeof deferred>>();
+    const running = new Map<string, Deferred<void>>();
     const call = ([event]: readonly PgEvent[]): Promise<void> => {
       log.push(event!.payload as string);
       const run = deferred();

@@ -1,0 +1,241 @@
+import { describe, expect, it } from '@jest/globals';
+import type { PgEvent } from '../../lib/event-log/pg-event.js';
+import { MemoryLog } from '../support/event-consumers.js';
+import { deferred } from '../support/deferred.js';
+import type { Deferred } from '../support/deferred.js';
+import { turns } from '../support/turn.js';
+
+function recording(log: string[], owner = '') {
+  return ([event]: readonly PgEvent[]): void => void log.push(`${owner}${String(event!.payload)}`);
+}
+
+describe('the owner of a consumer', () => {
+  it('leaves what another instance owns alone, and takes it when that has given it up', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    const first = await memory.consume({ call: recording(log, 'first ') }, { store: memory.instance('first') });
+    await memory.consume({ call: recording(log, 'second ') }, { store: memory.instance('second') });
+    memory.publish('a1');
+    await turns();
+    first.end();
+    await first.settled();
+    memory.publish('a2');
+    await memory.pass(3_100);
+    expect(log).toEqual(['first a1', 'second a2']);
+  });
+
+  it('takes over when the lease of one that says nothing is over', async () => {
+    const memory = new MemoryLog({ lease: 3_000 });
+    await memory.registered('billing');
+    await memory.store.shard(memory.shardOf('billing'), 'dead').claim();
+    const log: string[] = [];
+    await memory.consume({ call: recording(log) }, { store: memory.instance('alive') });
+    memory.publish('a1');
+    await memory.pass(2_000);
+    expect(log).toEqual([]);
+    await memory.pass(2_500);
+    expect(log).toEqual(['a1']);
+  });
+
+  it('keeps the lease while a run takes longer', async () => {
+    const memory = new MemoryLog({ lease: 3_000 });
+    const log: string[] = [];
+    const run = deferred();
+    const call = ([event]: readonly PgEvent[]): Promise<void> => {
+      log.push(event!.payload as string);
+      return run.promise;
+    };
+    await memory.consume({ call }, { store: memory.instance('first') });
+    await memory.consume({ call }, { store: memory.instance('second') });
+    memory.publish('a1');
+    await memory.pass(20_000);
+    expect(log).toEqual(['a1']);
+    run.resolve();
+    await turns();
+    expect(await memory.store.consumers()).toMatchObject([{ waiting: 0, owner: 'first' }]);
+  });
+
+  it('begins nothing more, and writes down nothing, when another has taken over meanwhile', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    const run = deferred();
+    const call = ([event]: readonly PgEvent[]): Promise<void> | undefined => {
+      log.push(`first ${String(event!.payload)}`);
+      return event!.payload === 'a1' ? run.promise : undefined;
+    };
+    await memory.consume({ call }, { store: memory.instance('first') });
+    memory.publish('a1', 'a2');
+    await turns();
+    memory.expire('billing'); // The lease is over before its time, as far as the first one knows.
+    await memory.consume({ call: recording(log, 'second ') }, { store: memory.instance('second') });
+    memory.clock.advance(15_000); // Nothing fell due: the event loop of the first was blocked.
+    run.resolve();
+    await memory.pass(100);
+    expect(log).toEqual(['first a1', 'second a1', 'second a2']);
+    expect(await memory.store.consumers()).toMatchObject([{ waiting: 0, owner: 'second' }]);
+  });
+
+  it('aborts the signal of a run whose shard was lost', async () => {
+    const memory = new MemoryLog({ lease: 3_000 });
+    const aborted = deferred<string>();
+    const call = (_: readonly PgEvent[], { signal }: { readonly signal: AbortSignal }): Promise<void> =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          aborted.resolve((signal.reason as Error).message);
+          reject(signal.reason as Error);
+        });
+      });
+    await memory.consume({ call }, { store: memory.instance('first') });
+    memory.publish('a1');
+    await turns();
+    memory.expire('billing');
+    await memory.store.shard(memory.shardOf('billing'), 'second').claim();
+    await memory.pass(1_100);
+    expect(await aborted.promise).toBe('The consumer billing is run by another instance by now.');
+  });
+
+  it('finds the event that ends its process again and again, and gives up that one alone', async () => {
+    const memory = new MemoryLog({ lease: 1_000 });
+    await memory.registered('billing');
+    const log: string[] = [];
+    const isAlive = { value: true };
+    // A process that ends neither settles nor gives up anything: its owner just is not heard of any more.
+    const call = ([event]: readonly PgEvent[]): Promise<void> | undefined => {
+      log.push(event!.payload as string);
+      if (event!.payload !== 'c1') return undefined;
+      isAlive.value = false;
+      return new Promise(() => undefined);
+    };
+    memory.publish('a1', 'b1', 'c1', 'd1');
+    let ends = 0;
+    for (; ends < 10; ends += 1) {
+      isAlive.value = true;
+      await memory.consume({ call }, { store: memory.instance(`process ${ends}`, () => isAlive.value) });
+      await memory.pass(2_000);
+      if (isAlive.value) break;
+    }
+    expect(ends).toBe(4);
+    expect(await memory.store.deadLetters('billing', { limit: 10 })).toMatchObject([
+      { payload: '"c1"', error: 'The process ended 3 times while this event was handled.' },
+    ]);
+    // Before the first owner ended, nothing told which event it would be: that page was begun again.
+    expect(log).toEqual(['a1', 'b1', 'c1', 'a1', 'b1', 'c1', 'c1', 'c1', 'd1']);
+  });
+});
+
+describe('a consumer that is paused or shut down', () => {
+  it('begins nothing while it is paused, and goes on after it', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    const consumer = await memory.consume({ call: recording(log) });
+    await memory.store.pause('billing');
+    memory.publish('a1');
+    await memory.pass(6_000);
+    expect(log).toEqual([]);
+    expect(await memory.store.consumers()).toMatchObject([{ owner: undefined, waiting: 1, paused: true }]);
+    await memory.store.resume('billing');
+    consumer.wake();
+    await turns();
+    expect(log).toEqual(['a1']);
+  });
+
+  it('finishes what runs at a shutdown, begins nothing more, and gives the shard up', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    const run = deferred();
+    const call = ([event]: readonly PgEvent[]): Promise<void> => {
+      log.push(event!.payload as string);
+      return run.promise;
+    };
+    const consumer = await memory.consume({ call });
+    memory.publish('a1', 'a2', 'a3');
+    await turns();
+    consumer.end();
+    await turns();
+    expect(consumer.isIdle).toBe(false);
+    run.resolve();
+    await consumer.settled();
+    expect(consumer.isIdle).toBe(true);
+    expect(log).toEqual(['a1']);
+    expect(await memory.store.consumers()).toMatchObject([{ owner: undefined, waiting: 2, retrying: 0 }]);
+  });
+
+  it('repeats nothing and loses nothing of a page that a shutdown has cut', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    const runs = new Map<string, Deferred<void>>();
+    const call = ([event]: readonly PgEvent[]): Promise<void> => {
+      const payload = event!.payload as string;
+      log.push(payload);
+      const run = deferred();
+      runs.set(payload, run);
+      return run.promise;
+    };
+    const consumer = await memory.consume({ concurrency: 2, call });
+    memory.publish('a1', 'a2', 'b1', 'c1', 'a3');
+    await turns();
+    runs.get('b1')!.resolve();
+    await turns();
+    consumer.end();
+    for (const run of runs.values()) run.resolve();
+    await consumer.settled();
+    expect(log).toEqual(['a1', 'b1', 'c1']);
+    await memory.consume({ call: recording(log) });
+    await turns();
+    expect(log).toEqual(['a1', 'b1', 'c1', 'a2', 'a3']);
+  });
+
+  it('tries a dead letter again that was brought back', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    let isBroken = true;
+    const call = ([event]: readonly PgEvent[]): void => {
+      log.push(event!.payload as string);
+      if (isBroken) throw new Error('no');
+    };
+    const consumer = await memory.consume({ retry: { attempts: 1, delay: 1, maxDelay: 1 }, call });
+    memory.publish('a1');
+    await turns();
+    isBroken = false;
+    expect(await memory.store.requeue('billing')).toBe(1);
+    consumer.wake();
+    await turns();
+    expect(log).toEqual(['a1', 'a1']);
+    expect(await memory.store.consumers()).toMatchObject([{ dead: 0, retrying: 0 }]);
+  });
+
+  it('delivers again what a replay asks for', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    const consumer = await memory.consume({ call: recording(log) });
+    memory.publish('a1', 'a2');
+    await turns();
+    await memory.store.replay('billing', new Date(0));
+    consumer.wake();
+    await memory.pass(1_100);
+    expect(log).toEqual(['a1', 'a2', 'a1', 'a2']);
+  });
+});
+
+describe('the shards of a consumer', () => {
+  it('are shared by the instances that start together', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    for (const owner of ['first', 'second', 'third']) {
+      await memory.consume({ shards: 3, call: recording(log, `${owner} `) }, { store: memory.instance(owner) });
+    }
+    await memory.pass(900);
+    const shards = await memory.store.consumers();
+    expect(shards.map(({ owner }) => owner).toSorted()).toEqual(['first', 'second', 'third']);
+  });
+
+  it('are taken one after the other by a single instance', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    await memory.consume({ shards: 3, call: recording(log) });
+    memory.publish('a1', 'b1', 'c1', 'd1', 'e1', 'f1', 'a2');
+    await memory.pass(5_000);
+    expect(log.toSorted()).toEqual(['a1', 'a2', 'b1', 'c1', 'd1', 'e1', 'f1']);
+    expect(log.indexOf('a1')).toBeLessThan(log.indexOf('a2'));
+  });
+});
