@@ -125,12 +125,12 @@ export class MemoryLog {
 }
 
 function whileAlive(shard: EventShardStore, isAlive: () => boolean): EventShardStore {
-  const asked = (method: unknown): unknown => {
-    if (typeof method !== 'function') return method;
-    return (...args: unknown[]): unknown =>
-      isAlive() ? (method as (...given: unknown[]) => unknown)(...args) : new Promise(() => undefined);
-  };
-  return Object.fromEntries(
-    Object.entries(shard).map(([name, method]) => [name, asked(method)]),
-  ) as unknown as EventShardStore;
+  return new Proxy(shard, {
+    get: (target, name) => {
+      const method = Reflect.get(target, name) as unknown;
+      if (typeof method !== 'function') return method;
+      return (...args: unknown[]): unknown =>
+        isAlive() ? Reflect.apply(method, target, args) : new Promise(() => undefined);
+    },
+  });
 }

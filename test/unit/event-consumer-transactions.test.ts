@@ -28,16 +28,14 @@ class Effects {
   }
 
   private transactional(shard: EventShardStore): EventShardStore {
-    return {
-      ...shard,
-      transaction: (work) =>
-        shard.transaction(async (transaction) => {
-          this.written = [];
-          await work(transaction);
-          this.onCommit();
-          this.committed.push(...this.written);
-        }),
-    };
+    const transaction: EventShardStore['transaction'] = (work) =>
+      shard.transaction(async (given) => {
+        this.written = [];
+        await work(given);
+        this.onCommit();
+        this.committed.push(...this.written);
+      });
+    return Object.assign(Object.create(shard) as EventShardStore, { transaction });
   }
 }
 
