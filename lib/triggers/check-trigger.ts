@@ -1,7 +1,7 @@
 import { checkExecutor } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import type { PgTriggerOptions } from './pg-trigger-options.js';
-import { quoteIdentifier } from './sql-text.js';
+import { quoteIdentifier } from '../executor/sql-text.js';
 import { definitionOf, isSameDefinition } from './trigger-definition.js';
 import { FUNCTION_SETTINGS } from './trigger-function.js';
 import { readTriggerFacts } from './trigger-facts.js';

@@ -1,6 +1,6 @@
 import { MAX_PAYLOAD_BYTES } from '../channel/payload-codec.js';
 import type { PgTableOperation } from './pg-trigger-options.js';
-import { quoteLiteral } from './sql-text.js';
+import { quoteLiteral } from '../executor/sql-text.js';
 import { CHANGED_ROWS, indented, keyOfRow, keyOfUpdatedRow, keysOfRows, keysOfUpdate } from './trigger-keys.js';
 import type { Lines } from './trigger-keys.js';
 import type { TriggerPlan } from './trigger-plan.js';

@@ -1,4 +1,4 @@
-import { quoteIdentifier, quoteLiteral } from './sql-text.js';
+import { quoteIdentifier, quoteLiteral } from '../executor/sql-text.js';
 import type { TriggerPlan } from './trigger-plan.js';
 
 /** The transition table that every statement trigger of rows has: the new rows, of a DELETE the old ones. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
+import { identifier } from '../executor/identifier-check.js';
 import {
   count,
   group,
@@ -11,7 +12,6 @@ import {
   readOptions,
   shown,
   someOf,
-  nonEmptyText,
 } from '../option-checks.js';
 import type { ChecksOf, OptionCheck, OptionPlace } from '../option-checks.js';
 import type { PgNotifyError } from '../pg-notify.errors.js';
@@ -39,24 +39,9 @@ export interface TriggerPlan {
 
 export const TABLE_OPERATIONS: readonly PgTableOperation[] = ['insert', 'update', 'delete', 'truncate'];
 
-const MAX_NAME_BYTES = 63;
 /** `_truncate` must still fit behind it. */
 const MAX_TRIGGER_NAME_BYTES = 54;
 const MAX_MAX_KEYS = 1_000_000;
-
-/** A name that PostgreSQL takes as it is. */
-function identifier(limit = MAX_NAME_BYTES): OptionCheck<string> {
-  return (given, place) => {
-    const checked = nonEmptyText(given, place);
-    if (checked.includes('\0') || !checked.isWellFormed()) {
-      const problem = `is ${show(checked)}, which PostgreSQL cannot store: it holds a NUL or half a surrogate pair`;
-      throw invalidOption(place, problem);
-    }
-    const size = Buffer.byteLength(checked);
-    if (size <= limit) return checked;
-    throw invalidOption(place, `is ${show(checked)}, which has ${size} bytes; at most ${limit} are allowed`);
-  };
-}
 
 const columnNames: OptionCheck<readonly string[]> = (given, place) => {
   if (!Array.isArray(given) || given.length === 0) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { PgTableOperation } from './pg-trigger-options.js';
-import { dollarQuote, quoteIdentifier, quoteLiteral } from './sql-text.js';
+import { dollarQuote, quoteIdentifier, quoteLiteral } from '../executor/sql-text.js';
 import { conditionColumns, firesByRow, TRANSITION_TABLES } from './trigger-definition.js';
 import { FUNCTION_SETTINGS, triggerFunctionBody } from './trigger-function.js';
 import { rowHasChanged } from './trigger-keys.js';

@@ -1,5 +1,5 @@
 import type { PgTableOperation } from './pg-trigger-options.js';
-import { quoteIdentifier } from './sql-text.js';
+import { quoteIdentifier } from '../executor/sql-text.js';
 import type { OtherTrigger, TriggerFacts } from './trigger-facts.js';
 import type { TriggerPlan } from './trigger-plan.js';
 

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { definePgChannel, PgNotifyError } from 'nest-pg-notify';
 import { checkTrigger, notifyTrigger } from 'nest-pg-notify/triggers';
 import type { PgTriggerOptions } from 'nest-pg-notify/triggers';
-import { dollarQuote, quoteIdentifier, quoteLiteral } from '../../lib/triggers/sql-text.js';
+import { dollarQuote, quoteIdentifier, quoteLiteral } from '../../lib/executor/sql-text.js';
 import { planTrigger } from '../../lib/triggers/trigger-plan.js';
 
 const OPTIONS: PgTriggerOptions = { table: 'orders', channel: 'order_changes', key: 'id' };
