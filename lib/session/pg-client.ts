@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { Client } from 'pg';
-import type { Pool } from 'pg';
+import { Client, types } from 'pg';
+import type { CustomTypesConfig, Pool } from 'pg';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { ClientSettings } from './client-config.js';
 import { withoutCredentials } from './connection-failure.js';
@@ -18,6 +18,9 @@ export interface ClientConnection extends EventEmitter {
   /** Makes pg's parser read from the stream. Not part of what pg documents: it may be absent. */
   attachListeners?: (stream: EventEmitter) => void;
 }
+
+/** The parsers that clients of this process have, unless they have their own. */
+export const PROCESS_TYPES: CustomTypesConfig = types;
 
 export function connectionOf(client: Client): ClientConnection {
   return (client as unknown as { readonly connection: ClientConnection }).connection;

@@ -1,4 +1,4 @@
-import type { Client, QueryResult } from 'pg';
+import type { Client, QueryConfig, QueryResult } from 'pg';
 import type { Duplex } from 'node:stream';
 import { ReceivedNotification } from '../channel/pg-notification.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
@@ -16,12 +16,14 @@ import type { ConnectionSettings, PoolSettings } from './connection-settings.js'
 import { withDeadline } from '../time/deadline.js';
 import { readMessages } from './message-reader.js';
 import { Moment } from '../time/moment.js';
-import { connectionOf, createClient } from './pg-client.js';
+import { connectionOf, createClient, PROCESS_TYPES } from './pg-client.js';
 import type { ParameterStatus } from './pg-client.js';
 import { PoolLoan } from './pool-loan.js';
 import type { PgBorrowOptions } from './pool-loan.js';
 import { ASK_FACTS, readFacts } from './session-facts.js';
 import type { SessionFacts } from './session-facts.js';
+import { runTransaction } from './session-transaction.js';
+import type { SessionTransaction, TransactionLimits } from './session-transaction.js';
 import {
   APPLY_LISTENING_SETTINGS,
   APPLY_SENDING_SETTINGS,
@@ -311,23 +313,56 @@ export class PgSession {
    * @throws PgNotifyError of kind `connection` when the server refuses it, when it is silent for too long (the session
    * is lost then) or when the session is lost.
    */
-  async query({
-    name,
-    text,
-    values,
-    timeout,
-    limit = this.answerLimit,
-    onReply,
-  }: PgStatement): Promise<readonly Record<string, unknown>[]> {
+  async query(statement: PgStatement): Promise<readonly Record<string, unknown>[]> {
+    const { name, text, values } = statement;
+    // A client that was borrowed has the type parsers of its owner.
+    const config = { text, values: values as unknown[], types: OWN_TYPES, ...(name && { name }) };
+    const answer = await this.exchange(config, statement).catch((error: unknown) => {
+      throw connectionFailure(error, this.endpoint);
+    });
+    const result = Array.isArray(answer) ? answer.at(-1) : answer;
+    return (result?.rows ?? []) as Record<string, unknown>[];
+  }
+
+  /**
+   * Runs `work` in one transaction: commits if it resolves, rolls back if it rejects. Nothing else may be asked of the
+   * session meanwhile, and a session on which nobody knows what became of the transaction is lost.
+   *
+   * @throws what `work` throws, or what kept the transaction from being committed.
+   */
+  transaction(limits: TransactionLimits, work: (transaction: SessionTransaction) => Promise<void>): Promise<void> {
+    return runTransaction(
+      {
+        isLost: () => this.isLost,
+        connection: connectionOf(this.client),
+        query: (statement) => this.query(statement),
+        send: (statement, limit) => this.send(statement, limit),
+        destroy: (reason) => this.destroy(reason),
+      },
+      limits,
+      work,
+    );
+  }
+
+  /** Runs a statement of somebody else, who expects what pg returns and throws. */
+  private async send({ name, ...statement }: QueryConfig, limit: number): Promise<QueryResult> {
+    const types = this.loan ? undefined : PROCESS_TYPES;
+    const named = this.keepsStatements && name !== undefined ? { name } : undefined;
+    return (await this.exchange({ types, ...statement, ...named }, { timeout: limit, limit })) as QueryResult;
+  }
+
+  /** Rejects with what pg throws, or with the loss of the session. */
+  private async exchange(
+    statement: QueryConfig,
+    { timeout, limit = this.answerLimit, onReply }: Pick<PgStatement, 'timeout' | 'limit' | 'onReply'>,
+  ): Promise<QueryResult | readonly QueryResult[]> {
     this.throwIfLost();
     this.isAsking = true;
-    const reply = new Promise<QueryResult | undefined>((resolve, reject) => {
-      // A client that was borrowed has the type parsers of its owner.
-      const statement = { text, values: values as unknown[], types: OWN_TYPES, ...(name && { name }) };
+    const reply = new Promise<QueryResult | readonly QueryResult[]>((resolve, reject) => {
       this.client.query(statement, (error: Error | null, result: QueryResult | QueryResult[]) => {
         if (error) return reject(error);
         if (!this.loss) onReply?.();
-        resolve(Array.isArray(result) ? result.at(-1) : result);
+        resolve(result);
       });
     });
     const endWatch = watchAnswer({
@@ -337,13 +372,13 @@ export class PgSession {
       onMissing: (why) => this.destroy(unanswered(this.endpoint, why, why === 'silence' ? timeout : limit)),
     });
     try {
-      const result = await reply;
-      return (result?.rows ?? []) as Record<string, unknown>[];
+      return await reply;
     } catch (error) {
       // The statement only hears that the connection ended; why, the session was told before.
       this.throwIfLost();
       const failure = connectionFailure(error, this.endpoint);
-      if (!isRefusal(failure)) this.destroy(failure);
+      if (isRefusal(failure)) throw error;
+      this.destroy(failure);
       throw failure;
     } finally {
       this.isAsking = false;

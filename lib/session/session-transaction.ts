@@ -1,0 +1,134 @@
+import type { QueryConfig, QueryResult } from 'pg';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import type { ClientConnection } from './pg-client.js';
+import type { PgStatement } from './pg-session.js';
+import { TransactionClient } from './transaction-client.js';
+import type { PgTransactionClient } from './transaction-client.js';
+
+/** How long the parts of a transaction may take, in milliseconds. */
+export interface TransactionLimits {
+  /** How long it may wait for the next statement: after that the server rolls back, and ends the session. */
+  readonly idleTimeout: number;
+  /** How long the server may be silent after a statement of our own. */
+  readonly timeout: number;
+  /** How long a statement of {@link SessionTransaction.client} may take. */
+  readonly statementLimit: number;
+}
+
+/** The part of a session that a transaction needs. */
+export interface TransactionSession {
+  isLost(): boolean;
+  readonly connection: ClientConnection;
+  query(statement: PgStatement): Promise<readonly Record<string, unknown>[]>;
+  /** Runs a statement of somebody else; resolves with what pg makes of the answer, and rejects with pg's error. */
+  send(statement: QueryConfig, limit: number): Promise<QueryResult>;
+  destroy(reason: unknown): void;
+}
+
+/** A transaction that is under way. */
+export interface SessionTransaction {
+  /** For code that expects a client of pg. */
+  readonly client: PgTransactionClient;
+  /** Runs a statement of our own, after all that was asked of the client before. */
+  query(statement: PgStatement): Promise<readonly Record<string, unknown>[]>;
+}
+
+/** What the server says after each answer: `I` outside of a transaction, `T` in one, `E` in one that has failed. */
+type Status = 'I' | 'T' | 'E';
+
+/**
+ * Runs `work` in one transaction of the session: commits if it resolves, rolls back and rejects with its reason if it
+ * rejects. A transaction that was not committed is always a rejection, also if the failure of a statement was caught.
+ */
+export async function runTransaction(
+  session: TransactionSession,
+  limits: TransactionLimits,
+  work: (transaction: SessionTransaction) => Promise<void>,
+): Promise<void> {
+  let status: Status = 'I';
+  const onReady = (message: { readonly status: Status }): void => void (status = message.status);
+  session.connection.on('readyForQuery', onReady);
+  const transaction = new Transaction(session, limits, () => status);
+  try {
+    await transaction.run(work);
+  } finally {
+    session.connection.off('readyForQuery', onReady);
+  }
+}
+
+class Transaction implements SessionTransaction {
+  readonly client = new TransactionClient((statement) => {
+    this.refuseIfEnded();
+    return this.session.send(statement, this.limits.statementLimit);
+  });
+
+  constructor(
+    private readonly session: TransactionSession,
+    private readonly limits: TransactionLimits,
+    private readonly status: () => Status,
+  ) {}
+
+  query(statement: PgStatement): Promise<readonly Record<string, unknown>[]> {
+    return this.client.inTurn(() => {
+      this.refuseIfEnded();
+      return this.session.query(statement);
+    });
+  }
+
+  async run(work: (transaction: SessionTransaction) => Promise<void>): Promise<void> {
+    try {
+      await this.session.query({ text: begin(this.limits), timeout: this.limits.timeout });
+      await work(this);
+      await this.client.drain();
+      await this.client.close(over());
+      await this.commit();
+    } catch (error) {
+      await this.client.close(over());
+      await this.rollBack();
+      throw error;
+    }
+  }
+
+  /** COMMIT of a transaction that has failed succeeds too, and rolls back. */
+  private async commit(): Promise<void> {
+    this.refuseIfEnded();
+    const { command } = await this.session.send({ text: 'COMMIT' }, this.limits.timeout);
+    if (command === 'COMMIT') return;
+    throw new PgNotifyError(
+      'connection',
+      'The transaction was rolled back: one of its statements has failed, and that failure was caught or not awaited. Let it reject, or run what may fail in a savepoint.',
+      { permanent: false },
+    );
+  }
+
+  /** A session on which that fails is lost. */
+  private async rollBack(): Promise<void> {
+    if (this.session.isLost() || this.status() === 'I') return;
+    try {
+      await this.session.query({ text: 'ROLLBACK', timeout: this.limits.timeout });
+    } catch (error) {
+      this.session.destroy(error);
+    }
+  }
+
+  /** A statement that is sent after the transaction's end would take effect by itself. */
+  private refuseIfEnded(): void {
+    if (this.session.isLost() || this.status() !== 'I') return;
+    throw new PgNotifyError(
+      'configuration',
+      'A statement has ended the transaction that it ran in. A handler must leave BEGIN, COMMIT and ROLLBACK out, also in procedures: its transaction is begun and ended for it.',
+    );
+  }
+}
+
+/** Whatever the defaults of the role and the database are, and without the session's own limit for waiting for locks. */
+function begin({ idleTimeout }: TransactionLimits): string {
+  return `BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE;
+SET LOCAL idle_in_transaction_session_timeout = ${Math.ceil(idleTimeout)};
+SET LOCAL lock_timeout TO DEFAULT`;
+}
+
+function over(): PgNotifyError {
+  const message = 'The transaction of the handler is over. Await every statement before the handler resolves.';
+  return new PgNotifyError('closed', message);
+}
