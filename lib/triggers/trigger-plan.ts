@@ -2,17 +2,7 @@ import { createHash } from 'node:crypto';
 import { channelName } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import { identifier } from '../executor/identifier-check.js';
-import {
-  count,
-  group,
-  invalidOption,
-  oneOf,
-  optional,
-  orElse,
-  readOptions,
-  shown,
-  someOf,
-} from '../option-checks.js';
+import { count, group, invalidOption, oneOf, optional, orElse, readOptions, shown, someOf } from '../option-checks.js';
 import type { ChecksOf, OptionCheck, OptionPlace } from '../option-checks.js';
 import type { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgTableOperation, PgTriggerOptions } from './pg-trigger-options.js';

@@ -1,0 +1,58 @@
+import { driverFailure } from '../executor/driver-failure.js';
+import { isPgNotifyError, PgNotifyError } from '../pg-notify.errors.js';
+import { splitRemedy } from '../session/connection-failure.js';
+import { eventTables } from './event-log-schema.js';
+
+/** SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const NO_PRIVILEGE = '42501';
+/** No such table, schema, function or column. */
+const NO_TABLES = ['42P01', '3F000', '42883', '42703'];
+
+/** How a role gets what it lacks. */
+function grants(schema: string): string {
+  const name = eventTables(schema).schema;
+  return `GRANT USAGE ON SCHEMA ${name} TO …; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${name} TO …; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ${name} TO …;`;
+}
+
+const CLUSTER_GRANT = 'GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO …;';
+
+/** The SQLSTATE of whatever a statement has failed with. */
+export function sqlStateOf(error: unknown): string | undefined {
+  return isPgNotifyError(error) ? error.sqlState : driverFailure(error).sqlState;
+}
+
+/**
+ * What a statement of the log has failed with, with what to do: errors that a migration or a GRANT ends are of kind
+ * `configuration`, all others stay as they are.
+ */
+export function eventFailure(error: unknown, schema: string): unknown {
+  const sqlState = sqlStateOf(error);
+  if (sqlState === undefined) return error;
+  const [details, message] = isPgNotifyError(error)
+    ? [{ sqlState, ...(error.endpoint !== undefined && { endpoint: error.endpoint }) }, error.message]
+    : [{ sqlState }, driverFailure(error).message];
+  const { problem } = splitRemedy(message);
+  const where = `The event log in the schema ${JSON.stringify(schema)}`;
+  if (NO_TABLES.includes(sqlState)) {
+    return new PgNotifyError(
+      'configuration',
+      `${where} is missing or older than this package: ${remedyOf(schema)} (${problem})`,
+      details,
+    );
+  }
+  if (sqlState === NO_PRIVILEGE) {
+    const grant = problem.includes('pg_control_system') ? CLUSTER_GRANT : grants(schema);
+    return new PgNotifyError(
+      'configuration',
+      `${where} cannot be used: ${problem} Run as the owner: ${grant}`,
+      details,
+    );
+  }
+  return error;
+}
+
+/** What creates the tables, or renews them. */
+export function remedyOf(schema: string): string {
+  const option = schema === 'nest_events' ? '' : ` --schema ${schema}`;
+  return `run "npx nest-pg-notify events sql${option}" and execute what it prints.`;
+}

@@ -1,0 +1,138 @@
+import { quoteLiteral } from '../executor/sql-text.js';
+import { eventTables } from './event-log-schema.js';
+import { EQ, fromNow, GE, GT, LT, MINUS, MOD, NE, PLUS, value } from './sql-operators.js';
+
+/** The snapshot in which nothing is visible. */
+export const BEGINNING = '1:1:';
+
+/** What is read of an event. Times as seconds since 1970, because their text depends on settings of the session. */
+export function eventColumns(alias: string): string {
+  const column = (name: string): string => `${alias}.${name}`;
+  return `${column('seq')}::pg_catalog.text AS seq, ${column('id')}::pg_catalog.text AS id, ${column('channel')}, ${column('key')},
+    ${column('payload')}::pg_catalog.text AS payload, ${column('headers')}::pg_catalog.text AS headers,
+    pg_catalog.date_part('epoch', ${column('created_at')}) AS published`;
+}
+
+/** Which of several shards an event belongs to. The parameters, or columns, are the shard and how many there are. */
+export function isOfShard(event: string, shard: string, shards: string): string {
+  const hash = `pg_catalog.hashtextextended(${event}.key, 0)`;
+  return `CASE WHEN ${event}.key IS NULL THEN ${event}.seq ${MOD} ${shards}
+      ELSE (${hash} ${MOD} ${shards} ${PLUS} ${shards}) ${MOD} ${shards} END ${EQ} ${shard}`;
+}
+
+/** What is new since a snapshot, of the same database: begun after it, or in progress at its time. Without the second, events are lost. */
+export function begunAfter(event: string, snapshot: string): string {
+  return `${event}.xid ${GE} pg_catalog.pg_snapshot_xmax(${snapshot})`;
+}
+export function inProgressAt(event: string, snapshot: string): string {
+  return `${event}.xid ${EQ} ANY (ARRAY(SELECT pg_catalog.pg_snapshot_xip(${snapshot})))`;
+}
+
+/** The statements of one shard. The first two parameters are always the consumer and the shard. */
+export function shardStatements(schema: string) {
+  const { event, consumer, failure } = eventTables(schema);
+  const channel = quoteLiteral(schema);
+  const name = value(1, 'text');
+  const shard = value(2, 'int4');
+  const epoch = value(3, 'int8');
+  const isOwn = (alias: string): string =>
+    `${alias}.name ${EQ} ${name} AND ${alias}.shard ${EQ} ${shard} AND ${alias}.epoch ${EQ} ${epoch}`;
+  const hold = `CASE WHEN pg_catalog.count(*) ${EQ} 0 THEN 'fenced' WHEN pg_catalog.bool_or(fence.paused) THEN 'paused' ELSE 'held' END AS hold`;
+  /** Parameters 4 to 9: `done`, `open`, `page`, the lease in seconds, `attempts` and their error. */
+  const move = `UPDATE ${consumer} AS c SET done = ${value(4, 'pg_snapshot')}, open = ${value(5, 'pg_snapshot')}, page = ${value(6, 'int8')},
+      lease_until = ${fromNow(value(7, 'float8'))}, attempts = ${value(8, 'int4')}, last_error = ${value(9, 'text')},
+      crashes = 0, suspect = NULL
+    WHERE ${isOwn('c')} RETURNING c.name, c.shard, c.paused`;
+  /** Parameters 4 to 6: `done`, the channels, the limit. @param shards Where the number of shards is, if there are several. */
+  const isWanted = (alias: string, shards: number | false): string =>
+    `${alias}.channel ${EQ} ANY ($5::pg_catalog.text[])${shards ? ` AND ${isOfShard(alias, shard, `$${shards}::pg_catalog.int4`)}` : ''}`;
+  const page = (from: string, columns: string): string => `SELECT ${columns},
+      (SELECT c.paused FROM ${consumer} AS c WHERE ${isOwn('c')}) AS paused, ${eventColumns('p')}
+    FROM (SELECT) AS one LEFT JOIN ${from} AS p ON true ORDER BY p.seq`;
+  const done = '$4::pg_catalog.pg_snapshot';
+  const now = 'pg_catalog.pg_current_snapshot()';
+  const visible = (alias: string, snapshot: string): string =>
+    `pg_catalog.pg_visible_in_snapshot(${alias}.xid, ${snapshot})`;
+
+  return {
+    /** Parameters: owner, how many shards, lease in seconds. */
+    claim: `WITH free AS (
+      SELECT c.name, c.shard FROM ${consumer} AS c
+      WHERE c.name ${EQ} ${name} AND c.shard ${EQ} ${shard} AND c.shards ${EQ} ${value(4, 'int4')} AND NOT c.paused
+        AND (c.owner IS NULL OR c.owner ${EQ} ${value(3, 'text')} OR c.lease_until ${LT} pg_catalog.clock_timestamp())
+      FOR UPDATE SKIP LOCKED)
+    UPDATE ${consumer} AS c SET owner = ${value(3, 'text')}, lease_until = ${fromNow(value(5, 'float8'))},
+      epoch = c.epoch ${PLUS} 1, crashes = c.crashes ${PLUS} CASE WHEN c.owner ${NE} ${value(3, 'text')} THEN 1 ELSE 0 END
+    FROM free WHERE c.name ${EQ} free.name AND c.shard ${EQ} free.shard
+    RETURNING c.epoch::pg_catalog.text AS epoch, c.done::pg_catalog.text AS done, c.open::pg_catalog.text AS open,
+      c.page::pg_catalog.text AS page, c.attempts, c.crashes, c.suspect::pg_catalog.text AS suspect,
+      c.cluster ${NE} (SELECT s.system_identifier FROM pg_catalog.pg_control_system() AS s) AS isforeign`,
+
+    failures: `SELECT f.seq::pg_catalog.text AS seq, f.key, f.attempts,
+      pg_catalog.date_part('epoch', f.due_at ${MINUS} pg_catalog.clock_timestamp()) AS due
+    FROM ${failure} AS f WHERE f.consumer ${EQ} ${name} AND f.shard ${EQ} ${shard} AND f.state ${EQ} 'retry' ORDER BY f.seq`,
+
+    events: `SELECT ${eventColumns('e')} FROM ${event} AS e WHERE e.seq ${EQ} ANY ($1::pg_catalog.int8[]) ORDER BY e.seq`,
+
+    /**
+     * What is new since `done`, from the first position on. It reads `window` rows at most, by the index of transactions
+     * whatever the statistics say; if there are more, the order of their positions is not known yet.
+     */
+    first: (window: number, isSharded: boolean) => `WITH fresh AS MATERIALIZED (
+      SELECT e.* FROM ${event} AS e WHERE ${begunAfter('e', done)} ORDER BY e.xid LIMIT ${window}
+    ), new AS MATERIALIZED (
+      SELECT * FROM fresh UNION ALL SELECT e.* FROM ${event} AS e WHERE ${inProgressAt('e', done)}
+    ), page AS (
+      SELECT e.* FROM new AS e WHERE ${isWanted('e', isSharded && 7)} AND ${visible('e', now)} ORDER BY e.seq LIMIT $6::pg_catalog.int8)
+    ${page('page', `${now}::pg_catalog.text AS open, (SELECT pg_catalog.count(*)::pg_catalog.int4 FROM fresh) AS seen`)}`,
+
+    /** The same of any number, which are sorted as a whole: once, because what follows is read by position. */
+    firstOfMany: (isSharded: boolean) => `WITH new AS MATERIALIZED (
+      SELECT e.seq FROM ${event} AS e WHERE ${begunAfter('e', done)} AND ${isWanted('e', isSharded && 7)} AND ${visible('e', now)}
+      UNION ALL
+      SELECT e.seq FROM ${event} AS e WHERE ${inProgressAt('e', done)} AND ${isWanted('e', isSharded && 7)} AND ${visible('e', now)}
+    ), page AS MATERIALIZED (SELECT n.seq FROM new AS n ORDER BY n.seq LIMIT $6::pg_catalog.int8)
+    ${page(`(SELECT e.* FROM ${event} AS e WHERE e.seq ${EQ} ANY (ARRAY(SELECT n.seq FROM page AS n)))`, `${now}::pg_catalog.text AS open`)}`,
+
+    /** The next page behind a position, of what `open` sees and `done` does not, by the primary key. */
+    next: (window: number, isSharded: boolean) => `WITH seen AS MATERIALIZED (
+      SELECT e.* FROM ${event} AS e WHERE e.seq ${GT} $7::pg_catalog.int8 ORDER BY e.seq LIMIT ${window}
+    ), page AS (
+      SELECT e.* FROM seen AS e WHERE ${visible('e', '$8::pg_catalog.pg_snapshot')} AND NOT ${visible('e', done)}
+        AND ${isWanted('e', isSharded && 9)} ORDER BY e.seq LIMIT $6::pg_catalog.int8)
+    ${page('page', `(SELECT pg_catalog.count(*)::pg_catalog.int4 FROM seen) AS seen, (SELECT pg_catalog.max(s.seq)::pg_catalog.text FROM seen AS s) AS last`)}`,
+
+    /** Moves the cursor. */
+    move: `WITH fence AS (
+    ${move})
+    SELECT ${hold}, pg_catalog.pg_current_xact_id()::pg_catalog.text AS xact FROM fence`,
+
+    /** The same, with failures as JSON, and the positions of those that are settled as an array's text. */
+    settle: `WITH fence AS (
+    ${move}
+    ), failed AS (
+      INSERT INTO ${failure} AS f (consumer, shard, seq, key, state, attempts, due_at, last_error)
+      SELECT fence.name, fence.shard, x.seq, x.key, x.state, x.attempts, ${fromNow('x.delay')}, x.error
+      FROM fence, pg_catalog.json_to_recordset(${value(10, 'json')})
+        AS x(seq pg_catalog.int8, key pg_catalog.text, state pg_catalog.text, attempts pg_catalog.int4, delay pg_catalog.float8, error pg_catalog.text)
+      ON CONFLICT (consumer, shard, seq) DO UPDATE SET state = excluded.state, attempts = excluded.attempts,
+        due_at = excluded.due_at, last_error = excluded.last_error, failed_at = excluded.failed_at
+    ), gone AS (
+      DELETE FROM ${failure} AS f USING fence
+      WHERE f.consumer ${EQ} fence.name AND f.shard ${EQ} fence.shard AND f.seq ${EQ} ANY (${value(11, 'int8[]')}))
+    SELECT ${hold}, pg_catalog.pg_current_xact_id()::pg_catalog.text AS xact FROM fence`,
+
+    /** Parameter: the lease in seconds. */
+    renew: `WITH fence AS (
+      UPDATE ${consumer} AS c SET lease_until = ${fromNow(value(4, 'float8'))} WHERE ${isOwn('c')} RETURNING c.paused)
+    SELECT ${hold} FROM fence`,
+
+    suspect: `UPDATE ${consumer} AS c SET suspect = ${value(4, 'int8')} WHERE ${isOwn('c')} RETURNING c.shard`,
+
+    release: `WITH released AS (
+      UPDATE ${consumer} AS c SET owner = NULL, lease_until = NULL, crashes = 0 WHERE ${isOwn('c')} RETURNING 1)
+    SELECT pg_catalog.count(pg_catalog.pg_notify(${channel}, '')) AS woken FROM released`,
+  };
+}
+
+export type ShardStatements = ReturnType<typeof shardStatements>;

@@ -1,0 +1,128 @@
+import { invalidOption } from '../option-checks.js';
+import type { AdminStatements } from './event-admin-statements.js';
+import { eventFailure } from './event-failure.js';
+import { toDate, toStoredEvent } from './event-rows.js';
+import type { EventRows, EventSessions } from './event-sessions.js';
+import type { EventAdmin, PgDeadLetter, PgEventConsumerState } from './event-store.js';
+
+/** How long a statement may take that reads or writes much of the log, in milliseconds. */
+const LONG = 600_000;
+
+/** How many events one statement of `prune()` looks at: it must not keep others waiting. */
+const CHUNK = 5_000;
+
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
+
+export interface SqlAdminOptions {
+  readonly schema: string;
+  readonly sessions: EventSessions;
+  readonly statements: AdminStatements;
+}
+
+export class SqlEventAdmin implements EventAdmin {
+  constructor(private readonly options: SqlAdminOptions) {}
+
+  async consumers(): Promise<readonly PgEventConsumerState[]> {
+    const rows = await this.ask(this.options.statements.consumers);
+    return rows.map((row) => ({
+      consumer: row['name'] as string,
+      shard: row['shard'] as number,
+      channels: JSON.parse(row['channels'] as string) as string[],
+      owner: row['isowned'] === true ? (row['owner'] as string) : undefined,
+      paused: row['paused'] as boolean,
+      waiting: row['waiting'] as number,
+      oldestWaiting: Math.max(0, (row['oldest'] as number) * 1_000),
+      retrying: row['retrying'] as number,
+      dead: row['dead'] as number,
+      attempts: row['attempts'] as number,
+      lastError: (row['error'] as string | null) ?? undefined,
+      isForeign: row['isforeign'] as boolean,
+    }));
+  }
+
+  async deadLetters(consumer: string, { limit }: { readonly limit: number }): Promise<readonly PgDeadLetter[]> {
+    const rows = await this.ask(this.options.statements.deadLetters, [consumer, String(limit)]);
+    return rows.map((row) => {
+      const { seq, id, channel, key, payload } = toStoredEvent(row);
+      return {
+        consumer,
+        id,
+        position: seq,
+        channel,
+        key: key ?? undefined,
+        payload,
+        attempts: row['attempts'] as number,
+        error: (row['error'] as string | null) ?? undefined,
+        failedAt: toDate(row['failed']),
+      };
+    });
+  }
+
+  requeue(consumer: string, ids?: readonly string[]): Promise<number> {
+    return this.count(this.options.statements.requeue, async () => [consumer, idsText('requeue()', ids)]);
+  }
+
+  discard(consumer: string, ids?: readonly string[]): Promise<number> {
+    return this.count(this.options.statements.discard, async () => [consumer, idsText('discard()', ids)]);
+  }
+
+  replay(consumer: string, since: Date): Promise<number> {
+    return this.count(this.options.statements.replay, async () => [consumer, secondsText('replay()', since)]);
+  }
+
+  pause(consumer: string): Promise<number> {
+    return this.count(this.options.statements.pause, async () => [consumer, 'true']);
+  }
+
+  resume(consumer: string): Promise<number> {
+    return this.count(this.options.statements.pause, async () => [consumer, 'false']);
+  }
+
+  drop(consumer: string): Promise<number> {
+    return this.count(this.options.statements.drop, async () => [consumer]);
+  }
+
+  async prune(olderThan: number): Promise<number> {
+    const text = this.options.statements.prune(CHUNK);
+    let pruned = 0;
+    let position = '0';
+    for (;;) {
+      const [{ count, seen, isold, last } = {}] = await this.ask(text, [String(olderThan / 1_000), position]);
+      pruned += count as number;
+      // Behind events none of which is old enough, or settled, come younger ones.
+      if ((seen as number) < CHUNK || isold !== true) return pruned;
+      position = last as string;
+    }
+  }
+
+  rebase(): Promise<number> {
+    return this.count(this.options.statements.rebase, async () => []);
+  }
+
+  private async count(text: string, values: () => Promise<(string | null)[]>): Promise<number> {
+    const [row] = await this.ask(text, await values());
+    return row?.['count'] as number;
+  }
+
+  private ask(text: string, values: readonly (string | null)[] = []): Promise<EventRows> {
+    const { sessions, schema } = this.options;
+    return sessions.ask({ text, values, timeout: LONG, limit: LONG }).catch((error: unknown) => {
+      throw eventFailure(error, schema);
+    });
+  }
+}
+
+/** Null for all. */
+function idsText(owner: string, ids: readonly string[] | undefined): string | null {
+  if (ids === undefined) return null;
+  const wrong = ids.find((id) => typeof id !== 'string' || !UUID.test(id));
+  if (wrong === undefined) return `{${ids.join(',')}}`;
+  throw invalidOption({ owner, path: 'ids' }, 'must be the ids of events, which are UUIDs');
+}
+
+/** A time as PostgreSQL's seconds since 1970. */
+export function secondsText(owner: string, time: Date): string {
+  const milliseconds = time instanceof Date ? time.getTime() : Number.NaN;
+  if (!Number.isNaN(milliseconds)) return String(milliseconds / 1_000);
+  throw invalidOption({ owner, path: 'since' }, 'must be a valid Date');
+}

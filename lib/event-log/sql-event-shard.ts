@@ -1,0 +1,239 @@
+import { toStoredEvent } from './event-rows.js';
+import { eventFailure, sqlStateOf } from './event-failure.js';
+import { statementTimeout } from './event-sessions.js';
+import type { EventRows, EventSessions, EventStatement } from './event-sessions.js';
+import type { ShardStatements } from './event-statements.js';
+import type {
+  EventClaim,
+  EventCursor,
+  EventFailure,
+  EventHold,
+  EventOutcome,
+  EventPage,
+  EventShardId,
+  EventShardStore,
+  EventTransaction,
+  StoredEvent,
+} from './event-store.js';
+import { settleStatement } from './settle-statement.js';
+import { requireCommitted, requireOneTransaction } from './unit-checks.js';
+import { runUnitOfWork } from './unit-of-work.js';
+import type { PgUnitOfWork } from './unit-of-work.js';
+
+/** What all shards of a store have in common. */
+export interface SqlShardOptions {
+  readonly schema: string;
+  readonly sessions: EventSessions;
+  readonly statements: ShardStatements;
+  /** The name of this instance: another one for every process, and for every start of it. */
+  readonly owner: string;
+  /** In milliseconds. */
+  readonly lease: number;
+  readonly unitOfWork?: PgUnitOfWork | undefined;
+}
+
+/** How many rows a look may read before it is known whether they are the consumer's. */
+const FIRST_WINDOW = 2_000;
+const MAX_WINDOW = 10_000;
+
+/** How long a look may take, in milliseconds; one that sorts a large difference reads all of it. */
+const LOOK_TIMEOUT = 60_000;
+const SORT_TIMEOUT = 600_000;
+
+/** The SQLSTATEs of a text that the encoding of the database cannot hold. */
+const UNENCODABLE = ['22P05', '22021'];
+
+export class SqlEventShard implements EventShardStore {
+  private readonly isSharded: boolean;
+  private readonly key: readonly [string, string];
+  /** How many rows the next page looks at. */
+  private window = 0;
+
+  constructor(
+    private readonly id: EventShardId,
+    private readonly options: SqlShardOptions,
+  ) {
+    this.isSharded = id.shards > 1;
+    this.key = [id.consumer, String(id.shard)];
+  }
+
+  async claim(): Promise<EventClaim | undefined> {
+    const { owner, statements } = this.options;
+    const values = [...this.key, owner, String(this.id.shards), this.leaseSeconds];
+    const [row] = await this.ask('claim', statements.claim, values);
+    if (!row) return undefined;
+    return {
+      epoch: row['epoch'] as string,
+      cursor: { done: row['done'] as string, open: row['open'] as string | null, page: row['page'] as string },
+      attempts: row['attempts'] as number,
+      crashes: row['crashes'] as number,
+      suspect: (row['suspect'] as string | null) ?? undefined,
+      isForeign: row['isforeign'] as boolean,
+    };
+  }
+
+  async failures(): Promise<readonly EventFailure[]> {
+    const rows = await this.ask('failures', this.options.statements.failures, [...this.key]);
+    return rows.map((row) => ({
+      seq: row['seq'] as string,
+      key: row['key'] as string | null,
+      attempts: row['attempts'] as number,
+      due: Math.max(0, (row['due'] as number) * 1_000),
+    }));
+  }
+
+  async events(seqs: readonly string[]): Promise<readonly StoredEvent[]> {
+    const rows = await this.ask('events', this.options.statements.events, [seqs], LOOK_TIMEOUT);
+    return rows.map(toStoredEvent);
+  }
+
+  async first(epoch: string, done: string, limit: number): Promise<EventPage> {
+    const { statements } = this.options;
+    const values = [...this.key, epoch, done, this.id.channels, limit, ...this.shards];
+    const window = Math.max(FIRST_WINDOW, 2 * limit);
+    let rows = await this.ask(
+      this.nameOf('first', window),
+      statements.first(window, this.isSharded),
+      values,
+      LOOK_TIMEOUT,
+    );
+    if (rows[0]?.['seen'] === window) {
+      rows = await this.ask(undefined, statements.firstOfMany(this.isSharded), values, SORT_TIMEOUT);
+    }
+    const events = eventsOf(rows);
+    return {
+      hold: holdOf(rows),
+      open: rows[0]?.['open'] as string,
+      events,
+      isLast: events.length < limit,
+      upto: events.at(-1)?.seq,
+    };
+  }
+
+  async next(epoch: string, { done, open, page }: EventCursor, limit: number): Promise<EventPage> {
+    const window = Math.min(MAX_WINDOW, Math.max(2 * limit, this.window));
+    const values = [...this.key, epoch, done, this.id.channels, limit, page, open, ...this.shards];
+    const text = this.options.statements.next(window, this.isSharded);
+    const rows = await this.ask(this.nameOf('next', window), text, values, LOOK_TIMEOUT);
+    const events = eventsOf(rows);
+    const isFull = events.length === limit;
+    this.window = isFull ? 0 : window * 2; // If few are the consumer's, it looks at more at a time.
+    const [{ seen, last } = {}] = rows;
+    return {
+      hold: holdOf(rows),
+      open: open as string,
+      events,
+      isLast: !isFull && (seen as number) < window,
+      upto: isFull ? events.at(-1)?.seq : ((last as string | null) ?? undefined),
+    };
+  }
+
+  async settle(epoch: string, cursor: EventCursor, outcome: EventOutcome): Promise<EventHold> {
+    const settle = (isAscii: boolean): Promise<EventRows> => {
+      const { name, text, values } = this.settleStatement(epoch, cursor, outcome, isAscii);
+      return this.ask(name, text, values);
+    };
+    const rows = await settle(false).catch((error: unknown) => {
+      if (UNENCODABLE.includes(sqlStateOf(error) ?? '')) return settle(true);
+      throw error;
+    });
+    return rows[0]?.['hold'] as EventHold;
+  }
+
+  async renew(epoch: string): Promise<EventHold> {
+    const [row] = await this.ask('renew', this.options.statements.renew, [...this.key, epoch, this.leaseSeconds]);
+    return row?.['hold'] as EventHold;
+  }
+
+  async suspect(epoch: string, seq: string): Promise<boolean> {
+    const rows = await this.ask('suspect', this.options.statements.suspect, [...this.key, epoch, seq]);
+    return rows.length === 1;
+  }
+
+  async release(epoch: string): Promise<void> {
+    await this.ask('release', this.options.statements.release, [...this.key, epoch]);
+  }
+
+  transaction(work: (transaction: EventTransaction) => Promise<void>): Promise<void> {
+    const { sessions, unitOfWork } = this.options;
+    if (unitOfWork) return this.inUnit(unitOfWork, work);
+    return sessions.transaction((transaction) =>
+      work({
+        tx: transaction.client,
+        settle: async (epoch, cursor, outcome) => {
+          const { text, values } = this.settleStatement(epoch, cursor, outcome, false);
+          const [row] = await transaction
+            .query({ text, values, timeout: statementTimeout(this.options.lease) })
+            .catch((error: unknown) => this.fail(error));
+          return row?.['hold'] as EventHold;
+        },
+      }),
+    );
+  }
+
+  /** Whoever ends the transaction is not known: that it was committed is asked of the server. */
+  private async inUnit(unit: PgUnitOfWork, work: (transaction: EventTransaction) => Promise<void>): Promise<void> {
+    const settled: string[] = [];
+    await runUnitOfWork(unit, async ({ tx, query }) => {
+      await requireOneTransaction(unit, query);
+      await work({
+        tx,
+        settle: async (epoch, cursor, outcome) => {
+          const { text, values } = this.settleStatement(epoch, cursor, outcome, false);
+          const [row] = await query(text, values).catch((error: unknown) => this.fail(error));
+          settled.push(String(row?.['xact']));
+          return row?.['hold'] as EventHold;
+        },
+      });
+    });
+    for (const xact of settled) await requireCommitted((text, values) => this.ask('fate', text, values), xact);
+  }
+
+  private settleStatement(epoch: string, cursor: EventCursor, outcome: EventOutcome, isAscii: boolean) {
+    const { statements } = this.options;
+    return settleStatement(statements, [...this.key, epoch], cursor, outcome, { lease: this.leaseSeconds, isAscii });
+  }
+
+  private get leaseSeconds(): string {
+    return String(this.options.lease / 1_000);
+  }
+
+  private get shards(): readonly number[] {
+    return this.isSharded ? [this.id.shards] : [];
+  }
+
+  private nameOf(look: string, window: number): string {
+    return `${look}_${window}${this.isSharded ? '_sharded' : ''}`;
+  }
+
+  private ask(
+    name: string | undefined,
+    text: string,
+    values: readonly unknown[],
+    timeout = statementTimeout(this.options.lease),
+  ): Promise<EventRows> {
+    const statement: EventStatement = {
+      text,
+      values,
+      timeout,
+      limit: timeout,
+      ...(name && { name: `nest_events_${name}` }),
+    };
+    return this.options.sessions.ask(statement).catch((error: unknown) => this.fail(error));
+  }
+
+  private fail(error: unknown): never {
+    throw eventFailure(error, this.options.schema);
+  }
+}
+
+/** A page without events has one row, which has only what is said of the page. */
+function eventsOf(rows: EventRows): readonly StoredEvent[] {
+  return rows[0]?.['seq'] === null ? [] : rows.map(toStoredEvent);
+}
+
+function holdOf([row]: EventRows): EventHold {
+  const paused = row?.['paused'];
+  if (paused === null || paused === undefined) return 'fenced';
+  return paused === true ? 'paused' : 'held';
+}

@@ -1,0 +1,104 @@
+import { PgNotifyError } from '../pg-notify.errors.js';
+import { adminStatements } from './event-admin-statements.js';
+import { eventFailure, remedyOf } from './event-failure.js';
+import { EVENT_LOG_FORM } from './event-log-sql.js';
+import { statementTimeout } from './event-sessions.js';
+import type { EventSessions, SessionTransaction } from './event-sessions.js';
+import { shardStatements } from './event-statements.js';
+import type { EventConsumerRegistration, EventShardId, EventShardStore, EventStore } from './event-store.js';
+import { SqlEventAdmin, secondsText } from './sql-event-admin.js';
+import { SqlEventShard } from './sql-event-shard.js';
+import type { PgUnitOfWork } from './unit-of-work.js';
+
+export interface SqlEventStoreOptions {
+  /** As `eventSchemaName` has checked it. */
+  readonly schema: string;
+  readonly sessions: EventSessions;
+  /** The name of this instance: another one for every process, and for every start of it. */
+  readonly owner: string;
+  /** How long a shard stays with an owner that says nothing, in milliseconds; the sessions have the same. */
+  readonly lease: number;
+  readonly unitOfWork?: PgUnitOfWork | undefined;
+}
+
+/** The event log in PostgreSQL. Its sessions belong to whoever has opened them. */
+export class SqlEventStore extends SqlEventAdmin implements EventStore {
+  private readonly ofShards;
+  private readonly ofAdmin;
+
+  constructor(private readonly store: SqlEventStoreOptions) {
+    const { schema, sessions } = store;
+    const statements = adminStatements(schema);
+    super({ schema, sessions, statements });
+    this.ofAdmin = statements;
+    this.ofShards = shardStatements(schema);
+  }
+
+  /** A newer form is taken: a migration comes before the instances that need it. */
+  async check(): Promise<void> {
+    const { schema, sessions, lease } = this.store;
+    const [row] = await sessions
+      .ask({ text: this.ofAdmin.version, timeout: statementTimeout(lease) })
+      .catch((error: unknown) => {
+        throw eventFailure(error, schema);
+      });
+    const form = Number(row?.['form']);
+    if (form >= EVENT_LOG_FORM) return;
+    throw new PgNotifyError(
+      'configuration',
+      `The event log in the schema ${JSON.stringify(schema)} has tables of form ${form}, and this version of nest-pg-notify needs form ${EVENT_LOG_FORM}: ${remedyOf(schema)}`,
+    );
+  }
+
+  async register(consumers: readonly EventConsumerRegistration[]): Promise<void> {
+    const { schema, sessions } = this.store;
+    if (consumers.length === 0) return;
+    await sessions
+      .transaction(async (transaction) => this.registerIn(transaction, consumers))
+      .catch((error: unknown) => {
+        throw eventFailure(error, schema);
+      });
+  }
+
+  shard(id: EventShardId): EventShardStore {
+    return new SqlEventShard(id, { ...this.store, statements: this.ofShards });
+  }
+
+  private async registerIn(
+    transaction: SessionTransaction,
+    consumers: readonly EventConsumerRegistration[],
+  ): Promise<void> {
+    const timeout = statementTimeout(this.store.lease);
+    const ask = (text: string, values: readonly string[] = []) => transaction.query({ text, values, timeout });
+    await ask(this.ofAdmin.lockRegister);
+    const rows = await ask(this.ofAdmin.registered);
+    const shardsOf = new Map(rows.map(({ name, shards }) => [name as string, shards as number]));
+    const isForeign = rows.some(({ isforeign }) => isforeign === true);
+    if (isForeign) await ask(this.ofAdmin.noteForeign);
+    for (const { consumer, shards, channels, from } of consumers) {
+      const found = shardsOf.get(consumer);
+      if (found !== undefined && found !== shards) throw otherShards(consumer, found, shards);
+      if (found === undefined && isForeign) throw foreignLog(this.store.schema, consumer);
+      const values = [consumer, String(shards), JSON.stringify(channels)];
+      if (from === 'now') await ask(this.ofAdmin.registerNow, values);
+      else if (from === 'beginning') await ask(this.ofAdmin.registerAtBeginning, values);
+      else
+        await ask(this.ofAdmin.registerSince, [...values, secondsText(`consumer ${JSON.stringify(consumer)}`, from)]);
+    }
+  }
+}
+
+/** With another number, events would belong to other shards, whose cursors say nothing of them. */
+function otherShards(consumer: string, found: number, wanted: number): PgNotifyError {
+  return new PgNotifyError(
+    'configuration',
+    `The consumer ${JSON.stringify(consumer)} has ${found} ${found === 1 ? 'shard' : 'shards'} in the log, and ${wanted} in this application. Set shards to ${found}; or stop it when it has settled everything, drop it (npx nest-pg-notify events drop), and start it with the new number and with from: the time of the stop.`,
+  );
+}
+
+function foreignLog(schema: string, consumer: string): PgNotifyError {
+  return new PgNotifyError(
+    'configuration',
+    `The event log in the schema ${JSON.stringify(schema)} comes from another database cluster, so that the consumer ${JSON.stringify(consumer)} cannot be added to it. Run "npx nest-pg-notify events rebase" first.`,
+  );
+}

@@ -1,0 +1,39 @@
+import { PgNotifyError } from '../pg-notify.errors.js';
+import type { PgUnitOfWork } from './unit-of-work.js';
+
+type Query = (text: string, values: string[]) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+
+const CURRENT = 'SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS xact';
+
+const FATE = 'SELECT pg_catalog.pg_xact_status(CAST($1::pg_catalog.text AS pg_catalog.xid8)) AS fate';
+
+/** Those that were seen to keep two statements in one transaction. */
+const trusted = new WeakSet<PgUnitOfWork>();
+
+/**
+ * Asks twice which transaction it is, at the first run of a unit of work: with an executor that is not of the transaction,
+ * each statement would be committed by itself, and a handler that fails could not be undone.
+ */
+export async function requireOneTransaction(unit: PgUnitOfWork, query: Query): Promise<void> {
+  if (trusted.has(unit)) return;
+  const [one] = await query(CURRENT, []);
+  const [other] = await query(CURRENT, []);
+  if (one?.['xact'] !== other?.['xact']) {
+    throw new PgNotifyError(
+      'configuration',
+      'The option unitOfWork of PgEventsModule runs statements in different transactions. Hand the transaction over to work(), not the client, data source or pool.',
+    );
+  }
+  trusted.add(unit);
+}
+
+/** Asks what became of a transaction: a library may resolve although it was rolled back. */
+export async function requireCommitted(query: Query, xact: string): Promise<void> {
+  const [row] = await query(FATE, [xact]);
+  if (row?.['fate'] === 'committed') return;
+  throw new PgNotifyError(
+    'connection',
+    `The transaction of a handler was not committed (${String(row?.['fate'])}), although the option unitOfWork of PgEventsModule has resolved. Either one of its statements has failed, and that failure was caught, or the unit of work does not wait for its end.`,
+    { permanent: false },
+  );
+}
