@@ -16,19 +16,36 @@ export const MAX_PAYLOAD_BYTES = 7_999;
  */
 export type PgPayloadCodec = 'auto' | 'json' | 'text';
 
+/** How long the text of a payload may be. */
+export interface PayloadLimit {
+  readonly bytes: number;
+  /** The end of the message about a longer one: who sets the limit, and what to do. */
+  readonly advice: string;
+}
+
+const NOTIFICATION_LIMIT: PayloadLimit = {
+  bytes: MAX_PAYLOAD_BYTES,
+  advice: `PostgreSQL allows ${MAX_PAYLOAD_BYTES}. Send the id and read the row in the handler.`,
+};
+
 /**
  * The text to send.
  *
- * @throws PgNotifyError of kind `payload` when the payload has no such text or PostgreSQL would refuse it.
+ * @throws PgNotifyError of kind `payload` when the payload has no such text or the text is too long.
  */
-export function encodePayload(channel: string, codec: PgPayloadCodec, payload: unknown): string {
+export function encodePayload(
+  channel: string,
+  codec: PgPayloadCodec,
+  payload: unknown,
+  { bytes, advice }: PayloadLimit = NOTIFICATION_LIMIT,
+): string {
   const raw = codec === 'text' ? textOf(channel, payload) : jsonOf(channel, payload);
   const size = Buffer.byteLength(raw);
-  if (size > MAX_PAYLOAD_BYTES) {
+  if (size > bytes) {
     throw new PgNotifyError(
       'payload',
-      `The payload for channel ${JSON.stringify(channel)} is ${size} bytes long; PostgreSQL allows ${MAX_PAYLOAD_BYTES}. Send the id and read the row in the handler.`,
-      { channel, size, limit: MAX_PAYLOAD_BYTES },
+      `The payload for channel ${JSON.stringify(channel)} is ${size} bytes long; ${advice}`,
+      { channel, size, limit: bytes },
     );
   }
   return raw;

@@ -1,5 +1,5 @@
 import { optional, readOptions } from '../option-checks.js';
-import type { ChecksOf } from '../option-checks.js';
+import type { ChecksOf, OptionCheck } from '../option-checks.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { checkExecutor, isExecutor } from './pg-executor.js';
 import type { PgExecutor } from './pg-executor.js';
@@ -23,19 +23,36 @@ export function callExecutor(
   options: CallOptions | null | undefined,
   current: CurrentExecutor | undefined,
 ): PgExecutor | undefined {
-  if (isExecutor(options)) {
-    throw new PgNotifyError('configuration', `${call} takes the executor as an option: { executor: … }.`);
-  }
-  const given = options && readOptions(call, options, OPTIONS).executor;
-  if (given === false) return undefined;
+  refuseBareExecutor(call, options);
+  return chosenExecutor(options ? readOptions(call, options, OPTIONS).executor : undefined, current) || undefined;
+}
+
+/** @throws PgNotifyError of kind `configuration` for an executor in the place of the options. */
+export function refuseBareExecutor(call: string, options: unknown): void {
+  if (!isExecutor(options)) return;
+  throw new PgNotifyError('configuration', `${call} takes the executor as an option: { executor: … }.`);
+}
+
+/**
+ * What a call has said if it has said something, `false` included; else the executor of the transaction that it is made in,
+ * or undefined if it is in none.
+ *
+ * @throws PgNotifyError of kind `configuration` when `current` throws or returns what is no executor.
+ */
+export function chosenExecutor(
+  given: PgExecutor | false | undefined,
+  current: CurrentExecutor | undefined,
+): PgExecutor | false | undefined {
   return given ?? (current && currentExecutor(current));
 }
 
-const OPTIONS = {
-  executor: optional((given, place): PgExecutor | false =>
+/** The option `executor` of a call. */
+export const executorOption: OptionCheck<PgExecutor | false | undefined> = optional(
+  (given, place): PgExecutor | false =>
     given === false ? false : checkExecutor(`option ${place.path} of ${place.owner}`, given as PgExecutor),
-  ),
-} satisfies ChecksOf<CallOptions>;
+);
+
+const OPTIONS = { executor: executorOption } satisfies ChecksOf<CallOptions>;
 
 const REMEDY = "It must return the transaction's executor, or undefined where there is no transaction.";
 

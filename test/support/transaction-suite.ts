@@ -7,7 +7,9 @@ import type { PgTriggerOptions } from 'nest-pg-notify/triggers';
 import { execute } from '../../lib/executor/pg-executor.js';
 import { appSuite } from './app/app-suite.js';
 import type { TestApp } from './app/test-app.js';
+import { AWKWARD_TEXTS } from './awkward-texts.js';
 import type { TestDatabase } from './postgres.js';
+import { publishingSuite } from './publishing-suite.js';
 import { Recorder } from './recorder.js';
 
 /** A transaction that is under way. */
@@ -35,32 +37,20 @@ export interface TransactionSuiteOptions {
 
 const Texts = definePgChannel('texts', { codec: 'text' });
 
-/** What a library might take for something else than text. */
-const AWKWARD_TEXTS: readonly string[] = [
-  `it's "quoted", twice: '' ""`,
-  'values $1 $2 $$ $a$, ? ?? \\? :name ::text :1 @p1 {0} %s',
-  'a backslash \\ and two \\\\ and \\n, a newline \n and a tab \t',
-  "'); SELECT pg_notify('texts', 'injected'); --",
-  'é ü ß 漢字 🐘 \u200b \u0301',
-  '{"json": [1, null, "text"]}',
-  '{a,b}',
-  'null',
-  '',
-];
-
 const SYNTAX = `' " \\ $ ? : { } ( ) 1 ; - / * @ %`.split(' ');
 
 const rollBack = new Error('roll back');
 
 /**
- * What must hold for every library that has transactions: notifications come when the transaction commits, never before,
- * and never after a rollback.
+ * What must hold for every library that has transactions: notifications and events come when the transaction commits, never
+ * before, and never after a rollback.
  */
 export function transactionSuite(
   name: string,
   connect: (database: TestDatabase) => TransactionLibrary | Promise<TransactionLibrary>,
   { advice, findsPlaceholders = false }: TransactionSuiteOptions = {},
 ): void {
+  publishingSuite(name, connect, advice);
   describe(`notify() in a transaction of ${name}`, () => {
     const suite = appSuite();
     let subject: TestApp;

@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto';
+import { encodePayload } from '../channel/payload-codec.js';
+import { applySchema } from '../channel/payload-schema.js';
+import type { PgChannel } from '../channel/pg-channel.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
+
+/** What an event has beside its payload. */
+export interface PgEventOptions {
+  /**
+   * What the event is about, such as the id of an order: 1 to 1,000 bytes. Events of one key are delivered in their order,
+   * if the transactions that publish them come one after the other: lock the row of the key first.
+   *
+   * @default no key, and no order
+   */
+  readonly key?: string | undefined;
+  /** Texts that travel beside the payload, such as a trace's id: up to 10,000 bytes as JSON. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** An event as the log takes it: texts. */
+export interface EncodedEvent {
+  readonly id: string;
+  readonly key: string | null;
+  /** JSON. */
+  readonly payload: string;
+  /** A JSON object of texts. */
+  readonly headers: string | null;
+}
+
+export type PublishingChannel = Pick<PgChannel, 'name' | 'codec' | 'schema'>;
+
+const PAYLOAD_LIMIT = {
+  bytes: 1_000_000,
+  advice: 'an event may have 1000000. Store what is large elsewhere, and publish where it is.',
+};
+const MAX_KEY_BYTES = 1_000;
+const MAX_HEADERS_BYTES = 10_000;
+
+/** Half of a surrogate pair, or NUL, as JSON.stringify() writes them: behind a backslash that is not itself written by one. */
+const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][\da-f]{2})/;
+
+/**
+ * The texts of one event, and its id.
+ *
+ * @throws PgNotifyError of kind `payload` for what the log cannot keep or the channel's schema refuses, or of kind
+ * `configuration` if the schema is asynchronous.
+ */
+export function encodeEvent(channel: PublishingChannel, payload: unknown, options: PgEventOptions): EncodedEvent {
+  const text = payloadOf(channel, payload);
+  applySchema(channel, payload);
+  return {
+    id: randomUUID(),
+    key: options.key === undefined ? null : keyOf(channel, options.key),
+    payload: text,
+    headers: options.headers === undefined ? null : headersOf(channel, options.headers),
+  };
+}
+
+function payloadOf({ name, codec }: PublishingChannel, payload: unknown): string {
+  const raw = encodePayload(name, codec, payload, PAYLOAD_LIMIT);
+  if (payload === undefined) return 'null';
+  if (codec === 'text') return JSON.stringify(raw);
+  refuseUnstorable(name, 'The payload', raw);
+  return raw;
+}
+
+function keyOf({ name: channel }: PublishingChannel, key: unknown): string {
+  if (typeof key !== 'string' || key === '') {
+    const found = key === '' ? 'an empty one' : key === null ? 'null' : `a ${typeof key}`;
+    const remedy = typeof key === 'number' || typeof key === 'bigint' ? 'Write String(id)' : 'Leave it out for none';
+    throw new PgNotifyError(
+      'payload',
+      `The key of an event for channel ${JSON.stringify(channel)} must be a non-empty string, not ${found}. ${remedy}.`,
+      { channel },
+    );
+  }
+  refuseUnstorable(channel, 'The key', JSON.stringify(key));
+  refuseLonger(channel, 'The key', key, MAX_KEY_BYTES);
+  return key;
+}
+
+function headersOf({ name: channel }: PublishingChannel, headers: unknown): string {
+  const isObject = typeof headers === 'object' && headers !== null && !Array.isArray(headers);
+  const entries = isObject ? Object.entries(headers) : [];
+  const [wrong] = entries.find(([, value]) => typeof value !== 'string') ?? [];
+  if (!isObject || wrong !== undefined) {
+    const found = wrong === undefined ? 'something else' : `an object whose ${JSON.stringify(wrong)} is no string`;
+    throw new PgNotifyError(
+      'payload',
+      `The headers of an event for channel ${JSON.stringify(channel)} must be an object of strings, not ${found}.`,
+      { channel },
+    );
+  }
+  const text = JSON.stringify(Object.fromEntries(entries)); // Not what a toJSON() makes of them.
+  refuseUnstorable(channel, 'A header', text);
+  refuseLonger(channel, 'The headers', text, MAX_HEADERS_BYTES);
+  return text;
+}
+
+/** @param json Of the text, or of what holds it. */
+function refuseUnstorable(channel: string, what: string, json: string): void {
+  if (!json.includes('\\u')) return;
+  const [found] = UNSTORABLE.exec(json) ?? [];
+  if (found === undefined) return;
+  const culprit = found.endsWith('u0000')
+    ? 'contains a NUL character, which PostgreSQL cannot store'
+    : 'contains half of a surrogate pair, which UTF-8 cannot carry';
+  throw new PgNotifyError('payload', `${what} of an event for channel ${JSON.stringify(channel)} ${culprit}.`, {
+    channel,
+  });
+}
+
+function refuseLonger(channel: string, what: string, text: string, limit: number): void {
+  const size = Buffer.byteLength(text);
+  if (size <= limit) return;
+  const are = what.endsWith('s') ? 'are' : 'is';
+  throw new PgNotifyError(
+    'payload',
+    `${what} of an event for channel ${JSON.stringify(channel)} ${are} ${size} bytes long; the log takes ${limit}.`,
+    { channel, size, limit },
+  );
+}
