@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { withEitherSignal } from '../time/abort.js';
 import type { Clock } from '../time/clock.js';
@@ -52,7 +53,10 @@ export class EventLease {
     const lost = new AbortController();
     const ended = new AbortController();
     void this.keep(lost, ended.signal);
-    return withEitherSignal([closing, lost.signal], work).finally(() => ended.abort());
+    return withEitherSignal([closing, lost.signal], (signal) => {
+      setMaxListeners(0, signal); // Each run beside the others may listen.
+      return work(signal);
+    }).finally(() => ended.abort());
   }
 
   /** Never rejects. */

@@ -57,6 +57,10 @@ export class SqlEventShard implements EventShardStore {
     this.key = [id.consumer, String(id.shard)];
   }
 
+  get lease(): number {
+    return this.options.lease;
+  }
+
   async claim(): Promise<EventClaim | undefined> {
     const { owner, statements } = this.options;
     const values = [...this.key, owner, String(this.id.shards), this.leaseSeconds];

@@ -33,6 +33,10 @@ export interface SessionTransaction {
   query(statement: PgStatement): Promise<readonly Record<string, unknown>[]>;
 }
 
+/** The SQLSTATEs of what fails because the transaction has failed before, or is none any more. */
+const IN_FAILED_TRANSACTION = '25P02';
+const NO_TRANSACTION = '25P01';
+
 /** What the server says after each answer: `I` outside of a transaction, `T` in one, `E` in one that has failed. */
 type Status = 'I' | 'T' | 'E';
 
@@ -97,7 +101,7 @@ class Transaction implements SessionTransaction {
     throw new PgNotifyError(
       'connection',
       'The transaction was rolled back: one of its statements has failed, and that failure was caught or not awaited. Let it reject, or run what may fail in a savepoint.',
-      { permanent: false },
+      { permanent: false, sqlState: IN_FAILED_TRANSACTION },
     );
   }
 
@@ -117,6 +121,7 @@ class Transaction implements SessionTransaction {
     throw new PgNotifyError(
       'configuration',
       'A statement has ended the transaction that it ran in. A handler must leave BEGIN, COMMIT and ROLLBACK out, also in procedures: its transaction is begun and ended for it.',
+      { sqlState: NO_TRANSACTION },
     );
   }
 }

@@ -17,6 +17,7 @@ export class EventWriters {
   rolledBack = 0;
   private readonly pool: Pool;
   private readonly writing: Promise<void>[] = [];
+  private readonly holding: (() => void)[] = [];
   private isStopped = false;
 
   constructor(
@@ -40,14 +41,25 @@ export class EventWriters {
     for (let n = 0; n < count; n += 1) this.writing.push(this.writeOn());
   }
 
-  /** Publishes one event in a transaction that the caller ends. */
-  async begin(key: string): Promise<PoolClient> {
+  /** Publishes one event in a transaction that stays open, by the table's own form; returns what ends it. */
+  async hold(key: string): Promise<(end: 'COMMIT' | 'PREPARE TRANSACTION') => Promise<void>> {
     const client = await this.pool.connect();
     client.on('error', () => undefined);
+    let isReleased = false;
+    const release = (error?: Error): void => {
+      if (!isReleased) client.release(error);
+      isReleased = true;
+    };
+    this.holding.push(() => release(new Error('The test is over.')));
     await client.query('BEGIN');
-    await client.query(`INSERT INTO counter VALUES ($1, 1)`, [key]);
-    await this.publish(client, { n: 1 }, key);
-    return client;
+    await client.query('INSERT INTO counter VALUES ($1, 1)', [key]);
+    // Without a NOTIFY, which a transaction that is prepared must not have.
+    const event = `INSERT INTO nest_events.event (channel, key, payload) VALUES ('orders', $1, '{"n":1}')`;
+    await client.query(event, [key]);
+    return async (end) => {
+      const text = end === 'COMMIT' ? end : `${end} '${key}'`;
+      await client.query(text).then(() => release(), release); // A restart has rolled it back.
+    };
   }
 
   /** Resolves when the last transaction has ended. */
@@ -57,6 +69,7 @@ export class EventWriters {
   }
 
   async close(): Promise<void> {
+    for (const release of this.holding) release();
     await this.pool.end();
   }
 

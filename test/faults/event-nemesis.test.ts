@@ -1,0 +1,129 @@
+import { describe, expect, it } from '@jest/globals';
+import { randomInt } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EventStore } from '../../lib/event-log/event-store.js';
+import { EventPublisher } from '../../lib/event-log/event-publisher.js';
+import { WakeLimiter } from '../../lib/event-log/wake-limiter.js';
+import type { PgExecutor } from '../../lib/executor/pg-executor.js';
+import { COMMITTED, EventWriters, judge } from '../support/event-ledger.js';
+import { eventLogSuite } from '../support/event-log-suite.js';
+import { NEMESIS_CONSUMERS } from '../support/event-nemesis-consumers.js';
+import { EventWorker } from '../support/event-worker.js';
+import { SeededRandom } from '../support/seeded-random.js';
+
+const SECONDS = Number(process.env['NEMESIS_SECONDS'] ?? 30);
+const SEED = Number(process.env['NEMESIS_SEED'] ?? randomInt(2 ** 31));
+
+/** Resolves when every consumer has handled everything. Whom the nemesis has killed thrice at one event gave that one up. */
+async function drained(store: EventStore): Promise<void> {
+  for (;;) {
+    const states = await store.consumers();
+    for (const { consumer, dead } of states) if (dead > 0) await store.requeue(consumer);
+    if (states.every(({ waiting, retrying, dead }) => waiting + retrying + dead === 0)) return;
+    await delay(100); // The time of the test is the limit.
+  }
+}
+
+describe('the nemesis of events', () => {
+  const suite = eventLogSuite({ server: { settings: { max_prepared_transactions: '10' } } });
+
+  it(
+    `loses nothing in ${SECONDS} s of random faults (NEMESIS_SEED=${SEED} replays them)`,
+    async () => {
+      const { server, database } = suite;
+      const random = new SeededRandom(SEED);
+      const query = (text: string, values?: unknown[]) => database.query(text, values);
+      await EventWriters.prepare(query);
+      const store = suite.store('judge');
+      await store.register(
+        NEMESIS_CONSUMERS.map(({ name, shards = 1 }) => ({
+          consumer: name,
+          shards,
+          channels: ['orders'],
+          from: 'now' as const,
+        })),
+      );
+      const publisher = new EventPublisher({
+        schema: 'nest_events',
+        ask: () => Promise.reject(new Error('This was meant for a transaction.')),
+        limiter: new WakeLimiter(),
+      });
+      const writers = new EventWriters(
+        database.url,
+        (client, payload, key) => publisher.publish('orders', payload, { executor: client as PgExecutor, key }),
+        random,
+      );
+      suite.cleanup(() => writers.close());
+      let workers = [1, 2, 3].map(() => new EventWorker(database.url));
+      const all = [...workers];
+      suite.cleanup(async () => {
+        for (const worker of all) if (worker.isAlive) await worker.kill();
+      });
+      const replace = (old: EventWorker): void => {
+        const worker = new EventWorker(database.url);
+        all.push(worker);
+        workers = workers.map((each) => (each === old ? worker : each));
+      };
+
+      // One transaction stays open all the time, and one is prepared: neither may hold up the others.
+      const end = await writers.hold('open');
+      const prepare = await writers.hold('prepared');
+      await prepare('PREPARE TRANSACTION');
+      writers.start(16);
+
+      const faults = {
+        kill: async () => {
+          const worker = random.pick(workers);
+          await worker.kill();
+          replace(worker);
+        },
+        pause: async () => {
+          const worker = random.pick(workers);
+          worker.pause();
+          void delay(random.between(1_700, 3_000)).then(() => worker.resume()); // Longer than its leases.
+        },
+        restart: async () => {
+          await server.stop(random.next() < 0.6 ? 'immediate' : 'fast');
+          await server.start();
+        },
+        terminate: async () => {
+          await query(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN ('events', 'effects') AND random() < 0.5`,
+          );
+        },
+      };
+      const done: Record<string, number> = {};
+      const until = performance.now() + SECONDS * 1_000;
+      while (performance.now() < until) {
+        await delay(random.between(500, 2_500)); // The nemesis sleeps; nobody waits for anything here.
+        const name = random.pick(['kill', 'kill', 'kill', 'pause', 'pause', 'terminate', 'restart'] as const);
+        done[name] = (done[name] ?? 0) + 1;
+        await faults[name]();
+      }
+      await writers.stop();
+      await end('COMMIT');
+      await query(`COMMIT PREPARED 'prepared'`);
+      for (const worker of workers) worker.resume();
+
+      await drained(store);
+      expect(await Promise.all(workers.map((worker) => worker.close()))).toEqual([0, 0, 0]);
+      const drainTime = Math.round(performance.now() - until);
+      const verdicts = [];
+      for (const { name } of NEMESIS_CONSUMERS) verdicts.push(await judge(query, name));
+      const { rows } = await query(COMMITTED);
+      const repeats = verdicts.map(({ consumer, repeats }) => `${consumer} ${repeats}`).join(', ');
+      process.stdout.write(
+        `Nemesis of events, seed ${SEED}: ${writers.committed} commits, ${writers.rolledBack} rollbacks, drained in ${drainTime} ms, repeats ${repeats}, faults ${JSON.stringify(done)}\n`,
+      );
+      const { rows: kept } = await query(
+        `SELECT count(*)::int AS committed FROM nest_events.event WHERE channel = 'orders'`,
+      );
+      expect(kept).toEqual(rows);
+      expect(verdicts.filter(({ lost, phantom, inversions }) => lost + phantom + inversions > 0)).toEqual([]);
+      const transactional = NEMESIS_CONSUMERS.filter((consumer) => consumer.transactional).map(({ name }) => name);
+      expect(verdicts.filter(({ consumer, repeats }) => transactional.includes(consumer) && repeats > 0)).toEqual([]);
+      expect(all.map(({ errors }) => errors).filter(Boolean)).toEqual([]);
+    },
+    (SECONDS + 150) * 1_000,
+  );
+});
