@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { ConnectionSettings, PoolSettings } from '../session/connection-settings.js';
 import { PgSession } from '../session/pg-session.js';
@@ -65,7 +66,9 @@ export class EventSessions {
   private inTransactions = 0;
   private readonly closing = new AbortController();
 
-  constructor(private readonly options: EventSessionsOptions) {}
+  constructor(private readonly options: EventSessionsOptions) {
+    setMaxListeners(0, this.closing.signal); // Everybody who waits listens.
+  }
 
   /** Runs one statement on any session. @throws PgNotifyError of kind `connection` or `closed`. */
   ask({ name, ...statement }: EventStatement): Promise<EventRows> {
