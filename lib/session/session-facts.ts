@@ -24,11 +24,11 @@ export const ASK_FACTS = `SET LOCAL statement_timeout = 0;
 SELECT pg_catalog.pg_backend_pid() AS backend_pid,
   pg_catalog.current_setting('server_version') AS server_version,
   pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS server,
-  pg_catalog.current_database()::text AS database,
-  pg_catalog.clock_timestamp()::text AS asked_at,
-  pg_catalog.has_function_privilege('pg_catalog.set_config(text, text, boolean)', 'EXECUTE') AS may_configure,
+  pg_catalog.current_database()::pg_catalog.text AS database,
+  pg_catalog.clock_timestamp()::pg_catalog.text AS asked_at,
+  pg_catalog.has_function_privilege('pg_catalog.set_config(pg_catalog.text, pg_catalog.text, boolean)', 'EXECUTE') AS may_configure,
   pg_catalog.pg_is_in_recovery() AS standby,
-  pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
+  pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only`;
 
 /** Reads them from a row; what is absent is unknown. */
 export function readFacts(row: Record<string, unknown> = {}): SessionFacts {

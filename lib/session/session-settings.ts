@@ -52,11 +52,11 @@ export const LIFT_STATEMENT_TIMEOUT = 'SET statement_timeout = 0';
  * Sets what this server knows; older versions lack some. A database without an encoding takes and keeps any bytes, and
  * ends a session that asked for UTF-8 at the first notification that is not UTF-8. There, bytes are sent as they are.
  */
-export const APPLY_LISTENING_SETTINGS = applying(`SELECT * FROM pg_catalog.jsonb_each_text($1::jsonb)
+export const APPLY_LISTENING_SETTINGS = applying(`SELECT * FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb)
     UNION ALL
     SELECT 'client_encoding', 'SQL_ASCII' WHERE pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.=) 'SQL_ASCII'`);
 
-export const APPLY_SENDING_SETTINGS = applying('SELECT * FROM pg_catalog.jsonb_each_text($1::jsonb)');
+export const APPLY_SENDING_SETTINGS = applying('SELECT * FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb)');
 
 function applying(wanted: string): string {
   return `SELECT pg_catalog.count(pg_catalog.set_config(known.name, wanted.value, false))
