@@ -1,7 +1,7 @@
 import { driverFailure } from '../executor/driver-failure.js';
 import { isPgNotifyError, PgNotifyError } from '../pg-notify.errors.js';
 import { splitRemedy } from '../session/connection-failure.js';
-import { eventTables } from './event-log-schema.js';
+import { DEFAULT_EVENT_SCHEMA, eventTables } from './event-log-schema.js';
 
 /** SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const NO_PRIVILEGE = '42501';
@@ -53,6 +53,6 @@ export function eventFailure(error: unknown, schema: string): unknown {
 
 /** What creates the tables, or renews them. */
 export function remedyOf(schema: string): string {
-  const option = schema === 'nest_events' ? '' : ` --schema ${schema}`;
+  const option = schema === DEFAULT_EVENT_SCHEMA ? '' : ` --schema ${/^\w+$/.test(schema) ? schema : `'${schema}'`}`;
   return `run "npx nest-pg-notify events sql${option}" and execute what it prints.`;
 }

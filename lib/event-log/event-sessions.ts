@@ -29,7 +29,10 @@ export interface EventSessionsOptions {
 }
 
 /** A statement of the event log; the name is used only where statements stay prepared. */
-export type EventStatement = Pick<PgStatement, 'text' | 'name' | 'values' | 'timeout' | 'limit'>;
+export interface EventStatement extends Pick<PgStatement, 'text' | 'name' | 'values' | 'timeout' | 'limit'> {
+  /** Makes of what the server has refused the statement with what the caller is told; failures to connect are left as they are. */
+  readonly explain: (error: unknown) => unknown;
+}
 
 export type EventRows = readonly Readonly<Record<string, unknown>>[];
 
@@ -71,10 +74,13 @@ export class EventSessions {
   }
 
   /** Runs one statement on any session. @throws PgNotifyError of kind `connection` or `closed`. */
-  ask({ name, ...statement }: EventStatement): Promise<EventRows> {
-    return this.use(false, (session) =>
-      session.query(name !== undefined && session.keepsStatements ? { name, ...statement } : statement),
-    );
+  ask({ name, explain, ...statement }: EventStatement): Promise<EventRows> {
+    return this.use(false, (session) => {
+      const isKept = name !== undefined && session.keepsStatements;
+      return session.query(isKept ? { name, ...statement } : statement).catch((error: unknown) => {
+        throw explain(error);
+      });
+    });
   }
 
   /**

@@ -106,9 +106,7 @@ export class SqlEventAdmin implements EventAdmin {
 
   private ask(text: string, values: readonly (string | null)[] = []): Promise<EventRows> {
     const { sessions, schema } = this.options;
-    return sessions.ask({ text, values, timeout: LONG, limit: LONG }).catch((error: unknown) => {
-      throw eventFailure(error, schema);
-    });
+    return sessions.ask({ text, values, timeout: LONG, limit: LONG, explain: (error) => eventFailure(error, schema) });
   }
 }
 

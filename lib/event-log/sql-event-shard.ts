@@ -1,7 +1,7 @@
 import { toStoredEvent } from './event-rows.js';
 import { eventFailure, sqlStateOf } from './event-failure.js';
 import { statementTimeout } from './event-sessions.js';
-import type { EventRows, EventSessions, EventStatement } from './event-sessions.js';
+import type { EventRows, EventSessions } from './event-sessions.js';
 import type { ShardStatements } from './event-statements.js';
 import type {
   EventClaim,
@@ -46,6 +46,10 @@ const UNENCODABLE = ['22P05', '22021'];
 export class SqlEventShard implements EventShardStore {
   private readonly isSharded: boolean;
   private readonly key: readonly [string, string];
+  private readonly explain = (error: unknown): unknown => eventFailure(error, this.options.schema);
+  private readonly fail = (error: unknown): never => {
+    throw this.explain(error);
+  };
   /** How many rows the next page looks at. */
   private window = 0;
 
@@ -168,7 +172,7 @@ export class SqlEventShard implements EventShardStore {
           const { text, values } = this.settleStatement(epoch, cursor, outcome, false);
           const [row] = await transaction
             .query({ text, values, timeout: statementTimeout(this.options.lease) })
-            .catch((error: unknown) => this.fail(error));
+            .catch(this.fail);
           return row?.['hold'] as EventHold;
         },
       }),
@@ -184,7 +188,7 @@ export class SqlEventShard implements EventShardStore {
         tx,
         settle: async (epoch, cursor, outcome) => {
           const { text, values } = this.settleStatement(epoch, cursor, outcome, false);
-          const [row] = await query(text, values).catch((error: unknown) => this.fail(error));
+          const [row] = await query(text, values).catch(this.fail);
           settled.push(String(row?.['xact']));
           return row?.['hold'] as EventHold;
         },
@@ -216,18 +220,9 @@ export class SqlEventShard implements EventShardStore {
     values: readonly unknown[],
     timeout = statementTimeout(this.options.lease),
   ): Promise<EventRows> {
-    const statement: EventStatement = {
-      text,
-      values,
-      timeout,
-      limit: timeout,
-      ...(name && { name: `nest_events_${name}` }),
-    };
-    return this.options.sessions.ask(statement).catch((error: unknown) => this.fail(error));
-  }
-
-  private fail(error: unknown): never {
-    throw eventFailure(error, this.options.schema);
+    const { sessions } = this.options;
+    const prepared = name === undefined ? {} : { name: `nest_events_${name}` };
+    return sessions.ask({ ...prepared, text, values, timeout, limit: timeout, explain: this.explain });
   }
 }
 

@@ -25,6 +25,7 @@ export interface SqlEventStoreOptions {
 export class SqlEventStore extends SqlEventAdmin implements EventStore {
   private readonly ofShards;
   private readonly ofAdmin;
+  private readonly explain = (error: unknown): unknown => eventFailure(error, this.store.schema);
 
   constructor(private readonly store: SqlEventStoreOptions) {
     const { schema, sessions } = store;
@@ -37,11 +38,8 @@ export class SqlEventStore extends SqlEventAdmin implements EventStore {
   /** A newer form is taken: a migration comes before the instances that need it. */
   async check(): Promise<void> {
     const { schema, sessions, lease } = this.store;
-    const [row] = await sessions
-      .ask({ text: this.ofAdmin.version, timeout: statementTimeout(lease) })
-      .catch((error: unknown) => {
-        throw eventFailure(error, schema);
-      });
+    const timeout = statementTimeout(lease);
+    const [row] = await sessions.ask({ text: this.ofAdmin.version, timeout, explain: this.explain });
     const form = Number(row?.['form']);
     if (form >= EVENT_LOG_FORM) return;
     throw new PgNotifyError(
@@ -51,13 +49,8 @@ export class SqlEventStore extends SqlEventAdmin implements EventStore {
   }
 
   async register(consumers: readonly EventConsumerRegistration[]): Promise<void> {
-    const { schema, sessions } = this.store;
     if (consumers.length === 0) return;
-    await sessions
-      .transaction(async (transaction) => this.registerIn(transaction, consumers))
-      .catch((error: unknown) => {
-        throw eventFailure(error, schema);
-      });
+    await this.store.sessions.transaction((transaction) => this.registerIn(transaction, consumers));
   }
 
   shard(id: EventShardId): EventShardStore {
@@ -69,7 +62,10 @@ export class SqlEventStore extends SqlEventAdmin implements EventStore {
     consumers: readonly EventConsumerRegistration[],
   ): Promise<void> {
     const timeout = statementTimeout(this.store.lease);
-    const ask = (text: string, values: readonly string[] = []) => transaction.query({ text, values, timeout });
+    const ask = (text: string, values: readonly string[] = []) =>
+      transaction.query({ text, values, timeout }).catch((error: unknown) => {
+        throw this.explain(error);
+      });
     await ask(this.ofAdmin.lockRegister);
     const rows = await ask(this.ofAdmin.registered);
     const shardsOf = new Map(rows.map(({ name, shards }) => [name as string, shards as number]));
