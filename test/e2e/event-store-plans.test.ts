@@ -27,12 +27,14 @@ describe('plans without statistics', () => {
 
   const statements = shardStatements('nest_events');
 
-  const explain = async (text: string, values: readonly unknown[], mode: string): Promise<string> => {
+  const explain = async (
+    text: string,
+    values: readonly (string | number | readonly string[])[],
+    mode: string,
+  ): Promise<string> => {
     await client.query(`SET plan_cache_mode = ${mode}`);
     await client.query(`PREPARE looked AS ${text}`);
-    const literals = values.map((value) =>
-      Array.isArray(value) ? `'{${value.join(',')}}'` : value === null ? 'NULL' : `'${String(value)}'`,
-    );
+    const literals = values.map((value) => (typeof value === 'object' ? `'{${value.join(',')}}'` : `'${value}'`));
     const { rows } = await client.query<{ 'QUERY PLAN': string }>(
       `EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE looked(${literals.join(', ')})`,
     );

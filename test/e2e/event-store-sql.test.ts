@@ -108,6 +108,7 @@ describe('the SQL of the event log', () => {
     });
     await client.query(eventLog({ schema: 'theirs' }).up);
     await client.query(eventLog({ schema: 'theirs' }).down);
+    expect(await contents('theirs')).toEqual([]);
   });
 
   it('publishes new events to logical replication, and not what is pruned', async () => {
