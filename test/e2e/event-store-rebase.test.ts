@@ -1,0 +1,150 @@
+import { describe, expect, it } from '@jest/globals';
+import { Client } from 'pg';
+import type { EventStore, StoredEvent } from '../../lib/event-log/event-store.js';
+import { eventLog } from '../../lib/event-log/event-log-sql.js';
+import { eventLogSuite, publishRaw } from '../support/event-log-suite.js';
+import { behind, drain } from '../support/event-store-contract.js';
+import type { TestDatabase } from '../support/postgres.js';
+import { createTestCluster, createTestDatabase } from '../support/postgres.js';
+import { failureOf } from '../support/failures.js';
+
+describe('a log that was copied into another cluster', () => {
+  const suite = eventLogSuite();
+  const channels = ['x'];
+
+  const other = async (): Promise<TestDatabase> => {
+    const cluster = await createTestCluster();
+    suite.cleanup(() => cluster.remove());
+    const database = await createTestDatabase(cluster.url());
+    suite.cleanup(() => database.disconnect());
+    await database.query(eventLog().up);
+    return database;
+  };
+
+  /** Copies the rows, as pg_dump does. */
+  const copy = async (from: TestDatabase, to: TestDatabase): Promise<void> => {
+    for (const table of ['event', 'consumer', 'failure']) {
+      const { rows } = await from.query<{ row: string }>(
+        `SELECT row_to_json(t)::text AS row FROM nest_events.${table} AS t`,
+      );
+      for (const { row } of rows) {
+        await to.query(
+          `INSERT INTO nest_events.${table} OVERRIDING SYSTEM VALUE SELECT * FROM json_populate_record(NULL::nest_events.${table}, $1::json)`,
+          [row],
+        );
+      }
+    }
+    await to.query(
+      `SELECT setval(pg_get_serial_sequence('nest_events.event', 'seq'), (SELECT max(seq) FROM nest_events.event))`,
+    );
+  };
+
+  const publish = (database: TestDatabase | Client, ...payloads: unknown[]): Promise<void> =>
+    publishRaw(
+      database,
+      payloads.map((payload) => ({ channel: 'x', key: 'k', payload: JSON.stringify(payload) })),
+    );
+
+  const payloads = (events: readonly StoredEvent[]): unknown[] => events.map(({ payload }) => JSON.parse(payload));
+
+  const shardOf = (store: EventStore, consumer = 'c') => store.shard({ consumer, shard: 0, shards: 1, channels });
+
+  /** What a consumer is given: what is to be tried again, then what is new. */
+  const given = async (store: EventStore, consumer = 'c'): Promise<unknown[]> => {
+    const shard = shardOf(store, consumer);
+    const claim = (await shard.claim())!;
+    expect(claim.isForeign).toBe(false);
+    const seqs = (await shard.failures()).map(({ seq }) => seq);
+    const retried = await shard.events(seqs);
+    await shard.settle(claim.epoch, claim.cursor, { gone: seqs });
+    const { events } = await drain(shard, claim, 7);
+    return payloads([...retried, ...events]);
+  };
+
+  /** Advances the transactions of a cluster. */
+  const age = async (database: TestDatabase, transactions: number): Promise<void> => {
+    const each = 'PERFORM pg_current_xact_id(); COMMIT;';
+    await database.query(`DO $$ BEGIN FOR i IN 1..${transactions} LOOP ${each} END LOOP; END $$`);
+  };
+
+  /** A consumer in the middle of a page, with a dead letter, one that has settled all, and an event that came late. */
+  const prepare = async (database: TestDatabase): Promise<void> => {
+    const store = suite.store('a', { url: database.url });
+    for (const consumer of ['c', 'settled']) await store.register([{ consumer, shards: 1, channels, from: 'now' }]);
+    await publish(database, ...Array.from({ length: 20 }, (_, i) => i));
+    const straggler = new Client({ connectionString: database.url });
+    await straggler.connect();
+    await straggler.query('BEGIN');
+    await publish(straggler, 'late');
+    const shard = shardOf(store);
+    const { epoch, cursor } = (await shard.claim())!;
+    const page = await shard.first(epoch, cursor.done, 5);
+    const dead = { seq: page.events[0]!.seq, key: 'k', state: 'dead', attempts: 1, delay: 0, error: 'e' } as const;
+    await shard.settle(epoch, behind(page, cursor), { failed: [dead] });
+    await shard.release(epoch);
+    await straggler.query('COMMIT');
+    await straggler.end();
+    const all = shardOf(store, 'settled');
+    const claim = (await all.claim())!;
+    await drain(all, claim);
+    await all.release(claim.epoch);
+    await publish(database, 20, 21);
+  };
+
+  const UNSETTLED = [...Array.from({ length: 15 }, (_, i) => i + 5), 'late', 20, 21];
+
+  it.each([
+    ['behind', 3_000, 0],
+    ['ahead', 0, 3_000],
+  ])(
+    'is refused, then rebased, and nothing is lost or repeated, when that cluster is %s',
+    async (_what, old, fresh) => {
+      const [from, to] = [await other(), await other()];
+      await age(from, old);
+      await prepare(from);
+      await age(to, fresh);
+      await copy(from, to);
+      const store = suite.store('b', { url: to.url });
+      const [claim, states] = [await shardOf(store).claim(), await store.consumers()];
+      expect(claim).toMatchObject({ isForeign: true });
+      expect(states.map(({ isForeign }) => isForeign)).toEqual([true, true]);
+      // The application starts, is refused its consumers, and publishes.
+      await store.register([{ consumer: 'c', shards: 1, channels, from: 'now' }]);
+      await publish(to, 'before the rebase');
+      expect(await store.rebase()).toBe(2);
+      expect(await shardOf(store).settle(claim!.epoch, claim!.cursor, {})).toBe('fenced');
+      await publish(to, 'after the rebase');
+      expect(await given(store)).toEqual([...UNSETTLED, 'before the rebase', 'after the rebase']);
+      expect(await given(store, 'settled')).toEqual([20, 21, 'before the rebase', 'after the rebase']);
+      expect((await store.deadLetters('c', { limit: 5 })).map(({ payload }) => payload)).toEqual(['0']);
+      expect(
+        (await store.consumers()).map(({ isForeign, waiting, retrying }) => [isForeign, waiting, retrying]),
+      ).toEqual([
+        [false, 0, 0],
+        [false, 0, 0],
+      ]);
+      expect(await store.rebase()).toBe(0);
+      expect(await store.discard('c')).toBe(1);
+      await publish(to, 'at the end');
+      expect(await given(store)).toEqual(['at the end']);
+      expect(await given(store, 'settled')).toEqual(['at the end']);
+      expect(await store.prune(0)).toBeGreaterThan(20);
+    },
+  );
+
+  it('takes no new consumer before it is rebased', async () => {
+    const [from, to] = [await other(), await other()];
+    await prepare(from);
+    await copy(from, to);
+    const store = suite.store('b', { url: to.url });
+    const added = { consumer: 'new', shards: 1, channels, from: 'beginning' } as const;
+    const failure = await failureOf(store.register([added]));
+    expect(failure).toMatchObject({
+      kind: 'configuration',
+      message: expect.stringContaining('npx nest-pg-notify events rebase'),
+    });
+    await store.rebase();
+    await store.register([added]);
+    expect(await given(store, 'new')).toHaveLength(23);
+  });
+});
