@@ -49,7 +49,8 @@ export class PgNotifyErrorRoute {
    */
   report(thrown: unknown, source?: object, severity: Severity = 'error'): void {
     const error = isPgNotifyError(thrown) ? thrown : new PgNotifyError('handler', messageOf(thrown), { cause: thrown });
-    if (error.kind === 'handler' && error.handler !== undefined) this.logFailure(source ?? error.handler, error, severity);
+    if (error.kind === 'handler' && error.handler !== undefined)
+      this.logFailure(source ?? error.handler, error, severity);
     else this.log(severity, error, error.kind === 'handler' ? stacksOf(error) : undefined);
     this.tell(error);
   }

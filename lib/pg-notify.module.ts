@@ -9,7 +9,12 @@ import type { ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } from './pg-notify.module-defini
 import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import { registrationProviders } from './pg-notify.providers.js';
 import { PgNotifyService } from './pg-notify.service.js';
-import { DEFAULT_REGISTRATION, getPgNotifyHealthToken, getPgNotifyToken } from './pg-notify.tokens.js';
+import {
+  DEFAULT_REGISTRATION,
+  getPgNotifyHealthToken,
+  getPgNotifyPartsToken,
+  getPgNotifyToken,
+} from './pg-notify.tokens.js';
 
 /**
  * PostgreSQL LISTEN/NOTIFY for an application. Import `forRoot()` or `forRootAsync()` once per database, in the root
@@ -53,6 +58,7 @@ function registration(name: string = DEFAULT_REGISTRATION, definition: DynamicMo
     exports: [
       getPgNotifyToken(name),
       getPgNotifyHealthToken(name),
+      getPgNotifyPartsToken(name),
       ...(name === DEFAULT_REGISTRATION ? [PgNotifyService, PgNotifyHealthIndicator] : []),
     ],
   };

@@ -10,6 +10,7 @@ import { PgNotifyErrorRoute } from './pg-notify.error-route.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import { PgNotifyLogger } from './pg-notify.logger.js';
 import { MODULE_OPTIONS_TOKEN } from './pg-notify.module-definition.js';
+import type { PgNotifyParts } from './pg-notify.parts.js';
 import { resolveOptions } from './pg-notify.resolved-options.js';
 import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
@@ -19,6 +20,7 @@ import { PgNotifyStart } from './pg-notify.start.js';
 import {
   DEFAULT_REGISTRATION,
   getPgNotifyHealthToken,
+  getPgNotifyPartsToken,
   getPgNotifyToken,
   getPgNotifyTransportToken,
   PG_NOTIFY_CONSUMERS,
@@ -28,6 +30,7 @@ import {
   PG_NOTIFY_TRANSPORT,
 } from './pg-notify.tokens.js';
 import { resolveConnections } from './session/connection-settings.js';
+import type { ResolvedPgNotifyConnections } from './session/connection-settings.js';
 import { systemClock } from './time/clock.js';
 import { TurnBudget } from './time/turn-budget.js';
 import { DisabledTransport } from './transport/disabled-transport.js';
@@ -91,8 +94,36 @@ export function registrationProviders(name: string): Provider[] {
       useFactory: (service: PgNotifyService) => new PgNotifyHealthIndicator(service),
       inject: [getPgNotifyToken(name)],
     },
+    {
+      provide: getPgNotifyPartsToken(name),
+      useFactory: collectParts,
+      inject: [
+        MODULE_OPTIONS_TOKEN,
+        PG_NOTIFY_RESOLVED_OPTIONS,
+        PG_NOTIFY_TRANSPORT,
+        PgConsumers,
+        PG_NOTIFY_LOGGER,
+        PgNotifyErrorRoute,
+        PgNotifyRegistrations,
+        PgNotifyStart,
+      ],
+    },
     ...(name === DEFAULT_REGISTRATION ? CLASS_TOKENS : []),
   ];
+}
+
+function collectParts(
+  given: PgNotifyModuleOptions,
+  options: ResolvedPgNotifyOptions,
+  transport: PgNotifyTransport,
+  consumers: PgConsumers,
+  logger: PgNotifyLogger,
+  errors: PgNotifyErrorRoute,
+  registrations: PgNotifyRegistrations,
+  start: PgNotifyStart,
+): PgNotifyParts {
+  const connections = (): ResolvedPgNotifyConnections => resolveConnections(given);
+  return { options, connections, transport, consumers, logger, errors, registrations, start };
 }
 
 function createTransportSource(

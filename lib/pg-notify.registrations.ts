@@ -2,8 +2,19 @@ import { Inject, Injectable } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { PgConsumers } from './consumers/pg-consumers.js';
 import { PgNotifyError } from './pg-notify.errors.js';
-import { PG_NOTIFY_CONSUMERS, PG_NOTIFY_REGISTRATION, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
+import {
+  PG_EVENTS_REGISTRATION,
+  PG_EVENTS_RUN,
+  PG_NOTIFY_CONSUMERS,
+  PG_NOTIFY_REGISTRATION,
+  PG_NOTIFY_TRANSPORT,
+} from './pg-notify.tokens.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
+
+/** What runs beside a registration and is stopped with it. */
+export interface StoppedWithRegistrations {
+  stop(): Promise<void>;
+}
 
 /** The registrations of this application, read from Nest's container: two applications in one process share nothing. */
 @Injectable()
@@ -20,10 +31,7 @@ export class PgNotifyRegistrations {
     @Inject(PG_NOTIFY_REGISTRATION) readonly own: string,
   ) {
     this.#modules = modules;
-    this.names = [...modules.values()].flatMap(({ providers }) => {
-      const name: unknown = providers.get(PG_NOTIFY_REGISTRATION)?.instance;
-      return typeof name === 'string' ? [name] : [];
-    });
+    this.names = this.textsOf(PG_NOTIFY_REGISTRATION);
     if (this.names.filter((name) => name === own).length > 1) {
       throw new PgNotifyError(
         'configuration',
@@ -32,18 +40,28 @@ export class PgNotifyRegistrations {
     }
   }
 
+  /** The names of the registrations that have an event log. */
+  get withEvents(): readonly string[] {
+    return this.textsOf(PG_EVENTS_REGISTRATION);
+  }
+
   /** Stops the listeners and the handlers of all registrations: Nest closes nothing when a bootstrap fails. */
   async stopAll(): Promise<void> {
-    const modules = [...this.#modules.values()];
-    for (const { providers } of modules) {
-      // By a text, which is the same in every copy of this package.
-      const consumers = providers.get(PG_NOTIFY_CONSUMERS)?.instance as PgConsumers | undefined;
-      consumers?.handlers.abandon();
-    }
-    const transports = modules.flatMap(({ providers }) => {
-      const transport = providers.get(PG_NOTIFY_TRANSPORT)?.instance as PgNotifyTransport | undefined;
-      return transport ? [transport] : [];
+    // By texts, which are the same in every copy of this package.
+    for (const { handlers } of this.instancesOf(PG_NOTIFY_CONSUMERS) as readonly PgConsumers[]) handlers.abandon();
+    const transports = this.instancesOf(PG_NOTIFY_TRANSPORT) as readonly PgNotifyTransport[];
+    const runs = this.instancesOf(PG_EVENTS_RUN) as readonly StoppedWithRegistrations[];
+    await Promise.all([...transports.map(({ listener }) => listener.stop()), ...runs.map((run) => run.stop())]);
+  }
+
+  private textsOf(token: string): readonly string[] {
+    return this.instancesOf(token).filter((instance) => typeof instance === 'string');
+  }
+
+  private instancesOf(token: string): readonly unknown[] {
+    return [...this.#modules.values()].flatMap(({ providers }) => {
+      const instance: unknown = providers.get(token)?.instance;
+      return instance ? [instance] : [];
     });
-    await Promise.all(transports.map(({ listener }) => listener.stop()));
   }
 }

@@ -16,15 +16,19 @@ export class PgNotifyStart {
     @Inject(PG_NOTIFY_LOGGER) private readonly logger: PgNotifyLogger,
   ) {}
 
+  /** Waits until the registration listens, by the startup policy. */
+  listen(): Promise<void> {
+    return this.attempt(() => this.transport.listener.start());
+  }
+
   /**
-   * Waits until the registration listens, by the startup policy. What rejects it ends the application's start: nothing is
-   * left open then. When a signal ends the application meanwhile it never settles: the shutdown ends the process, and a
-   * rejection would do so before it is over, with a stack that says no more than that.
+   * Does a part of the start. What rejects it ends the application's start: nothing is left open then. When a signal ends the
+   * application meanwhile it never settles: the shutdown ends the process, and a rejection would do so before it is over,
+   * with a stack that says no more than that.
    */
-  async listen(): Promise<void> {
-    const { listener } = this.transport;
+  async attempt(work: () => Promise<void>): Promise<void> {
     try {
-      await listener.start();
+      await work();
     } catch (error) {
       if (this.signal === undefined || !isPgNotifyError(error) || error.kind !== 'closed') {
         await this.registrations.stopAll();

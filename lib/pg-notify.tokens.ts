@@ -21,6 +21,20 @@ export const PG_NOTIFY_CONSUMERS = 'the consumers of a PgNotifyModule registrati
 /** The logger of the registration, inside its own module. */
 export const PG_NOTIFY_LOGGER = 'the logger of a PgNotifyModule registration';
 
+/** The name of the registration that an event log belongs to, inside the module of that log. */
+export const PG_EVENTS_REGISTRATION = 'the registration of a PgEventsModule';
+
+/** What runs for an event log, inside the module of that log. */
+export const PG_EVENTS_RUN = 'the consumers of a PgEventsModule';
+
+/**
+ * The injection token of the inner parts of a registration, for the other modules of this package. Like
+ * {@link getPgNotifyToken} it says what to write.
+ */
+export function getPgNotifyPartsToken(name: string = DEFAULT_REGISTRATION): string {
+  return `inner parts of the ${getPgNotifyToken(name)}`;
+}
+
 /**
  * The injection token of a registration's {@link PgNotifyService}, for `moduleRef.get()` and for overrides in tests.
  * It is a text because Nest prints it where it cannot be resolved: it says what to write then.
@@ -76,7 +90,7 @@ export function InjectPgChannel(channel: string | PgChannel, name?: string): Pro
 }
 
 /** @param written The decorator as it is written, for messages. */
-function injectBy(token: string | symbol, written: string): PropertyDecorator & ParameterDecorator {
+export function injectBy(token: string | symbol, written: string): PropertyDecorator & ParameterDecorator {
   const inject = Inject(token) as (...place: readonly unknown[]) => void;
   return (...place: readonly unknown[]) => {
     refuseStandardDecorator(written, place[1]);

@@ -16,6 +16,14 @@ import type { WakeUpHandlerDefinition } from './wake-up-handler.js';
 /** How many handlers a message names. */
 const MOST_NAMED = 10;
 
+/** What all handlers of a registration share. */
+export interface HandlerParts {
+  readonly trust: DeliveryTrust;
+  readonly context: ConsumerContext;
+  /** Aborted when a shutdown waits no longer for what runs. */
+  readonly closing: AbortSignal;
+}
+
 /** The handlers of one registration: what each of them still has to do, and what a shutdown waits for. */
 export class Handlers {
   private readonly all: Handler[] = [];
@@ -58,6 +66,14 @@ export class Handlers {
   connectWakeUp(definition: WakeUpHandlerDefinition): void {
     const { channels, trust, context, closing } = this;
     this.all.push(new WakeUpHandler(definition, channels, trust, context, closing.signal));
+  }
+
+  /** Connects a handler of a kind that is made elsewhere, with what all handlers of the registration share. */
+  connectOther<Kind extends Handler>(make: (parts: HandlerParts) => Kind): Kind {
+    const { trust, context, closing } = this;
+    const handler = make({ trust, context, closing: closing.signal });
+    this.all.push(handler);
+    return handler;
   }
 
   get stats(): readonly PgHandlerStats[] {

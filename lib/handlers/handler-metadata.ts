@@ -3,14 +3,17 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { channelName, toPgChannel } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import { DEFAULT_REGISTRATION } from '../pg-notify.tokens.js';
 import { decoratedMethod } from './decorated-place.js';
-import type { OnPgGapOptions, OnPgNotifyOptions, OnPgWakeUpOptions } from './handler-options.js';
+import type { OnPgGapOptions, OnPgNotifyOptions, OnPgWakeUpOptions, PgHandlerOptions } from './handler-options.js';
 
 /** What a decorator is given. */
-type PgHandlerDefinition =
+export type PgHandlerDefinition =
   | { readonly kind: 'notification'; readonly channel: string | PgChannel; readonly options: OnPgNotifyOptions }
   | { readonly kind: 'gap'; readonly channel: string | PgChannel; readonly options: OnPgGapOptions }
-  | { readonly kind: 'wake-up'; readonly channel: string | PgChannel; readonly options: OnPgWakeUpOptions };
+  | { readonly kind: 'wake-up'; readonly channel: string | PgChannel; readonly options: OnPgWakeUpOptions }
+  // The event log knows the rest of its options.
+  | { readonly kind: 'event'; readonly channels: readonly (string | PgChannel)[]; readonly options: PgHandlerOptions };
 
 /** One use of a decorator on a method. */
 export type PgHandlerMetadata = PgHandlerDefinition & {
@@ -22,7 +25,7 @@ export type PgHandlerMetadata = PgHandlerDefinition & {
   readonly decorated: object;
 };
 
-const DECORATORS = { notification: 'OnPgNotify', gap: 'OnPgGap', 'wake-up': 'OnPgWakeUp' } as const;
+const DECORATORS = { notification: 'OnPgNotify', gap: 'OnPgGap', 'wake-up': 'OnPgWakeUp', event: 'OnPgEvent' } as const;
 
 /** Registered, so that another copy of this package, which some dependency brings along, finds what this one has written. */
 const HANDLERS = Symbol.for('nest-pg-notify:handlers');
@@ -40,9 +43,9 @@ type ParameterMetadata = Record<
   { readonly index: number; readonly data?: number; readonly schema?: StandardSchemaV1 }
 >;
 
-/** The decorator of one use; it checks the channel where the user wrote it. */
+/** The decorator of one use; it checks the channels where the user wrote them. */
 export function handlerDecorator(definition: PgHandlerDefinition): MethodDecorator {
-  toPgChannel(definition.channel);
+  for (const channel of channelsOf(definition)) toPgChannel(channel);
   return (...place) => {
     const { prototype, name, method } = decoratedMethod(describeDecorator(definition), place);
     const others = ownHandlersOf(prototype, name);
@@ -106,8 +109,18 @@ function ownHandlersOf(prototype: object, name: string): readonly PgHandlerMetad
 }
 
 /** The decorator as it is written, for messages. */
-export function describeDecorator({ kind, channel }: Pick<PgHandlerMetadata, 'kind' | 'channel'>): string {
-  return `@${DECORATORS[kind]}('${channelName(channel)}')`;
+export function describeDecorator(definition: PgHandlerDefinition): string {
+  const names = channelsOf(definition).map((channel) => `'${channelName(channel)}'`);
+  return `@${DECORATORS[definition.kind]}(${names.length === 1 ? names[0] : `[${names.join(', ')}]`})`;
+}
+
+/** The registration that a use of a decorator belongs to. */
+export function registrationOf({ options }: PgHandlerDefinition): string {
+  return options.registration ?? DEFAULT_REGISTRATION;
+}
+
+function channelsOf(definition: PgHandlerDefinition): readonly (string | PgChannel)[] {
+  return definition.kind === 'event' ? definition.channels : [definition.channel];
 }
 
 /** The decorator and its method, for messages. */
@@ -117,7 +130,7 @@ export function describeHandler(metadata: PgHandlerMetadata, label: string): str
 
 function parametersOf({ kind, options }: PgHandlerDefinition): ParameterMetadata {
   const other = (index: number): ParameterMetadata => ({ [`${OTHER_TYPE}:${index}`]: { index, data: index } });
-  if (kind !== 'notification') return { ...other(0), ...other(1) };
-  const { schema } = options;
+  if (kind === 'gap' || kind === 'wake-up') return { ...other(0), ...other(1) };
+  const schema = kind === 'notification' ? options.schema : undefined;
   return { [`${PAYLOAD_TYPE}:0`]: { index: 0, ...(schema && { schema }) }, ...other(1), ...other(2) };
 }

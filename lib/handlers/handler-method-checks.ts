@@ -22,6 +22,7 @@ const ARGUMENTS = {
   notification: '(payload, notification, context)',
   gap: '(gap, context)',
   'wake-up': '(wakeUp, context)',
+  event: '(payload, event, context)',
 } as const;
 
 /**

@@ -7,8 +7,12 @@ export const PG_NOTIFY_CONTEXT_TYPE = 'pg-notify';
 
 /** One run of a handler: its last argument, and what `REQUEST` injects into request-scoped providers. */
 export interface PgNotifyContext {
-  /** What the handler is called with: a notification, several of them, a gap, or a wake-up. */
-  readonly kind: 'notification' | 'batch' | 'gap' | 'wake-up';
+  /**
+   * What the handler is called with: a notification, several of them, a gap, a wake-up; an event of the event log, or
+   * several of them.
+   */
+  readonly kind: 'notification' | 'batch' | 'gap' | 'wake-up' | 'event' | 'events';
+  /** For events of several channels, their names, with a comma between them. */
   readonly channel: string;
   /** The registration that listens. */
   readonly registration: string;
@@ -37,8 +41,8 @@ export function isPgNotifyContext(host: ArgumentsHost): boolean {
 
 /**
  * The context of the run that a guard, an interceptor or a filter sees. It is the last argument of the handler:
- * `host.getArgs()` is `[payload, notification, context]`, `[payloads, notifications, context]`, `[gap, context]` or
- * `[wakeUp, context]`.
+ * `host.getArgs()` is `[payload, notification, context]`, `[payloads, notifications, context]`, `[gap, context]`,
+ * `[wakeUp, context]`, `[payload, event, context]` or `[payloads, events, context]`.
  */
 export function getPgNotifyContext(host: ArgumentsHost): PgNotifyContext {
   return host.getArgs().at(-1) as PgNotifyContext;

@@ -23,13 +23,16 @@ import type { DiscoveredHandler, HandlerHost } from './handler-discovery.js';
 import { HandlerInvoker } from './handler-invoker.js';
 import type { Invoke } from './handler-invoker.js';
 import { logHandlers } from './handler-log.js';
-import { describeHandler } from './handler-metadata.js';
+import { describeHandler, registrationOf } from './handler-metadata.js';
 import type { PgHandlerMetadata } from './handler-metadata.js';
 import { readGapOptions, readNotifyOptions, readWakeUpOptions } from './handler-options.js';
 import type { HandlerDefaults } from './handler-options.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
-type Handler<Kind extends PgHandlerMetadata['kind'] = PgHandlerMetadata['kind']> = DiscoveredHandler<
+/** What this explorer connects: the explorer of the event log connects the others. */
+type OwnKind = Exclude<PgHandlerMetadata['kind'], 'event'>;
+
+type Handler<Kind extends PgHandlerMetadata['kind'] = OwnKind> = DiscoveredHandler<
   Extract<PgHandlerMetadata, { kind: Kind }>
 >;
 
@@ -74,7 +77,8 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     const invoker = new HandlerInvoker(standard.globalEnhancers ? this.config : undefined);
     const handlers = this.discovery.find();
     for (const handler of handlers) this.checkRegistration(handler);
-    const own = handlers.filter((handler) => registrationOf(handler) === this.registrations.own);
+    const all = handlers.filter(({ metadata }) => registrationOf(metadata) === this.registrations.own);
+    const own = all.filter((handler): handler is Handler => handler.metadata.kind !== 'event');
     const groups: HandlerGroup[] = [];
     const wakeUps: WakeUpHandlerDefinition[] = [];
     for (const handler of own) {
@@ -97,13 +101,21 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     for (const wakeUp of wakeUps) this.consumers.handlers.connectWakeUp(wakeUp);
   }
 
-  private checkRegistration(handler: Handler): void {
-    const { names } = this.registrations;
-    const registration = registrationOf(handler);
-    if (names.includes(registration)) return;
+  private checkRegistration({ metadata, label }: DiscoveredHandler): void {
+    const { names, withEvents } = this.registrations;
+    const registration = registrationOf(metadata);
+    const where = describeHandler(metadata, label);
+    if (!names.includes(registration)) {
+      throw new PgNotifyError(
+        'configuration',
+        `${where} names the registration '${registration}', which does not exist. There is ${names.map((name) => `'${name}'`).join(', ')}. Import PgNotifyModule.forRoot({ name: '${registration}', … }), or correct the name.`,
+      );
+    }
+    if (metadata.kind !== 'event' || withEvents.includes(registration)) return;
+    const extras = registration === DEFAULT_REGISTRATION ? '' : `{ registration: '${registration}' }`;
     throw new PgNotifyError(
       'configuration',
-      `${whereOf(handler)} names the registration '${registration}', which does not exist. There is ${names.map((name) => `'${name}'`).join(', ')}. Import PgNotifyModule.forRoot({ name: '${registration}', … }), or correct the name.`,
+      `${where} would never be called: the registration '${registration}' has no event log. Import PgEventsModule.forRoot(${extras}) of nest-pg-notify/events in the root module.`,
     );
   }
 }
@@ -165,7 +177,7 @@ function definitionOf(handler: Handler): Omit<HandlerDefinition<unknown>, 'call'
 function placeOf(handler: Handler): Pick<PgNotifyContext, 'channel' | 'registration' | 'handler'> {
   return {
     channel: channelName(handler.metadata.channel),
-    registration: registrationOf(handler),
+    registration: registrationOf(handler.metadata),
     handler: handler.label,
   };
 }
@@ -183,15 +195,11 @@ function groupOf({ host, metadata }: Handler, groups: HandlerGroup[]): HandlerGr
   return group;
 }
 
-function registrationOf({ metadata }: Handler): string {
-  return metadata.options.registration ?? DEFAULT_REGISTRATION;
-}
-
 /** The decorator and its method, for messages. */
 function whereOf({ metadata, label }: Handler): string {
   return describeHandler(metadata, label);
 }
 
-function isOfKind<Kind extends PgHandlerMetadata['kind']>(handler: Handler, kind: Kind): handler is Handler<Kind> {
+function isOfKind<Kind extends OwnKind>(handler: Handler, kind: Kind): handler is Handler<Kind> {
   return handler.metadata.kind === kind;
 }

@@ -49,7 +49,9 @@ export function resolveConnections({ connection, publisher }: PgNotifyModuleOpti
     connection: settings,
     publisherConnection:
       own === undefined ? settings : connectionSettings('publisher.connection', own, refuserOf('publisher.connection')),
-    ...(pool !== undefined && { publisherPool: poolSettings('publisher.pool', pool) }),
+    ...(pool !== undefined && {
+      publisherPool: poolSettings('publisher.pool', pool, refuserOf('publisher.pool')),
+    }),
   };
 }
 
@@ -84,13 +86,18 @@ export async function readSettings({ option, read }: ConnectionSettings): Promis
   }
 }
 
-function poolSettings(option: string, pool: Pool): PoolSettings {
+/**
+ * Checks a pool.
+ *
+ * @param refuse Makes the error of what cannot be used.
+ */
+export function poolSettings(option: string, pool: Pool, refuse: RefuseAddress): PoolSettings {
   // A Client can connect as well, once.
   const { connect, totalCount } = (pool ?? {}) as Partial<Pool>;
   if (typeof connect !== 'function' || typeof totalCount !== 'number') {
-    throw refuserOf(option)('must be a Pool of pg');
+    throw refuse('must be a Pool of pg');
   }
-  if (isNativePool(pool)) throw refuserOf(option)('is a pool of the native client. Give it one of pg.Pool');
+  if (isNativePool(pool)) throw refuse('is a pool of the native client. Give it one of pg.Pool');
   return { option, connect: () => pool.connect(), isShort: () => pool.waitingCount > 0 };
 }
 
