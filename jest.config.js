@@ -6,7 +6,7 @@ const project = {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^nest-pg-notify$': '<rootDir>/lib/index.ts',
-    '^nest-pg-notify/(testing|triggers)$': '<rootDir>/lib/$1/index.ts',
+    '^nest-pg-notify/(events|testing|triggers)$': '<rootDir>/lib/$1/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {

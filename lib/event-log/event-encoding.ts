@@ -58,8 +58,8 @@ export function encodeEvent(channel: PublishingChannel, payload: unknown, option
 
 function payloadOf({ name, codec }: PublishingChannel, payload: unknown): string {
   const raw = encodePayload(name, codec, payload, PAYLOAD_LIMIT);
-  if (payload === undefined) return 'null';
   if (codec === 'text') return JSON.stringify(raw);
+  if (payload === undefined) return 'null';
   refuseUnstorable(name, 'The payload', raw);
   return raw;
 }

@@ -1,9 +1,6 @@
 import { driverFailure } from '../executor/driver-failure.js';
 import { isPgNotifyError, PgNotifyError } from '../pg-notify.errors.js';
 
-/** SQLSTATEs of a table or a schema that does not exist. */
-const MISSING = ['42P01', '3F000'];
-
 /**
  * What a caller gets whose events were not published, or nobody knows. What is wrong with the executor itself stays as it
  * is.
@@ -21,12 +18,8 @@ export function eventPublishError(
   if (isOurs && (error.kind === 'configuration' || error.kind === 'closed')) return error;
   const { message, sqlState, endpoint }: Partial<PgNotifyError> = isOurs ? error : driverFailure(error);
   const known = (isOurs && error.outcome) || (sqlState === undefined ? outcome : 'not-sent');
-  const fate =
-    known === 'not-sent' ? 'not published' : 'published, or perhaps not: the connection was lost before the answer';
-  const remedy = MISSING.includes(sqlState ?? '')
-    ? '. Create the tables of the log: npx nest-pg-notify events sql.'
-    : '';
-  return new PgNotifyError('publish', `${what} ${fate}. ${message}${remedy}`, {
+  const fate = known === 'not-sent' ? 'not published' : 'perhaps not published';
+  return new PgNotifyError('publish', `${what} ${fate}. ${message}`, {
     channel,
     outcome: known,
     ...(sqlState && { sqlState }),

@@ -1,5 +1,5 @@
-import { quoteChannel } from '../channel/channel-name.js';
 import type { EncodedEvent } from './event-encoding.js';
+import { eventTables } from './event-log-schema.js';
 
 /** One statement. Its values are text or null, and every placeholder has a cast: so every library carries it as it is. */
 export interface PublishStatement {
@@ -18,7 +18,7 @@ export class PublishStatements {
   private readonly many: string;
 
   constructor(private readonly schema: string) {
-    const table = `${quoteChannel(schema)}.event`;
+    const { event: table } = eventTables(schema);
     this.one = `WITH published AS (INSERT INTO ${table} (channel, id, key, payload, headers) VALUES (
     $1::pg_catalog.text, CAST($2::pg_catalog.text AS pg_catalog.uuid), $3::pg_catalog.text,
     CAST($4::pg_catalog.text AS pg_catalog.json), CAST($5::pg_catalog.text AS pg_catalog.json)) RETURNING 1)`;

@@ -4,7 +4,7 @@ import type { PgChannel } from '../channel/pg-channel.js';
 import { isThenable } from '../channel/thenable.js';
 import { chosenExecutor, executorOption, refuseBareExecutor } from '../executor/call-executor.js';
 import type { CallOptions, CurrentExecutor } from '../executor/call-executor.js';
-import { execute, isExecutor } from '../executor/pg-executor.js';
+import { isExecutor } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import { checkedElsewhere, readOptions } from '../option-checks.js';
 import type { ChecksOf } from '../option-checks.js';
@@ -12,9 +12,7 @@ import { isPgNotifyError, messageOf, PgNotifyError } from '../pg-notify.errors.j
 import { encodeEvent } from './event-encoding.js';
 import type { EncodedEvent, PgEventOptions, PublishingChannel } from './event-encoding.js';
 import { eventPublishError } from './event-publish-error.js';
-import { PublishStatements } from './event-publish-sql.js';
-import type { PublishStatement } from './event-publish-sql.js';
-import type { WakeLimiter } from './wake-limiter.js';
+import type { EventSink } from './event-sink.js';
 
 /** One of the events of a `publishMany()`. */
 export interface PgNewEvent<Payload = unknown> extends PgEventOptions {
@@ -22,13 +20,10 @@ export interface PgNewEvent<Payload = unknown> extends PgEventOptions {
 }
 
 export interface EventPublisherOptions {
-  /** The schema of the log. */
-  readonly schema: string;
+  /** Where the events are written to. */
+  readonly sink: EventSink;
   /** Tells the transaction that a call is made in. */
   readonly currentExecutor?: CurrentExecutor | undefined;
-  /** Runs a statement on a session of the log, in a transaction of its own. */
-  readonly ask: (statement: PublishStatement) => Promise<unknown>;
-  readonly limiter: WakeLimiter;
   /** Gets what was not, or perhaps not, published; the caller gets it in any case. */
   readonly onFailure?: (error: PgNotifyError) => void;
 }
@@ -58,11 +53,7 @@ const EVENT = {
  * libraries hand rows on in many ways.
  */
 export class EventPublisher {
-  private readonly statements: PublishStatements;
-
-  constructor(private readonly options: EventPublisherOptions) {
-    this.statements = new PublishStatements(options.schema);
-  }
+  constructor(private readonly options: EventPublisherOptions) {}
 
   /**
    * Resolves with the id of the event.
@@ -90,7 +81,7 @@ export class EventPublisher {
     const executor = this.executorOf('publish()', name, given);
     const event = encodeEvent(definition, payload, options);
     // At once: a statement of the caller's that follows must come after this one.
-    await this.send(executor, name, this.statements.publish(name, event, this.options.limiter.take(name)));
+    await this.write(executor, name, [event]);
     return event.id;
   }
 
@@ -116,11 +107,10 @@ export class EventPublisher {
     const encoded = await encodeAll(definition, [...(events as readonly PgNewEvent[])]); // The caller's own may change meanwhile.
     let sent = 0;
     for (const part of partsOf(encoded)) {
-      const statement = this.statements.publishMany(name, part, this.options.limiter.take(name));
       const all =
         encoded.length === 1 ? undefined : `The ${encoded.length} events for channel ${JSON.stringify(name)} were`;
       const rest = `Of ${encoded.length} events for channel ${JSON.stringify(name)} those from [${sent}] on were`;
-      await this.send(executor, name, statement, sent === 0 ? all : rest);
+      await this.write(executor, name, part, sent === 0 ? all : rest);
       sent += part.length;
     }
     return encoded.map(({ id }) => id);
@@ -139,14 +129,14 @@ export class EventPublisher {
     );
   }
 
-  private async send(
+  private async write(
     executor: PgExecutor | false,
     channel: string,
-    statement: PublishStatement,
+    events: readonly EncodedEvent[],
     what = `The event for channel ${JSON.stringify(channel)} was`,
   ): Promise<void> {
     try {
-      await (executor ? execute(executor, statement.text, statement.values) : this.options.ask(statement));
+      await this.options.sink.write(executor, channel, events);
     } catch (error) {
       const failure = eventPublishError(channel, what, error, executor ? 'not-sent' : 'unknown');
       if (failure.kind === 'publish') this.options.onFailure?.(failure);

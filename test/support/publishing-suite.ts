@@ -1,12 +1,14 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { definePgChannel } from 'nest-pg-notify';
 import type { PgExecutor } from 'nest-pg-notify';
+import { eventLog } from 'nest-pg-notify/events';
 import { EventPublisher } from '../../lib/event-log/event-publisher.js';
+import { SqlEventSink } from '../../lib/event-log/sql-event-sink.js';
 import { WakeLimiter } from '../../lib/event-log/wake-limiter.js';
 import { execute } from '../../lib/executor/pg-executor.js';
 import { appSuite } from './app/app-suite.js';
 import { AWKWARD_TEXTS } from './awkward-texts.js';
-import { committedEvents, createEventTables } from './event-tables.js';
+import { committedEvents } from './event-tables.js';
 import type { TestDatabase } from './postgres.js';
 import { TableListener } from './table-listener.js';
 import type { TransactionLibrary } from './transaction-suite.js';
@@ -30,14 +32,13 @@ export function publishingSuite(
     let library: TransactionLibrary;
     let listener: TableListener;
 
+    const ask = (): Promise<never> => Promise.reject(new Error('This was meant for a transaction.'));
     const publisher = new EventPublisher({
-      schema: SCHEMA,
-      ask: () => Promise.reject(new Error('This was meant for a transaction.')),
-      limiter: new WakeLimiter(() => 0),
+      sink: new SqlEventSink({ schema: SCHEMA, ask, limiter: new WakeLimiter() }),
     });
 
     beforeAll(async () => {
-      await createEventTables(suite.database, SCHEMA);
+      await suite.database.query(eventLog({ schema: SCHEMA }).up);
       library = suite.use(await connect(suite.database));
       listener = suite.use(await TableListener.start(suite.database.url, SCHEMA));
     });

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { EventPublisher } from '../../lib/event-log/event-publisher.js';
 import type { PgNewEvent } from '../../lib/event-log/event-publisher.js';
 import type { PublishStatement } from '../../lib/event-log/event-publish-sql.js';
+import { SqlEventSink } from '../../lib/event-log/sql-event-sink.js';
 import { WakeLimiter } from '../../lib/event-log/wake-limiter.js';
 import { failureOf } from '../support/failures.js';
 
@@ -16,13 +17,15 @@ function setUp({ current, fail }: { current?: () => PgExecutor | undefined; fail
   const byItself: PublishStatement[] = [];
   const failures: PgNotifyError[] = [];
   const publisher = new EventPublisher({
-    schema: 'nest_events',
+    sink: new SqlEventSink({
+      schema: 'nest_events',
+      ask: async (statement) => {
+        byItself.push(statement);
+        await fail?.();
+      },
+      limiter: new WakeLimiter(() => 0),
+    }),
     currentExecutor: current,
-    ask: async (statement) => {
-      byItself.push(statement);
-      await fail?.();
-    },
-    limiter: new WakeLimiter(() => 0),
     onFailure: (error) => failures.push(error),
   });
   const executor: PgExecutor = async (text, values) => {
@@ -85,7 +88,7 @@ describe('publish()', () => {
   it('sends text or null only, with a cast at every placeholder', async () => {
     const { publisher, executor, byExecutor } = setUp();
     await publisher.publish(Orders, { n: 1 }, { executor, key: 'k', headers: { a: 'b' } });
-    await publisher.publishMany(Orders, [{ payload: 1 }], { executor });
+    await publisher.publishMany(Orders, [{ payload: 1 }, { payload: 2 }], { executor });
     for (const { text, values } of byExecutor) {
       expect(values.every((value) => value === null || typeof value === 'string')).toBe(true);
       const placeholders = [...text.matchAll(/\$\d+(::pg_catalog\.text)?/g)];
@@ -180,18 +183,15 @@ describe('publish()', () => {
     const missing = Object.assign(new Error('relation "nest_events.event" does not exist'), { code: '42P01' });
     const { publisher, executor } = setUp({ fail: () => Promise.reject(missing) });
     const error = await failureOf(publisher.publish(Orders, 1, { executor }));
-    expect(error.message).toBe(
-      'The event for channel "orders" was not published. relation "nest_events.event" does not exist. Create the tables of the log: npx nest-pg-notify events sql.',
-    );
+    expect(error).toMatchObject({ kind: 'configuration', sqlState: '42P01' });
+    expect(error.message).toContain('run "npx nest-pg-notify events sql"');
   });
 
   it('says that nobody knows when its own connection is lost, and passes failures on', async () => {
     const { publisher, failures } = setUp({ fail: () => Promise.reject(new Error('Connection terminated')) });
     const error = await failureOf(publisher.publish(Orders, 1, { executor: false }));
     expect(error).toMatchObject({ kind: 'publish', outcome: 'unknown' });
-    expect(error.message).toContain(
-      'was published, or perhaps not: the connection was lost before the answer. Connection',
-    );
+    expect(error.message).toBe('The event for channel "orders" was perhaps not published. Connection terminated');
     expect(failures).toEqual([error]);
   });
 });
@@ -201,8 +201,9 @@ describe('publishMany()', () => {
     const { publisher, executor, byExecutor } = setUp();
     const events = Array.from({ length: 5_001 }, (_, payload) => ({ payload }));
     const ids = await publisher.publishMany(Orders, events, { executor });
-    expect(byExecutor.map(({ values }) => (JSON.parse(values[1] as string) as string[]).length)).toEqual([5_000, 1]);
-    expect(byExecutor.flatMap(({ values }) => JSON.parse(values[1] as string) as string[])).toEqual(ids);
+    expect(JSON.parse(byExecutor[0]!.values[1] as string)).toEqual(ids.slice(0, 5_000));
+    expect(byExecutor[1]!.values[1]).toBe(ids[5_000]);
+    expect(byExecutor).toHaveLength(2);
   });
 
   it('sends at most 8 MB with one statement', async () => {

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { EventSessions } from '../event-log/event-sessions.js';
+import { SqlEventSink } from '../event-log/sql-event-sink.js';
+import { SqlEventStore } from '../event-log/sql-event-store.js';
+import { invalidOption } from '../option-checks.js';
+import type { PgNotifyParts } from '../pg-notify.parts.js';
+import { poolSettings } from '../session/connection-settings.js';
+import type { RefuseAddress } from '../session/connection-url.js';
+import { DisabledEventLog } from './disabled-event-log.js';
+import type { EventLog } from './event-log.js';
+import type { PgEventsOptions } from './pg-events.options.js';
+import type { ResolvedPgEventsOptions } from './pg-events.resolved-options.js';
+
+/** How long a statement of a transactional method may take, in milliseconds: longer than one should. */
+const STATEMENT_LIMIT = 600_000;
+
+/** How much of a host's name is shown as the owner of a consumer, in characters. */
+const LONGEST_HOST = 60;
+
+/** The event log in the database of a registration. Nothing is connected before it is asked for something. */
+export function createEventLog(
+  { pool }: PgEventsOptions,
+  { schema, lease, maxConnections, unitOfWork }: ResolvedPgEventsOptions,
+  { options, connections }: PgNotifyParts,
+): EventLog {
+  if (!options.enabled) return new DisabledEventLog();
+  const refuse: RefuseAddress = (problem) => invalidOption({ owner: 'PgEventsModule', path: 'pool' }, problem);
+  const sessions = new EventSessions({
+    connection: connections().publisherConnection,
+    pool: pool && poolSettings('pool of PgEventsModule', pool, refuse),
+    maxConnections,
+    connectTimeout: options.connectTimeout,
+    applicationName: 'nest-pg-notify events',
+    lease,
+    statementLimit: STATEMENT_LIMIT,
+  });
+  // Seen in the status of a consumer; another one at each start, because what an instance had before is not its own any more.
+  const owner = `${hostname().slice(0, LONGEST_HOST)}:${process.pid}:${randomUUID().slice(0, 8)}`;
+  const { timeout } = options.publisher;
+  return {
+    store: new SqlEventStore({ schema, sessions, owner, lease, unitOfWork }),
+    sink: new SqlEventSink({ schema, ask: (statement) => sessions.ask({ ...statement, timeout }) }),
+    close: () => sessions.close(),
+  };
+}

@@ -1,0 +1,46 @@
+import { ConfigurableModuleBuilder } from '@nestjs/common';
+import { checkedElsewhere, readOptions } from '../option-checks.js';
+import type { ChecksOf } from '../option-checks.js';
+import { DEFAULT_REGISTRATION } from '../pg-notify.tokens.js';
+import type { PgEventsOptions } from './pg-events.options.js';
+
+/** What stands beside the options, and is fixed when the module is imported: in `forRootAsync` too. */
+export interface PgEventsModuleExtras {
+  /**
+   * The registration of PgNotifyModule whose database the log is in.
+   *
+   * @default 'default'
+   */
+  readonly registration?: string;
+}
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
+  new ConfigurableModuleBuilder<PgEventsOptions>({ moduleName: 'PgEvents' })
+    .setClassMethodName('forRoot')
+    .setFactoryMethodName('createPgEventsOptions')
+    .setExtras<PgEventsModuleExtras>({ registration: DEFAULT_REGISTRATION }, (definition) => ({
+      ...definition,
+      global: true,
+    }))
+    .build();
+
+const ASYNC_OPTIONS = {
+  imports: checkedElsewhere,
+  inject: checkedElsewhere,
+  useFactory: checkedElsewhere,
+  useClass: checkedElsewhere,
+  useExisting: checkedElsewhere,
+  provideInjectionTokensFrom: checkedElsewhere,
+  registration: checkedElsewhere,
+} satisfies ChecksOf<typeof ASYNC_OPTIONS_TYPE>;
+
+/** Nest checks the values, and ignores what it does not know. */
+export function checkAsyncOptions(options: typeof ASYNC_OPTIONS_TYPE): typeof ASYNC_OPTIONS_TYPE {
+  readOptions('PgEventsModule.forRootAsync()', options, ASYNC_OPTIONS);
+  return options;
+}
+
+/** Makes the options of an event log: a class for `forRootAsync({ useClass })` or `useExisting`. */
+export interface PgEventsOptionsFactory {
+  createPgEventsOptions(): PgEventsOptions | Promise<PgEventsOptions>;
+}

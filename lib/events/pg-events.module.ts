@@ -1,0 +1,36 @@
+import { Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
+import { DEFAULT_REGISTRATION } from '../pg-notify.tokens.js';
+import { checkAsyncOptions, ConfigurableModuleClass } from './pg-events.module-definition.js';
+import type { ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } from './pg-events.module-definition.js';
+import { eventsProviders } from './pg-events.providers.js';
+import { PgEvents } from './pg-events.service.js';
+import { getPgEventsToken } from './pg-events.tokens.js';
+
+/**
+ * Durable events: a log in the database of a PgNotifyModule registration, published to inside the application's own
+ * transactions, and consumed by the methods of `@OnPgEvent()`. Import `forRoot()` or `forRootAsync()` once for each log, in
+ * the root module, beside PgNotifyModule: it is global.
+ */
+@Module({})
+export class PgEventsModule extends ConfigurableModuleClass {
+  /** The options are checked when the application is created; a mistake is a PgNotifyError of kind `configuration`. */
+  static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
+    return log(options.registration, super.forRoot(options));
+  }
+
+  /** As {@link forRoot}, with options from a factory, a class or an existing provider. `registration` stands beside them. */
+  static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
+    return log(options.registration, super.forRootAsync(checkAsyncOptions(options)));
+  }
+}
+
+function log(registration: string = DEFAULT_REGISTRATION, definition: DynamicModule): DynamicModule {
+  return {
+    ...definition,
+    imports: [...(definition.imports ?? []), DiscoveryModule],
+    providers: [...(definition.providers ?? []), ...eventsProviders(registration)],
+    exports: [getPgEventsToken(registration), ...(registration === DEFAULT_REGISTRATION ? [PgEvents] : [])],
+  };
+}

@@ -1,0 +1,154 @@
+import { definePgChannel } from '../channel/pg-channel.js';
+import { EventConsumer } from '../event-log/event-consumer.js';
+import { EventRetention } from '../event-log/event-retention.js';
+import { isPgNotifyError, messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import type { PgNotifyParts } from '../pg-notify.parts.js';
+import { Backoff } from '../time/backoff.js';
+import { withDeadline } from '../time/deadline.js';
+import type { EventHandler } from './event-handlers.js';
+import type { EventLog } from './event-log.js';
+import type { ResolvedPgEventsOptions } from './pg-events.resolved-options.js';
+
+/** How long consumers that were told to stop may take to give up their leases, in milliseconds. */
+const RELEASE_TIMEOUT = 1_000;
+
+/** What runs for one event log: its consumers, what wakes them, and what deletes old events. */
+export class PgEventsRun {
+  private readonly consumers: EventConsumer[] = [];
+  private readonly closing = new AbortController();
+  private retention: EventRetention | undefined;
+  private ignoreWakeUps: () => void = () => undefined;
+  private hasEnded = false;
+  private stopped: Promise<void> | undefined;
+
+  constructor(
+    private readonly parts: PgNotifyParts,
+    private readonly log: EventLog,
+    private readonly options: ResolvedPgEventsOptions,
+  ) {}
+
+  /**
+   * Looks at the tables and starts the consumers, by the registration's startup policy: until its timeout, or without waiting.
+   *
+   * @param handlers Undefined to consume nothing.
+   * @throws PgNotifyError that says why the application cannot start; of kind `closed` when it was stopped meanwhile.
+   */
+  async start(handlers: readonly EventHandler[] | undefined): Promise<void> {
+    const { mode, timeout } = this.parts.options.startup;
+    if (mode === 'background') {
+      void this.openUntil(Infinity, handlers).catch(() => undefined); // It was stopped.
+      return;
+    }
+    await this.openUntil(mode === 'fail' ? 0 : timeout, handlers);
+  }
+
+  /** Begins no more events; those under way are finished. */
+  end(): void {
+    this.hasEnded = true;
+    this.ignoreWakeUps();
+    this.retention?.stop();
+    for (const consumer of this.consumers) consumer.end();
+  }
+
+  /** Gives up a start that is under way. */
+  giveUp(): void {
+    this.closing.abort(new PgNotifyError('closed', 'The event log is being closed.'));
+  }
+
+  /** Ends all that runs, and closes the sessions. Never rejects; repeated calls return the same promise. */
+  stop(): Promise<void> {
+    return (this.stopped ??= this.finish());
+  }
+
+  private async finish(): Promise<void> {
+    this.end();
+    this.giveUp();
+    const settled = Promise.all(this.consumers.map((consumer) => consumer.settled()));
+    const expired = (): Error => new Error('A consumer has not given up its lease.'); // It is over by itself.
+    await withDeadline(settled, { timeout: RELEASE_TIMEOUT, expired }).catch(() => undefined);
+    await this.log.close();
+  }
+
+  /** Tries until it succeeds or a further attempt would begin too late, in `patience` milliseconds. */
+  private async openUntil(patience: number, handlers: readonly EventHandler[] | undefined): Promise<void> {
+    const { consumers, options, errors } = this.parts;
+    const { clock } = consumers.context;
+    const { signal } = this.closing;
+    const backoff = new Backoff(options.reconnect);
+    const deadline = clock.now() + patience;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.open(handlers);
+        return;
+      } catch (error) {
+        if (signal.aborted) throw signal.reason;
+        const isPermanent = isPgNotifyError(error) && error.permanent === true;
+        const delay = backoff.next();
+        if (patience !== Infinity && (isPermanent || clock.now() + delay > deadline)) throw error;
+        if (attempt === 1) errors.report(error);
+        await clock.sleep(isPermanent ? options.reconnect.maxDelay : delay, signal);
+      }
+    }
+  }
+
+  private async open(handlers: readonly EventHandler[] | undefined): Promise<void> {
+    const { store } = this.log;
+    await store.check();
+    if (!handlers) return;
+    if (handlers.length > 0) {
+      await store.register(
+        handlers.map(({ from, definition: { name, shards, channels } }) => ({
+          consumer: name,
+          shards,
+          channels: channels.map((channel) => channel.name),
+          from,
+        })),
+      );
+    }
+    if (this.hasEnded) return;
+    this.consume(handlers);
+    void this.warnOfOthers(new Set(handlers.map(({ definition }) => definition.name)));
+  }
+
+  private consume(handlers: readonly EventHandler[]): void {
+    const { store } = this.log;
+    const { channels, handlers: connected, context } = this.parts.consumers;
+    for (const { definition } of handlers) {
+      const consumer = connected.connectOther((parts) => new EventConsumer(definition, { ...parts, store }));
+      this.consumers.push(consumer);
+    }
+    if (handlers.length > 0) {
+      const wake = (channel?: string): void => {
+        for (const consumer of this.consumers) consumer.wake(channel);
+      };
+      // The payload is the channel of an event; it is empty when something else has changed.
+      this.ignoreWakeUps = channels.subscribe(definePgChannel(this.options.schema, { codec: 'text' }), {
+        notification: ({ payload }) => wake(payload),
+        gap: () => wake(),
+      });
+    }
+    for (const consumer of this.consumers) consumer.start();
+    const { retention } = this.options;
+    if (retention === 0) return;
+    const { clock, onError } = context;
+    this.retention = new EventRetention({ store, retention, clock, onError });
+    void this.retention.run(); // Never rejects.
+  }
+
+  /** Warns of consumers that hold up the retention although perhaps nobody runs them any more. Never rejects. */
+  private async warnOfOthers(own: ReadonlySet<string>): Promise<void> {
+    const { logger } = this.parts;
+    try {
+      const states = await this.log.store.consumers();
+      const others = states.filter(({ consumer, owner }) => owner === undefined && !own.has(consumer));
+      for (const name of new Set(others.map(({ consumer }) => consumer))) {
+        logger.warn(
+          `The event log ${this.options.schema} knows the consumer '${name}', which no instance runs and no method of this application has: was it renamed? ` +
+            `It begins where it stopped when its name comes back; until then its events are kept. If it is not needed: npx nest-pg-notify events drop ${name}.`,
+        );
+      }
+    } catch (error) {
+      logger.debug(`The consumers of the event log could not be listed: ${messageOf(error)}`);
+    }
+  }
+}
