@@ -4,16 +4,18 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import * as root from 'nest-pg-notify';
+import * as events from 'nest-pg-notify/events';
 import * as triggers from 'nest-pg-notify/triggers';
 import { runTypeScript } from '../support/node-typescript.js';
 
 // The package test asks the same of the packed tarball, by import and by require().
 
-/** The scripts of each peer, and those of lib/triggers. */
+/** The scripts of each peer, and those of lib/triggers, and of lib/events and lib/event-log. */
 const NEST = /\/node_modules\/@nestjs\//;
 const RXJS = /\/node_modules\/rxjs\//;
 const PG = /\/node_modules\/pg\//;
 const TRIGGERS = /\/lib\/triggers\/.+\.ts$/;
+const EVENTS = /\/lib\/events?(?:-log)?\/.+\.ts$/;
 
 describe('nest-pg-notify/triggers', () => {
   it('loads nothing of Nest, rxjs or pg', async () => {
@@ -37,10 +39,22 @@ describe('nest-pg-notify/triggers', () => {
 });
 
 describe('nest-pg-notify', () => {
-  it('loads Nest, rxjs and pg, and nothing of the triggers', async () => {
+  it('loads Nest, rxjs and pg, and nothing of the triggers and of the event log', async () => {
     const loaded = await loadedBy('nest-pg-notify');
     for (const peer of [NEST, RXJS, PG]) expect(loaded).toContainEqual(expect.stringMatching(peer));
+    expect(loaded.filter((url) => TRIGGERS.test(url) || EVENTS.test(url))).toEqual([]);
+  });
+});
+
+describe('nest-pg-notify/events', () => {
+  it('loads the event log, and nothing of the triggers', async () => {
+    const loaded = await loadedBy('nest-pg-notify/events');
+    expect(loaded).toContainEqual(expect.stringMatching(EVENTS));
     expect(loaded.filter((url) => TRIGGERS.test(url))).toEqual([]);
+  });
+
+  it('shares no name with the root', () => {
+    expect(Object.keys(events).filter((name) => name in root)).toEqual([]);
   });
 });
 
