@@ -1,0 +1,61 @@
+import { describe, expect, it } from '@jest/globals';
+import { EventRetention } from '../../lib/event-log/event-retention.js';
+import { FakeClock } from '../support/fake-server.js';
+import { turns } from '../support/turn.js';
+
+function setUp(prune: (olderThan: number) => Promise<number>) {
+  const clock = new FakeClock();
+  const asked: number[] = [];
+  const errors: unknown[] = [];
+  const store = {
+    prune: (olderThan: number): Promise<number> => {
+      asked.push(olderThan);
+      return prune(olderThan);
+    },
+  };
+  const retention = new EventRetention({ store, retention: 1_000, clock, onError: (error) => errors.push(error) });
+  const running = retention.run();
+  const pass = async (milliseconds: number): Promise<void> => {
+    clock.advance(milliseconds);
+    await turns();
+  };
+  return { clock, asked, errors, retention, running, pass };
+}
+
+describe('EventRetention', () => {
+  it('begins soon after the start, goes on until nothing is old, and begins again each hour', async () => {
+    const left = [5_000, 5_000, 12];
+    const { asked, pass, retention, running } = setUp(async () => Promise.resolve(left.shift() ?? 0));
+    await pass(9_999);
+    expect(asked).toEqual([]);
+    await pass(1);
+    expect(asked).toEqual([1_000, 1_000, 1_000, 1_000]);
+    await pass(3_599_999);
+    expect(asked).toHaveLength(4);
+    await pass(1);
+    expect(asked).toHaveLength(5);
+    retention.stop();
+    await running;
+  });
+
+  it('reports a failure, and goes on after an hour', async () => {
+    const { asked, errors, pass, retention, running } = setUp(() => Promise.reject(new Error('no connection')));
+    await pass(10_000);
+    expect(errors).toEqual([new Error('no connection')]);
+    await pass(3_600_000);
+    expect(asked).toHaveLength(2);
+    retention.stop();
+    await running;
+  });
+
+  it('deletes no further part after it was stopped, and leaves no timer', async () => {
+    const { asked, pass, retention, running, clock } = setUp(() => {
+      retention.stop();
+      return Promise.resolve(5_000);
+    });
+    await pass(10_000);
+    await running;
+    expect(asked).toEqual([1_000]);
+    expect(clock.sleeping).toBe(0);
+  });
+});
