@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EventStore } from '../../lib/event-log/event-store.js';
 import { EventPublisher } from '../../lib/event-log/event-publisher.js';
-import { WakeLimiter } from '../../lib/event-log/wake-limiter.js';
+import { SqlEventSink } from '../../lib/event-log/sql-event-sink.js';
 import type { PgExecutor } from '../../lib/executor/pg-executor.js';
 import { COMMITTED, EventWriters, judge } from '../support/event-ledger.js';
 import { eventLogSuite } from '../support/event-log-suite.js';
@@ -43,11 +43,8 @@ describe('the nemesis of events', () => {
           from: 'now' as const,
         })),
       );
-      const publisher = new EventPublisher({
-        schema: 'nest_events',
-        ask: () => Promise.reject(new Error('This was meant for a transaction.')),
-        limiter: new WakeLimiter(),
-      });
+      const ask = (): Promise<never> => Promise.reject(new Error('This was meant for a transaction.'));
+      const publisher = new EventPublisher({ sink: new SqlEventSink({ schema: 'nest_events', ask }) });
       const writers = new EventWriters(
         database.url,
         (client, payload, key) => publisher.publish('orders', payload, { executor: client as PgExecutor, key }),
