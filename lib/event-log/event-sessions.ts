@@ -31,7 +31,7 @@ export interface EventSessionsOptions {
 /** A statement of the event log; the name is used only where statements stay prepared. */
 export interface EventStatement extends Pick<PgStatement, 'text' | 'name' | 'values' | 'timeout' | 'limit'> {
   /** Makes of what the server has refused the statement with what the caller is told; failures to connect are left as they are. */
-  readonly explain: (error: unknown) => unknown;
+  readonly explain?: (error: unknown) => unknown;
 }
 
 export type EventRows = readonly Readonly<Record<string, unknown>>[];
@@ -78,7 +78,7 @@ export class EventSessions {
     return this.use(false, (session) => {
       const isKept = name !== undefined && session.keepsStatements;
       return session.query(isKept ? { name, ...statement } : statement).catch((error: unknown) => {
-        throw explain(error);
+        throw explain ? explain(error) : error;
       });
     });
   }
