@@ -9,7 +9,7 @@
 export const ARROWS = `
 index, testing → module → health → handlers → service → consumers
 events → handlers, event-log
-testing → event-log
+testing → events
 event-log → consumers
 consumers → transport → listener, publisher → session → channel, time
 publisher → executor

@@ -105,9 +105,12 @@ export class EventConsumer implements Handler {
   private reportDeath({ seq, attempts, error }: FailedEvent): void {
     const { name, label } = this.definition;
     const channel = [...this.channels].join(', ');
+    const times = `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`;
     const message =
-      `The event at position ${seq} is a dead letter of the consumer ${JSON.stringify(name)} (${label}) after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}: ${error}. ` +
+      `The event at position ${seq} is a dead letter of the consumer ${JSON.stringify(name)} (${label}) after ${times}: ${error?.replace(/\.$/, '')}. ` +
       `See "npx nest-pg-notify events dead ${name}"; then requeue or discard it.`;
-    this.parts.context.onError(new PgNotifyError('handler', message, { channel }));
+    const death = new PgNotifyError('handler', message, { channel });
+    delete death.stack; // It would show where the log was written, and not where the handler has failed.
+    this.parts.context.onError(death);
   }
 }

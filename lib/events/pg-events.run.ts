@@ -1,4 +1,5 @@
 import { definePgChannel } from '../channel/pg-channel.js';
+import type { DecodedChannels } from '../consumers/decoded-channels.js';
 import { EventConsumer } from '../event-log/event-consumer.js';
 import { EventRetention } from '../event-log/event-retention.js';
 import { isPgNotifyError, messageOf, PgNotifyError } from '../pg-notify.errors.js';
@@ -117,22 +118,32 @@ export class PgEventsRun {
       const consumer = connected.connectOther((parts) => new EventConsumer(definition, { ...parts, store }));
       this.consumers.push(consumer);
     }
-    if (handlers.length > 0) {
-      const wake = (channel?: string): void => {
-        for (const consumer of this.consumers) consumer.wake(channel);
-      };
-      // The payload is the channel of an event; it is empty when something else has changed.
-      this.ignoreWakeUps = channels.subscribe(definePgChannel(this.options.schema, { codec: 'text' }), {
-        notification: ({ payload }) => wake(payload),
-        gap: () => wake(),
-      });
-    }
+    if (handlers.length > 0) this.awaitWakeUps(channels);
     for (const consumer of this.consumers) consumer.start();
     const { retention } = this.options;
     if (retention === 0) return;
     const { clock, onError } = context;
     this.retention = new EventRetention({ store, retention, clock, onError });
     void this.retention.run(); // Never rejects.
+  }
+
+  private awaitWakeUps(channels: DecodedChannels): void {
+    const { log, consumers } = this;
+    const wake = (channel?: string): void => {
+      for (const consumer of consumers) consumer.wake(channel);
+    };
+    if (log.serve) {
+      log.serve({
+        wake,
+        settled: async () => void (await Promise.all(consumers.map((consumer) => consumer.settled()))),
+      });
+      return;
+    }
+    // The payload is the channel of an event; it is empty when something else has changed.
+    this.ignoreWakeUps = channels.subscribe(definePgChannel(this.options.schema, { codec: 'text' }), {
+      notification: ({ payload }) => wake(payload),
+      gap: () => wake(),
+    });
   }
 
   /** Warns of consumers that hold up the retention although perhaps nobody runs them any more. Never rejects. */

@@ -15,7 +15,10 @@ export function getPgEventsToken(registration: string = DEFAULT_REGISTRATION): s
   return `PgEvents of the registration '${registration}' (it takes PgEventsModule.forRoot(${options}) in the root module)`;
 }
 
-/** The injection token of what a registration's event log stands on, for tests. */
+/**
+ * The injection token of what a registration's event log stands on, for tests:
+ * `.overrideProvider(getPgEventLogToken()).useValue(new PgEventsTestLog())`.
+ */
 export function getPgEventLogToken(registration: string = DEFAULT_REGISTRATION): string {
   return `event log of the PgNotifyModule registration '${registration}'`;
 }

@@ -31,6 +31,8 @@ export interface MemoryEventStoreOptions {
   readonly now?: () => number;
   /** What a transactional handler gets. */
   readonly tx?: unknown;
+  /** Called when something was published to a channel, or when something else has changed that consumers look at. */
+  readonly onChange?: (channel?: string) => void;
 }
 
 /**
@@ -46,20 +48,36 @@ export class MemoryEventStore implements EventStore, MemoryLogState {
   readonly lease: number;
   readonly now: () => number;
   readonly tx: unknown;
+  private readonly all = new Map<string, StoredEvent>();
+  private readonly onChange: (channel?: string) => void;
 
-  constructor({ lease = 15_000, now = () => performance.now(), tx }: MemoryEventStoreOptions = {}) {
+  constructor({
+    lease = 15_000,
+    now = () => performance.now(),
+    tx,
+    onChange = () => undefined,
+  }: MemoryEventStoreOptions = {}) {
+    this.onChange = onChange;
     this.lease = lease;
     this.now = now;
     this.tx = tx;
   }
 
-  /** Adds an event; returns its id. */
-  publish({ channel, payload, key, headers, id = randomUUID() }: MemoryEvent): string {
+  /** Adds an event. */
+  publish({ channel, payload, key, headers, id = randomUUID() }: MemoryEvent): StoredEvent {
     this.lastSeq += 1;
     const publishedAt = new Date();
     const seq = String(this.lastSeq);
-    this.events.push({ seq, id, channel, payload, key: key ?? null, headers: headers ?? null, publishedAt });
-    return id;
+    const event = { seq, id, channel, payload, key: key ?? null, headers: headers ?? null, publishedAt };
+    this.events.push(event);
+    this.all.set(seq, event);
+    this.onChange(channel);
+    return event;
+  }
+
+  /** An event that was published, kept or not. */
+  published(seq: string): StoredEvent {
+    return this.all.get(seq)!;
   }
 
   check(): Promise<void> {
@@ -159,6 +177,7 @@ export class MemoryEventStore implements EventStore, MemoryLogState {
       shard.lastError = undefined;
       for (const seq of shard.failures.keys()) if (Number(seq) > page) shard.failures.delete(seq);
     }
+    this.onChange();
     return shards.length;
   }
 
@@ -206,12 +225,14 @@ export class MemoryEventStore implements EventStore, MemoryLogState {
         count += 1;
       }
     }
+    this.onChange();
     return count;
   }
 
   private setPaused(consumer: string, isPaused: boolean): number {
     const shards = this.shardsOf(consumer);
     for (const shard of shards) shard.isPaused = isPaused;
+    this.onChange();
     return shards.length;
   }
 

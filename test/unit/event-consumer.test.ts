@@ -219,7 +219,7 @@ describe('what a handler of events gets', () => {
         if (attempt === 1) throw new Error('not yet');
       },
     });
-    const id = memory.store.publish({ channel: 'orders', payload: '{"n":1}', headers: '{"trace":"x"}', key: 'k' });
+    const { id } = memory.store.publish({ channel: 'orders', payload: '{"n":1}', headers: '{"trace":"x"}', key: 'k' });
     await memory.pass(3_000);
     const event = {
       id,

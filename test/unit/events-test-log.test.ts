@@ -1,0 +1,137 @@
+import { Injectable, Module } from '@nestjs/common';
+import type { INestApplication } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { definePgChannel, getPgNotifyTransportToken, PgNotifyModule } from 'nest-pg-notify';
+import { getPgEventLogToken, OnPgEvent, PgEvents, PgEventsModule } from 'nest-pg-notify/events';
+import type { PgEvent, PgEventContext } from 'nest-pg-notify/events';
+import { PgEventsTestLog, PgNotifyTestBus } from 'nest-pg-notify/testing';
+import { failureOf } from '../support/failures.js';
+
+// The example of docs/testing.md stands here as it is there, and is run.
+
+const OrderEvents = definePgChannel<{ id: number }>('order_events');
+
+@Injectable()
+class Billing {
+  readonly charged: number[] = [];
+  isDown = false;
+
+  @OnPgEvent(OrderEvents, { consumer: 'billing' })
+  charge({ id }: { id: number }): void {
+    if (this.isDown) throw new Error('The bank does not answer.');
+    this.charged.push(id);
+  }
+}
+
+@Injectable()
+class Orders {
+  constructor(private readonly events: PgEvents) {}
+
+  async place(id: number): Promise<void> {
+    await this.events.publish(OrderEvents, { id }, { executor: false, key: String(id) });
+  }
+}
+
+@Module({
+  imports: [
+    PgNotifyModule.forRoot({ connection: 'postgres://127.0.0.1:1/production' }),
+    PgEventsModule.forRoot({ retry: { attempts: 1 } }),
+  ],
+  providers: [Billing, Orders],
+})
+class AppModule {}
+
+describe('an application on a PgEventsTestLog', () => {
+  let app: INestApplication;
+
+  async function start(log: PgEventsTestLog): Promise<void> {
+    const module = await Test.createTestingModule({ imports: [AppModule] })
+      .overrideProvider(getPgNotifyTransportToken())
+      .useValue(new PgNotifyTestBus())
+      .overrideProvider(getPgEventLogToken())
+      .useValue(log)
+      .compile();
+    app = await module.createNestApplication().init();
+  }
+
+  afterEach(() => app.close());
+
+  it('shows what it has published, and handles it', async () => {
+    const log = new PgEventsTestLog();
+    await start(log);
+    await app.get(Orders).place(7);
+    await log.settled();
+    expect(log.published(OrderEvents)).toMatchObject([{ payload: { id: 7 }, key: '7' }]);
+    expect(app.get(Billing).charged).toEqual([7]);
+  });
+
+  it('handles what another application publishes, and shows its own alone', async () => {
+    const log = new PgEventsTestLog();
+    await start(log);
+    log.deliver(OrderEvents, { id: 8 }, { key: '8' });
+    await log.settled();
+    expect(app.get(Billing).charged).toEqual([8]);
+    expect(log.published()).toEqual([]);
+  });
+
+  it('gives an event up when its attempts are used up, and handles it when it is brought back', async () => {
+    const log = new PgEventsTestLog();
+    await start(log);
+    app.get(Billing).isDown = true;
+    log.deliver(OrderEvents, { id: 9 });
+    await log.settled();
+    expect(await app.get(PgEvents).deadLetters('billing')).toMatchObject([{ error: 'The bank does not answer.' }]);
+    app.get(Billing).isDown = false;
+    await app.get(PgEvents).requeue('billing');
+    await log.settled();
+    expect(app.get(Billing).charged).toEqual([9]);
+  });
+
+  it('keeps what is not handled for the next application', async () => {
+    const log = new PgEventsTestLog();
+    await start(log);
+    await app.close();
+    log.deliver(OrderEvents, { id: 1 });
+    await start(log);
+    await log.settled();
+    expect(app.get(Billing).charged).toEqual([1]);
+  });
+
+  it('refuses what the log would refuse', async () => {
+    const log = new PgEventsTestLog();
+    await start(log);
+    expect(() => log.deliver(OrderEvents, { id: 1 }, { key: '' })).toThrow('key');
+    const failure = await failureOf(app.get(PgEvents).publish(OrderEvents, { id: 1 }));
+    expect(failure.message).toContain('has no transaction');
+  });
+});
+
+describe('a transactional handler on a PgEventsTestLog', () => {
+  it('gets the transaction that the test has made', async () => {
+    const seen: unknown[] = [];
+
+    @Injectable()
+    class Projection {
+      @OnPgEvent(OrderEvents, { consumer: 'projection', transactional: true })
+      apply({ id }: { id: number }, { position }: PgEvent, { tx }: PgEventContext<string>): void {
+        seen.push([id, position, tx]);
+      }
+    }
+    const log = new PgEventsTestLog({ tx: 'a transaction' });
+    const module = await Test.createTestingModule({
+      imports: [PgNotifyModule.forRoot({ connection: 'postgres://127.0.0.1:1/x' }), PgEventsModule.forRoot()],
+      providers: [Projection],
+    })
+      .overrideProvider(getPgNotifyTransportToken())
+      .useValue(new PgNotifyTestBus())
+      .overrideProvider(getPgEventLogToken())
+      .useValue(log)
+      .compile();
+    const app = await module.createNestApplication().init();
+    log.deliver(OrderEvents, { id: 3 });
+    await log.settled();
+    expect(seen).toEqual([[3, '1', 'a transaction']]);
+    await app.close();
+  });
+});
