@@ -15,7 +15,7 @@ describeWithPgBouncer('behind PgBouncer in transaction mode', () => {
     return bouncer.url;
   };
 
-  eventStoreContract('behind PgBouncer in transaction mode', async () => {
+  eventStoreContract('on two backends of many', async () => {
     const url = await open();
     return { store: (owner, options) => suite.store(owner, { ...options, url }), publish: suite.publish };
   });

@@ -18,11 +18,11 @@ type Step =
   | { readonly does: 'prune' };
 
 const of = fc.nat(TRANSACTIONS - 1);
-const shard = fc.nat(SHARDS - 1);
+const ofShard = fc.nat(SHARDS - 1);
 const publishing = fc.record({ does: fc.constant('publish' as const), of, key: fc.constantFrom(...KEYS) });
 const looking = fc.record({
   does: fc.constant('look and settle' as const),
-  shard,
+  shard: ofShard,
   limit: fc.constantFrom(1, 2, 7, 1_000),
   fails: fc.boolean(),
 });
@@ -37,7 +37,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       of,
     }),
   },
-  { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('retry', 'claim', 'settle too late'), shard }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constantFrom('retry', 'claim', 'settle too late'), shard: ofShard }) },
   { weight: 1, arbitrary: fc.constant({ does: 'prune' as const }) },
 );
 
@@ -225,7 +225,7 @@ describe('any interleaving of transactions, looks and settles', () => {
     }
   }
 
-  async function take(each: Step, writers: readonly Writer[], readers: readonly Reader[]): Promise<unknown> {
+  async function take(each: Step, writers: readonly Writer[], readers: readonly Reader[]): Promise<void> {
     switch (each.does) {
       case 'begin':
         return writers[each.of]!.begin();
@@ -240,7 +240,8 @@ describe('any interleaving of transactions, looks and settles', () => {
       case 'roll back to it':
         return writers[each.of]!.rollBackToSavepoint();
       case 'look and settle':
-        return readers[each.shard]!.lookAndSettle(each.limit, each.fails);
+        await readers[each.shard]!.lookAndSettle(each.limit, each.fails);
+        return;
       case 'retry':
         return readers[each.shard]!.retry();
       case 'claim':
@@ -248,7 +249,7 @@ describe('any interleaving of transactions, looks and settles', () => {
       case 'settle too late':
         return readers[each.shard]!.settleTooLate();
       case 'prune':
-        return store.prune(0);
+        await store.prune(0);
     }
   }
 

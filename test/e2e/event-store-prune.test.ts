@@ -22,7 +22,7 @@ describe('retention', () => {
     return client;
   };
 
-  const publish = (count: number, client: Pick<Client, 'query'> | undefined = undefined): Promise<void> =>
+  const publish = (count: number, client?: Client): Promise<void> =>
     publishRaw(
       client ?? suite.database,
       Array.from({ length: count }, () => ({ channel: 'x' })),
