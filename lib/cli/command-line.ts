@@ -5,12 +5,13 @@ import { withoutCredentials } from '../session/connection-failure.js';
 import { refuseConnection, UsageError } from './command.js';
 import type { Command, CommandContext } from './command.js';
 import { doctor } from './doctor.js';
+import { events } from './events.js';
 import { listen } from './listen.js';
 import { notify } from './notify.js';
 import type { Terminal } from './terminal.js';
 import { trigger } from './trigger.js';
 
-const COMMANDS: readonly Command[] = [doctor, listen, notify, trigger];
+const COMMANDS: readonly Command[] = [doctor, listen, notify, trigger, events];
 
 const USAGE = 'Usage: nest-pg-notify <command> [options]';
 
@@ -34,6 +35,7 @@ Examples:
   nest-pg-notify listen orders products
   nest-pg-notify notify orders '{"id":1}'
   nest-pg-notify trigger orders --channel order_changes --key id > migrations/orders.up.sql
+  nest-pg-notify events status --max-lag 60
 `;
 
 /** Runs one command; what goes wrong is told in a line on standard error. Never rejects. */

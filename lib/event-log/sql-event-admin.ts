@@ -1,6 +1,7 @@
 import { invalidOption } from '../option-checks.js';
 import type { AdminStatements } from './event-admin-statements.js';
 import { eventFailure } from './event-failure.js';
+import { isEventId } from './event-id.js';
 import { toDate, toStoredEvent } from './event-rows.js';
 import type { EventRows, EventSessions } from './event-sessions.js';
 import type { EventAdmin, PgDeadLetter, PgEventConsumerState } from './event-store.js';
@@ -10,8 +11,6 @@ const LONG = 600_000;
 
 /** How many events one statement of `prune()` looks at: it must not keep others waiting. */
 const CHUNK = 5_000;
-
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 export interface SqlAdminOptions {
   readonly schema: string;
@@ -113,8 +112,7 @@ export class SqlEventAdmin implements EventAdmin {
 /** Null for all. */
 function idsText(owner: string, ids: readonly string[] | undefined): string | null {
   if (ids === undefined) return null;
-  const wrong = ids.find((id) => typeof id !== 'string' || !UUID.test(id));
-  if (wrong === undefined) return `{${ids.join(',')}}`;
+  if (ids.every(isEventId)) return `{${ids.join(',')}}`;
   throw invalidOption({ owner, path: 'ids' }, 'must be the ids of events, which are UUIDs');
 }
 

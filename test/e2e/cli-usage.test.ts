@@ -33,13 +33,15 @@ describe('the command line', () => {
   });
 
   it.each([
-    [['--help'], /^ {2}doctor .+\n {2}listen .+\n {2}notify .+\n {2}trigger .+/m],
-    [['help'], /^ {2}doctor .+\n {2}listen .+\n {2}notify .+\n {2}trigger .+/m],
+    [['--help'], /^ {2}doctor .+\n {2}listen .+\n {2}notify .+\n {2}trigger .+\n {2}events .+/m],
+    [['help'], /^ {2}doctor .+\n {2}listen .+\n {2}notify .+\n {2}trigger .+\n {2}events .+/m],
     [['help', 'notify'], /--env-file/],
     [['notify', '--help'], /--env-file/],
     [['doctor', '--help'], /--timeout/],
     [['listen', '-h', 'orders'], /--count/],
     [['trigger', '--help'], /--max-keys/],
+    [['events', '--help'], /--max-lag/],
+    [['events', 'status', '--help'], /--max-lag/],
   ])('prints help with exit codes and examples for %j', async (args, expected) => {
     const { code, stdout, stderr } = await CommandLine.run(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -119,6 +119,31 @@ describe('events of transactions that commit late', () => {
     expect(payloads(after.events)).toEqual(['prepared']);
   });
 
+  it.each(PAGES)('come once in a replay that begins before they commit, in pages of %i', async (limit) => {
+    const { shard, claim } = await shardOf();
+    const [late, autocommit] = [await connect(), await connect()];
+    await publish('before', autocommit);
+    await late.query('BEGIN');
+    await publish('late', late);
+    for (let i = 0; i < 5; i += 1) await publish(i, autocommit);
+    const first = await drain(shard, claim, limit);
+    const since = first.events[1]!.publishedAt;
+    const kept = first.events.filter(({ publishedAt }) => publishedAt >= since).length;
+    await publish('new', autocommit);
+    const replayed: unknown[] = [];
+    for (let i = 0; i < 3; i += 1) {
+      await store.replay(channel, since);
+      const again = (await shard.claim())!;
+      // In the middle of it, the next replay begins.
+      const page = await shard.next(again.epoch, again.cursor, 2);
+      expect(payloads(page.events)).toEqual(payloads(first.events.slice(-kept).slice(0, 2)));
+    }
+    await late.query('COMMIT');
+    const { events } = await drain(shard, (await shard.claim())!, limit);
+    replayed.push(...payloads(events));
+    expect(replayed).toEqual([...payloads(first.events.slice(-kept)), 'new', 'late']);
+  });
+
   it('are lost without the look at those that were in progress', async () => {
     const real = shardStatements('nest_events');
     const first: typeof real.first = (window, isSharded) =>

@@ -132,6 +132,21 @@ describe('a log that was copied into another cluster', () => {
     },
   );
 
+  it('goes on exactly where it was when the transactions have gone on as well, as after pg_upgrade', async () => {
+    const database = await other();
+    await prepare(database);
+    await database.query('UPDATE nest_events.consumer SET cluster = 1');
+    const store = suite.store('b', { url: database.url });
+    await publish(database, 'before the application starts');
+    await store.register([{ consumer: 'c', shards: 1, channels, from: 'now' }]);
+    await publish(database, 'before the rebase');
+    expect(await store.rebase()).toBe(2);
+    await publish(database, 'after the rebase');
+    const since = ['before the application starts', 'before the rebase', 'after the rebase'];
+    expect(await given(store)).toEqual([...UNSETTLED, ...since]);
+    expect(await given(store, 'settled')).toEqual([20, 21, ...since]);
+  });
+
   it('takes no new consumer before it is rebased', async () => {
     const [from, to] = [await other(), await other()];
     await prepare(from);

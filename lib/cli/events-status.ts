@@ -1,0 +1,74 @@
+import type { PgEventConsumerState } from '../event-log/event-store.js';
+import type { Style, Terminal } from './terminal.js';
+
+/** How one shard of a consumer is doing, in words. */
+export interface ConsumerFinding {
+  /** `problem`: somebody has to do something. `warning`: somebody should know of it. */
+  readonly level: 'ok' | 'warning' | 'problem';
+  /** Its name, and which shard if there are several. */
+  readonly subject: string;
+  readonly message: string;
+  /** What to do; absent if nothing is to be done. */
+  readonly remedy?: string;
+}
+
+/** @param maxLag How long the oldest event may have waited, in milliseconds; undefined for any time. */
+export function consumerFindings(
+  states: readonly PgEventConsumerState[],
+  maxLag: number | undefined,
+): readonly ConsumerFinding[] {
+  return states.map((state) => {
+    const isSharded = states.some(({ consumer, shard }) => consumer === state.consumer && shard > 0);
+    const subject = isSharded ? `${state.consumer}/${state.shard}` : state.consumer;
+    return { subject, message: messageOf(state), ...verdictOf(state, maxLag) };
+  });
+}
+
+function verdictOf(state: PgEventConsumerState, maxLag = Infinity): Pick<ConsumerFinding, 'level' | 'remedy'> {
+  const { consumer, isForeign, dead, oldestWaiting, paused, attempts } = state;
+  const name = JSON.stringify(consumer);
+  if (isForeign)
+    return { level: 'problem', remedy: 'The tables come from another cluster: nest-pg-notify events rebase' };
+  if (dead > 0) return { level: 'problem', remedy: `See them: nest-pg-notify events dead ${name}` };
+  if (oldestWaiting > maxLag) {
+    const remedy = paused
+      ? `Let it go on: nest-pg-notify events resume ${name}`
+      : 'Does an instance run that has this consumer, and can it keep up?';
+    return { level: 'problem', remedy };
+  }
+  if (paused) return { level: 'warning', remedy: `Let it go on: nest-pg-notify events resume ${name}` };
+  if (attempts > 0)
+    return { level: 'warning', remedy: 'It stands still until what has failed succeeds, or is given up.' };
+  return { level: 'ok' };
+}
+
+function messageOf(state: PgEventConsumerState): string {
+  const { waiting, oldestWaiting, retrying, dead, paused, attempts, lastError, owner } = state;
+  const parts = [
+    paused && 'paused',
+    waiting > 0 ? `${waiting} waiting, the oldest for ${seconds(oldestWaiting)}` : '0 waiting',
+    `${retrying} to be retried`,
+    `${dead} dead`,
+    attempts > 0 &&
+      `${attempts} failed ${attempts === 1 ? 'attempt' : 'attempts'}${lastError === undefined ? '' : ` (${lastError})`}`,
+    owner === undefined ? 'no owner' : `owned by ${owner}`,
+  ];
+  return `${parts.filter(Boolean).join('; ')}.`;
+}
+
+/** Seconds, with a digit behind the point below a minute. */
+function seconds(milliseconds: number): string {
+  const value = milliseconds / 1_000;
+  return `${value < 60 ? value.toFixed(1) : Math.round(value)} s`;
+}
+
+const STYLES: Readonly<Record<ConsumerFinding['level'], Style>> = { ok: 'green', warning: 'yellow', problem: 'red' };
+
+export function printConsumers(findings: readonly ConsumerFinding[], terminal: Terminal): void {
+  const width = 2 + Math.max(0, ...findings.map(({ subject }) => subject.length));
+  for (const { level, subject, message, remedy } of findings) {
+    terminal.line([[STYLES[level], level.padEnd(9)], ['bold', subject.padEnd(width)], message]);
+    if (remedy !== undefined) terminal.line([' '.repeat(9 + width), ['cyan', `→ ${remedy}`]]);
+  }
+  if (findings.length === 0) terminal.line(['The log has no consumers.']);
+}
