@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import { sqlStateOf } from './event-failure.js';
 import type { ConnectionSettings, PoolSettings } from '../session/connection-settings.js';
 import { PgSession } from '../session/pg-session.js';
 import type { PgStatement } from '../session/pg-session.js';
@@ -38,6 +39,9 @@ export type EventRows = readonly Readonly<Record<string, unknown>>[];
 
 const IDLE_TIMEOUT = 10_000;
 
+/** SQLSTATEs of a statement that is not prepared any more, or already: there is a pooler in between that nothing gave away. */
+const FORGOTTEN = ['26000', '42P05'];
+
 /** The part of a statement's time that it may wait for locks: the server has to end it before it is given up here. */
 const LOCK_SHARE = 0.9;
 
@@ -67,6 +71,8 @@ export class EventSessions {
   /** How many are used, or being opened. */
   private busy = 0;
   private inTransactions = 0;
+  /** Whether prepared statements cannot be relied on, although it looked so. */
+  private isForgetful = false;
   private readonly closing = new AbortController();
 
   constructor(private readonly options: EventSessionsOptions) {
@@ -75,11 +81,12 @@ export class EventSessions {
 
   /** Runs one statement on any session. @throws PgNotifyError of kind `connection` or `closed`. */
   ask({ name, explain, ...statement }: EventStatement): Promise<EventRows> {
-    return this.use(false, (session) => {
-      const isKept = name !== undefined && session.keepsStatements;
-      return session.query(isKept ? { name, ...statement } : statement).catch((error: unknown) => {
+    return this.use(false, async (session) => {
+      try {
+        return await this.run(session, name, statement);
+      } catch (error) {
         throw explain ? explain(error) : error;
-      });
+      }
     });
   }
 
@@ -102,6 +109,21 @@ export class EventSessions {
     for (const session of this.used) session.destroy(closed);
     const idle = [...this.idle.keys()];
     await Promise.all(idle.map((session) => this.drop(session)));
+  }
+
+  private async run(
+    session: PgSession,
+    name: string | undefined,
+    statement: Omit<EventStatement, 'name' | 'explain'>,
+  ): Promise<EventRows> {
+    if (name === undefined || this.isForgetful || !session.keepsStatements) return session.query(statement);
+    try {
+      return await session.query({ name, ...statement });
+    } catch (error) {
+      if (!FORGOTTEN.includes(sqlStateOf(error) ?? '')) throw error;
+      this.isForgetful = true;
+      return session.query(statement); // It was not run.
+    }
   }
 
   private async use<T>(forTransaction: boolean, work: (session: PgSession) => Promise<T>): Promise<T> {

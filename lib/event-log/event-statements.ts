@@ -94,6 +94,9 @@ export function shardStatements(schema: string) {
     ), page AS MATERIALIZED (SELECT n.seq FROM new AS n ORDER BY n.seq LIMIT $6::pg_catalog.int8)
     ${page(`(SELECT e.* FROM ${event} AS e WHERE e.seq ${EQ} ANY (ARRAY(SELECT n.seq FROM page AS n)))`, `${now}::pg_catalog.text AS open`)}`,
 
+    /** The beginning of a difference that takes too long to sort: its end, and no event. It can be walked from position 0 on. */
+    firstOfAll: `SELECT ${now}::pg_catalog.text AS open, (SELECT c.paused FROM ${consumer} AS c WHERE ${isOwn('c')}) AS paused`,
+
     /** The next page behind a position, of what `open` sees and `done` does not, by the primary key. */
     next: (window: number, isSharded: boolean) => `WITH seen AS MATERIALIZED (
       SELECT e.* FROM ${event} AS e WHERE e.seq ${GT} $7::pg_catalog.int8 ORDER BY e.seq LIMIT ${window}

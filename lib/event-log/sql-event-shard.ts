@@ -40,6 +40,9 @@ const MAX_WINDOW = 10_000;
 const LOOK_TIMEOUT = 60_000;
 const SORT_TIMEOUT = 600_000;
 
+/** The SQLSTATE of a statement that was ended, by a timeout of the server too. */
+const CANCELED = '57014';
+
 /** The SQLSTATEs of a text that the encoding of the database cannot hold. */
 const UNENCODABLE = ['22P05', '22021'];
 
@@ -99,23 +102,17 @@ export class SqlEventShard implements EventShardStore {
     const { statements } = this.options;
     const values = [...this.key, epoch, done, this.id.channels, limit, ...this.shards];
     const window = Math.max(FIRST_WINDOW, 2 * limit);
-    let rows = await this.ask(
-      this.nameOf('first', window),
-      statements.first(window, this.isSharded),
-      values,
-      LOOK_TIMEOUT,
-    );
-    if (rows[0]?.['seen'] === window) {
-      rows = await this.ask(undefined, statements.firstOfMany(this.isSharded), values, SORT_TIMEOUT);
+    const text = statements.first(window, this.isSharded);
+    const rows = await this.ask(this.nameOf('first', window), text, values, LOOK_TIMEOUT);
+    if (rows[0]?.['seen'] !== window) return firstPage(rows, limit);
+    try {
+      return firstPage(await this.ask(undefined, statements.firstOfMany(this.isSharded), values, SORT_TIMEOUT), limit);
+    } catch (error) {
+      if (sqlStateOf(error) !== CANCELED) throw error;
+      // The role may not take that long (statement_timeout): all that is kept is looked at, in steps that are short.
+      const [row] = await this.ask('first_of_all', statements.firstOfAll, [...this.key, epoch]);
+      return { hold: holdOf([row ?? {}]), open: row?.['open'] as string, events: [], isLast: false, upto: '0' };
     }
-    const events = eventsOf(rows);
-    return {
-      hold: holdOf(rows),
-      open: rows[0]?.['open'] as string,
-      events,
-      isLast: events.length < limit,
-      upto: events.at(-1)?.seq,
-    };
   }
 
   async next(epoch: string, { done, open, page }: EventCursor, limit: number): Promise<EventPage> {
@@ -229,6 +226,12 @@ export class SqlEventShard implements EventShardStore {
 /** A page without events has one row, which has only what is said of the page. */
 function eventsOf(rows: EventRows): readonly StoredEvent[] {
   return rows[0]?.['seq'] === null ? [] : rows.map(toStoredEvent);
+}
+
+function firstPage(rows: EventRows, limit: number): EventPage {
+  const events = eventsOf(rows);
+  const open = rows[0]?.['open'] as string;
+  return { hold: holdOf(rows), open, events, isLast: events.length < limit, upto: events.at(-1)?.seq };
 }
 
 function holdOf([row]: EventRows): EventHold {

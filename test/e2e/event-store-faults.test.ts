@@ -41,6 +41,14 @@ describe('sessions of the event log under faults', () => {
     expect(await backends()).toHaveLength(1);
   });
 
+  it('goes on without prepared statements when one is not there any more', async () => {
+    const sessions = suite.sessions();
+    const named = { ...PID, name: 'kept' };
+    const before = await sessions.ask(named);
+    await sessions.ask({ ...PID, text: 'DEALLOCATE ALL' });
+    for (let i = 0; i < 2; i += 1) expect(await sessions.ask(named)).toEqual(before);
+  });
+
   it('drops one that is lost while it is idle', async () => {
     const sessions = suite.sessions();
     const [row] = await sessions.ask(PID);

@@ -144,6 +144,28 @@ describe('events of transactions that commit late', () => {
     expect(replayed).toEqual([...payloads(first.events.slice(-kept)), 'new', 'late']);
   });
 
+  it('come with all others when the role may not sort a large difference', async () => {
+    const url = new URL(suite.database.url);
+    url.searchParams.set('options', '-c statement_timeout=300');
+    const real = shardStatements('nest_events');
+    const firstOfMany: typeof real.firstOfMany = (isSharded) =>
+      real.firstOfMany(isSharded).replace('FROM (SELECT) AS one', 'FROM (SELECT pg_sleep(60)) AS one');
+    const { claim } = await shardOf();
+    const id = { consumer: channel, shard: 0, shards: 1, channels: [channel] };
+    const options = { schema: 'nest_events', sessions: suite.sessions({ url: url.href }), owner: 'a', lease: 60_000 };
+    const slow = new SqlEventShard(id, { ...options, statements: { ...real, firstOfMany } });
+    const [late, autocommit] = [await connect(), await connect()];
+    await late.query('BEGIN');
+    await publish('late', late);
+    const many =
+      'INSERT INTO nest_events.event (channel, payload) SELECT $1, to_json(n) FROM generate_series(1, 5000) AS n';
+    await autocommit.query(many, [channel]);
+    const before = await drain(slow, claim, 500);
+    expect(payloads(before.events)).toEqual(Array.from({ length: 5_000 }, (_, i) => i + 1));
+    await late.query('COMMIT');
+    expect(payloads((await drain(slow, { ...claim, cursor: before.cursor })).events)).toEqual(['late']);
+  });
+
   it('are lost without the look at those that were in progress', async () => {
     const real = shardStatements('nest_events');
     const first: typeof real.first = (window, isSharded) =>
