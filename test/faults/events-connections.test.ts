@@ -1,0 +1,141 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import { OnPgEvent, PgEvents } from 'nest-pg-notify/events';
+import { eventsSuite } from '../support/app/events-suite.js';
+import { expectNoSecret } from '../support/app/no-secret.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { failureOf } from '../support/failures.js';
+import { eventually, Recorder } from '../support/recorder.js';
+
+const suite = eventsSuite();
+
+const QUICKLY = { reconnect: { minDelay: 10, maxDelay: 50 }, connectTimeout: 5_000 } as const;
+
+/** A class whose consumer records the payloads of the channel with the same name. */
+function recorderOf(name: string, log: Recorder<unknown>) {
+  @Injectable()
+  class Recording {
+    @OnPgEvent(name, { consumer: name })
+    handle(payload: unknown): void {
+      log.push(payload);
+    }
+  }
+  return Recording;
+}
+
+describe('an event log whose database cannot be reached at the start', () => {
+  it('waits until it can, and consumes then', async () => {
+    const proxy = suite.use(await FaultProxy.startFor(suite.database));
+    proxy.refuse();
+    const log = new Recorder<unknown>();
+    const { app, events, logger } = await suite.create({
+      ...QUICKLY,
+      deliveryCheck: false,
+      publisher: { connection: proxy.url(suite.database.url) },
+      providers: [recorderOf('waiting', log)],
+    });
+    const starting = app.init();
+    await eventually(
+      () => logger.texts('error'),
+      ({ length }) => length > 0,
+    );
+    await proxy.accept();
+    await starting;
+    await events.publish('waiting', 1, { executor: false });
+    expect(await log.until(1)).toEqual([1]);
+  });
+
+  it.each(['fail', 'wait'] as const)(
+    'ends the start with startup.mode %s, at the latest at its timeout',
+    async (mode) => {
+      const proxy = suite.use(await FaultProxy.startFor(suite.database));
+      proxy.refuse();
+      const { app } = await suite.create({
+        ...QUICKLY,
+        deliveryCheck: false,
+        startup: { mode, timeout: 200 },
+        publisher: { connection: proxy.url(suite.database.url) },
+      });
+      expect(await failureOf(app.init())).toMatchObject({ kind: 'connection' });
+    },
+  );
+
+  it('ends the wait when the application is closed', async () => {
+    const proxy = suite.use(await FaultProxy.startFor(suite.database));
+    proxy.refuse();
+    const { app, logger } = await suite.create({
+      ...QUICKLY,
+      deliveryCheck: false,
+      publisher: { connection: proxy.url(suite.database.url) },
+    });
+    const starting = failureOf(app.init());
+    await eventually(
+      () => logger.texts('error'),
+      ({ length }) => length > 0,
+    );
+    await app.close();
+    expect(await starting).toMatchObject({ kind: 'closed' });
+  });
+});
+
+describe('an event log whose listener is down', () => {
+  it('delivers by looking itself', async () => {
+    const proxy = suite.use(await FaultProxy.startFor(suite.database));
+    proxy.refuse();
+    const { url } = suite.database;
+    const log = new Recorder<unknown>();
+    const { events, service } = await suite.start({
+      ...QUICKLY,
+      connection: proxy.url(url),
+      publisher: { connection: url },
+      startup: { mode: 'background' },
+      providers: [recorderOf('unheard', log)],
+    });
+    // Without waiting for the database at the start, the consumer comes into being a moment later.
+    await eventually(
+      () => events.consumers(),
+      (states) => states.some(({ consumer }) => consumer === 'unheard'),
+    );
+    await events.publish('unheard', 1, { executor: false });
+    await log.until(1);
+    await events.publish('unheard', 2, { executor: false });
+    expect(await log.until(2)).toEqual([1, 2]);
+    expect(service.status.state).not.toBe('listening');
+  });
+});
+
+describe('an event log whose connections are lost', () => {
+  it('goes on with new ones, and loses nothing', async () => {
+    const proxy = suite.use(await FaultProxy.startFor(suite.database));
+    const log = new Recorder<unknown>();
+    const { url } = suite.database;
+    await suite.start({
+      ...QUICKLY,
+      publisher: { connection: proxy.url(url) },
+      providers: [recorderOf('lost', log)],
+    });
+    const publisher = await suite.start({ events: { consume: false } });
+    for (let n = 0; n < 5; n += 1) {
+      await publisher.events.publish('lost', n, { executor: false });
+      await eventually(
+        () => log.items,
+        (items) => items.includes(n),
+      );
+      proxy.reset();
+    }
+    expect([...new Set(log.items)]).toEqual([0, 1, 2, 3, 4]);
+    expect(await publisher.events.deadLetters('lost')).toEqual([]);
+  });
+});
+
+describe('the service of an event log', () => {
+  it('shows no password when it is printed, and logs none', async () => {
+    const subject = await suite.start();
+    await subject.events.publish('printed', 1, { executor: false });
+    const { password } = new URL(suite.database.url);
+    expect(password).not.toBe('');
+    expect(inspect(subject.app.get(PgEvents), { depth: 20 })).not.toContain(password);
+    expectNoSecret(subject, suite.database.url);
+  });
+});
