@@ -2,10 +2,12 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { OnPgEvent, PgEvents } from 'nest-pg-notify/events';
+import type { PgEvent, PgEventContext } from 'nest-pg-notify/events';
 import { eventsSuite } from '../support/app/events-suite.js';
 import { expectNoSecret } from '../support/app/no-secret.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { failureOf } from '../support/failures.js';
+import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
 const suite = eventsSuite();
@@ -126,6 +128,44 @@ describe('an event log whose connections are lost', () => {
     }
     expect([...new Set(log.items)]).toEqual([0, 1, 2, 3, 4]);
     expect(await publisher.events.deadLetters('lost')).toEqual([]);
+  });
+});
+
+describeWithPgBouncer('an event log behind a pooler in transaction mode', () => {
+  it('publishes, consumes and runs transactions, on several instances', async () => {
+    const { url } = suite.database;
+    const bouncer = suite.use(await PgBouncer.start(url, 'transaction', { default_pool_size: '3' }));
+    await suite.database.query('CREATE TABLE pooled (id int)');
+    const log = new Recorder<unknown>();
+
+    @Injectable()
+    class Handlers {
+      @OnPgEvent('pooled', { consumer: 'pooled', concurrency: 4 })
+      handle(id: number): void {
+        log.push(id);
+      }
+
+      @OnPgEvent('pooled', { consumer: 'pooled tx', transactional: true })
+      async apply(id: number, _event: PgEvent, { tx }: PgEventContext): Promise<void> {
+        await tx.query('INSERT INTO pooled VALUES ($1)', [id]);
+      }
+    }
+    const spec = { ...QUICKLY, publisher: { connection: bouncer.url }, providers: [Handlers] };
+    const first = await suite.start(spec);
+    await suite.start(spec);
+    const ids = Array.from({ length: 100 }, (_, id) => id);
+    for (const id of ids.slice(0, 50)) await first.events.publish('pooled', id, { executor: false });
+    await first.app.close();
+    const third = await suite.start(spec);
+    const events = ids.slice(50).map((payload) => ({ payload }));
+    await third.events.publishMany('pooled', events, { executor: false });
+    await log.until(100);
+    expect([...new Set(log.items)]).toHaveLength(100);
+    const { rows } = await eventually(
+      () => suite.database.query<{ id: number }>('SELECT id FROM pooled ORDER BY id'),
+      ({ rowCount }) => rowCount === 100,
+    );
+    expect(rows.map(({ id }) => id)).toEqual(ids);
   });
 });
 
