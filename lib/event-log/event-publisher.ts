@@ -150,13 +150,23 @@ async function encodeAll(channel: PublishingChannel, events: readonly PgNewEvent
   for (const [index, event] of events.entries()) {
     if (index > 0 && index % CHECKED_AT_ONCE === 0) await turn();
     try {
-      readOptions('An event of publishMany()', event, EVENT);
+      checkNames(event);
       encoded.push(encodeEvent(channel, event.payload, event));
     } catch (error) {
       throw refusedEvent(channel.name, events.length, index, error);
     }
   }
   return encoded;
+}
+
+/** There may be many, so that what is right is only looked at. */
+function checkNames(event: PgNewEvent): void {
+  const isRight = typeof event === 'object' && event !== null && Object.keys(event).every(isNameOfEvent);
+  if (!isRight) readOptions('An event of publishMany()', event, EVENT);
+}
+
+function isNameOfEvent(name: string): boolean {
+  return Object.hasOwn(EVENT, name);
 }
 
 function refusedEvent(channel: string, count: number, index: number, error: unknown): unknown {

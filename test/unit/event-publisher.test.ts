@@ -165,6 +165,14 @@ describe('publish()', () => {
     expect(JSON.parse(byExecutor[0]!.values[3] as string)).toEqual(payload);
   });
 
+  it('keeps no payload as null, and as an empty text where the channel has the codec "text"', async () => {
+    const { publisher, executor, byExecutor } = setUp();
+    const Texts = definePgChannel('texts', { codec: 'text' });
+    await publisher.publish(Orders, undefined, { executor });
+    await publisher.publish(Texts, undefined, { executor });
+    expect(byExecutor.map(({ values }) => values[3])).toEqual(['null', '""']);
+  });
+
   it('refuses options in the place of the payload, an executor in that of the options, and unknown options', async () => {
     const { publisher, executor } = setUp();
     expect((await failureOf(publisher.publish(Orders, { executor, key: 'k' }))).message).toContain(
