@@ -11,13 +11,13 @@ import { AWKWARD_TEXTS } from './awkward-texts.js';
 import { committedEvents } from './event-tables.js';
 import type { TestDatabase } from './postgres.js';
 import { TableListener } from './table-listener.js';
-import type { TransactionLibrary } from './transaction-suite.js';
+import type { TransactionLibrary, TransactionSuiteOptions } from './transaction-suite.js';
 
 const Orders = definePgChannel('orders');
 const Texts = definePgChannel('texts', { codec: 'text' });
 
-/** A name that a statement must quote, and that libraries might take for placeholders. */
-const SCHEMA = 'Événements "?" $1';
+/** A name that a statement must quote; the second might be taken for placeholders. */
+const SCHEMAS = { plain: 'Événements', awkward: 'Événements "?" $1' };
 
 const rollBack = new Error('roll back');
 
@@ -25,8 +25,10 @@ const rollBack = new Error('roll back');
 export function publishingSuite(
   name: string,
   connect: (database: TestDatabase) => TransactionLibrary | Promise<TransactionLibrary>,
-  advice: string | undefined,
+  { advice, findsPlaceholders = false }: TransactionSuiteOptions,
 ): void {
+  const schema = findsPlaceholders ? SCHEMAS.plain : SCHEMAS.awkward;
+
   describe(`publish() in a transaction of ${name}`, () => {
     const suite = appSuite();
     let library: TransactionLibrary;
@@ -34,22 +36,22 @@ export function publishingSuite(
 
     const ask = (): Promise<never> => Promise.reject(new Error('This was meant for a transaction.'));
     const publisher = new EventPublisher({
-      sink: new SqlEventSink({ schema: SCHEMA, ask, limiter: new WakeLimiter() }),
+      sink: new SqlEventSink({ schema, ask, limiter: new WakeLimiter() }),
     });
 
     beforeAll(async () => {
-      await suite.database.query(eventLog({ schema: SCHEMA }).up);
+      await suite.database.query(eventLog({ schema }).up);
       library = suite.use(await connect(suite.database));
-      listener = suite.use(await TableListener.start(suite.database.url, SCHEMA));
+      listener = suite.use(await TableListener.start(suite.database.url, schema));
     });
 
-    afterEach(async () => suite.database.query(`TRUNCATE "${SCHEMA.replaceAll('"', '""')}".event`));
+    afterEach(async () => suite.database.query(`TRUNCATE "${schema.replaceAll('"', '""')}".event`));
 
     const publish = (payload: unknown, executor: PgExecutor): Promise<string> =>
       publisher.publish(Orders, payload, { executor });
 
     const payloads = async (): Promise<readonly unknown[]> =>
-      (await committedEvents(suite.database, SCHEMA)).map(({ payload }) => JSON.parse(payload) as unknown);
+      (await committedEvents(suite.database, schema)).map(({ payload }) => JSON.parse(payload) as unknown);
 
     it('writes an event with its id, key and headers, and wakes consumers, when it commits', async () => {
       let id = '';
@@ -60,7 +62,7 @@ export function publishingSuite(
         });
       });
       const event = { id, channel: 'orders', key: 'order 1', payload: '{"n":1}', headers: { trace: 'a' } };
-      expect(await committedEvents(suite.database, SCHEMA)).toEqual([event]);
+      expect(await committedEvents(suite.database, schema)).toEqual([event]);
       expect(wakeUps).toEqual(['orders']);
     });
 
@@ -117,7 +119,7 @@ export function publishingSuite(
         payload: JSON.stringify(payload),
         ...rest,
       }));
-      expect(await committedEvents(suite.database, SCHEMA)).toEqual(expected);
+      expect(await committedEvents(suite.database, schema)).toEqual(expected);
     });
 
     it('keeps payloads of every kind, with and without keys and headers', async () => {
@@ -134,7 +136,7 @@ export function publishingSuite(
           await publisher.publish(Orders, payload, { ...options, executor });
         }
       });
-      const rows = await committedEvents(suite.database, SCHEMA);
+      const rows = await committedEvents(suite.database, schema);
       const written = ['{"a":[1,null,"x",{"":1e+21}]}', 'null', 'null', '""', '[false]'];
       expect(rows.map(({ payload }) => payload)).toEqual([...written, ...written]);
       const [none] = [null];
@@ -148,7 +150,7 @@ export function publishingSuite(
       await library.transaction(async ({ executor }) => {
         ids = await publisher.publishMany(Orders, events, { executor });
       });
-      const rows = await committedEvents(suite.database, SCHEMA);
+      const rows = await committedEvents(suite.database, schema);
       expect(rows.map(({ payload }) => payload)).toEqual(events.map(({ payload }) => String(payload)));
       expect(rows.map(({ id }) => id)).toEqual(ids);
       expect(new Set(ids).size).toBe(events.length);

@@ -48,9 +48,11 @@ const rollBack = new Error('roll back');
 export function transactionSuite(
   name: string,
   connect: (database: TestDatabase) => TransactionLibrary | Promise<TransactionLibrary>,
-  { advice, findsPlaceholders = false }: TransactionSuiteOptions = {},
+  options: TransactionSuiteOptions = {},
 ): void {
-  publishingSuite(name, connect, advice);
+  const { advice, findsPlaceholders = false } = options;
+  publishingSuite(name, connect, options);
+
   describe(`notify() in a transaction of ${name}`, () => {
     const suite = appSuite();
     let subject: TestApp;
