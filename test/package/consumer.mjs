@@ -89,12 +89,16 @@ async function consult(directory, url, signal) {
 async function checkApplication(directory, { type, tsconfig }, { check, execute }) {
   const name = `${type === 'module' ? 'ES module' : 'CommonJS'}, ${tsconfig}`;
   const application = `${type}-${tsconfig.replace('.json', '')}`;
-  await copyApplication(join(directory, application), { type, tsconfig, files: ['app.ts', 'main.ts', 'types.ts'] });
+  const files = ['app.ts', 'main.ts', 'events.ts', 'types.ts'];
+  await copyApplication(join(directory, application), { type, tsconfig, files });
   await check(`${name}: compiles`, async () => {
     await execute('node_modules/typescript/bin/tsc', '--project', application);
   });
   await check(`${name}: sends, receives and ends`, async () => {
     await execute(`${application}/dist/main.js`);
+  });
+  await check(`${name}: publishes events in a transaction, consumes them and ends`, async () => {
+    await execute(`${application}/dist/events.js`);
   });
 }
 
