@@ -3,9 +3,9 @@ import config from '../jest.config.js';
 
 const rootDir = dirname(import.meta.dirname);
 
-/** Main tests on a server: LISTEN, recovery, publishing, triggers and poolers. */
+/** Main tests on a server: LISTEN, recovery, publishing, events, triggers and poolers. */
 const ON_SERVER = {
-  e2e: ['channels', 'contract-*', 'recovery', 'notify-*', 'group-commit', 'triggers*'],
+  e2e: ['channels', 'contract-*', 'events-*', 'recovery', 'notify-*', 'group-commit', 'triggers*'],
   faults: ['lost-registration', 'poolers', 'publish-through-pooler'],
 };
 

@@ -173,12 +173,12 @@ export function transactionSuite(
     });
 
     it('answers what checkTrigger() asks', async () => {
-      const options: PgTriggerOptions = { table: 'watched', channel: 'texts', key: 'id', level: 'row' };
-      await suite.database.query(`CREATE TABLE watched (id integer); ${notifyTrigger(options).up}`);
+      const trigger: PgTriggerOptions = { table: 'watched', channel: 'texts', key: 'id', level: 'row' };
+      await suite.database.query(`CREATE TABLE watched (id integer); ${notifyTrigger(trigger).up}`);
       await library.transaction(async ({ executor }) => {
         const current = { state: 'current', problems: [], warnings: [] };
-        expect(await checkTrigger(executor, options)).toEqual(current);
-        expect(await checkTrigger(executor, { ...options, table: 'missing' })).toMatchObject({ state: 'missing' });
+        expect(await checkTrigger(executor, trigger)).toEqual(current);
+        expect(await checkTrigger(executor, { ...trigger, table: 'missing' })).toMatchObject({ state: 'missing' });
       });
     });
 
