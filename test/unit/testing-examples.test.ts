@@ -201,11 +201,13 @@ describe('JobWorker, by the clock', () => {
 });
 
 describe('docs/testing.md', () => {
-  it('has the examples of this file, and no other code', async () => {
-    const [page, examples] = await Promise.all([
+  it('has the examples of this file and of events-test-log, and no other code', async () => {
+    const [page, own, events] = await Promise.all([
       readFile(join(import.meta.dirname, '../../docs/testing.md'), 'utf8'),
       readFile(import.meta.filename, 'utf8'),
+      readFile(join(import.meta.dirname, 'events-test-log.test.ts'), 'utf8'),
     ]);
+    const examples = own + events;
     const blocks = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code!);
     expect(blocks.length).toBeGreaterThan(4);
     for (const block of blocks) expect(examples).toContain(block);
