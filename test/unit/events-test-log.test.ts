@@ -42,42 +42,33 @@ class Orders {
 })
 class AppModule {}
 
-describe('an application on a PgEventsTestLog', () => {
-  let app: INestApplication;
+async function start(log: PgEventsTestLog): Promise<INestApplication> {
+  const module = await Test.createTestingModule({ imports: [AppModule] })
+    .overrideProvider(getPgNotifyTransportToken())
+    .useValue(new PgNotifyTestBus())
+    .overrideProvider(getPgEventLogToken())
+    .useValue(log)
+    .compile();
+  return module.createNestApplication().init();
+}
 
-  async function start(log: PgEventsTestLog): Promise<void> {
-    const module = await Test.createTestingModule({ imports: [AppModule] })
-      .overrideProvider(getPgNotifyTransportToken())
-      .useValue(new PgNotifyTestBus())
-      .overrideProvider(getPgEventLogToken())
-      .useValue(log)
-      .compile();
-    app = await module.createNestApplication().init();
-  }
+describe('Billing', () => {
+  let app: INestApplication;
 
   afterEach(() => app.close());
 
   it('shows what it has published, and handles it', async () => {
     const log = new PgEventsTestLog();
-    await start(log);
+    app = await start(log);
     await app.get(Orders).place(7);
     await log.settled();
     expect(log.published(OrderEvents)).toMatchObject([{ payload: { id: 7 }, key: '7' }]);
     expect(app.get(Billing).charged).toEqual([7]);
   });
 
-  it('handles what another application publishes, and shows its own alone', async () => {
-    const log = new PgEventsTestLog();
-    await start(log);
-    log.deliver(OrderEvents, { id: 8 }, { key: '8' });
-    await log.settled();
-    expect(app.get(Billing).charged).toEqual([8]);
-    expect(log.published()).toEqual([]);
-  });
-
   it('gives an event up when its attempts are used up, and handles it when it is brought back', async () => {
     const log = new PgEventsTestLog();
-    await start(log);
+    app = await start(log);
     app.get(Billing).isDown = true;
     log.deliver(OrderEvents, { id: 9 });
     await log.settled();
@@ -87,20 +78,35 @@ describe('an application on a PgEventsTestLog', () => {
     await log.settled();
     expect(app.get(Billing).charged).toEqual([9]);
   });
+});
+
+describe('an application on a PgEventsTestLog', () => {
+  let app: INestApplication;
+
+  afterEach(() => app.close());
+
+  it('handles what another application publishes, and shows its own alone', async () => {
+    const log = new PgEventsTestLog();
+    app = await start(log);
+    log.deliver(OrderEvents, { id: 8 }, { key: '8' });
+    await log.settled();
+    expect(app.get(Billing).charged).toEqual([8]);
+    expect(log.published()).toEqual([]);
+  });
 
   it('keeps what is not handled for the next application', async () => {
     const log = new PgEventsTestLog();
-    await start(log);
+    app = await start(log);
     await app.close();
     log.deliver(OrderEvents, { id: 1 });
-    await start(log);
+    app = await start(log);
     await log.settled();
     expect(app.get(Billing).charged).toEqual([1]);
   });
 
   it('refuses what the log would refuse', async () => {
     const log = new PgEventsTestLog();
-    await start(log);
+    app = await start(log);
     expect(() => log.deliver(OrderEvents, { id: 1 }, { key: '' })).toThrow('key');
     const failure = await failureOf(app.get(PgEvents).publish(OrderEvents, { id: 1 }));
     expect(failure.message).toContain('has no transaction');
