@@ -7,7 +7,9 @@ export type { PgEventsModuleExtras, PgEventsOptionsFactory } from './pg-events.m
 export type { PgEventsOptions } from './pg-events.options.js';
 export { PgEvents } from './pg-events.service.js';
 export type { PgDeadLettersOptions, PgPublishEventOptions } from './pg-events.service.js';
-export { getPgEventLogToken, getPgEventsToken, InjectPgEvents } from './pg-events.tokens.js';
+export { PgEventsHealthIndicator } from './pg-events-health.indicator.js';
+export type { PgEventsConsumerHealth, PgEventsHealth, PgEventsHealthOptions } from './pg-events-health.indicator.js';
+export { getPgEventLogToken, getPgEventsHealthToken, getPgEventsToken, InjectPgEvents } from './pg-events.tokens.js';
 export type { EventOrdering as PgEventOrdering } from '../event-log/event-consumer-definition.js';
 export type { PgEventOptions } from '../event-log/event-encoding.js';
 export type { PgNewEvent } from '../event-log/event-publisher.js';

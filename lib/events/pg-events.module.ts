@@ -6,7 +6,8 @@ import { checkAsyncOptions, ConfigurableModuleClass } from './pg-events.module-d
 import type { ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } from './pg-events.module-definition.js';
 import { eventsProviders } from './pg-events.providers.js';
 import { PgEvents } from './pg-events.service.js';
-import { getPgEventsToken } from './pg-events.tokens.js';
+import { PgEventsHealthIndicator } from './pg-events-health.indicator.js';
+import { getPgEventsHealthToken, getPgEventsToken } from './pg-events.tokens.js';
 
 /**
  * Durable events: a log in the database of a PgNotifyModule registration, published to inside the application's own
@@ -31,6 +32,10 @@ function log(registration: string = DEFAULT_REGISTRATION, definition: DynamicMod
     ...definition,
     imports: [...(definition.imports ?? []), DiscoveryModule],
     providers: [...(definition.providers ?? []), ...eventsProviders(registration)],
-    exports: [getPgEventsToken(registration), ...(registration === DEFAULT_REGISTRATION ? [PgEvents] : [])],
+    exports: [
+      getPgEventsToken(registration),
+      getPgEventsHealthToken(registration),
+      ...(registration === DEFAULT_REGISTRATION ? [PgEvents, PgEventsHealthIndicator] : []),
+    ],
   };
 }

@@ -16,12 +16,20 @@ import { resolveEventsOptions } from './pg-events.resolved-options.js';
 import type { ResolvedPgEventsOptions } from './pg-events.resolved-options.js';
 import { PgEventsRun } from './pg-events.run.js';
 import { PgEvents } from './pg-events.service.js';
+import { PgEventsHealthIndicator } from './pg-events-health.indicator.js';
 import {
   getPgEventLogToken,
+  getPgEventsHealthToken,
   getPgEventsToken,
   PG_EVENTS_PARTS,
   PG_EVENTS_RESOLVED_OPTIONS,
 } from './pg-events.tokens.js';
+
+/** By its class alone, only the log of the default registration can be had. */
+const CLASS_TOKENS: readonly Provider[] = [
+  { provide: PgEvents, useExisting: getPgEventsToken() },
+  { provide: PgEventsHealthIndicator, useExisting: getPgEventsHealthToken() },
+];
 
 /** All that one event log consists of. */
 export function eventsProviders(registration: string): Provider[] {
@@ -54,7 +62,12 @@ export function eventsProviders(registration: string): Provider[] {
         new PgEvents(parts, log, options),
       inject: [PG_EVENTS_PARTS, getPgEventLogToken(registration), PG_EVENTS_RESOLVED_OPTIONS],
     },
-    ...(registration === DEFAULT_REGISTRATION ? [{ provide: PgEvents, useExisting: getPgEventsToken() }] : []),
+    {
+      provide: getPgEventsHealthToken(registration),
+      useFactory: ({ store }: EventLog) => new PgEventsHealthIndicator(store),
+      inject: [getPgEventLogToken(registration)],
+    },
+    ...(registration === DEFAULT_REGISTRATION ? CLASS_TOKENS : []),
   ];
 }
 

@@ -15,6 +15,11 @@ export function getPgEventsToken(registration: string = DEFAULT_REGISTRATION): s
   return `PgEvents of the registration '${registration}' (it takes PgEventsModule.forRoot(${options}) in the root module)`;
 }
 
+/** The injection token of a registration's {@link PgEventsHealthIndicator}; like {@link getPgEventsToken} it says what to write. */
+export function getPgEventsHealthToken(registration: string = DEFAULT_REGISTRATION): string {
+  return `PgEventsHealthIndicator, with the ${getPgEventsToken(registration)}`;
+}
+
 /**
  * The injection token of what a registration's event log stands on, for tests:
  * `.overrideProvider(getPgEventLogToken()).useValue(new PgEventsTestLog())`.

@@ -46,8 +46,8 @@ export class MemoryLog {
   readonly reports: string[] = [];
   private readonly running: EventConsumer[] = [];
 
-  constructor({ lease = 15_000, tx = 'a transaction' as unknown } = {}) {
-    this.store = new MemoryEventStore({ lease, tx, now: () => this.clock.now() });
+  constructor({ lease = 15_000 } = {}) {
+    this.store = new MemoryEventStore({ lease, tx: 'a transaction', now: () => this.clock.now() });
   }
 
   /** Starts a consumer that exists from now on. */

@@ -226,7 +226,7 @@ describe('the shards of a consumer', () => {
     }
     await memory.pass(900);
     const shards = await memory.store.consumers();
-    expect(shards.map(({ owner }) => owner).toSorted()).toEqual(['first', 'second', 'third']);
+    expect(new Set(shards.map(({ owner }) => owner))).toEqual(new Set(['first', 'second', 'third']));
   });
 
   it('are taken one after the other by a single instance', async () => {

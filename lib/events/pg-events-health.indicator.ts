@@ -1,0 +1,113 @@
+import type { EventAdmin, PgEventConsumerState } from '../event-log/event-store.js';
+import { invalidOption, orElse, readOptions, shown } from '../option-checks.js';
+import type { ChecksOf, OptionCheck } from '../option-checks.js';
+import { withDeadline } from '../time/deadline.js';
+
+export interface PgEventsHealthOptions {
+  /**
+   * For how long an event may wait for a consumer that is not paused before the log counts as down, in milliseconds.
+   *
+   * @default 300_000
+   */
+  readonly maxLag?: number;
+  /**
+   * With how many dead letters of one consumer it still counts as up. By default any number: they do not go away when an
+   * instance is started anew; the report counts them for whoever watches.
+   *
+   * @default Infinity
+   */
+  readonly maxDeadLetters?: number;
+}
+
+const notNegative: OptionCheck<number> = (given, place) => {
+  if (typeof given === 'number' && given >= 0) return given;
+  throw invalidOption(place, `must be a number of at least 0, or Infinity, not ${shown(given)}`);
+};
+
+const OPTIONS = {
+  maxLag: orElse(300_000, notNegative),
+  maxDeadLetters: orElse(Infinity, notNegative),
+} satisfies ChecksOf<PgEventsHealthOptions>;
+
+/** What the indicator reports of one consumer, with all its shards. */
+export interface PgEventsConsumerHealth {
+  /** How many events it has not looked at yet. */
+  readonly waiting: number;
+  /** How long the oldest of them has waited, in milliseconds. */
+  readonly lag: number;
+  readonly retrying: number;
+  readonly dead: number;
+  readonly paused: boolean;
+}
+
+/** What the indicator reports under its key. It names no host and holds no secret. */
+export interface PgEventsHealth {
+  readonly status: 'up' | 'down';
+  /** Why it is down. */
+  readonly reason?: string;
+  /** By name; empty if the log does not answer. */
+  readonly consumers: Readonly<Record<string, PgEventsConsumerHealth>>;
+}
+
+/**
+ * The health of an event log, in the form that `@nestjs/terminus` takes; it does not depend on it.
+ *
+ * ```ts
+ * this.health.check([() => this.pgEvents.isHealthy('pg_events', { maxLag: 60_000 })]);
+ * ```
+ */
+export class PgEventsHealthIndicator {
+  /**
+   * @internal Made by PgEventsModule.
+   * @param answerTimeout How long the log may take to answer, in milliseconds.
+   */
+  constructor(
+    private readonly store: Pick<EventAdmin, 'consumers'>,
+    private readonly answerTimeout = 5_000,
+  ) {}
+
+  /**
+   * Up while the log answers within 5 s and no consumer lags, or has more dead letters, than the options allow; consumers that
+   * run elsewhere count as well. Rejects only for invalid options, with a PgNotifyError of kind `configuration`.
+   */
+  async isHealthy<Key extends string = 'pg_events'>(
+    key: Key = 'pg_events' as Key,
+    options: PgEventsHealthOptions = {},
+  ): Promise<Record<Key, PgEventsHealth>> {
+    const { maxLag, maxDeadLetters } = readOptions('isHealthy()', options, OPTIONS);
+    const timeout = this.answerTimeout;
+    const states = await withDeadline(this.store.consumers(), { timeout, expired: () => new Error() }).catch(
+      () => undefined, // Why, the log says: it may name hosts.
+    );
+    const problems = states ? [] : ['the event log does not answer'];
+    const names = [...new Set(states?.map(({ consumer }) => consumer))];
+    const consumers = names.map((name) => {
+      const shards = states!.filter(({ consumer }) => consumer === name);
+      const health = healthOf(shards);
+      if (health.lag > maxLag && !health.paused) {
+        problems.push(`the consumer ${name} is ${Math.round(health.lag / 1_000)} s behind`);
+      }
+      if (health.dead > maxDeadLetters) problems.push(`the consumer ${name} has ${health.dead} dead letters`);
+      if (shards.some(({ isForeign }) => isForeign)) problems.push(`the consumer ${name} comes from another cluster`);
+      return [name, health] as const;
+    });
+    const status = problems.length > 0 ? 'down' : 'up';
+    const health: PgEventsHealth = {
+      status,
+      ...(problems.length > 0 && { reason: problems.join('; ') }),
+      consumers: Object.fromEntries(consumers),
+    };
+    return { [key]: health } as Record<Key, PgEventsHealth>;
+  }
+}
+
+function healthOf(shards: readonly PgEventConsumerState[]): PgEventsConsumerHealth {
+  const sum = (of: 'waiting' | 'retrying' | 'dead'): number => shards.reduce((total, shard) => total + shard[of], 0);
+  return {
+    waiting: sum('waiting'),
+    lag: Math.round(Math.max(...shards.map(({ oldestWaiting }) => oldestWaiting))),
+    retrying: sum('retrying'),
+    dead: sum('dead'),
+    paused: shards.every(({ paused }) => paused),
+  };
+}
