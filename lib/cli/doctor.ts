@@ -11,6 +11,7 @@ import {
 } from './command.js';
 import type { Command } from './command.js';
 import { checkDelivery } from './delivery-checks.js';
+import { checkEventLog } from './event-log-check.js';
 import { failedFinding } from './finding.js';
 import type { Finding } from './finding.js';
 import { checkPublisher, serverChecks } from './server-checks.js';
@@ -97,6 +98,8 @@ async function examine({ connection, publisher, timeout }: Examination): Promise
       if (isLost) return findings;
     }
   }
+  const events = await checkEventLog(session, left());
+  if (events) findings.push(events);
   // Ended before the listener connects: a pooler in session mode may not have a third connection.
   await session.close();
   const sending = publisher && (await examinePublisher(open, publisher, left));

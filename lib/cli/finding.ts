@@ -10,6 +10,7 @@ export type FindingCheck =
   | 'timeouts'
   | 'encoding'
   | 'queue'
+  | 'events'
   | 'publisher'
   | 'pooler'
   | 'delivery';

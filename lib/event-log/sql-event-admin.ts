@@ -14,7 +14,7 @@ const CHUNK = 5_000;
 
 export interface SqlAdminOptions {
   readonly schema: string;
-  readonly sessions: EventSessions;
+  readonly sessions: Pick<EventSessions, 'ask'>;
   readonly statements: AdminStatements;
 }
 

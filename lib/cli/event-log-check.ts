@@ -1,0 +1,44 @@
+import { adminStatements } from '../event-log/event-admin-statements.js';
+import { eventFailure, remedyOf } from '../event-log/event-failure.js';
+import { DEFAULT_EVENT_SCHEMA, eventTables } from '../event-log/event-log-schema.js';
+import { EVENT_LOG_FORM } from '../event-log/event-log-sql.js';
+import type { EventSessions } from '../event-log/event-sessions.js';
+import { SqlEventAdmin } from '../event-log/sql-event-admin.js';
+import type { PgSession } from '../session/pg-session.js';
+import { consumerFindings } from './events-status.js';
+import { failedFinding } from './finding.js';
+import type { Finding } from './finding.js';
+
+const SCHEMA = DEFAULT_EVENT_SCHEMA;
+const STATEMENTS = adminStatements(SCHEMA);
+const IS_THERE = `SELECT pg_catalog.to_regclass('${eventTables(SCHEMA).event}') IS NOT NULL AS there`;
+
+/**
+ * Looks at the event log in its usual schema. Undefined if there is none: not every application has durable events.
+ *
+ * @param timeout How long the server may be silent, in milliseconds.
+ */
+export async function checkEventLog(session: PgSession, timeout: number): Promise<Finding | undefined> {
+  const check = 'events';
+  const [row] = await session.query({ text: IS_THERE, timeout });
+  if (row?.['there'] !== true) return undefined;
+  try {
+    const [{ form = 0 } = {}] = await session.query({ text: STATEMENTS.version, timeout });
+    if (Number(form) < EVENT_LOG_FORM) {
+      const message = `The event log has tables of form ${Number(form)}; this package needs form ${EVENT_LOG_FORM}.`;
+      return { check, level: 'problem', message, remedy: remedyOf(SCHEMA) };
+    }
+    const sessions: Pick<EventSessions, 'ask'> = {
+      ask: ({ text, values = [] }) => session.query({ text, values, timeout, limit: timeout }),
+    };
+    const states = await new SqlEventAdmin({ schema: SCHEMA, sessions, statements: STATEMENTS }).consumers();
+    const [worst] = consumerFindings(states, undefined).filter(({ level }) => level !== 'ok');
+    const names = new Set(states.map(({ consumer }) => consumer)).size;
+    const message = `The event log has ${names} ${names === 1 ? 'consumer' : 'consumers'}.`;
+    if (!worst) return { check, level: 'ok', message };
+    const remedy = worst.remedy ?? 'nest-pg-notify events status';
+    return { check, level: 'warning', message: `${message} ${worst.subject}: ${worst.message}`, remedy };
+  } catch (error) {
+    return failedFinding(check, session.isLost ? 'problem' : 'warning', eventFailure(error, SCHEMA));
+  }
+}

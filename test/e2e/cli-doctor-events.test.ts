@@ -1,0 +1,65 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { eventLog } from '../../lib/event-log/event-log-sql.js';
+import { CommandLine } from '../support/command-line.js';
+import { diagnose } from '../support/diagnosis.js';
+import { eventLogSuite } from '../support/event-log-suite.js';
+
+const suite = eventLogSuite();
+
+afterEach(() => CommandLine.endAll());
+
+describe('doctor, of an event log', () => {
+  it('says nothing of one that is not there', async () => {
+    const { url } = await suite.createDatabase();
+    expect((await diagnose(url)).findings).not.toHaveProperty('events');
+  });
+
+  it('counts the consumers of one that is well', async () => {
+    const store = suite.store('a');
+    await store.register([{ consumer: 'billing', shards: 2, channels: ['orders'], from: 'now' }]);
+    const { code, findings } = await diagnose(suite.database.url);
+    expect(code).toBe(0);
+    expect(findings['events']).toEqual(
+      expect.objectContaining({ level: 'ok', message: 'The event log has 1 consumer.' }),
+    );
+  });
+
+  it('warns of a consumer that has dead letters', async () => {
+    const store = suite.store('a');
+    await store.register([{ consumer: 'mail', shards: 1, channels: ['mails'], from: 'now' }]);
+    await suite.publish([{ channel: 'mails', payload: '1' }]);
+    const shard = store.shard({ consumer: 'mail', shard: 0, shards: 1, channels: ['mails'] });
+    const { epoch, cursor } = (await shard.claim())!;
+    const { events, open } = await shard.first(epoch, cursor.done, 10);
+    const failed = events.map(({ seq, key }) => ({
+      seq,
+      key,
+      state: 'dead' as const,
+      attempts: 20,
+      delay: 0,
+      error: 'no',
+    }));
+    await shard.settle(epoch, { done: open, open: null, page: '0' }, { failed });
+    const { code, findings } = await diagnose(suite.database.url);
+    expect(code).toBe(0); // LISTEN and NOTIFY work.
+    expect(findings['events']).toMatchObject({
+      level: 'warning',
+      message: expect.stringContaining('mail: 0 waiting; 0 to be retried; 1 dead'),
+      remedy: 'See them: nest-pg-notify events dead "mail"',
+    });
+  });
+
+  it('finds tables that are older than the package', async () => {
+    const { url, query } = await suite.createDatabase();
+    await query(eventLog().up);
+    await query(
+      'CREATE OR REPLACE FUNCTION nest_events.version() RETURNS integer LANGUAGE sql IMMUTABLE AS $$SELECT 0$$',
+    );
+    const { code, findings } = await diagnose(url);
+    expect(code).toBe(1);
+    expect(findings['events']).toMatchObject({
+      level: 'problem',
+      remedy: expect.stringContaining('npx nest-pg-notify events sql'),
+    });
+  });
+});
