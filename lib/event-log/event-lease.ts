@@ -7,7 +7,9 @@ import type { EventHold, EventShardStore } from './event-store.js';
 /** The shard is another's by now: what was done is not written down, and nothing more is run. */
 export class Fenced extends Error {
   constructor(consumer: string) {
-    super(`The consumer ${consumer} is run by another instance by now.`);
+    super(
+      `The consumer ${consumer} was taken over by another instance, or replayed, while this one worked for it: nothing of that is written down.`,
+    );
   }
 }
 

@@ -89,6 +89,7 @@ export class EventShard {
     if (!this.tenure && !isChanged) return; // Another instance looks.
     this.isChanged ||= isChanged;
     this.idle = SHORTEST_POLL;
+    if (isChanged) this.runner.forgive(); // The database may be back: what failed without it is worth an attempt.
     this.runner.wake('notification');
   }
 
@@ -138,7 +139,7 @@ export class EventShard {
       // Whatever was written or not: the next claim reads what is written down.
       this.tenure = undefined;
       if (error instanceof Fenced) {
-        parts.context.debug(error.message);
+        parts.context.warn(error.message);
         return true;
       }
       this.report(error);

@@ -80,7 +80,14 @@ export class MemoryLog {
    * @param isAlive Whether its process still runs: nothing reaches the log without it.
    */
   instance(owner: string, isAlive: () => boolean = () => true): Pick<EventStore, 'shard'> {
-    return { shard: (id) => whileAlive(this.store.shard(id, owner), isAlive) };
+    const silence = (): Promise<never> => new Promise(() => undefined);
+    return { shard: (id) => unless(() => !isAlive(), silence, this.store.shard(id, owner)) };
+  }
+
+  /** The log, whose database is away now and then. */
+  failing(isDown: () => boolean): Pick<EventStore, 'shard'> {
+    const failure = (): Promise<never> => Promise.reject(new Error('The database is away.'));
+    return { shard: (id) => unless(isDown, failure, this.store.shard(id)) };
   }
 
   /** Writes down a consumer that nobody runs yet. */
@@ -124,13 +131,13 @@ export class MemoryLog {
   }
 }
 
-function whileAlive(shard: EventShardStore, isAlive: () => boolean): EventShardStore {
+/** A shard whose methods do something else while that holds. */
+function unless(holds: () => boolean, instead: () => unknown, shard: EventShardStore): EventShardStore {
   return new Proxy(shard, {
     get: (target, name) => {
       const method = Reflect.get(target, name) as unknown;
       if (typeof method !== 'function') return method;
-      return (...args: unknown[]): unknown =>
-        isAlive() ? Reflect.apply(method, target, args) : new Promise(() => undefined);
+      return (...args: unknown[]): unknown => (holds() ? instead() : Reflect.apply(method, target, args));
     },
   });
 }

@@ -63,7 +63,9 @@ describe('the owner of a consumer', () => {
       log.push(`first ${String(event!.payload)}`);
       return event!.payload === 'a1' ? run.promise : undefined;
     };
-    await memory.consume({ call }, { store: memory.instance('first') });
+    const warnings: string[] = [];
+    const context = { warn: (line: string): void => void warnings.push(line) };
+    await memory.consume({ call }, { store: memory.instance('first'), context });
     memory.publish('a1', 'a2');
     await turns();
     memory.expire('billing'); // The lease is over before its time, as far as the first one knows.
@@ -72,6 +74,7 @@ describe('the owner of a consumer', () => {
     run.resolve();
     await memory.pass(100);
     expect(log).toEqual(['first a1', 'second a1', 'second a2']);
+    expect(warnings).toEqual([expect.stringContaining('was taken over by another instance')]);
     expect(await memory.store.consumers()).toMatchObject([{ waiting: 0, owner: 'second' }]);
   });
 
@@ -91,7 +94,7 @@ describe('the owner of a consumer', () => {
     memory.expire('billing');
     await memory.store.shard(memory.shardOf('billing'), 'second').claim();
     await memory.pass(1_100);
-    expect(await aborted.promise).toBe('The consumer billing is run by another instance by now.');
+    expect(await aborted.promise).toContain('The consumer billing was taken over by another instance, or replayed');
   });
 
   it('finds the event that ends its process again and again, and gives up that one alone', async () => {
@@ -214,6 +217,30 @@ describe('a consumer that is paused or shut down', () => {
     consumer.wake();
     await memory.pass(1_100);
     expect(log).toEqual(['a1', 'a2', 'a1', 'a2']);
+  });
+});
+
+describe('a consumer whose database fails', () => {
+  it('says so once, goes on when the database is back, and says that too', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    const recovered: string[] = [];
+    const state = { isDown: false };
+    const context = { onRecovery: (handler: string): void => void recovered.push(handler) };
+    const store = memory.failing(() => state.isDown);
+    const consumer = await memory.consume({ call: recording(log) }, { store, context });
+    state.isDown = true;
+    memory.publish('a1');
+    await memory.pass(6_000);
+    expect(log).toEqual([]);
+    expect(new Set(memory.reports)).toEqual(
+      new Set(['error: The consumer billing (Billing.charge) does not go on: The database is away.']),
+    );
+    state.isDown = false;
+    consumer.wake(); // The listener is back: that is a gap.
+    await turns();
+    expect(log).toEqual(['a1']);
+    expect(recovered).toEqual(['Billing.charge']);
   });
 });
 
