@@ -4,13 +4,18 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
 import { fromPrisma } from 'nest-pg-notify';
-import type { PgNotifyService, PrismaTransaction } from 'nest-pg-notify';
+import type { PgExecutor, PgNotifyService, PrismaTransaction } from 'nest-pg-notify';
+import { OnPgEvent } from 'nest-pg-notify/events';
+import type { PgEventContext } from 'nest-pg-notify/events';
+import { eventsSuite } from '../support/app/events-suite.js';
 import { orderRecipeSuite } from '../support/order-recipe.js';
 import type { OrderRecipe } from '../support/order-recipe.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { generatePrismaClient } from '../support/prisma-client.js';
 import type { GeneratedPrismaClient } from '../support/prisma-client.js';
+import { eventually, Recorder } from '../support/recorder.js';
 import { transactionSuite } from '../support/transaction-suite.js';
 import type { TestTransaction } from '../support/transaction-suite.js';
 
@@ -92,6 +97,37 @@ describe('with a generated client', () => {
     const { Orders } = await load<RecipeModule>('orders.ts');
     const orders = new Orders(prisma, service);
     return { create: async (item) => orders.create(item), close: async () => prisma.$disconnect() };
+  });
+
+  describe('unitOfWork', () => {
+    const suite = eventsSuite();
+
+    it('runs transactional handlers of events in a transaction of Prisma, whose rollback undoes their effects', async () => {
+      const prisma = await connect(suite.database);
+      suite.cleanup(() => prisma.$disconnect());
+      await suite.database.query('CREATE TABLE effects (id text, attempt text)');
+      const attempts = new Recorder<number>();
+
+      @Injectable()
+      class Projection {
+        @OnPgEvent('orders', { consumer: 'projection', transactional: true, retry: { delay: 1 } })
+        async apply(id: string, _: unknown, { tx, attempt }: PgEventContext<PrismaTransaction>): Promise<void> {
+          await tx.$queryRawUnsafe('INSERT INTO effects VALUES ($1, $2) RETURNING 1', id, String(attempt));
+          attempts.push(attempt);
+          if (attempt === 1) throw new Error('not yet');
+        }
+      }
+      const unitOfWork = (work: (tx: PrismaClient, executor: PgExecutor) => Promise<void>): Promise<void> =>
+        prisma.$transaction(async (tx) => work(tx, fromPrisma(tx)));
+      const { events } = await suite.start({ providers: [Projection], events: { unitOfWork } });
+      await prisma.$transaction(async (tx) => void (await events.publish('orders', 'a', { executor: fromPrisma(tx) })));
+      expect(await attempts.until(2)).toEqual([1, 2]);
+      const { rows } = await eventually(
+        () => suite.database.query('SELECT id, attempt FROM effects'),
+        ({ rowCount }) => rowCount === 1,
+      );
+      expect(rows).toEqual([{ id: 'a', attempt: '2' }]);
+    });
   });
 
   it('accepts the client, its transactions and its extensions by their own types, as the recipe does', async () => {

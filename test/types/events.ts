@@ -1,8 +1,9 @@
 import { definePgChannel } from 'nest-pg-notify';
 import type { PgNotifyContext } from 'nest-pg-notify';
-import { OnPgEvent } from 'nest-pg-notify/events';
-import type { PgEvent, PgEventContext } from 'nest-pg-notify/events';
-import type { EntityManager } from 'typeorm';
+import { OnPgEvent, PgEventsModule } from 'nest-pg-notify/events';
+import type { PgEvent, PgEventContext, PgEvents } from 'nest-pg-notify/events';
+import type { Client } from 'pg';
+import type { DataSource, EntityManager } from 'typeorm';
 import { z } from 'zod';
 
 interface Order {
@@ -95,4 +96,38 @@ export class Handlers {
   nameless(order: Order): number {
     return order.id;
   }
+}
+
+const Optional = definePgChannel<Order | undefined>('optional');
+
+export async function publishing(events: PgEvents, client: Client, em: EntityManager): Promise<void> {
+  const id: string = await events.publish(OrderEvents, { id: 1 }, { executor: client, key: '1', headers: { a: 'b' } });
+  const ids: readonly string[] = await events.publishMany(OrderEvents, [{ payload: { id: 1 }, key: id }], {
+    executor: em,
+  });
+  await events.publish(Optional);
+  await events.publish(Dates, '2026-01-01', { executor: false });
+  await events.publish('orders', ids);
+  // @ts-expect-error The channel carries an Order.
+  await events.publish(OrderEvents, { order: 1 });
+  // @ts-expect-error An Order must be given.
+  await events.publish(OrderEvents);
+  // @ts-expect-error What is published is the input of the schema.
+  await events.publish(Dates, new Date());
+  // @ts-expect-error Each event has its payload in a property.
+  await events.publishMany(OrderEvents, [{ id: 1 }]);
+  // @ts-expect-error A key is a text.
+  await events.publish(OrderEvents, { id: 1 }, { key: 1 });
+}
+
+export function modules(dataSource: DataSource): readonly unknown[] {
+  return [
+    PgEventsModule.forRoot(),
+    PgEventsModule.forRoot({ registration: 'analytics', schema: 'log', consume: false, retention: 0 }),
+    PgEventsModule.forRoot({ unitOfWork: (work) => dataSource.transaction((em) => work(em)) }),
+    PgEventsModule.forRoot({ unitOfWork: (work) => dataSource.transaction(work) }),
+    PgEventsModule.forRootAsync({ registration: 'analytics', useFactory: () => ({ lease: 5_000 }) }),
+    // @ts-expect-error Options have their names.
+    PgEventsModule.forRoot({ schemas: 'log' }),
+  ];
 }

@@ -206,6 +206,24 @@ describe('PgEventsModule', () => {
     expect(eventLog!.isClosed).toBe(true);
   });
 
+  it.each([
+    ['deletes old events soon after the start, and again each hour', {}, [604_800_000, 604_800_000]],
+    ['deletes what is older than the option retention', { retention: 5 }, [5, 5]],
+    ['keeps everything with retention: 0', { retention: 0 }, []],
+    ['leaves that to others with consume: false', { consume: false }, []],
+  ])('%s', async (_, options, expected) => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
+    const { eventLog } = await start([], options);
+    const asked: number[] = [];
+    eventLog!.store.prune = (olderThan) => {
+      asked.push(olderThan);
+      return Promise.resolve(0);
+    };
+    await jest.advanceTimersByTimeAsync(10_000);
+    await jest.advanceTimersByTimeAsync(3_600_000);
+    expect(asked).toEqual(expected);
+  });
+
   it('refuses arguments that make no sense, before the log is asked', async () => {
     const { app } = await start([]);
     const events = app.get(PgEvents);
