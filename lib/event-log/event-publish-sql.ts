@@ -19,9 +19,10 @@ export class PublishStatements {
 
   constructor(private readonly schema: string) {
     const { event: table } = eventTables(schema);
-    this.one = `WITH published AS (INSERT INTO ${table} (channel, id, key, payload, headers) VALUES (
+    // Without the CTE of the other: planning it would take a quarter of a busy server's throughput.
+    this.one = `INSERT INTO ${table} (channel, id, key, payload, headers) VALUES (
     $1::pg_catalog.text, CAST($2::pg_catalog.text AS pg_catalog.uuid), $3::pg_catalog.text,
-    CAST($4::pg_catalog.text AS pg_catalog.json), CAST($5::pg_catalog.text AS pg_catalog.json)) RETURNING 1)`;
+    CAST($4::pg_catalog.text AS pg_catalog.json), CAST($5::pg_catalog.text AS pg_catalog.json)) RETURNING`;
     // One JSON array for each column, because not every library hands an array on as it is. What is parsed once for all
     // events costs a fraction of an object for each. A missing key or header at the end of its array is NULL.
     this.many = `WITH published AS (INSERT INTO ${table} (channel, id, key, payload, headers)
@@ -30,12 +31,14 @@ export class PublishStatements {
     pg_catalog.json_array_elements_text($3::pg_catalog.text::pg_catalog.json),
     pg_catalog.json_array_elements($4::pg_catalog.text::pg_catalog.json),
     pg_catalog.json_array_elements_text($5::pg_catalog.text::pg_catalog.json)
-  ) WITH ORDINALITY AS new (id, key, payload, headers, place) ORDER BY new.place RETURNING 1)`;
+  ) WITH ORDINALITY AS new (id, key, payload, headers, place) ORDER BY new.place RETURNING 1)
+SELECT pg_catalog.count(*) AS published,`;
   }
 
   /** @param wakes Whether the consumers are woken. */
   publish(channel: string, { id, key, payload, headers }: EncodedEvent, wakes: boolean): PublishStatement {
-    return this.complete('nest_pg_events_publish', this.one, [channel, id, key, payload, headers], wakes);
+    const values = [channel, id, key, payload, headers];
+    return this.complete('nest_pg_events_publish', this.one, values, wakes);
   }
 
   /** Writes the events in their order. */
@@ -52,17 +55,13 @@ export class PublishStatements {
     );
   }
 
-  private complete(name: string, text: string, values: (string | null)[], wakes: boolean): PublishStatement {
-    const published = 'SELECT pg_catalog.count(*) AS published';
-    if (!wakes) return { name, text: `${text} ${published} FROM published`, values };
-    const woken = `(SELECT pg_catalog.count(pg_catalog.pg_notify($6::pg_catalog.text, $7::pg_catalog.text))) AS woken`;
+  /** @param end What follows the answer's column. */
+  private complete(name: string, text: string, values: (string | null)[], wakes: boolean, end = ''): PublishStatement {
+    if (!wakes) return { name, text: `${text} 0 AS woken${end}`, values };
+    const woken = '(SELECT pg_catalog.count(pg_catalog.pg_notify($6::pg_catalog.text, $7::pg_catalog.text))) AS woken';
     const [channel = null] = values;
     // The channel is a value of its own: some libraries make each placeholder a parameter, and its type would be unknown.
-    return {
-      name: `${name}_and_wake`,
-      text: `${text} ${published}, ${woken} FROM published`,
-      values: [...values, this.schema, channel],
-    };
+    return { name: `${name}_and_wake`, text: `${text} ${woken}${end}`, values: [...values, this.schema, channel] };
   }
 }
 
