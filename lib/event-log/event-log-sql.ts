@@ -40,7 +40,7 @@ const MARKER = 'nest-pg-notify: an event log';
  * ```
  *
  * Who runs it needs CREATE on the database, unless the schema exists. Other roles need `GRANT USAGE ON SCHEMA nest_events`,
- * to publish `GRANT SELECT, INSERT ON nest_events.event`, and to consume
+ * to publish `GRANT INSERT ON nest_events.event`, and to consume
  * `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA nest_events`.
  *
  * @throws PgNotifyError of kind `configuration` for a schema that cannot be.

@@ -166,6 +166,17 @@ describe('publish()', () => {
     expect(denied.message).toContain('GRANT USAGE ON SCHEMA');
   });
 
+  it('needs no more than USAGE of the schema and INSERT into the table of events', async () => {
+    await suite.database.query(`CREATE ROLE publishes_only; GRANT USAGE ON SCHEMA nest_events TO publishes_only;
+      GRANT INSERT ON nest_events.event TO publishes_only`);
+    suite.cleanup(async () => suite.database.query('DROP OWNED BY publishes_only; DROP ROLE publishes_only'));
+    await client.query('SET ROLE publishes_only');
+    await subject.events.publish('granted', 1, { executor: client });
+    await subject.events.publishMany('granted', [{ payload: 2 }, { payload: 3 }], { executor: client });
+    await client.query('RESET ROLE');
+    expect(await payloadsOf('granted')).toEqual(['1', '2', '3']);
+  });
+
   it('emits what fails on errors$, without the payload', async () => {
     const errors: unknown[] = [];
     subject.service.errors$.subscribe((error) => errors.push(error));
