@@ -257,7 +257,7 @@ describe('any interleaving of transactions, looks and settles', () => {
 
   it('loses nothing, repeats nothing, and inverts the order of no key', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 150, size: 'max' }), async (steps) => {
         const { committed, handled } = await perform(steps);
         const ascending = (events: readonly Published[]): number[] => numbers(events).toSorted((a, b) => a - b);
         expect(ascending(handled)).toEqual(ascending(committed));
@@ -267,7 +267,7 @@ describe('any interleaving of transactions, looks and settles', () => {
           expect(ofKey(handled)).toEqual(ofKey(committed));
         }
       }),
-      { numRuns: Number(process.env['EVENT_STORE_RUNS'] ?? 40), endOnFailure: false },
+      { numRuns: Number(process.env['EVENT_STORE_RUNS'] ?? 80), endOnFailure: false },
     );
   });
 });
