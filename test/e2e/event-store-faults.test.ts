@@ -101,10 +101,10 @@ describe('sessions of the event log under faults', () => {
   );
 
   it.each([
-    ['a statement', 200, (client: PgTransactionClient) => client.query('SELECT 2')],
+    ['a statement', 1_000, (client: PgTransactionClient) => client.query('SELECT 2')],
     ['COMMIT', 5_000, () => Promise.resolve()],
   ])('rejects a transaction that is in a black hole at %s', async (_what, silence, last) => {
-    const sessions = proxied({ statementLimit: 200, lease: 1_000 });
+    const sessions = proxied({ statementLimit: 1_000, lease: 1_000 });
     const failure = await failureOf(
       sessions.transaction(async ({ client }) => {
         await client.query('SELECT 1');
@@ -133,7 +133,12 @@ describe('sessions of the event log under faults', () => {
   });
 
   it('says what to do when none is free in time', async () => {
-    const sessions = suite.sessions({ maxConnections: 2, connectTimeout: 50 });
+    const sessions = suite.sessions({ maxConnections: 2, connectTimeout: 200 });
+    // To connect may take longer, on a busy machine: the transaction finds a session that is idle.
+    await eventually(
+      () => sessions.ask(PID).catch(() => []),
+      ({ length }) => length === 1,
+    );
     const gate = deferred();
     const inside = deferred();
     const first = sessions.transaction(async () => {
@@ -143,7 +148,7 @@ describe('sessions of the event log under faults', () => {
     await inside.promise;
     const failure = await failureOf(sessions.transaction(async () => undefined));
     expect(failure.message).toMatch(
-      /none of its 2 connections was free within 50 ms\..*raise the option maxConnections/,
+      /none of its 2 connections was free within 200 ms\..*raise the option maxConnections/,
     );
     gate.resolve();
     await first;

@@ -146,7 +146,7 @@ describe('events of transactions that commit late', () => {
 
   it('come with all others when the role may not sort a large difference', async () => {
     const url = new URL(suite.database.url);
-    url.searchParams.set('options', '-c statement_timeout=300');
+    url.searchParams.set('options', '-c statement_timeout=1500');
     const real = shardStatements('nest_events');
     const firstOfMany: typeof real.firstOfMany = (isSharded) =>
       real.firstOfMany(isSharded).replace('FROM (SELECT) AS one', 'FROM (SELECT pg_sleep(60)) AS one');
