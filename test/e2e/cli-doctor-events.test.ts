@@ -50,12 +50,12 @@ describe('doctor, of an event log', () => {
   });
 
   it('finds tables that are older than the package', async () => {
-    const { url, query } = await suite.createDatabase();
-    await query(eventLog().up);
-    await query(
+    const database = await suite.createDatabase();
+    await database.query(eventLog().up);
+    await database.query(
       'CREATE OR REPLACE FUNCTION nest_events.version() RETURNS integer LANGUAGE sql IMMUTABLE AS $$SELECT 0$$',
     );
-    const { code, findings } = await diagnose(url);
+    const { code, findings } = await diagnose(database.url);
     expect(code).toBe(1);
     expect(findings['events']).toMatchObject({
       level: 'problem',
