@@ -10,7 +10,7 @@ const command = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       do: fc.constant('publish' as const),
-      keys: fc.array(fc.constantFrom('a', 'b', 'c', ''), { minLength: 1, maxLength: 6 }),
+      keys: fc.array(fc.constantFrom('a', 'b', 'c', ''), { minLength: 1, maxLength: 6, size: 'max' }),
     }),
   },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('pass' as const), time: fc.constantFrom(50, 300, 1_000) }) },
@@ -105,7 +105,7 @@ describe('a consumer of events', () => {
   it('loses nothing, and keeps the order of each key, whatever fails, pauses, restarts or is killed', async () => {
     const runs = fc.asyncProperty(
       settings,
-      fc.array(command, { minLength: 3, maxLength: 25 }),
+      fc.array(command, { minLength: 3, maxLength: 40, size: 'max' }),
       async (chosen, commands) => {
         const subject = new Subject(chosen);
         await subject.start();
@@ -136,6 +136,6 @@ describe('a consumer of events', () => {
         for (const state of states) expect(state).toMatchObject({ waiting: 0, retrying: 0, dead: 0, owner: undefined });
       },
     );
-    await fc.assert(runs, { numRuns: Number(process.env['EVENT_RUNS'] ?? 30) });
+    await fc.assert(runs, { numRuns: Number(process.env['EVENT_RUNS'] ?? 100) });
   });
 });
