@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { PgNotifyError } from '../pg-notify.errors.js';
+import { isPgNotifyError, PgNotifyError } from '../pg-notify.errors.js';
 import { sqlStateOf } from './event-failure.js';
 import type { ConnectionSettings, PoolSettings } from '../session/connection-settings.js';
 import { PgSession } from '../session/pg-session.js';
@@ -130,7 +130,7 @@ export class EventSessions {
     await this.untilFree(forTransaction);
     let session: PgSession | undefined;
     try {
-      session = await this.open();
+      session = await this.open().catch(asNotSent);
       return await work(session);
     } finally {
       if (session) this.putBack(session);
@@ -237,6 +237,11 @@ function noneFree(timeout: number, max: number): PgNotifyError {
   return new PgNotifyError(
     'connection',
     `The event log: none of its ${max} connections was free within ${timeout} ms. Transactional handlers keep one each while they run: make them shorter, or raise the option maxConnections.`,
-    { permanent: false },
+    { permanent: false, outcome: 'not-sent' },
   );
+}
+
+/** Without a session nothing was sent: whoever publishes may try again without fear of a repeat. */
+function asNotSent(error: unknown): never {
+  throw isPgNotifyError(error) ? Object.assign(error, { outcome: 'not-sent' as const }) : error;
 }

@@ -108,6 +108,22 @@ describe('an event log whose listener is down', () => {
 });
 
 describe('an event log whose connections are lost', () => {
+  it('fails what is published at once as not sent where no connection can be opened', async () => {
+    const proxy = suite.use(await FaultProxy.startFor(suite.database));
+    const { events } = await suite.start({
+      ...QUICKLY,
+      deliveryCheck: false,
+      publisher: { connection: proxy.url(suite.database.url) },
+    });
+    proxy.refuse();
+    proxy.reset(); // The connections that there are, too.
+    const failure = await eventually(
+      () => failureOf(events.publish('orders', 1, { executor: false })),
+      ({ outcome }) => outcome === 'not-sent', // The first one may still have been sent.
+    );
+    expect(failure).toMatchObject({ kind: 'publish', outcome: 'not-sent', channel: 'orders' });
+  });
+
   it('goes on with new ones, and loses nothing', async () => {
     const proxy = suite.use(await FaultProxy.startFor(suite.database));
     const log = new Recorder<unknown>();
