@@ -3,6 +3,7 @@ import type { ConsumerContext } from '../consumers/consumer-context.js';
 import type { DeliveryTrust } from '../consumers/delivery-trust.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { EventAttempts } from './event-attempts.js';
+import { CLAIM_INTERVAL } from './claim-turns.js';
 import type { ClaimTurns } from './claim-turns.js';
 import type { EventConsumerDefinition } from './event-consumer-definition.js';
 import { Fenced } from './event-lease.js';
@@ -206,6 +207,10 @@ export class EventShard {
     const tenure = await claims.take(() =>
       EventTenure.begin({ definition, store, clock: context.clock, carefulFor, onSettled: onOutcome }),
     );
+    if (tenure === 'later') {
+      this.idle = CLAIM_INTERVAL / 2; // It doubles.
+      return undefined;
+    }
     if (!tenure?.isForeign) return tenure;
     await store.release(tenure.epoch);
     throw new PgNotifyError(

@@ -251,7 +251,7 @@ describe('the shards of a consumer', () => {
     for (const owner of ['first', 'second', 'third']) {
       await memory.consume({ shards: 3, call: recording(log, `${owner} `) }, { store: memory.instance(owner) });
     }
-    await memory.pass(900);
+    await memory.pass(150);
     const shards = await memory.store.consumers();
     expect(new Set(shards.map(({ owner }) => owner))).toEqual(new Set(['first', 'second', 'third']));
   });
@@ -261,7 +261,7 @@ describe('the shards of a consumer', () => {
     const log: string[] = [];
     await memory.consume({ shards: 3, call: recording(log) });
     memory.publish('a1', 'b1', 'c1', 'd1', 'e1', 'f1', 'a2');
-    await memory.pass(5_000);
+    await memory.pass(1_000);
     expect(log.toSorted()).toEqual(['a1', 'a2', 'b1', 'c1', 'd1', 'e1', 'f1']);
     expect(log.indexOf('a1')).toBeLessThan(log.indexOf('a2'));
   });
