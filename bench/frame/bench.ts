@@ -1,6 +1,7 @@
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { startTemporaryCluster } from '../../test/support/temporary-cluster.js';
 import { ChildProcess } from './child-process.js';
+import { processorTimeOf } from './processor-time.js';
 
 /** What the command line says about sizes. */
 export interface Sizes {
@@ -10,6 +11,9 @@ export interface Sizes {
   /** `--part`: which parts of a scenario to run. @default all */
   readonly parts?: readonly string[] | undefined;
 }
+
+/** With room for a scenario that leaves 100 transactions open, and one prepared. */
+const SETTINGS = { fsync: 'on', max_connections: '200', max_prepared_transactions: '1' };
 
 /** What a contestant gets to measure itself with: a server, child processes, channels that nobody else uses. */
 export class Bench {
@@ -23,7 +27,7 @@ export class Bench {
 
   /** Starts a PostgreSQL server for one run of the suite. */
   static async open(sizes: Sizes): Promise<Bench> {
-    return new Bench(await startTemporaryCluster({ fsync: 'on' }), sizes);
+    return new Bench(await startTemporaryCluster(SETTINGS), sizes);
   }
 
   get url(): string {
@@ -32,6 +36,11 @@ export class Bench {
 
   get serverVersion(): string {
     return this.cluster.version;
+  }
+
+  /** CPU time of the server's processes so far, in milliseconds; undefined where `/proc` does not tell. */
+  get serverCpu(): number | undefined {
+    return processorTimeOf(this.cluster.pid);
   }
 
   /** How many messages, calls, … to take: a scenario's own size, unless `--quick` or `--count` ask for another one. */

@@ -18,7 +18,17 @@ export interface Environment {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-const COMPARED = ['pg', '@nestjs/core', 'rxjs', 'pg-listen', 'pg-pubsub', 'postgres', 'nestjs-pg-notify'];
+const COMPARED = [
+  'pg',
+  '@nestjs/core',
+  'rxjs',
+  'pg-listen',
+  'pg-pubsub',
+  'postgres',
+  'nestjs-pg-notify',
+  'pg-boss',
+  'graphile-worker',
+];
 
 export function describeEnvironment(postgresql: string, loadBefore: number): Environment {
   return {

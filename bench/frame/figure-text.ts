@@ -16,15 +16,16 @@ export function tableOf(scenario: ScenarioSummary): { readonly header: string[];
 
 /** A target and whether it was met, in one line. */
 export function targetText(target: TargetSummary, { figures }: ScenarioSummary): string {
-  const { contestant, ratio, against, atMost, aboveFloor, measured, met } = target;
+  const { contestant, measured, met } = target;
   const figure = figures[target.figure];
-  const wanted =
-    ratio === undefined
-      ? aboveFloor === undefined
-        ? `at most ${atMost} ${figure?.unit}`
-        : `at most ${aboveFloor} ${figure?.unit} above the floor`
-      : `at least ${ratioText(ratio)} times as good as ${against ?? 'the floor'}`;
+  const wanted = wantedText(target, figure?.unit);
   return `${contestant}, ${figure?.label}: ${wanted}; measured ${ratioText(measured)}: ${met ? 'met' : 'MISSED'}`;
+}
+
+function wantedText({ ratio, against, atMost, atLeast, aboveFloor }: TargetSummary, unit: string | undefined): string {
+  if (ratio !== undefined) return `at least ${ratioText(ratio)} times as good as ${against ?? 'the floor'}`;
+  if (aboveFloor !== undefined) return `at most ${aboveFloor} ${unit} above the floor`;
+  return atLeast === undefined ? `at most ${atMost} ${unit}` : `at least ${atLeast} ${unit}`;
 }
 
 function headerOf({ label, unit, compared = true }: Figure): string[] {

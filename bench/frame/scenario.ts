@@ -44,6 +44,8 @@ export interface Target {
   readonly against?: string;
   /** The value is to be at most this. */
   readonly atMost?: number;
+  /** The value is to be at least this. */
+  readonly atLeast?: number;
   /** The value is to exceed the floor's by at most this. */
   readonly aboveFloor?: number;
 }

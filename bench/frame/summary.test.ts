@@ -59,7 +59,7 @@ describe('summarize', () => {
     expect([ours?.dropped, ours?.faults]).toEqual([2, []]);
   });
 
-  it('says whether targets are met: a ratio, a value, a value above the floor', () => {
+  it('says whether targets are met: a ratio, a value at most or at least, a value above the floor', () => {
     const { targets } = summaryOf(
       [[sample(4, 100), sample(5, 300)]],
       [
@@ -67,6 +67,8 @@ describe('summarize', () => {
         { contestant: 'ours', figure: 'rate', ratio: 2 },
         { contestant: 'ours', figure: 'cpu', atMost: 4 },
         { contestant: 'ours', figure: 'cpu', aboveFloor: 2 },
+        { contestant: 'ours', figure: 'rate', atLeast: 301 },
+        { contestant: 'ours', figure: 'rate', atLeast: 300 },
       ],
     );
     expect(targets.map(({ measured, met }) => [measured, met])).toEqual([
@@ -74,6 +76,8 @@ describe('summarize', () => {
       [3, true],
       [5, false],
       [1, true],
+      [300, false],
+      [300, true],
     ]);
   });
 

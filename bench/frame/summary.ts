@@ -121,5 +121,6 @@ function summarizeTarget(
   }
   const floor = contestants.find(({ role }) => role === 'floor')?.figures[target.figure]?.median ?? 0;
   const measured = target.aboveFloor === undefined ? own.median : own.median - floor;
-  return [{ ...target, measured, met: measured <= (target.aboveFloor ?? target.atMost ?? Infinity) }];
+  const { atLeast = -Infinity, aboveFloor, atMost = Infinity } = target;
+  return [{ ...target, measured, met: measured >= atLeast && measured <= (aboveFloor ?? atMost) }];
 }
