@@ -50,10 +50,19 @@ export class EventLease {
     return this.clock.now() >= this.touchedAt + this.store.lease;
   }
 
-  /** Keeps the lease while `work` goes on; when it is lost, or a shutdown waits no longer, the signal is aborted. */
-  hold<T>(closing: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /**
+   * Keeps the lease while `work` goes on; when it is lost, or a shutdown waits no longer, the signal is aborted.
+   *
+   * @param onLost Called when it is lost, with the reason.
+   */
+  hold<T>(
+    closing: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+    onLost: (reason: unknown) => void = () => undefined,
+  ): Promise<T> {
     const lost = new AbortController();
     const ended = new AbortController();
+    lost.signal.addEventListener('abort', () => onLost(lost.signal.reason), { once: true });
     void this.keep(lost, ended.signal);
     return withEitherSignal([closing, lost.signal], (signal) => {
       setMaxListeners(0, signal); // Each run beside the others may listen.

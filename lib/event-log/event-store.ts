@@ -129,6 +129,8 @@ export interface EventTransaction {
   readonly tx: unknown;
   /** As {@link EventShardStore.settle}, in the transaction. */
   settle(epoch: string, cursor: EventCursor, outcome: EventOutcome): Promise<EventHold>;
+  /** Gives it up at once: statements under way reject. Missing if somebody else begins and ends it. */
+  abandon?(reason: unknown): void;
 }
 
 /** Where a consumer that does not exist yet begins. */

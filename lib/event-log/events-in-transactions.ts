@@ -20,8 +20,10 @@ export async function runInTransaction(
     work,
     () => events,
     async (transaction) => {
-      const failure = await tenure.lease.hold(closing, async (signal) =>
-        attempts.make(events, { attempt, signal, tx: transaction.tx }),
+      const failure = await tenure.lease.hold(
+        closing,
+        async (signal) => attempts.make(events, { attempt, signal, tx: transaction.tx }),
+        abandoning(transaction),
       );
       if (failure) throw new Failed(failure);
       return tenure.settleIn(transaction, settled.to, settled.outcome);
@@ -115,7 +117,7 @@ class TransactionRun {
     const { tenure, attempts, budget, closing } = work;
     const begun = performance.now();
     let handled = 0;
-    await tenure.lease.hold(closing, async (signal) => {
+    const handleUntilEnd = async (signal: AbortSignal): Promise<void> => {
       for (; this.reached < end; this.reached += 1) {
         if (this.reached > from && (performance.now() - begun >= LONGEST_TRANSACTION || !goesOn(work))) return;
         const event = page.events[this.reached]!;
@@ -131,7 +133,8 @@ class TransactionRun {
         if (failure) throw new Failed(failure);
         handled += 1;
       }
-    });
+    };
+    await tenure.lease.hold(closing, handleUntilEnd, abandoning(transaction));
     return handled;
   }
 }
@@ -165,6 +168,11 @@ async function inTransaction(
   }
   onCommitted!();
   return undefined;
+}
+
+/** Ends a transaction whose shard was lost: it could not commit, and a statement of it may wait in a dead network for long. */
+function abandoning(transaction: EventTransaction): (reason: unknown) => void {
+  return (reason) => transaction.abandon?.(reason);
 }
 
 /** Carries the failure of a run out of its transaction, which is rolled back by it. */

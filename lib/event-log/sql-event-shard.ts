@@ -165,6 +165,7 @@ export class SqlEventShard implements EventShardStore {
     return sessions.transaction((transaction) =>
       work({
         tx: transaction.client,
+        abandon: (reason) => transaction.abandon(reason),
         settle: async (epoch, cursor, outcome) => {
           const { text, values } = this.settleStatement(epoch, cursor, outcome, false);
           const [row] = await transaction

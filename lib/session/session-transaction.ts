@@ -31,6 +31,8 @@ export interface SessionTransaction {
   readonly client: PgTransactionClient;
   /** Runs a statement of our own, after all that was asked of the client before. */
   query(statement: PgStatement): Promise<readonly Record<string, unknown>[]>;
+  /** Gives it up at once, with its session: what is under way rejects, and the server rolls back when it notices. */
+  abandon(reason: unknown): void;
 }
 
 /** The SQLSTATEs of what fails because the transaction has failed before, or is none any more. */
@@ -77,6 +79,10 @@ class Transaction implements SessionTransaction {
       this.refuseIfEnded();
       return this.session.query(statement);
     });
+  }
+
+  abandon(reason: unknown): void {
+    this.session.destroy(reason);
   }
 
   async run(work: (transaction: SessionTransaction) => Promise<void>): Promise<void> {
