@@ -193,7 +193,7 @@ export class EventShard {
     if (this.isChanged) {
       this.isChanged = false;
       await tenure.renew();
-    }
+    } else if (tenure.isStale) await tenure.reload();
     const hasRetried = await this.retryDue(tenure);
     const hasMore = this.mayBegin(tenure) && (await this.workOffPage(tenure));
     if (tenure.isPaused) await this.release();
@@ -262,7 +262,6 @@ export class EventShard {
     const isFar = !page.isLast || xmaxOf(page.open) - xmaxOf(cursor.done) > FAR;
     if (cursor.open === null && !isFar && now < tenure.lease.renewAt) return false;
     await tenure.settle(new PageOfEvents(page, cursor.done).after(0), { attempts: tenure.standingAttempts });
-    if (cursor.open === null && !isFar) await tenure.reload();
     return !page.isLast;
   }
 

@@ -37,6 +37,8 @@ interface CutBatch {
 export class EventTenure {
   /** What waits to be tried again. */
   failures: EventFailures;
+  /** When the failures were read, by our clock. */
+  private readAt: number;
   readonly lease: EventLease;
   /** How far the shard has come. */
   cursor: EventCursor;
@@ -62,6 +64,7 @@ export class EventTenure {
     const { store, definition, clock } = options;
     const { crashes, suspect } = claim;
     this.failures = failures;
+    this.readAt = askedAt;
     this.lease = new EventLease(store, definition.name, claim.epoch, clock, askedAt);
     this.cursor = claim.cursor;
     this.standingAttempts = claim.attempts;
@@ -177,9 +180,16 @@ export class EventTenure {
     if (!this.isPaused) await this.reload();
   }
 
+  /** Whether the failures were read that long ago that somebody may have changed them, of whom no wake-up has told. */
+  get isStale(): boolean {
+    const { clock, store } = this.options;
+    return clock.now() >= this.readAt + store.lease / 3;
+  }
+
   /** Reads the failures anew: somebody may have brought back a dead letter. */
   async reload(): Promise<void> {
     const { store, clock, definition } = this.options;
+    this.readAt = clock.now();
     const rows = await store.failures();
     this.failures = new EventFailures(definition.ordering, rows, clock.now());
   }

@@ -207,6 +207,26 @@ describe('a consumer that is paused or shut down', () => {
     expect(await memory.store.consumers()).toMatchObject([{ dead: 0, retrying: 0 }]);
   });
 
+  it('finds a dead letter that was brought back without a wake-up, also while events flow', async () => {
+    const memory = new MemoryLog({ lease: 3_000 });
+    const log: string[] = [];
+    let isBroken = true;
+    const call = ([event]: readonly PgEvent[]): void => {
+      if (isBroken && event!.payload === 'a1') throw new Error('no');
+      log.push(event!.payload as string);
+    };
+    await memory.consume({ retry: { attempts: 1, delay: 1, maxDelay: 1 }, call });
+    memory.publish('a1');
+    await turns();
+    isBroken = false;
+    await memory.store.requeue('billing');
+    for (let passed = 0; passed < 1_500; passed += 500) {
+      memory.publish('b1');
+      await memory.pass(500);
+    }
+    expect(log).toContain('a1');
+  });
+
   it('delivers again what a replay asks for', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
