@@ -195,7 +195,7 @@ export class EventShard {
       await tenure.renew();
     } else if (tenure.isStale) await tenure.reload();
     const hasRetried = await this.retryDue(tenure);
-    const hasMore = this.mayBegin(tenure) && (await this.workOffPage(tenure));
+    const hasMore = this.mayBegin(tenure) ? await this.workOffPage(tenure) : await this.stand(tenure);
     if (tenure.isPaused) await this.release();
     return hasRetried || hasMore;
   }
@@ -231,6 +231,13 @@ export class EventShard {
     const isFull = tenure.failures.size >= maxUnsettled;
     const isWaiting = tenure.notBefore > this.parts.context.clock.now();
     return !this.isEnding && !tenure.isPaused && !isFull && !isWaiting;
+  }
+
+  /** Stays the owner while nothing may be begun: nothing else renews the lease then. */
+  private async stand(tenure: EventTenure): Promise<false> {
+    const isDue = this.parts.context.clock.now() >= tenure.lease.renewAt;
+    if (isDue && !this.isEnding && !tenure.isPaused) await tenure.renew();
+    return false;
   }
 
   /** The next page; comes to whether there may be more. */

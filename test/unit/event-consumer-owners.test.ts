@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { EventConsumerDefinition } from '../../lib/event-log/event-consumer-definition.js';
 import type { PgEvent } from '../../lib/event-log/pg-event.js';
 import { MemoryLog } from '../support/event-consumers.js';
 import { deferred } from '../support/deferred.js';
@@ -53,6 +54,26 @@ describe('the owner of a consumer', () => {
     run.resolve();
     await turns();
     expect(await memory.store.consumers()).toMatchObject([{ waiting: 0, owner: 'first' }]);
+  });
+
+  it.each<[string, Partial<EventConsumerDefinition>]>([
+    ['a failed event of strict order', { ordering: 'strict' }],
+    ['a failed batch', { batch: { maxSize: 10 } }],
+    ['too many failed events', { maxUnsettled: 1 }],
+  ])('keeps the lease while it waits to try again: %s', async (_what, kind) => {
+    const memory = new MemoryLog({ lease: 3_000 });
+    const log: string[] = [];
+    const call = (owner: string) => (): void => {
+      log.push(owner);
+      throw new Error('no');
+    };
+    const retry = { attempts: 10, delay: 60_000, maxDelay: 60_000 };
+    await memory.consume({ ...kind, retry, call: call('first') }, { store: memory.instance('first') });
+    await memory.consume({ ...kind, retry, call: call('second') }, { store: memory.instance('second') });
+    memory.publish('a1', 'b1');
+    await memory.pass(20_000);
+    expect(await memory.store.consumers()).toMatchObject([{ owner: 'first' }]);
+    expect(new Set(log)).toEqual(new Set(['first']));
   });
 
   it('begins nothing more, and writes down nothing, when another has taken over meanwhile', async () => {
