@@ -242,12 +242,14 @@ export class EventShard {
 
   /** The next page; comes to whether there may be more. */
   private async workOffPage(tenure: EventTenure): Promise<boolean> {
-    const { store } = this.parts;
+    const { store, closing } = this.parts;
     const { cursor, epoch } = tenure;
     const limit = tenure.isCareful ? 1 : this.pageSize.next;
     const askedAt = this.parts.context.clock.now();
-    const page =
-      cursor.open === null ? await store.first(epoch, cursor.done, limit) : await store.next(epoch, cursor, limit);
+    // The first look at a large difference sorts it, which may take longer than the lease.
+    const page = await tenure.lease.hold(closing, () =>
+      cursor.open === null ? store.first(epoch, cursor.done, limit) : store.next(epoch, cursor, limit),
+    );
     if (page.hold === 'fenced') throw new Fenced(this.definition.name);
     tenure.isPaused = page.hold === 'paused';
     if (tenure.isPaused) return false;

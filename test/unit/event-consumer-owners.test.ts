@@ -56,6 +56,39 @@ describe('the owner of a consumer', () => {
     expect(await memory.store.consumers()).toMatchObject([{ waiting: 0, owner: 'first' }]);
   });
 
+  it('keeps the lease while a look at many events takes longer', async () => {
+    const memory = new MemoryLog({ lease: 3_000 });
+    const log: string[] = [];
+    const sorted = deferred();
+    const looked = deferred();
+    const first = memory.instance('first');
+    const slow: typeof first = {
+      shard: (id) => {
+        const shard = first.shard(id);
+        const look: typeof shard.first = async (...args) => {
+          looked.resolve();
+          await sorted.promise;
+          return shard.first(...args);
+        };
+        return new Proxy(shard, {
+          get: (target, name) => {
+            const value = (name === 'first' ? look : Reflect.get(target, name)) as unknown;
+            return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+          },
+        });
+      },
+    };
+    await memory.consume({ call: recording(log, 'first ') }, { store: slow });
+    await looked.promise;
+    await memory.consume({ call: recording(log, 'second ') }, { store: memory.instance('second') });
+    memory.publish('a1');
+    await memory.pass(20_000);
+    expect(log).toEqual([]);
+    sorted.resolve();
+    await turns();
+    expect(log).toEqual(['first a1']);
+  });
+
   it.each<[string, Partial<EventConsumerDefinition>]>([
     ['a failed event of strict order', { ordering: 'strict' }],
     ['a failed batch', { batch: { maxSize: 10 } }],
