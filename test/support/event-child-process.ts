@@ -138,4 +138,10 @@ instance.run({ ...consumer, call }, { store, ...(pageSize && { pageSize }) });
 
 createInterface({ input: process.stdin })
   .on('line', () => go.resolve())
-  .on('close', () => void instance.close().then(() => effects.end()));
+  .on('close', () => void close());
+
+async function close(): Promise<void> {
+  await instance.close();
+  tell('handled', handled);
+  await effects.end();
+}

@@ -37,14 +37,14 @@ export interface EventChildOptions {
   readonly gate?: string;
   /** How far off its clock is, in milliseconds. */
   readonly clockOffset?: number;
-  /** Writes no effects, and reports every event of this many. */
+  /** Writes no effects, but counts, and reports each time that it has handled so many. */
   readonly countsBy?: number;
   /** Bounds its heap, in MB. */
   readonly heap?: number;
 }
 
 /**
- * `begun`, `waiting`, `counted` with a number of an event; `held` where it settles or commits; `refused` and `fenced` with the
+ * `begun`, `waiting` with the number of an event; `counted`, and `handled` at the end, with how many; `held` where it settles or commits; `refused` and `fenced` with the
  * owner; `failed` with the first failure; `clock` with its time at the start.
  */
 export interface ChildFact {
