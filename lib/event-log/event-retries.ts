@@ -23,8 +23,10 @@ async function retrySideBySide(work: EventWork, lanes: readonly Lane[], events: 
   const failed: FailedEvent[] = [];
   const gone: string[] = [];
   let handled = 0;
+  // Of several at a time, nobody could tell which one has ended the process.
+  const concurrency = tenure.isCareful ? 1 : definition.concurrency;
   await tenure.lease.hold(closing, (signal) =>
-    inParallel(lanes, definition.concurrency, async (lane) => {
+    inParallel(lanes, concurrency, async (lane) => {
       for (const { seq, attempts } of lane) {
         if (!goesOn(work) || signal.aborted) return;
         const event = events.get(seq);

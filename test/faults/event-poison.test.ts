@@ -17,28 +17,33 @@ describe('an event that ends the process of its owner', () => {
     await suite.database.query(EFFECTS);
   });
 
-  it.each<[string, Kind, ChildFault]>([
+  const retry = { attempts: 5, delay: 20, maxDelay: 20 };
+
+  it.each<[string, Kind, ChildFault, (readonly number[])?]>([
     ['when it is handled', {}, 'die'],
     ['beside others that run', { concurrency: 4 }, 'die'],
-    ['when it is tried again', { retry: { attempts: 5, delay: 20, maxDelay: 20 } }, 'fail, then die'],
-    ['in a transaction', { isTransactional: true }, 'die'],
+    ['when it is tried again', { retry }, 'fail, then die'],
     [
-      'in a transaction, when it is tried again',
-      { isTransactional: true, retry: { attempts: 5, delay: 20, maxDelay: 20 } },
+      'when it is tried again beside others',
+      { concurrency: 4, ordering: 'none', retry },
       'fail, then die',
+      range(POISON, 15),
     ],
+    ['in a transaction', { isTransactional: true }, 'die'],
+    ['in a transaction, when it is tried again', { isTransactional: true, retry }, 'fail, then die', range(POISON, 15)],
     ['in a batch', { batch: { maxSize: 10 } }, 'die'],
     ['in a batch in a transaction', { isTransactional: true, batch: { maxSize: 10 } }, 'die'],
     ['in strict order', { ordering: 'strict' }, 'die'],
   ])(
     'becomes the one dead letter, and all others are handled: %s',
-    async (_where, kind, fault) => {
+    async (_where, kind, fault, failing = []) => {
       count += 1;
       const name = `consumer ${count}`;
       const query = (text: string, values: unknown[]) => suite.database.query(text, values);
       const store = suite.store('test');
       await store.register([{ consumer: name, shards: 1, channels: ['orders'], from: 'now' }]);
       await publishNumbers(suite.database, 1, 20, 3);
+      const faults = { ...Object.fromEntries(failing.map((n) => [n, 'fail' as const])), [POISON]: fault };
       let deaths = 0;
       let isOver = false;
       const options = { url: suite.database.url, lease: LEASE, consumer: { name, ...kind }, pageSize: 10 };
@@ -46,7 +51,7 @@ describe('an event that ends the process of its owner', () => {
       suite.cleanup(() => child?.kill());
       const supervised = (async () => {
         while (!isOver) {
-          child = new EventChild({ ...options, owner: `owner ${deaths}`, faults: { [POISON]: fault } });
+          child = new EventChild({ ...options, owner: `owner ${deaths}`, faults });
           const signal = await child.end();
           if (signal === 'SIGKILL') deaths += 1;
         }

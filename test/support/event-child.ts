@@ -13,6 +13,8 @@ export type ChildFault =
   | 'block'
   /** Ends the process as `kill -9` does. */
   | 'die'
+  /** Fails the first time. */
+  | 'fail'
   /** Fails the first time, and ends the process at any other. */
   | 'fail, then die';
 
