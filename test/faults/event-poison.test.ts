@@ -48,7 +48,10 @@ describe('an event that ends the process of its owner', () => {
       let isOver = false;
       const options = { url: suite.database.url, lease: LEASE, consumer: { name, ...kind }, pageSize: 10 };
       let child: EventChild | undefined;
-      suite.cleanup(() => child?.kill());
+      suite.cleanup(() => {
+        isOver = true;
+        return child?.kill();
+      });
       const supervised = (async () => {
         while (!isOver) {
           child = new EventChild({ ...options, owner: `owner ${deaths}`, faults });
