@@ -30,6 +30,10 @@ export class EventFailures {
     return this.bySeq.size;
   }
 
+  has(seq: string): boolean {
+    return this.bySeq.has(seq);
+  }
+
   /** Whether an event of this key has to wait behind another. */
   isBlocked(key: string | null): boolean {
     return this.ordering === 'key' && key !== null && this.blocked.has(key);

@@ -220,7 +220,7 @@ export class EventShard {
   }
 
   private async retryDue(tenure: EventTenure): Promise<boolean> {
-    const due = tenure.failures.due(this.parts.context.clock.now());
+    const due = tenure.dueFailures(this.mayBegin(tenure));
     if (due.length === 0 || tenure.isPaused) return false;
     await retry(this.workOf(tenure), due.slice(0, this.pageSize.next));
     return true;

@@ -52,6 +52,8 @@ export class EventTenure {
   private careful: number;
   /** The batch that is handed over in parts. */
   private cut: CutBatch | undefined;
+  /** The event that the last owner had begun when it ended, until something is settled. */
+  private suspected: string | undefined;
   /** The event that has ended the process, as far as anybody knows. */
   private poison: string | undefined;
 
@@ -69,6 +71,7 @@ export class EventTenure {
     this.cursor = claim.cursor;
     this.standingAttempts = claim.attempts;
     this.careful = crashes > 0 ? options.carefulFor : 0;
+    this.suspected = crashes > 0 ? suspect : undefined;
     this.poison = crashes >= MOST_CRASHES ? suspect : undefined;
   }
 
@@ -113,6 +116,22 @@ export class EventTenure {
   /** Nothing that a careful owner has to look at is left in this page. */
   endCare(): void {
     this.careful = 0;
+    this.suspected = undefined;
+  }
+
+  /**
+   * The failures whose turn it is, each with what waits behind it. The event that the last owner ended at comes before all
+   * others: whatever is settled before it begins the count of those ends anew.
+   *
+   * @param mayBegin Whether a page may be begun, in which that event may be.
+   */
+  dueFailures(mayBegin: boolean): ReturnType<EventFailures['due']> {
+    const { failures, suspected } = this;
+    const due = failures.due(this.options.clock.now());
+    if (suspected === undefined) return due;
+    const first = due.filter((lane) => lane.some(({ seq }) => seq === suspected));
+    if (first.length > 0) return first;
+    return mayBegin && !failures.has(suspected) ? [] : due;
   }
 
   /** Whether an event is taken for the reason why owners ended; asked once for each, because it is given up then. */
@@ -202,6 +221,7 @@ export class EventTenure {
 
   private settled(hold: 'held' | 'paused', to: EventCursor, outcome: EventOutcome): void {
     this.cursor = to;
+    this.suspected = undefined;
     this.standingAttempts = outcome.attempts ?? 0;
     this.isPaused = hold === 'paused';
     this.failures.apply(outcome, this.options.clock.now());

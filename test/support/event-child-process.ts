@@ -43,7 +43,8 @@ async function handle({ position, key, payload }: PgEvent, { attempt, tx }: Even
   const effect = 'INSERT INTO effect (consumer, owner, seq, key, n) VALUES ($1, $2, $3, $4, $5)';
   await client.query(effect, [consumer.name, owner, position, key, n]);
   const fault = faults[n];
-  if (fault?.startsWith('fail') && attempt === 1) throw new Error('The first attempt fails.');
+  if (fault === 'fail on' && !existsSync(gate!)) throw new Error('It fails for now.');
+  if (fault?.startsWith('fail') && fault !== 'fail on' && attempt === 1) throw new Error('The first attempt fails.');
   if (fault === 'die' || fault === 'fail, then die') {
     process.kill(process.pid, 'SIGKILL');
     await forever();

@@ -15,6 +15,8 @@ export type ChildFault =
   | 'die'
   /** Fails the first time. */
   | 'fail'
+  /** Fails until there is a file with the name that `gate` says. */
+  | 'fail on'
   /** Fails the first time, and ends the process at any other. */
   | 'fail, then die';
 
