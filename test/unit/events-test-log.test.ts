@@ -49,7 +49,7 @@ async function start(log: PgEventsTestLog): Promise<INestApplication> {
     .overrideProvider(getPgEventLogToken())
     .useValue(log)
     .compile();
-  return module.createNestApplication().init();
+  return module.createNestApplication({ logger: false }).init();
 }
 
 describe('Billing', () => {
