@@ -1,5 +1,5 @@
-import { driverFailure } from '../executor/driver-failure.js';
 import type { AttemptFailure } from './event-attempts.js';
+import { sqlStateOf } from './event-failure.js';
 import type { EventCursor, EventOutcome, EventTransaction, FailedEvent, StoredEvent } from './event-store.js';
 import { goesOn, isDecoded, parked, poisoned, takeTurn } from './event-work.js';
 import type { EventWork, PageOfEvents } from './event-work.js';
@@ -162,7 +162,7 @@ async function inTransaction(
     });
   } catch (error) {
     if (failure) return failure;
-    const { sqlState = '' } = driverFailure(error);
+    const sqlState = sqlStateOf(error) ?? '';
     if (isOfMethod(sqlState)) return attempts.fail(explained(error, sqlState), events());
     throw error;
   }

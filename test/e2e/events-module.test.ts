@@ -95,6 +95,28 @@ describe('an application with an event log', () => {
     expect(effects).toEqual([{ order_id: 7 }]);
   });
 
+  it.each([
+    ['catches the error of a statement', 'SELECT 1 / 0', 'the method has caught the error of a statement'],
+    ['ends its transaction', '/* by itself */ COMMIT', 'A statement has ended the transaction that it ran in'],
+  ])('takes it for the failure of a transactional method when that %s', async (_, statement, reason) => {
+    const consumer = `misuse of ${statement}`;
+
+    @Injectable()
+    class Misuse {
+      @OnPgEvent('misuse', { consumer, transactional: true, retry: { attempts: 2, delay: 1 } })
+      async apply(id: number, event: unknown, { tx }: PgEventContext): Promise<void> {
+        await tx.query(statement).catch(() => undefined);
+      }
+    }
+    const { events } = await suite.start({ providers: [Misuse] });
+    const id = await events.publish('misuse', 1, { executor: false });
+    const [dead] = await eventually(
+      () => events.deadLetters(consumer),
+      (letters) => letters.length > 0,
+    );
+    expect(dead).toMatchObject({ id, attempts: 2, error: expect.stringContaining(reason) });
+  });
+
   it("runs transactional methods in the ORM's own transaction with the option unitOfWork", async () => {
     await suite.database.query('CREATE TABLE units (order_id int)');
     const dataSource = await new DataSource({ type: 'postgres', url: suite.database.url }).initialize();
