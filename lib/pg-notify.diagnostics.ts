@@ -10,9 +10,15 @@ import type { PgNotifyError } from './pg-notify.errors.js';
 export interface PgNotifyDiagnosticsEvents {
   /** A notification was received. `size` is that of its payload's text, in characters. */
   'nest-pg-notify.received': { readonly registration: string; readonly channel: string; readonly size: number };
-  /** A handler is done with `count` notifications, or with one gap or wake-up. `duration` is in milliseconds. */
+  /**
+   * A handler is done with `count` notifications or events, or with one gap or wake-up. `duration` is in milliseconds; of events
+   * it is that of all their runs together.
+   */
   'nest-pg-notify.delivered': RunEvent;
-  /** A handler failed on `count` notifications, or on one gap or wake-up. `duration` is in milliseconds. */
+  /**
+   * A handler failed on `count` notifications, or on one gap or wake-up. Of events: `count` attempts have failed, and will be made
+   * again unless `nest-pg-notify.dead` says otherwise. `duration` is in milliseconds.
+   */
   'nest-pg-notify.failed': RunEvent;
   /** A guard kept a handler from running for `count` notifications, or for one gap or wake-up. `duration` is in milliseconds. */
   'nest-pg-notify.rejected': RunEvent;
@@ -35,12 +41,29 @@ export interface PgNotifyDiagnosticsEvents {
   };
   /** The registration came into another state. */
   'nest-pg-notify.state': { readonly registration: string; readonly state: PgNotifyState };
-  /** A notification was committed. `size` is that of its payload's text, in characters; `duration` in milliseconds. */
+  /**
+   * A notification was committed, or an event was written into the log: with a transaction of the caller's, that may still be
+   * rolled back. `size` is that of its payload's text, in characters; `duration` in milliseconds, of all that were sent together.
+   */
   'nest-pg-notify.published': {
     readonly registration: string;
     readonly channel: string;
+    readonly kind: 'notification' | 'event';
     readonly size: number;
     readonly duration: number;
+  };
+  /** A consumer has given an event up: it is a dead letter, until somebody requeues or discards it. */
+  'nest-pg-notify.dead': {
+    readonly registration: string;
+    /** The consumer's channels, separated by commas. */
+    readonly channel: string;
+    /** As `Billing.charge`. */
+    readonly handler: string;
+    /** The consumer's name in the log. */
+    readonly consumer: string;
+    /** Where the event is in the log. */
+    readonly position: string;
+    readonly attempts: number;
   };
   /** What `errors$` emits as well. */
   'nest-pg-notify.error': { readonly registration: string; readonly error: PgNotifyError };
@@ -72,6 +95,7 @@ const CHANNELS = {
   'nest-pg-notify.gap': channel('nest-pg-notify.gap'),
   'nest-pg-notify.state': channel('nest-pg-notify.state'),
   'nest-pg-notify.published': channel('nest-pg-notify.published'),
+  'nest-pg-notify.dead': channel('nest-pg-notify.dead'),
   'nest-pg-notify.error': channel('nest-pg-notify.error'),
 } as const;
 

@@ -42,6 +42,7 @@ export class EventAttempts implements RunRecord<EventCall> {
   private readonly channels: string;
   private hasFailed = false;
   private duration = 0;
+  private failedDuration = 0;
   private underWay = 0;
 
   constructor(
@@ -87,11 +88,18 @@ export class EventAttempts implements RunRecord<EventCall> {
     }
   }
 
-  /** How long the runs have taken since it was asked last, in milliseconds. */
+  /** How long the runs that have succeeded have taken since it was asked last, in milliseconds. */
   takeDuration(): number {
     const { duration } = this;
     this.duration = 0;
     return duration;
+  }
+
+  /** The same of those that have failed. */
+  takeFailedDuration(): number {
+    const { failedDuration } = this;
+    this.failedDuration = 0;
+    return failedDuration;
   }
 
   /** How many runs are under way. */
@@ -141,9 +149,10 @@ export class EventAttempts implements RunRecord<EventCall> {
   }
 
   /** @internal Called at the timeout of a run already. */
-  ended(thrown: unknown, { argument }: Run<EventCall>): undefined {
+  ended(thrown: unknown, { argument, begun }: Run<EventCall>): undefined {
     // A filter has dealt with what the guard threw.
     if (HandlerRejection.is(thrown) && thrown.isHandled) return undefined;
+    if (begun !== 0) this.failedDuration += performance.now() - begun;
     throw new FailedAttempt(this.fail(thrown, argument.events));
   }
 

@@ -47,7 +47,7 @@ export class EventConsumer implements Handler {
         pageSize,
         claims,
         store: store.shard(id),
-        onOutcome: (outcome) => this.count(outcome),
+        onOutcome: (outcome, duration) => this.count(outcome, duration),
         onHandled: (count, duration) => this.counters.deliver(count, duration),
         isTimed: () => this.counters.areWatched,
       });
@@ -96,9 +96,9 @@ export class EventConsumer implements Handler {
     return 0;
   }
 
-  private count({ failed = [], error = null }: EventOutcome): void {
+  private count({ failed = [], error = null }: EventOutcome, duration: number): void {
     const attempts = failed.filter((event) => event.error !== null).length + Number(error !== null);
-    if (attempts > 0) this.counters.fail(attempts, 0);
+    if (attempts > 0) this.counters.fail(attempts, duration);
     for (const event of failed) if (event.state === 'dead') this.reportDeath(event);
   }
 
@@ -111,6 +111,8 @@ export class EventConsumer implements Handler {
       `See "npx nest-pg-notify events dead ${name}"; then requeue or discard it.`;
     const death = new PgNotifyError('handler', message, { channel });
     delete death.stack; // It would show where the log was written, and not where the handler has failed.
-    this.parts.context.onError(death);
+    const { onError, diagnostics } = this.parts.context;
+    onError(death);
+    diagnostics.publish('nest-pg-notify.dead', { channel, handler: label, consumer: name, position: seq, attempts });
   }
 }

@@ -8,6 +8,7 @@ import { isExecutor } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import { checkedElsewhere, readOptions } from '../option-checks.js';
 import type { ChecksOf } from '../option-checks.js';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { isPgNotifyError, messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { encodeEvent } from './event-encoding.js';
 import type { EncodedEvent, PgEventOptions, PublishingChannel } from './event-encoding.js';
@@ -24,6 +25,7 @@ export interface EventPublisherOptions {
   readonly sink: EventSink;
   /** Tells the transaction that a call is made in. */
   readonly currentExecutor?: CurrentExecutor | undefined;
+  readonly diagnostics?: PgNotifyDiagnostics;
   /** Gets what was not, or perhaps not, published; the caller gets it in any case. */
   readonly onFailure?: (error: PgNotifyError) => void;
 }
@@ -135,12 +137,20 @@ export class EventPublisher {
     events: readonly EncodedEvent[],
     what = `The event for channel ${JSON.stringify(channel)} was`,
   ): Promise<void> {
+    const { sink, diagnostics, onFailure } = this.options;
+    const isWatched = diagnostics?.isWatched('nest-pg-notify.published') === true;
+    const begun = isWatched ? performance.now() : 0;
     try {
-      await this.options.sink.write(executor, channel, events);
+      await sink.write(executor, channel, events);
     } catch (error) {
       const failure = eventPublishError(channel, what, error, executor ? 'not-sent' : 'unknown');
-      if (failure.kind === 'publish') this.options.onFailure?.(failure);
+      if (failure.kind === 'publish') onFailure?.(failure);
       throw failure;
+    }
+    if (!isWatched) return;
+    const duration = performance.now() - begun;
+    for (const { payload } of events) {
+      diagnostics.publish('nest-pg-notify.published', { channel, kind: 'event', size: payload.length, duration });
     }
   }
 }

@@ -38,7 +38,8 @@ export interface EventShardParts {
   readonly closing: AbortSignal;
   /** Shared by the shards of the consumer. */
   readonly claims: ClaimTurns;
-  readonly onOutcome: (outcome: EventOutcome) => void;
+  /** @param duration Of the runs that have failed, as below. */
+  readonly onOutcome: (outcome: EventOutcome, duration: number) => void;
   /** @param duration Of the runs, in milliseconds; 0 if nobody wants to know. */
   readonly onHandled: (count: number, duration: number) => void;
   /** Whether anybody wants to know how long runs take. */
@@ -204,8 +205,9 @@ export class EventShard {
     const { store, context, claims, onOutcome } = this.parts;
     const { definition } = this;
     const carefulFor = this.pageSize.most;
+    const onSettled = (outcome: EventOutcome): void => onOutcome(outcome, this.attempts.takeFailedDuration());
     const tenure = await claims.take(() =>
-      EventTenure.begin({ definition, store, clock: context.clock, carefulFor, onSettled: onOutcome }),
+      EventTenure.begin({ definition, store, clock: context.clock, carefulFor, onSettled }),
     );
     if (tenure === 'later') {
       this.idle = CLAIM_INTERVAL / 2; // It doubles.

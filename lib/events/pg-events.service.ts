@@ -38,6 +38,7 @@ export class PgEvents {
     this.publisher = new EventPublisher({
       sink: log.sink,
       currentExecutor: parts.options.publisher.executor,
+      diagnostics: parts.consumers.context.diagnostics,
       onFailure: (error) => parts.errors.tell(error),
     });
   }

@@ -135,7 +135,12 @@ export class NotifyCalls {
     }
     if (!isWatched) return;
     const duration = performance.now() - begun;
-    diagnostics.publish('nest-pg-notify.published', { channel: name, size: raw.length, duration });
+    diagnostics.publish('nest-pg-notify.published', {
+      channel: name,
+      kind: 'notification',
+      size: raw.length,
+      duration,
+    });
   }
 
   private async publishMany(
@@ -150,7 +155,8 @@ export class NotifyCalls {
       const duration = performance.now() - begun;
       const failed = new Set(failures.map(({ index }) => index));
       for (const [index, { length: size }] of raws.entries()) {
-        if (!failed.has(index)) diagnostics.publish('nest-pg-notify.published', { channel: name, size, duration });
+        if (failed.has(index)) continue;
+        diagnostics.publish('nest-pg-notify.published', { channel: name, kind: 'notification', size, duration });
       }
     }
     return failures;

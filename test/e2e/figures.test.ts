@@ -196,7 +196,7 @@ describe('the figures', () => {
     const duration = expect.any(Number);
     const size = JSON.stringify(workOf(1)).length;
     expect(eventsOf('nest-pg-notify.received')).toEqual(times(6, { ...on, size }));
-    expect(eventsOf('nest-pg-notify.published')).toEqual(times(6, { ...on, size, duration }));
+    expect(eventsOf('nest-pg-notify.published')).toEqual(times(6, { ...on, kind: 'notification', size, duration }));
     const run = { ...on, kind: 'notification', count: 1, duration };
     const delivered = (handler: string): unknown => eventsOf('nest-pg-notify.delivered', { handler });
     expect(delivered('Handlers.quick')).toEqual(times(6, { ...run, handler: 'Handlers.quick' }));
