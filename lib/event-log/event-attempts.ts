@@ -62,12 +62,13 @@ export class EventAttempts implements RunRecord<EventCall> {
     this.calls = new HandlerCalls(method, this.channels, this, context);
   }
 
-  /** What a handler gets of an event, or why it gets nothing: such a failure is final. */
+  /** What a handler gets of an event, or why it gets nothing. */
   decode(event: StoredEvent): PgEvent | AttemptFailure {
     try {
       return this.decoding.decode(event);
     } catch (error) {
-      return { ...this.fail(error, []), isFinal: true };
+      // Another instance may take the channel: versions of an application run side by side while it is replaced.
+      return { ...this.fail(error, []), isFinal: this.decoding.takes(event.channel) };
     }
   }
 

@@ -14,6 +14,11 @@ export class EventDecoding {
     this.channels = new Map(channels.map((channel) => [channel.name, channel]));
   }
 
+  /** Whether the consumer still takes the channel: an event that waits to be tried again may be of one that it had before. */
+  takes(channel: string): boolean {
+    return this.channels.has(channel);
+  }
+
   /** @throws PgNotifyError of kind `payload` if the payload cannot be read, or does not match the schema of its channel. */
   decode({ seq, id, channel, key, payload, headers, publishedAt }: StoredEvent): PgEvent {
     return {
@@ -28,7 +33,14 @@ export class EventDecoding {
   }
 
   private payloadOf(name: string, json: string): unknown {
-    const channel = this.channels.get(name)!;
+    const channel = this.channels.get(name);
+    if (!channel) {
+      throw new PgNotifyError(
+        'payload',
+        `The consumer does not take the channel ${JSON.stringify(name)} any more, on which this event has failed before. Let a version of the application that takes it run, or discard the event when it is a dead letter.`,
+        { channel: name },
+      );
+    }
     const value = parse(name, json);
     if (channel.codec === 'text' && typeof value !== 'string') {
       throw new PgNotifyError(

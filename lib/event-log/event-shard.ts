@@ -5,6 +5,7 @@ import { PgNotifyError } from '../pg-notify.errors.js';
 import { EventAttempts } from './event-attempts.js';
 import { CLAIM_INTERVAL } from './claim-turns.js';
 import type { ClaimTurns } from './claim-turns.js';
+import { OtherChannels } from './event-claim-refusal.js';
 import type { EventConsumerDefinition } from './event-consumer-definition.js';
 import { Fenced } from './event-lease.js';
 import { retry } from './event-retries.js';
@@ -155,7 +156,8 @@ export class EventShard {
     const text = cause instanceof Error ? cause.message : String(cause);
     this.hasFailed = true;
     const message = `The consumer ${name} (${label}) does not go on: ${text}`;
-    this.parts.context.onError(new PgNotifyError('handler', message, { channel, handler: label, cause }), this);
+    const error = new PgNotifyError('handler', message, { channel, handler: label, cause });
+    this.parts.context.onError(error, this, cause instanceof OtherChannels ? 'warning' : 'error');
   }
 
   private flowed(): void {

@@ -99,7 +99,11 @@ export interface EventPage {
 export interface EventShardStore {
   /** How long the shard stays with an owner that says nothing, in milliseconds. */
   readonly lease: number;
-  /** Becomes the owner if the shard is free, or its owner's lease is over; undefined if it is not to be had. */
+  /**
+   * Becomes the owner if the shard is free, or its owner's lease is over; undefined if it is not to be had.
+   *
+   * @throws PgNotifyError of kind `configuration` if the log does not know the shard, or OtherChannels.
+   */
   claim(): Promise<EventClaim | undefined>;
   /** What waits to be tried again, by position. */
   failures(): Promise<readonly EventFailure[]>;

@@ -15,6 +15,7 @@ import type {
   EventTransaction,
   StoredEvent,
 } from './event-store.js';
+import { OtherChannels, unknownConsumer } from './event-claim-refusal.js';
 import { settleStatement } from './settle-statement.js';
 import { requireCommitted, requireOneTransaction } from './unit-checks.js';
 import { runUnitOfWork } from './unit-of-work.js';
@@ -70,9 +71,14 @@ export class SqlEventShard implements EventShardStore {
 
   async claim(): Promise<EventClaim | undefined> {
     const { owner, statements } = this.options;
-    const values = [...this.key, owner, String(this.id.shards), this.leaseSeconds];
-    const [row] = await this.ask('claim', statements.claim, values);
-    if (!row) return undefined;
+    const { shards, channels } = this.id;
+    const values = [...this.key, owner, String(shards), this.leaseSeconds, channels];
+    const [row = {}] = await this.ask('claim', statements.claim, values);
+    if (row['isknown'] === false) throw unknownConsumer();
+    if (row['takesall'] === false) {
+      throw new OtherChannels(JSON.parse(row['channels'] as string) as string[], channels);
+    }
+    if (row['epoch'] === null) return undefined;
     return {
       epoch: row['epoch'] as string,
       cursor: { done: row['done'] as string, open: row['open'] as string | null, page: row['page'] as string },

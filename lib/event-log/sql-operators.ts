@@ -7,6 +7,7 @@ export const GT = 'OPERATOR(pg_catalog.>)';
 export const GE = 'OPERATOR(pg_catalog.>=)';
 export const PLUS = 'OPERATOR(pg_catalog.+)';
 export const MINUS = 'OPERATOR(pg_catalog.-)';
+export const CONTAINS = 'OPERATOR(pg_catalog.@>)';
 export const MOD = 'OPERATOR(pg_catalog.%)';
 
 /** A time so many seconds from now, by the clock of the database. @param seconds An expression of type float8. */

@@ -1,3 +1,4 @@
+import { OtherChannels, unknownConsumer } from '../event-log/event-claim-refusal.js';
 import { comparePositions } from '../event-log/event-failures.js';
 import type {
   EventClaim,
@@ -60,7 +61,9 @@ export class MemoryEventShard implements EventShardStore {
     const shard = this.state();
     const { owner } = this;
     const now = this.log.now();
-    if (!shard || shard.isPaused) return undefined;
+    if (!shard) throw unknownConsumer();
+    if (!this.takesAll(shard)) throw new OtherChannels(shard.id.channels, this.id.channels);
+    if (shard.isPaused) return undefined;
     const isFree = shard.owner === undefined || shard.owner === owner || shard.leaseUntil < now;
     if (!isFree) return undefined;
     if (shard.owner !== undefined && shard.owner !== owner) shard.crashes += 1;
@@ -120,6 +123,11 @@ export class MemoryEventShard implements EventShardStore {
     for (const write of settled) write();
   }
 
+  /** Whether this instance takes all channels that the consumer was registered with, maybe by another version of it. */
+  private takesAll({ id }: MemoryShardState): boolean {
+    return id.channels.every((channel) => this.id.channels.includes(channel));
+  }
+
   /** Changes what is kept, if the epoch is the shard's. */
   private write(epoch: string, change: (shard: MemoryShardState) => unknown): EventHold {
     const shard = this.state();
@@ -133,7 +141,8 @@ export class MemoryEventShard implements EventShardStore {
     cursor: { readonly done: string; readonly open: string; readonly page: string },
     limit: number,
   ): EventPage {
-    const hold = this.write(epoch, () => undefined);
+    const own = this.write(epoch, () => undefined);
+    const hold = own === 'held' && !this.takesAll(this.state()!) ? 'paused' : own;
     const found = this.log.events.filter((event) => {
       const seq = Number(event.seq);
       const isSeen = seq < xmaxOf(cursor.done) || seq >= xmaxOf(cursor.open);

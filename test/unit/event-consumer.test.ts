@@ -52,6 +52,53 @@ describe('a consumer of events', () => {
     expect(log).toEqual(['a1', 'b1', 'a1', 'a2', 'a3']);
   });
 
+  it('tries an event again whose channel only another version of the application takes, and does not give it up', async () => {
+    const memory = new MemoryLog();
+    const call = (): never => {
+      throw new Error('no');
+    };
+    const channels = [definePgChannel('refunds'), definePgChannel('orders')];
+    const newer = await memory.consume({ call, channels });
+    memory.store.publish({ channel: 'refunds', payload: '1' });
+    newer.wake('refunds');
+    await turns();
+    await memory.end();
+    const older = await memory.consume({ call });
+    await memory.pass(2_000);
+    expect(memory.reports.at(-1)).toContain('The consumer does not take the channel "refunds" any more');
+    expect(await memory.store.consumers()).toEqual([expect.objectContaining({ retrying: 1, dead: 0 })]);
+    expect(older.stats.failed).toBe(1);
+  });
+
+  it('says once that the log does not know it any more, and goes on when it does', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    const consumer = await memory.consume({ call: recording(log) });
+    await memory.store.drop('billing');
+    consumer.wake();
+    await memory.pass(1_000);
+    expect(memory.reports).toContainEqual(
+      expect.stringMatching(/^error: The consumer billing \(Billing.charge\) does not go on: the log does not know it/),
+    );
+    await memory.registered('billing');
+    memory.publish('a1');
+    await memory.pass(10_000);
+    expect(log).toEqual(['a1']);
+  });
+
+  it('warns where another version has given it more channels, and leaves it to that', async () => {
+    const memory = new MemoryLog();
+    const consumer = await memory.consume({ call: () => undefined });
+    await memory.store.register([{ consumer: 'billing', shards: 1, channels: ['orders', 'refunds'], from: 'now' }]);
+    memory.publish('a1');
+    await memory.pass(1_000);
+    expect(memory.reports).toContainEqual(
+      expect.stringMatching(/^warning: The consumer billing .* has given it the channels "refunds"/),
+    );
+    expect(consumer.stats.delivered).toBe(0);
+    expect(await memory.store.consumers()).toEqual([expect.objectContaining({ owner: undefined, waiting: 1 })]);
+  });
+
   it('gives up after the attempts, says so once, and goes on with the key', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];

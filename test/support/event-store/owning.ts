@@ -18,6 +18,26 @@ export function owning(log: () => ContractLog): void {
       expect(BigInt(next.epoch)).toBeGreaterThan(BigInt(claim.epoch));
     });
 
+    it('leaves it to instances that take all channels which another version has given the consumer', async () => {
+      const { consumer, channel, store } = log();
+      await log().register();
+      const narrow = log().shardOf();
+      const { epoch, cursor } = await claimed(narrow);
+      const channels = [channel, `${channel} too`];
+      await store.register([{ consumer, shards: 1, channels, from: 'now' }]);
+      await log().ground.publish([{ channel: channels[1]!, key: null, payload: '"new"' }]);
+      const page = await narrow.first(epoch, cursor.done, 10);
+      expect(page.hold).toBe('paused');
+      expect(await narrow.next(epoch, { ...cursor, open: page.open, page: '0' }, 10)).toMatchObject({ hold: 'paused' });
+      await narrow.release(epoch);
+      await expect(narrow.claim()).rejects.toThrow(`has given it the channels "${channels[1]}"`);
+      const wide = log().ground.store('b').shard({ consumer, shard: 0, shards: 1, channels });
+      const claim = await claimed(wide);
+      expect(payloads((await drain(wide, claim)).events)).toEqual(['new']);
+      await log().register();
+      expect(await wide.renew(claim.epoch)).toBe('held');
+    });
+
     it('loses it when its lease is over, and everything it writes is refused', async () => {
       await log().register();
       await log().publish([1]);
