@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { Pool } from 'pg';
 import { EventSessions } from '../event-log/event-sessions.js';
 import { SqlEventSink } from '../event-log/sql-event-sink.js';
 import { SqlEventStore } from '../event-log/sql-event-store.js';
@@ -29,7 +30,7 @@ export function createEventLog(
   const sessions = new EventSessions({
     connection: connections().publisherConnection,
     pool: pool && poolSettings('pool of PgEventsModule', pool, refuse),
-    maxConnections,
+    maxConnections: Math.min(maxConnections, pool ? sizeOf(pool, refuse) : Infinity),
     connectTimeout: options.connectTimeout,
     applicationName: 'nest-pg-notify events',
     lease,
@@ -43,4 +44,13 @@ export function createEventLog(
     sink: new SqlEventSink({ schema, ask: (statement) => sessions.ask({ ...statement, timeout }) }),
     close: () => sessions.close(),
   };
+}
+
+/** @throws PgNotifyError of kind `configuration` for a pool in which a transaction would keep leases from being renewed. */
+function sizeOf({ options }: Pool, refuse: RefuseAddress): number {
+  const { max = Infinity } = (options ?? {}) as Partial<Pool['options']>;
+  if (max >= 2) return max;
+  throw refuse(
+    `has at most ${max} connection, and must have at least 2: a transaction keeps one while leases are renewed`,
+  );
 }

@@ -17,8 +17,8 @@ export interface PgEventsOptions {
    */
   readonly consume?: boolean;
   /**
-   * A pool of your own to consume with, in place of connections of this module. It must be larger than the number of
-   * transactional consumers. It stays yours: end it after the application has been closed.
+   * A pool of your own to consume with, in place of connections of this module. It has at least 2 connections, and
+   * better one more than there are transactional consumers. It stays yours: end it after the application has been closed.
    *
    * @default connections to the registration's `publisher.connection`
    */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
-import { OnPgNotify, PgNotifyModule } from 'nest-pg-notify';
+import { OnPgNotify, PgNotifyModule, PgNotifyService } from 'nest-pg-notify';
 import { eventLog, getPgEventsToken, OnPgEvent, PgEvents, PgEventsModule } from 'nest-pg-notify/events';
 import type { PgEventContext } from 'nest-pg-notify/events';
 import { DataSource } from 'typeorm';
@@ -151,6 +151,43 @@ describe('an application with an event log', () => {
     expect(pool.totalCount).toBeGreaterThan(0);
     await app.close();
     expect(pool.idleCount).toBe(pool.totalCount);
+  });
+
+  it('is refused with a pool of one connection', async () => {
+    const pool = new Pool({ connectionString: suite.database.url, max: 1 });
+    suite.cleanup(() => pool.end());
+    await expect(suite.start({ events: { pool } })).rejects.toThrow(
+      'The option pool of PgEventsModule has at most 1 connection, and must have at least 2',
+    );
+  });
+
+  it('renews leases while transactional methods take as many connections of a small pool as they may', async () => {
+    const pool = new Pool({ connectionString: suite.database.url, max: 2, connectionTimeoutMillis: 500 });
+    suite.cleanup(() => pool.end());
+    const log = new Recorder<string>();
+    const slow = async (name: string, { tx }: PgEventContext): Promise<void> => {
+      await tx.query('SELECT pg_sleep(1)');
+      log.push(name);
+    };
+
+    @Injectable()
+    class Projections {
+      @OnPgEvent('small pool', { consumer: 'small pool 1', transactional: true })
+      one(_: unknown, event: unknown, context: PgEventContext): Promise<void> {
+        return slow('one', context);
+      }
+
+      @OnPgEvent('small pool', { consumer: 'small pool 2', transactional: true })
+      two(_: unknown, event: unknown, context: PgEventContext): Promise<void> {
+        return slow('two', context);
+      }
+    }
+    const { events, app } = await suite.start({ providers: [Projections], events: { pool, lease: 600 } });
+    const failures: unknown[] = [];
+    app.get(PgNotifyService).errors$.subscribe((error) => failures.push(error));
+    await events.publish('small pool', 1, { executor: false });
+    expect([...(await log.until(2))].toSorted()).toEqual(['one', 'two']);
+    expect(failures).toEqual([]);
   });
 
   it('has a log for each registration', async () => {
