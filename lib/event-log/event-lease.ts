@@ -8,7 +8,7 @@ import type { EventHold, EventShardStore } from './event-store.js';
 export class Fenced extends Error {
   constructor(consumer: string) {
     super(
-      `The consumer ${consumer} was taken over by another instance, or replayed, while this one worked for it: nothing of that is written down.`,
+      `The consumer ${consumer} was taken over by another instance, replayed or dropped, while this one worked for it: nothing of that is written down.`,
     );
   }
 }

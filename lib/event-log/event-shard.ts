@@ -143,7 +143,7 @@ export class EventShard {
       this.tenure = undefined;
       if (error instanceof Fenced) {
         parts.context.warn(error.message);
-        return true;
+        throw error; // The next claim waits a moment: whoever fences it may do so again at once.
       }
       this.report(error);
       throw error;

@@ -148,7 +148,21 @@ describe('the owner of a consumer', () => {
     memory.expire('billing');
     await memory.store.shard(memory.shardOf('billing'), 'second').claim();
     await memory.pass(1_100);
-    expect(await aborted.promise).toContain('The consumer billing was taken over by another instance, or replayed');
+    expect(await aborted.promise).toContain('The consumer billing was taken over by another instance');
+  });
+
+  it('waits a moment before it claims a shard again that it loses at once', async () => {
+    const memory = new MemoryLog();
+    let runs = 0;
+    const call = async (): Promise<void> => {
+      runs += 1;
+      await memory.store.replay('billing', new Date(0));
+    };
+    await memory.consume({ call });
+    memory.publish('a1');
+    await memory.pass(1_000);
+    expect(runs).toBeGreaterThan(1);
+    expect(runs).toBeLessThan(6);
   });
 
   it('finds the event that ends its process again and again, and gives up that one alone', async () => {

@@ -58,16 +58,17 @@ describe('a consumer of events', () => {
       throw new Error('no');
     };
     const channels = [definePgChannel('refunds'), definePgChannel('orders')];
-    const newer = await memory.consume({ call, channels });
+    const retry = { attempts: 10, delay: 1_000, maxDelay: 8_000 };
+    const newer = await memory.consume({ call, channels, retry });
     memory.store.publish({ channel: 'refunds', payload: '1' });
     newer.wake('refunds');
     await turns();
     await memory.end();
-    const older = await memory.consume({ call });
+    const older = await memory.consume({ call, retry });
     await memory.pass(2_000);
     expect(memory.reports.at(-1)).toContain('The consumer does not take the channel "refunds" any more');
     expect(await memory.store.consumers()).toEqual([expect.objectContaining({ retrying: 1, dead: 0 })]);
-    expect(older.stats.failed).toBe(1);
+    expect(older.stats.failed).toBeGreaterThan(0);
   });
 
   it('says once that the log does not know it any more, and goes on when it does', async () => {
