@@ -22,10 +22,10 @@ export const PG_NOTIFY_CONSUMERS = 'the consumers of a PgNotifyModule registrati
 export const PG_NOTIFY_LOGGER = 'the logger of a PgNotifyModule registration';
 
 /** The name of the registration that an event log belongs to, inside the module of that log. */
-export const PG_EVENTS_REGISTRATION = 'the registration of a PgEventsModule';
+export const PG_EVENTS_REGISTRATION = 'registration of a PgEventsModule';
 
 /** What runs for an event log, inside the module of that log. */
-export const PG_EVENTS_RUN = 'the consumers of a PgEventsModule';
+export const PG_EVENTS_RUN = 'consumers of a PgEventsModule';
 
 /**
  * The injection token of the inner parts of a registration, for the other modules of this package. Like

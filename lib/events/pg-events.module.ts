@@ -18,7 +18,7 @@ import { getPgEventsHealthToken, getPgEventsToken } from './pg-events.tokens.js'
 export class PgEventsModule extends ConfigurableModuleClass {
   /** The options are checked when the application is created; a mistake is a PgNotifyError of kind `configuration`. */
   static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
-    return log(options.registration, super.forRoot(options));
+    return log(options?.registration, super.forRoot(options ?? {}));
   }
 
   /** As {@link forRoot}, with options from a factory, a class or an existing provider. `registration` stands beside them. */

@@ -68,7 +68,11 @@ export function resolveEventsOptions(options: PgEventsOptions): ResolvedPgEvents
       'must stand beside useFactory, not among the options that it returns: it is fixed before they are known',
     );
   }
-  const { pool: _, retry: given, ...read } = readOptions(OWNER, options, OPTIONS);
+  const {
+    pool: _,
+    retry: given,
+    ...read
+  } = readOptions(OWNER, options, OPTIONS, { synonyms: { name: 'registration' } });
   const retry = mergedRetry(given, STANDARD_RETRY);
   if (retry.delay <= retry.maxDelay) return { ...read, retry };
   const problem = `(${retry.delay} ms) is larger than retry.maxDelay (${retry.maxDelay} ms): set both`;

@@ -1,10 +1,10 @@
 import { DEFAULT_REGISTRATION, injectBy } from '../pg-notify.tokens.js';
 
 /** The checked options with their defaults, inside the module of an event log. */
-export const PG_EVENTS_RESOLVED_OPTIONS = 'the resolved options of a PgEventsModule';
+export const PG_EVENTS_RESOLVED_OPTIONS = 'resolved options of a PgEventsModule';
 
 /** What the module stands on, inside it. */
-export const PG_EVENTS_PARTS = 'the parts of the registration of a PgEventsModule';
+export const PG_EVENTS_PARTS = 'parts that a PgEventsModule takes from its registration';
 
 /**
  * The injection token of a registration's {@link PgEvents}, for `moduleRef.get()` and for overrides in tests. It is a text

@@ -116,7 +116,8 @@ export function describeDecorator(definition: PgHandlerDefinition): string {
 
 /** The registration that a use of a decorator belongs to. */
 export function registrationOf({ options }: PgHandlerDefinition): string {
-  return options.registration ?? DEFAULT_REGISTRATION;
+  // What was written in place of the options is refused when they are read.
+  return (options as PgHandlerDefinition['options'] | null)?.registration ?? DEFAULT_REGISTRATION;
 }
 
 function channelsOf(definition: PgHandlerDefinition): readonly (string | PgChannel)[] {

@@ -283,6 +283,7 @@ describe('a bootstrap with a mistake', () => {
       { consumer: 'a', ordering: 'fifo' as never },
       "must be one of 'key', 'none', 'strict', not 'fifo'",
     ],
+    ['with null in place of its options', null as never, 'takes its options as an object, not null'],
     ['with no attempts', { consumer: 'a', retry: { attempts: 0 } }, 'retry.attempts'],
     [
       'with a delay beyond its limit',
@@ -391,6 +392,11 @@ describe('a bootstrap with a mistake', () => {
       'a delay beyond its limit',
       { retry: { delay: 2, maxDelay: 1 } },
       'retry.delay of PgEventsModule (2 ms) is larger',
+    ],
+    [
+      'the option of PgNotifyModule for its name',
+      { name: 'a' } as never,
+      'has no option name. Did you mean registration?',
     ],
     ['an unknown option', { retentoin: 1 } as never, 'PgEventsModule has no option retentoin. Did you mean retention?'],
   ])('is refused for %s', async (_, options, message) => {
