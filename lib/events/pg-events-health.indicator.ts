@@ -57,6 +57,8 @@ export interface PgEventsHealth {
  * ```
  */
 export class PgEventsHealthIndicator {
+  private asking: Promise<readonly PgEventConsumerState[]> | undefined;
+
   /**
    * @internal Made by PgEventsModule.
    * @param answerTimeout How long the log may take to answer, in milliseconds.
@@ -76,7 +78,7 @@ export class PgEventsHealthIndicator {
   ): Promise<Record<Key, PgEventsHealth>> {
     const { maxLag, maxDeadLetters } = readOptions('isHealthy()', options, OPTIONS);
     const timeout = this.answerTimeout;
-    const states = await withDeadline(this.store.consumers(), { timeout, expired: () => new Error() }).catch(
+    const states = await withDeadline(this.ask(), { timeout, expired: () => new Error() }).catch(
       () => undefined, // Why, the log says: it may name hosts.
     );
     const problems = states ? [] : ['the event log does not answer'];
@@ -98,6 +100,12 @@ export class PgEventsHealthIndicator {
       consumers: Object.fromEntries(consumers),
     };
     return { [key]: health } as Record<Key, PgEventsHealth>;
+  }
+
+  /** A log that takes long to count what waits is asked once at a time: each look has one of its few connections. */
+  private ask(): Promise<readonly PgEventConsumerState[]> {
+    this.asking ??= this.store.consumers().finally(() => (this.asking = undefined));
+    return this.asking;
   }
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { PgEventsHealthIndicator } from 'nest-pg-notify/events';
 import type { PgEventConsumerState } from 'nest-pg-notify/events';
 import { failureOf } from '../support/failures.js';
+import { turns } from '../support/turn.js';
 
 const WELL: PgEventConsumerState = {
   consumer: 'billing',
@@ -53,6 +54,21 @@ describe('the health of an event log', () => {
       status: 'down',
       reason: 'the consumer billing has 2 dead letters',
     });
+  });
+
+  it('asks the log once at a time, however often it is asked itself', async () => {
+    const answers: ((states: readonly PgEventConsumerState[]) => void)[] = [];
+    const indicator = new PgEventsHealthIndicator(
+      { consumers: () => new Promise((resolve) => answers.push(resolve)) },
+      1,
+    );
+    for (const _ of [1, 2]) expect((await indicator.isHealthy()).pg_events.status).toBe('down');
+    expect(answers).toHaveLength(1);
+    answers[0]!([WELL]);
+    await turns();
+    const last = indicator.isHealthy();
+    answers[1]!([WELL]);
+    expect((await last).pg_events.status).toBe('up');
   });
 
   it('is down with cursors of another cluster', async () => {
