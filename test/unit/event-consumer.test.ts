@@ -16,6 +16,8 @@ function recording(log: string[], fails: (payload: string) => boolean = () => fa
   };
 }
 
+const NO_RETRY = { attempts: 1, delay: 1_000, maxDelay: 1_000 };
+
 describe('a consumer of events', () => {
   it('handles what is published, in its order', async () => {
     const memory = new MemoryLog();
@@ -69,6 +71,22 @@ describe('a consumer of events', () => {
     expect(memory.reports.at(-1)).toContain('The consumer does not take the channel "refunds" any more');
     expect(await memory.store.consumers()).toEqual([expect.objectContaining({ retrying: 1, dead: 0 })]);
     expect(older.stats.failed).toBeGreaterThan(0);
+  });
+
+  it('finds a dead letter that was brought back while events flow and nobody says so', async () => {
+    const memory = new MemoryLog({ lease: 15_000 });
+    const log: string[] = [];
+    let isBroken = true;
+    await memory.consume({ call: recording(log, (payload) => isBroken && payload === 'a1'), retry: NO_RETRY });
+    memory.publish('a1');
+    await turns();
+    isBroken = false;
+    expect(await memory.store.requeue('billing')).toBe(1);
+    for (let n = 1; n <= 6; n += 1) {
+      memory.publish(`b${n}`);
+      await memory.pass(1_000);
+    }
+    expect(log.filter((payload) => payload === 'a1')).toHaveLength(2);
   });
 
   it('says once that the log does not know it any more, and goes on when it does', async () => {
