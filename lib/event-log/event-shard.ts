@@ -226,7 +226,12 @@ export class EventShard {
   private async retryDue(tenure: EventTenure): Promise<boolean> {
     const due = tenure.dueFailures(this.mayBegin(tenure));
     if (due.length === 0 || tenure.isPaused) return false;
-    await retry(this.workOf(tenure), due.slice(0, this.pageSize.next));
+    const lanes = due.slice(0, this.pageSize.next);
+    const share = Math.floor(this.pageSize.next / lanes.length); // Thousands may wait behind one key: they are not read at once.
+    await retry(
+      this.workOf(tenure),
+      lanes.map((lane) => lane.slice(0, share)),
+    );
     return true;
   }
 

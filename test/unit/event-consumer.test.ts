@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { definePgChannel } from '../../lib/channel/pg-channel.js';
 import { PgEventRejection } from '../../lib/event-log/pg-event.js';
+import type { EventShardId, EventShardStore } from '../../lib/event-log/event-store.js';
 import type { PgEvent } from '../../lib/event-log/pg-event.js';
 import { MemoryLog } from '../support/event-consumers.js';
 import { deferred } from '../support/deferred.js';
@@ -71,6 +72,34 @@ describe('a consumer of events', () => {
     expect(memory.reports.at(-1)).toContain('The consumer does not take the channel "refunds" any more');
     expect(await memory.store.consumers()).toEqual([expect.objectContaining({ retrying: 1, dead: 0 })]);
     expect(older.stats.failed).toBeGreaterThan(0);
+  });
+
+  it('reads no more events at once to try them again than a page has, however many wait behind one key', async () => {
+    const memory = new MemoryLog();
+    const log: string[] = [];
+    const read: number[] = [];
+    const shard = (id: EventShardId): EventShardStore => {
+      const store = memory.store.shard(id);
+      const events = store.events.bind(store);
+      return Object.assign(store, {
+        events: (seqs: readonly string[]) => {
+          read.push(seqs.length);
+          return events(seqs);
+        },
+      });
+    };
+    let isBroken = true;
+    const call = recording(log, (payload) => isBroken && payload.endsWith('1'));
+    await memory.consume({ call }, { pageSize: 4, store: { shard } });
+    memory.publish('a1', 'b1', ...[2, 3, 4, 5, 6, 7, 8].flatMap((n) => [`a${n}`, `b${n}`]));
+    await turns();
+    isBroken = false;
+    log.length = 0;
+    await memory.pass(3_000);
+    for (const key of ['a', 'b']) {
+      expect(log.filter((payload) => payload.startsWith(key))).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => key + n));
+    }
+    expect(Math.max(...read)).toBeLessThanOrEqual(4);
   });
 
   it('finds a dead letter that was brought back while events flow and nobody says so', async () => {
