@@ -193,7 +193,7 @@ function isOfMethod(sqlState: string): boolean {
 function explained(error: unknown, sqlState: string): unknown {
   if (sqlState === '25P02') {
     return new Error(
-      'the method has caught the error of a statement, but PostgreSQL has ended the transaction with it. Let it through, or run the statement after a SAVEPOINT.',
+      'a statement of the method has failed, and that was caught or not awaited: PostgreSQL has rolled the transaction back for it. Let it reject, or run the statement after a SAVEPOINT.',
       { cause: error },
     );
   }

@@ -5,6 +5,9 @@ type Query = (text: string, values: string[]) => Promise<readonly Readonly<Recor
 
 const CURRENT = 'SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS xact';
 
+/** The SQLSTATE of what comes after a failure in a transaction. */
+const IN_FAILED_TRANSACTION = '25P02';
+
 const FATE = 'SELECT pg_catalog.pg_xact_status(CAST($1::pg_catalog.text AS pg_catalog.xid8)) AS fate';
 
 /** Those that were seen to keep two statements in one transaction. */
@@ -30,10 +33,11 @@ export async function requireOneTransaction(unit: PgUnitOfWork, query: Query): P
 /** Asks what became of a transaction: a library may resolve although it was rolled back. */
 export async function requireCommitted(query: Query, xact: string): Promise<void> {
   const [row] = await query(FATE, [xact]);
-  if (row?.['fate'] === 'committed') return;
+  const fate = row?.['fate'];
+  if (fate === 'committed') return;
   throw new PgNotifyError(
     'connection',
-    `The transaction of a handler was not committed (${String(row?.['fate'])}), although the option unitOfWork of PgEventsModule has resolved. Either one of its statements has failed, and that failure was caught, or the unit of work does not wait for its end.`,
-    { permanent: false },
+    `The transaction of a handler was not committed (${String(fate)}), although the option unitOfWork of PgEventsModule has resolved. Either one of its statements has failed, and that failure was caught, or the unit of work does not wait for its end.`,
+    { permanent: false, ...(fate === 'aborted' && { sqlState: IN_FAILED_TRANSACTION }) },
   );
 }

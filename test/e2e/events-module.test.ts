@@ -96,7 +96,11 @@ describe('an application with an event log', () => {
   });
 
   it.each([
-    ['catches the error of a statement', 'SELECT 1 / 0', 'the method has caught the error of a statement'],
+    [
+      'catches the error of a statement',
+      'SELECT 1 / 0',
+      'a statement of the method has failed, and that was caught or not awaited',
+    ],
     ['ends its transaction', '/* by itself */ COMMIT', 'A statement has ended the transaction that it ran in'],
   ])('takes it for the failure of a transactional method when that %s', async (_, statement, reason) => {
     const consumer = `misuse of ${statement}`;
@@ -139,6 +143,29 @@ describe('an application with an event log', () => {
       async () => (await suite.database.query('SELECT order_id FROM units')).rows,
       (rows) => rows.length === 1,
     );
+  });
+
+  it('takes it for the failure of the method when the ORM resolves although the transaction was rolled back', async () => {
+    const dataSource = await new DataSource({ type: 'postgres', url: suite.database.url }).initialize();
+    suite.cleanup(() => dataSource.destroy());
+
+    @Injectable()
+    class Unawaited {
+      @OnPgEvent('unawaited', { consumer: 'unawaited', transactional: true, retry: { attempts: 2, delay: 1 } })
+      apply(_: unknown, event: unknown, { tx }: PgEventContext<EntityManager>): void {
+        // The second statement is sent when the method is over.
+        const late = tx.query('SELECT 1').then(() => tx.query('SELECT 1 / 0'));
+        late.catch(() => undefined);
+      }
+    }
+    const unitOfWork = (work: (em: EntityManager) => Promise<void>): Promise<void> => dataSource.transaction(work);
+    const { events } = await suite.start({ providers: [Unawaited], events: { unitOfWork } });
+    const id = await events.publish('unawaited', 1, { executor: false });
+    const [dead] = await eventually(
+      () => events.deadLetters('unawaited'),
+      (letters) => letters.length > 0,
+    );
+    expect(dead).toMatchObject({ id, attempts: 2, error: expect.stringContaining('was caught or not awaited') });
   });
 
   it('works with a pool of the application', async () => {
