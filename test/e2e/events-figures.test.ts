@@ -15,7 +15,7 @@ const suite = eventsSuite();
 function watch(...names: readonly EventName[]) {
   const log = new Recorder<{ readonly name: string; readonly event: unknown }>();
   for (const name of names) {
-    const onEvent = (event: unknown): void => void log.push({ name, event });
+    const onEvent = (event: unknown): void => log.push({ name, event });
     subscribe(name, onEvent);
     suite.cleanup(() => void unsubscribe(name, onEvent));
   }
