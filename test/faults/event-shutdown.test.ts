@@ -99,12 +99,12 @@ describe('an application that is closed in the middle of a page', () => {
       await turn();
     }
     await closing;
-    const reached = log.items.length;
-    expect(log.items.at(-1)?.owner).toBe('first');
     await log.until(1_000);
     expect(log.items.map(({ n }) => n)).toEqual(range(1, 1_000));
+    // The second one may begin before the first has closed all that it has beside its consumers.
+    const reached = log.items.findIndex(({ owner }) => owner === 'second');
+    expect(reached).toBeGreaterThan(0);
     expect(log.items.slice(reached).every(({ owner }) => owner === 'second')).toBe(true);
-    expect(reached).toBeLessThan(1_000);
     await second.app.close();
     expect(await owners()).toEqual([]);
   });
