@@ -178,7 +178,7 @@ describe('sessions of the event log under faults', () => {
     expect((await suite.database.query(`SELECT to_regclass('kept') AS found`)).rows).toEqual([{ found: 'kept' }]);
   });
 
-  it('leaves nothing open when it is closed, and refuses who waits and who comes', async () => {
+  it('leaves nothing open when it is closed, and refuses what waits and what is asked later', async () => {
     const sessions = suite.sessions({ maxConnections: 2 });
     await leavingNothingOpen(async () => {
       const inside = deferred();
