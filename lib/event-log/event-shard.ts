@@ -17,14 +17,12 @@ import { workInTransactions } from './events-in-transactions.js';
 import { workSideBySide } from './events-side-by-side.js';
 import { workTogether } from './events-together.js';
 import { PageSize } from './page-size.js';
+import { PollPace } from './poll-pace.js';
 
-/** How often it looks while events flow, and what that doubles up to without any, in milliseconds. */
-const SHORTEST_POLL = 20;
+/** How long it waits at most before it looks again, in milliseconds. */
 const LONGEST_POLL = 1_000;
 /** The same while wake-ups are known to arrive. */
 const LONGEST_TRUSTED_POLL = 5_000;
-/** For how long after the last event it goes on looking often, in milliseconds. */
-const FLOWING = 1_000;
 /** How long after a failure of the database's it tries again, at first and at most, in milliseconds. */
 const SHORTEST_ERROR_DELAY = 200;
 const LONGEST_ERROR_DELAY = 5_000;
@@ -60,8 +58,7 @@ export class EventShard {
   private released: Promise<void> | undefined;
   /** Whether somebody has changed the failures, the lease or the cursor. */
   private isChanged = false;
-  private idle = SHORTEST_POLL;
-  private flowedAt = -Infinity;
+  private readonly pace: PollPace;
   private hasFailed = false;
   private readonly ignoreTrust: () => void;
 
@@ -72,6 +69,7 @@ export class EventShard {
     const { context, trust, pageSize, isTimed } = parts;
     this.attempts = new EventAttempts(definition, context, isTimed);
     this.pageSize = new PageSize(definition.batch?.maxSize ?? pageSize);
+    this.pace = new PollPace(context.clock);
     this.runner = new CoalescingRunner({
       run: () => this.run(),
       errorDelay: (failures) => Math.min(LONGEST_ERROR_DELAY, SHORTEST_ERROR_DELAY * 2 ** (failures - 1)),
@@ -91,7 +89,7 @@ export class EventShard {
   wake(isChanged: boolean): void {
     if (!this.tenure && !isChanged) return; // Another instance looks.
     this.isChanged ||= isChanged;
-    this.idle = SHORTEST_POLL;
+    this.pace.quicken();
     if (isChanged) this.runner.forgive(); // The database may be back: what failed without it is worth an attempt.
     this.runner.wake('notification');
   }
@@ -135,8 +133,8 @@ export class EventShard {
         this.hasFailed = false;
         parts.context.onRecovery(definition.label, this);
       }
-      if (again) this.flowed();
-      else this.rest();
+      if (again) this.pace.flowed();
+      else this.pace.slowDown(this.longestPoll);
       return again;
     } catch (error) {
       // Whatever was written or not: the next claim reads what is written down.
@@ -160,16 +158,6 @@ export class EventShard {
     this.parts.context.onError(error, this, cause instanceof OtherChannels ? 'warning' : 'error');
   }
 
-  private flowed(): void {
-    this.idle = SHORTEST_POLL;
-    this.flowedAt = this.parts.context.clock.now();
-  }
-
-  private rest(): void {
-    if (this.parts.context.clock.now() - this.flowedAt < FLOWING) return;
-    this.idle = Math.min(this.longestPoll, this.idle * 2);
-  }
-
   private get longestPoll(): number {
     const { trust, store } = this.parts;
     if (this.tenure) return trust.isGiven ? LONGEST_TRUSTED_POLL : LONGEST_POLL;
@@ -179,14 +167,14 @@ export class EventShard {
 
   private get pollDelay(): number {
     const { tenure } = this;
-    if (!tenure) return this.idle;
+    if (!tenure) return this.pace.delay;
     const now = this.parts.context.clock.now();
     const next = Math.min(
       tenure.failures.nextDue,
       tenure.lease.renewAt,
       tenure.notBefore > now ? tenure.notBefore : Infinity,
     );
-    return Math.max(1, Math.min(this.idle, next - now));
+    return Math.max(1, Math.min(this.pace.delay, next - now));
   }
 
   /** Comes to whether there is more to do at once. */
@@ -212,7 +200,7 @@ export class EventShard {
       EventTenure.begin({ definition, store, clock: context.clock, carefulFor, onSettled }),
     );
     if (tenure === 'later') {
-      this.idle = CLAIM_INTERVAL / 2; // It doubles.
+      this.pace.waitFor(CLAIM_INTERVAL / 2); // There was nothing either: it is doubled.
       return undefined;
     }
     if (!tenure?.isForeign) return tenure;
@@ -262,7 +250,7 @@ export class EventShard {
     if (page.hold === 'fenced') throw new Fenced(this.definition.name);
     tenure.isPaused = page.hold === 'paused';
     if (tenure.isPaused) return false;
-    if (page.events.length === 0) return this.skip(tenure, page, askedAt);
+    if (page.events.length === 0) return this.passOver(tenure, page, askedAt);
     this.pageSize.learn(page.events);
     const events = new PageOfEvents(page, cursor.done);
     const work = this.workOf(tenure);
@@ -274,7 +262,7 @@ export class EventShard {
   }
 
   /** Writes down now and then that there was nothing: what is settled may be pruned then, and the next look is short. */
-  private async skip(tenure: EventTenure, page: EventPage, now: number): Promise<boolean> {
+  private async passOver(tenure: EventTenure, page: EventPage, now: number): Promise<boolean> {
     const { cursor } = tenure;
     tenure.endCare();
     const isFar = !page.isLast || xmaxOf(page.open) - xmaxOf(cursor.done) > FAR;
