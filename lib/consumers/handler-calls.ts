@@ -12,7 +12,7 @@ export interface CalledMethod<Argument> {
   readonly timeout: number | undefined;
 }
 
-/** A run, as its record is told of it. */
+/** What a record learns of a run. */
 export interface Run<Argument> {
   readonly argument: Argument;
   /** How many notifications it is for. */
@@ -26,7 +26,7 @@ export interface RunRecord<Argument> {
   /** Whether it matters to anybody how long a run takes. */
   readonly isTimed: boolean;
   succeeded(count: number, begun: number): void;
-  /** Returns if the run is over all the same; throws what has failed otherwise. */
+  /** Takes what a run has thrown. Returns if that counts as no failure; otherwise throws what the caller is to get. */
   ended(thrown: unknown, run: Run<Argument>): undefined;
 }
 

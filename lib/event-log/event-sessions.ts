@@ -53,7 +53,7 @@ export function statementTimeout(lease: number): number {
   return Math.max(LEAST_TIMEOUT, lease);
 }
 
-/** Somebody who waits for a session. */
+/** A statement or a transaction that waits for a session. */
 interface Waiting {
   readonly forTransaction: boolean;
   readonly take: () => void;
@@ -76,7 +76,7 @@ export class EventSessions {
   private readonly closing = new AbortController();
 
   constructor(private readonly options: EventSessionsOptions) {
-    setMaxListeners(0, this.closing.signal); // Everybody who waits listens.
+    setMaxListeners(0, this.closing.signal); // Each of those that wait for a session listens.
   }
 
   /** Runs one statement on any session. @throws PgNotifyError of kind `connection` or `closed`. */

@@ -10,7 +10,7 @@ import type { EventHandler } from './event-handlers.js';
 import type { EventLog } from './event-log.js';
 import type { ResolvedPgEventsOptions } from './pg-events.resolved-options.js';
 
-/** How long consumers that were told to stop may take to give up their leases, in milliseconds. */
+/** How long a shutdown waits for consumers to give up their leases, in milliseconds. */
 const RELEASE_TIMEOUT = 1_000;
 
 /** What runs for one event log: its consumers, what wakes them, and what deletes old events. */

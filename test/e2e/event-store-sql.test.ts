@@ -177,7 +177,7 @@ describe('the SQL of the event log', () => {
         CREATE OPERATOR hostile.% (FUNCTION = hostile.add, LEFTARG = bigint, RIGHTARG = integer);`);
     });
 
-    it('works all the same', async () => {
+    it('works with operators and functions that shadow those of PostgreSQL', async () => {
       const schema = newSchema();
       const client = await connect();
       const { up, down } = eventLog({ schema });
