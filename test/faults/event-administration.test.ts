@@ -177,7 +177,10 @@ describe('a consumer that is administered while it runs', () => {
     const again = dropped.items.slice(from);
     expect(again[0]).toBeGreaterThan(reached + 50);
     expect(again).toEqual(range(again[0]!, last));
-    expect(instance.reports.items).toEqual([expect.stringContaining('the log does not know it any more')]);
+    // It says so at each attempt to go on, of which there are as many as the time allowed.
+    expect([...new Set(instance.reports.items)]).toEqual([
+      expect.stringContaining('the log does not know it any more'),
+    ]);
   });
 
   it('handles dead letters that are requeued, and never those that are discarded', async () => {

@@ -16,6 +16,7 @@ import type { EventChildOptions } from '../support/event-child.js';
 import {
   EFFECTS,
   effectsOf,
+  endLease,
   numberOf,
   publishNumbers,
   range,
@@ -97,6 +98,7 @@ describe('the owner of a consumer', () => {
       const first = await stuck(kind, fault);
       const before = await numbersOf('first');
       await first.kill();
+      await endLease(suite.database, name);
       const second = start('second', kind);
       await untilSettled(store, name);
       expect(await second.close()).toBe(0);
@@ -210,7 +212,7 @@ describe('the owner of a consumer', () => {
       first.instance.run({ name, isTransactional, call: call('first') }, { store: first.shards });
       await publishNumbers(suite.database, 1, 5);
       await begun.promise;
-      await query(`UPDATE nest_events.consumer SET lease_until = now() - interval '1 s' WHERE name = $1`, [name]);
+      await endLease(suite.database, name);
       second.instance.run({ name, isTransactional, call: call('second') }, { store: second.shards });
       await untilSettled(store, name);
       gate.resolve();

@@ -53,6 +53,13 @@ export async function untilSettled(store: Pick<EventAdmin, 'consumers'>, consume
   }
 }
 
+/** Ends the leases of a consumer whose owner was killed, as the time would. */
+export async function endLease(client: RawClient, consumer: string): Promise<void> {
+  await client.query(`UPDATE nest_events.consumer SET lease_until = now() - interval '1 s' WHERE name = $1`, [
+    consumer,
+  ]);
+}
+
 /** The numbers without those that came before, and how many those were. */
 export function firsts(numbers: readonly number[]): { readonly firsts: readonly number[]; readonly repeats: number } {
   const seen = [...new Set(numbers)];
