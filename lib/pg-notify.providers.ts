@@ -34,6 +34,7 @@ import type { ResolvedPgNotifyConnections } from './session/connection-settings.
 import { systemClock } from './time/clock.js';
 import { TurnBudget } from './time/turn-budget.js';
 import { DisabledTransport } from './transport/disabled-transport.js';
+import { listenerRoutes } from './transport/listener-routes.js';
 import type { PgNotifyTransport, PgNotifyTransportSource } from './transport/pg-notify-transport.js';
 import { PgTransport } from './transport/pg-transport.js';
 
@@ -131,7 +132,7 @@ function createTransportSource(
   options: ResolvedPgNotifyOptions,
   logger: PgNotifyLogger,
 ): PgNotifyTransportSource {
-  if (!options.enabled) return { connect: () => new DisabledTransport() };
+  if (!options.enabled) return { connect: (routes) => new DisabledTransport(listenerRoutes(logger, routes)) };
   const connections = resolveConnections(given);
   return { connect: (routes) => new PgTransport(options, connections, { logger, ...routes }) };
 }

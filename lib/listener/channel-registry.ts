@@ -30,19 +30,23 @@ export class ChannelRegistry {
   private dispatched = 0;
   private discarded = 0;
   private readonly ofReceived: Watch;
+  private ownChannel: string | undefined;
 
   /**
    * @param onError Takes the error of a consumer that threw: it must not reach `pg`, whose parser would deliver again
    * what it has delivered.
-   * @param ownChannel A channel that is always wanted and has no consumers.
    */
   constructor(
     private readonly onError: (error: unknown) => void,
     private readonly diagnostics: PgNotifyDiagnostics,
-    private readonly ownChannel?: string,
   ) {
     this.ofReceived = diagnostics.watch('nest-pg-notify.received');
-    if (ownChannel !== undefined) this.consumers.set(ownChannel, new MemberList());
+  }
+
+  /** Keeps a channel for the listener itself: it is always wanted, and nobody is told of it. */
+  reserve(channel: string): void {
+    this.ownChannel = channel;
+    this.consumers.set(channel, new MemberList());
   }
 
   /** The desired channels. */

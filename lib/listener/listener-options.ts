@@ -1,6 +1,4 @@
 import type { ReceivedNotification } from '../channel/pg-notification.js';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
-import type { PgNotifyError } from '../pg-notify.errors.js';
 import type {
   PgNotifyHeartbeatOptions,
   PgNotifyReconnectOptions,
@@ -9,23 +7,14 @@ import type {
 import type { Clock } from '../time/clock.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import type { DeliverySender } from './delivery-check.js';
-import type { ListenerLogger } from './status-reporter.js';
+import type { ListenerRoutes } from './listener-front.js';
 
 export type OpenListeningSession = (
   signal: AbortSignal,
   onNotification: (notification: ReceivedNotification) => void,
 ) => Promise<ListeningSession>;
 
-/** What a listener has counted since its start. */
-export interface ListenerFigures {
-  readonly received: number;
-  /** Notifications that came in while the delivery check was failing. */
-  readonly discarded: number;
-  readonly gaps: number;
-  readonly reconnects: number;
-}
-
-export interface PgListenerOptions {
+export interface PgListenerOptions extends ListenerRoutes {
   readonly openSession: OpenListeningSession;
   readonly startup: Required<PgNotifyStartupOptions>;
   readonly reconnect: Required<PgNotifyReconnectOptions>;
@@ -40,11 +29,5 @@ export interface PgListenerOptions {
       };
   /** How long the server may be silent before it answers a LISTEN, in milliseconds. */
   readonly statementTimeout: number;
-  readonly logger: ListenerLogger;
-  /** Where the error of a consumer that threw goes: it must not reach `pg`. */
-  readonly onError: (error: unknown) => void;
-  /** Takes each failed attempt and each loss, which are logged already. */
-  readonly onFailure?: (error: PgNotifyError) => void;
-  readonly diagnostics: PgNotifyDiagnostics;
   readonly clock?: Clock;
 }

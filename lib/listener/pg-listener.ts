@@ -1,4 +1,3 @@
-import type { Observable } from 'rxjs';
 import type { ReceivedNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { systemClock } from '../time/clock.js';
@@ -6,37 +5,25 @@ import type { Clock } from '../time/clock.js';
 import { connectionFailure } from '../session/connection-failure.js';
 import { Backoff } from '../time/backoff.js';
 import type { ListeningSession } from './channel-reconciler.js';
-import { ChannelRegistry } from './channel-registry.js';
-import type { ChannelConsumer, GapObserver } from './channel-registry.js';
 import { DeliveryCheck } from './delivery-check.js';
 import type { PgDeliveryCause, PgDeliveryVerdict } from './delivery-verdict.js';
-import type { ListenerFigures, PgListenerOptions } from './listener-options.js';
+import { ListenerFront } from './listener-front.js';
+import type { PgListenerOptions } from './listener-options.js';
 import { ListeningLink } from './listening-link.js';
-import type { PgNotifyStatus } from './pg-notify-status.js';
 import type { PgQueueUsage } from './queue-usage.js';
 import { PrimaryWatch } from './primary-watch.js';
-import { Readiness } from './readiness.js';
 import { StartupPolicy } from './startup-policy.js';
-import { StatusReporter } from './status-reporter.js';
-import type { ListenerFacts } from './status-reporter.js';
 
 /** How long after an attempt the next one may be hurried, in milliseconds. */
 const HURRIED_INTERVAL = 1_000;
 
-/**
- * What survives sessions: the desired channels, the loop that opens one session after the other, and the status. At
- * most one session is open at a time.
- */
-export class PgListener {
+/** Listens to PostgreSQL: the loop that opens one session after the other. At most one is open at a time. */
+export class PgListener extends ListenerFront {
   private readonly clock: Clock;
   private readonly startup: StartupPolicy;
   private readonly backoff: Backoff;
   private readonly primary: PrimaryWatch;
-  private readonly registry: ChannelRegistry;
   private readonly check: DeliveryCheck | undefined;
-  private readonly stopping = new AbortController();
-  private readonly reporter: StatusReporter;
-  private readonly readiness = new Readiness((channels) => this.isReady(channels));
   private readonly firstVerdict: Promise<void>;
   private settleFirstVerdict: () => void = () => undefined;
   /** Told once, not at each session. */
@@ -50,10 +37,10 @@ export class PgListener {
   /** Ends the wait for the next attempt, while there is one. */
   private endPause: (() => void) | undefined;
   private running: Promise<void> | undefined;
-  private stopped: Promise<void> | undefined;
 
   constructor(private readonly options: PgListenerOptions) {
-    const { startup, reconnect, deliveryCheck, onError, onFailure, logger, diagnostics } = options;
+    super(options);
+    const { startup, reconnect, deliveryCheck } = options;
     this.clock = options.clock ?? systemClock;
     this.startup = new StartupPolicy(startup, this.clock);
     this.backoff = new Backoff(reconnect);
@@ -65,15 +52,14 @@ export class PgListener {
     if (deliveryCheck) {
       const onVerdict = (now: PgDeliveryVerdict, before: PgDeliveryVerdict): void => this.judged(now, before);
       this.check = new DeliveryCheck({ ...deliveryCheck, clock: this.clock, onVerdict });
+      this.registry.reserve(this.check.channel);
     }
     this.firstVerdict = new Promise((resolve, reject) => {
       this.settleFirstVerdict = resolve;
       if (!deliveryCheck) resolve();
-      this.stopping.signal.addEventListener('abort', () => reject(this.stopping.signal.reason), { once: true });
+      this.stopSignal.addEventListener('abort', () => reject(this.stopSignal.reason), { once: true });
     });
     this.firstVerdict.catch(() => undefined); // Nobody waits for it, unless the application is starting.
-    this.registry = new ChannelRegistry(onError, diagnostics, this.check?.channel);
-    this.reporter = new StatusReporter(logger, () => this.facts, diagnostics, onFailure);
   }
 
   /**
@@ -93,17 +79,6 @@ export class PgListener {
     }
   }
 
-  /** Resolves once the server has acknowledged all channels that are wanted now; rejects when stopped. */
-  ready(): Promise<void> {
-    if (this.isStopping) return Promise.reject(closedError());
-    return this.readiness.wait([...this.registry.wanted.keys()]);
-  }
-
-  /** Ends the session and all consumers, from any state. Repeated calls return the same promise. */
-  stop(): Promise<void> {
-    return (this.stopped ??= this.shutDown());
-  }
-
   /**
    * Another connection to the server was made: the next attempt need not wait any longer. If attempts fail nevertheless,
    * at most one in a second is hurried.
@@ -112,67 +87,53 @@ export class PgListener {
     if (this.clock.now() - this.attemptedAt >= HURRIED_INTERVAL) this.endPause?.();
   }
 
-  /** Adds a consumer; returns the function that removes it. After a stop the consumer is completed at once. */
-  subscribe(channel: string, consumer: ChannelConsumer): () => void {
-    if (this.isStopping) {
-      consumer.complete();
-      return () => undefined;
-    }
-    this.registry.add(channel, consumer);
-    this.link?.reconciler.schedule();
-    return () => {
-      if (this.registry.remove(channel, consumer)) this.link?.reconciler.schedule();
-    };
-  }
-
-  /** Sees every gap of every channel, after the channel's own consumers; returns the function that removes it. */
-  observeGaps(observer: GapObserver): () => void {
-    if (!this.isStopping) return this.registry.observe(observer);
-    observer.complete();
-    return () => undefined;
-  }
-
-  /**
-   * When the server acknowledged the channel on the current session, undefined while it has not. It is the very object
-   * that the gap announcing it carries as `until`.
-   */
   coveredSince(channel: string): Date | undefined {
     return this.liveLink?.reconciler.acknowledgedAt(channel);
   }
 
-  /** The channels that are covered now. */
   get coveredChannels(): readonly string[] {
     return this.registry.withoutOwn(this.liveLink?.reconciler.acknowledgedChannels ?? []);
   }
 
-  /** Asks the server how full its notification queue is. Rejects while there is no session to ask on. */
   async queueUsage(): Promise<PgQueueUsage> {
     const { liveLink } = this;
     if (!liveLink) throw new PgNotifyError('connection', 'There is no listening connection to ask on.');
     return liveLink.queueUsage();
   }
 
-  /** Counts since the start. */
-  get figures(): ListenerFigures {
+  protected get isListening(): boolean {
+    return this.liveLink?.listeningSince !== undefined;
+  }
+
+  protected isDecided(channel: string): boolean {
+    return this.liveLink?.reconciler.isDecided(channel) === true;
+  }
+
+  protected get connectionFacts() {
+    const facts = this.liveLink?.session.facts;
     return {
-      received: this.registry.receivedCount,
-      discarded: this.registry.discardedCount,
-      gaps: this.registry.gapCount,
-      reconnects: this.reporter.reconnects,
+      ...(this.check && { delivery: this.check.verdict }),
+      ...(facts && { processId: facts.backendPid, serverVersion: facts.serverVersion }),
     };
   }
 
-  get isStopping(): boolean {
-    return this.stopping.signal.aborted;
+  protected wantedChanged(): void {
+    this.link?.reconciler.schedule();
   }
 
-  get currentStatus(): PgNotifyStatus {
-    return this.reporter.current;
+  protected async end(): Promise<void> {
+    await this.link?.session.close();
+    await this.running;
+    await this.check?.closed();
   }
 
-  /** The status now, and whenever the state, the failures, the verdict or the acknowledged channels change. */
-  get status$(): Observable<PgNotifyStatus> {
-    return this.reporter.changes;
+  /** What a start is told that the end of the application has overtaken. */
+  protected override closedError(): PgNotifyError {
+    if (!this.startup.isUnderWay) return super.closedError();
+    const { state, lastFailure } = this.currentStatus;
+    const before = state === 'listening' ? 'its start was over' : 'it listened';
+    const why = lastFailure && state !== 'listening' ? ` The last failure: ${lastFailure.message}` : '';
+    return new PgNotifyError('closed', `The registration was closed before ${before}.${why}`);
   }
 
   /** Whether the start must not go on without a verdict: something was sent, and has not arrived. */
@@ -181,18 +142,8 @@ export class PgListener {
     return deliveryCheck !== false && deliveryCheck.onStartFailure === 'fail' && this.check?.isDoubtful === true;
   }
 
-  private get facts(): ListenerFacts {
-    const facts = this.liveLink?.session.facts;
-    return {
-      gaps: this.registry.gapCount,
-      channels: { wanted: this.registry.size, acknowledged: this.coveredChannels.length },
-      ...(this.check && { delivery: this.check.verdict }),
-      ...(facts && { processId: facts.backendPid, serverVersion: facts.serverVersion }),
-    };
-  }
-
   private async run(): Promise<void> {
-    const { signal } = this.stopping;
+    const signal = this.stopSignal;
     for (;;) {
       const failure = await this.listenUntilLost(signal);
       if (signal.aborted) return;
@@ -222,7 +173,7 @@ export class PgListener {
     } catch (error) {
       return connectionFailure(error, 'the database');
     }
-    const refusal = signal.aborted ? closedError() : this.primary.refusalOf(session);
+    const refusal = signal.aborted ? super.closedError() : this.primary.refusalOf(session);
     if (refusal) {
       await session.close();
       return refusal;
@@ -281,13 +232,6 @@ export class PgListener {
     this.readiness.update();
   }
 
-  /** Whether each of these channels is acknowledged, or refused, or not wanted any more. */
-  private isReady(channels: readonly string[]): boolean {
-    const { liveLink, registry } = this;
-    if (liveLink?.listeningSince === undefined) return false;
-    return channels.every((channel) => liveLink.reconciler.isDecided(channel) || !registry.wanted.has(channel));
-  }
-
   /** Logs a warning, unless it was logged before. */
   private note(message: string): void {
     if (this.notes.has(message)) return;
@@ -329,31 +273,8 @@ export class PgListener {
     return !isKnown || (verdict === 'failing' && before.verdict !== 'failing');
   }
 
-  private async shutDown(): Promise<void> {
-    const closed = this.startup.isUnderWay ? this.closedEarly() : closedError();
-    this.stopping.abort(closed);
-    this.readiness.end(closed);
-    this.registry.complete();
-    await this.link?.session.close();
-    await this.running;
-    await this.check?.closed();
-    this.reporter.closed();
-  }
-
-  /** What a start is told that the end of the application has overtaken. */
-  private closedEarly(): PgNotifyError {
-    const { state, lastFailure } = this.currentStatus;
-    const before = state === 'listening' ? 'its start was over' : 'it listened';
-    const why = lastFailure && state !== 'listening' ? ` The last failure: ${lastFailure.message}` : '';
-    return new PgNotifyError('closed', `The registration was closed before ${before}.${why}`);
-  }
-
   /** Undefined as soon as the session is lost, because the loop sees the loss only a moment later. */
   private get liveLink(): ListeningLink | undefined {
     return this.link?.session.isLost ? undefined : this.link;
   }
-}
-
-function closedError(): PgNotifyError {
-  return new PgNotifyError('closed', 'The registration has been closed: nothing is listened to any more.');
 }

@@ -18,7 +18,7 @@ const MAX_CAUSES = 10;
 
 /** Tells how a listener is doing: as a status to whoever asks, and in one line of the log for each change. */
 export class StatusReporter {
-  private readonly status: BehaviorSubject<PgNotifyStatus>;
+  private subject: BehaviorSubject<PgNotifyStatus> | undefined;
   private state: PgNotifyState = 'closed';
   private since = new Date();
   private attempts = 0;
@@ -33,9 +33,7 @@ export class StatusReporter {
     private readonly facts: () => ListenerFacts,
     private readonly diagnostics: PgNotifyDiagnostics,
     private readonly onFailure: (error: PgNotifyError) => void = () => undefined,
-  ) {
-    this.status = new BehaviorSubject(this.current);
-  }
+  ) {}
 
   get current(): PgNotifyStatus {
     const { state, since, attempts, lastFailure } = this;
@@ -55,6 +53,10 @@ export class StatusReporter {
   /** Reports what has changed outside the state. */
   update(): void {
     this.status.next(this.current);
+  }
+
+  disabled(): void {
+    this.enter('disabled');
   }
 
   connecting(): void {
@@ -98,6 +100,11 @@ export class StatusReporter {
   closed(): void {
     this.enter('closed');
     this.status.complete();
+  }
+
+  /** Made when it is first used: whoever has the facts may have none while it is constructed. */
+  private get status(): BehaviorSubject<PgNotifyStatus> {
+    return (this.subject ??= new BehaviorSubject(this.current));
   }
 
   private enter(state: PgNotifyState): void {

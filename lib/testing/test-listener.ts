@@ -1,27 +1,19 @@
-import type { Observable } from 'rxjs';
 import type { PgGapReason } from '../channel/pg-gap.js';
 import type { ReceivedNotification } from '../channel/pg-notification.js';
-import { ChannelRegistry } from '../listener/channel-registry.js';
-import type { ChannelConsumer, GapObserver } from '../listener/channel-registry.js';
+import { ListenerFront } from '../listener/listener-front.js';
 import type { PgDeliveryVerdict } from '../listener/delivery-verdict.js';
-import type { ListenerFigures } from '../listener/listener-options.js';
-import type { PgNotifyStatus } from '../listener/pg-notify-status.js';
 import type { PgQueueUsage } from '../listener/queue-usage.js';
-import { Readiness } from '../listener/readiness.js';
-import { StatusReporter } from '../listener/status-reporter.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { soon } from '../time/clock.js';
 import { readFacts } from '../session/session-facts.js';
-import type { ListeningTransport, TransportRoutes } from '../transport/pg-notify-transport.js';
+import { listenerRoutes } from '../transport/listener-routes.js';
+import type { TransportRoutes } from '../transport/pg-notify-transport.js';
 
 /** The server that a test listener believes to be connected to. */
 const SERVER = { endpoint: 'the test bus', facts: readFacts({ backend_pid: 1, server_version: 'test bus' }) };
 
 /** Listens to nothing but the test. Whether a channel is covered, and what is a gap, it decides as the real one does. */
-export class TestListener implements ListeningTransport {
-  private readonly registry: ChannelRegistry;
-  private readonly reporter: StatusReporter;
-  private readonly readiness = new Readiness((channels) => this.isReady(channels));
+export class TestListener extends ListenerFront {
   /** When each channel was acknowledged. */
   private readonly covered = new Map<string, Date>();
   /** What consumers still have to be told. */
@@ -30,24 +22,16 @@ export class TestListener implements ListeningTransport {
   private delivery: PgDeliveryVerdict = { verdict: 'unknown', at: new Date() };
   private isConnected = false;
   private isCoverScheduled = false;
-  isStopping = false;
   /** How often something has happened so far. */
   events = 0;
 
   /** @param checkUse Throws when it must not be started. */
   constructor(
-    { errors, diagnostics }: TransportRoutes,
+    routes: TransportRoutes,
     private readonly checkUse: () => void,
   ) {
-    this.registry = new ChannelRegistry((error) => errors.report(error), diagnostics);
     // A test that loses the connection on purpose need not be told so by the log.
-    const silent = { log: () => undefined, warn: () => undefined };
-    this.reporter = new StatusReporter(
-      silent,
-      () => this.facts,
-      diagnostics,
-      (error) => errors.tell(error),
-    );
+    super(listenerRoutes({ log: () => undefined, warn: () => undefined }, routes));
   }
 
   /** Whether an application uses it now. */
@@ -103,42 +87,6 @@ export class TestListener implements ListeningTransport {
     });
   }
 
-  ready(): Promise<void> {
-    if (this.isStopping) return Promise.reject(closedError());
-    return this.readiness.wait([...this.registry.wanted.keys()]);
-  }
-
-  stop(): Promise<void> {
-    if (this.isStopping) return Promise.resolve();
-    this.isStopping = true;
-    this.isConnected = false;
-    this.covered.clear();
-    this.readiness.end(closedError());
-    this.registry.complete();
-    this.reporter.closed();
-    return Promise.resolve();
-  }
-
-  subscribe(channel: string, consumer: ChannelConsumer): () => void {
-    if (this.isStopping) {
-      consumer.complete();
-      return () => undefined;
-    }
-    this.registry.add(channel, consumer);
-    this.coverSoon();
-    return () => {
-      if (!this.registry.remove(channel, consumer)) return;
-      this.covered.delete(channel);
-      this.coverSoon();
-    };
-  }
-
-  observeGaps(observer: GapObserver): () => void {
-    if (!this.isStopping) return this.registry.observe(observer);
-    observer.complete();
-    return () => undefined;
-  }
-
   coveredSince(channel: string): Date | undefined {
     return this.covered.get(channel);
   }
@@ -152,27 +100,27 @@ export class TestListener implements ListeningTransport {
     return Promise.reject(new PgNotifyError('connection', 'There is no listening connection to ask on.'));
   }
 
-  get currentStatus(): PgNotifyStatus {
-    return this.reporter.current;
+  protected get isListening(): boolean {
+    return this.isConnected;
   }
 
-  get status$(): Observable<PgNotifyStatus> {
-    return this.reporter.changes;
+  protected isDecided(channel: string): boolean {
+    return this.covered.has(channel);
   }
 
-  get figures(): ListenerFigures {
-    const { receivedCount: received, gapCount: gaps } = this.registry;
-    return { received, discarded: 0, gaps, reconnects: this.reporter.reconnects };
+  protected get connectionFacts() {
+    const { backendPid: processId, serverVersion } = SERVER.facts;
+    return { delivery: this.delivery, ...(this.isConnected && { processId, serverVersion }) };
   }
 
-  private get facts() {
-    const { registry, covered, delivery, isConnected } = this;
-    return {
-      gaps: registry.gapCount,
-      channels: { wanted: registry.size, acknowledged: covered.size },
-      delivery,
-      ...(isConnected && { processId: SERVER.facts.backendPid, serverVersion: SERVER.facts.serverVersion }),
-    };
+  protected wantedChanged(channel: string): void {
+    if (!this.registry.wanted.has(channel)) this.covered.delete(channel);
+    this.coverSoon();
+  }
+
+  protected end(): undefined {
+    this.isConnected = false;
+    this.covered.clear();
   }
 
   /** As with a server: whatever a consumer causes comes after what all consumers are being told. */
@@ -183,11 +131,6 @@ export class TestListener implements ListeningTransport {
     this.isTelling = true;
     for (let next = this.news.shift(); next; next = this.news.shift()) next();
     this.isTelling = false;
-  }
-
-  private isReady(channels: readonly string[]): boolean {
-    const { covered, isConnected, registry } = this;
-    return isConnected && channels.every((channel) => covered.has(channel) || !registry.wanted.has(channel));
   }
 
   private interrupt(channels: readonly string[], reason: PgGapReason): void {
@@ -215,8 +158,4 @@ export class TestListener implements ListeningTransport {
     if (this.currentStatus.state === 'listening') this.reporter.listening(SERVER);
     this.readiness.update();
   }
-}
-
-function closedError(): PgNotifyError {
-  return new PgNotifyError('closed', 'The registration has been closed: nothing is listened to any more.');
 }

@@ -1,4 +1,4 @@
-import type { PgListenerOptions } from '../listener/listener-options.js';
+import type { ListenerRoutes } from '../listener/listener-front.js';
 import { PgListener } from '../listener/pg-listener.js';
 import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
 import type { ConnectionSettings } from '../session/connection-settings.js';
@@ -7,7 +7,7 @@ import type { SendingSessionRequest } from '../publisher/sending-sessions.js';
 import type { TurnBudget } from '../time/turn-budget.js';
 import { PgSession } from '../session/pg-session.js';
 
-export interface ListenerParts extends Pick<PgListenerOptions, 'logger' | 'onError' | 'onFailure' | 'diagnostics'> {
+export interface ListenerParts extends ListenerRoutes {
   /** Where it listens. */
   readonly connection: ConnectionSettings;
   /** Opens the second connection of a delivery check. */

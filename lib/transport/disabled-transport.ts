@@ -1,14 +1,17 @@
-import { BehaviorSubject } from 'rxjs';
-import type { ChannelConsumer, GapObserver } from '../listener/channel-registry.js';
-import type { PgNotifyState, PgNotifyStatus } from '../listener/pg-notify-status.js';
+import { ListenerFront } from '../listener/listener-front.js';
+import type { ListenerRoutes } from '../listener/listener-front.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { FailedNotification } from '../publisher/sending-group.js';
 import type { ListeningTransport, PgNotifyTransport, SendingTransport } from './pg-notify-transport.js';
 
 /** Stands in where the option `enabled` is false: nothing is connected, nothing comes, and nothing is sent. */
 export class DisabledTransport implements PgNotifyTransport {
-  readonly listener: ListeningTransport = new DisabledListener();
+  readonly listener: ListeningTransport;
   readonly publisher: SendingTransport = new DisabledPublisher();
+
+  constructor(routes: ListenerRoutes) {
+    this.listener = new DisabledListener(routes);
+  }
 }
 
 class DisabledPublisher {
@@ -37,54 +40,18 @@ class DisabledPublisher {
   }
 }
 
-class DisabledListener {
-  /** With their channels; those that see all gaps have none. */
-  private readonly consumers = new Map<Pick<ChannelConsumer, 'complete'>, string | undefined>();
-  private readonly status = new BehaviorSubject<PgNotifyStatus>(this.statusOf('disabled', new Date()));
+class DisabledListener extends ListenerFront {
   readonly coveredChannels: readonly string[] = [];
-  readonly figures = { received: 0, discarded: 0, gaps: 0, reconnects: 0 };
+  protected readonly isListening = true;
+  protected readonly connectionFacts = {};
 
-  get isStopping(): boolean {
-    return this.status.value.state === 'closed';
-  }
-
-  get currentStatus(): PgNotifyStatus {
-    const { state, since } = this.status.value;
-    return this.statusOf(state, since);
-  }
-
-  get status$() {
-    return this.status.asObservable();
+  constructor(routes: ListenerRoutes) {
+    super(routes);
+    this.reporter.disabled();
   }
 
   start(): Promise<void> {
     return Promise.resolve();
-  }
-
-  /** There is nothing to wait for. */
-  ready(): Promise<void> {
-    if (!this.isStopping) return Promise.resolve();
-    return Promise.reject(
-      new PgNotifyError('closed', 'The registration has been closed: nothing is listened to any more.'),
-    );
-  }
-
-  stop(): Promise<void> {
-    if (this.isStopping) return Promise.resolve();
-    const consumers = [...this.consumers.keys()];
-    this.consumers.clear();
-    this.status.next(this.statusOf('closed', new Date()));
-    for (const consumer of consumers) consumer.complete();
-    this.status.complete();
-    return Promise.resolve();
-  }
-
-  subscribe(channel: string, consumer: ChannelConsumer): () => void {
-    return this.add(consumer, channel);
-  }
-
-  observeGaps(observer: GapObserver): () => void {
-    return this.add(observer, undefined);
   }
 
   coveredSince(): undefined {
@@ -100,14 +67,16 @@ class DisabledListener {
     );
   }
 
-  private statusOf(state: PgNotifyState, since: Date): PgNotifyStatus {
-    const channels = [...this.consumers.values()].filter((channel) => channel !== undefined);
-    return { state, since, attempts: 0, gaps: 0, channels: { wanted: new Set(channels).size, acknowledged: 0 } };
+  /** There is nothing to wait for. */
+  protected isDecided(): boolean {
+    return true;
   }
 
-  private add(consumer: Pick<ChannelConsumer, 'complete'>, channel: string | undefined): () => void {
-    if (this.isStopping) consumer.complete();
-    else this.consumers.set(consumer, channel);
-    return () => void this.consumers.delete(consumer);
+  protected wantedChanged(): void {
+    // Nothing is listened to.
+  }
+
+  protected end(): undefined {
+    // Nothing was begun.
   }
 }

@@ -1,30 +1,15 @@
-import type { PgListener } from '../listener/pg-listener.js';
+import type { ListeningTransport } from '../listener/listening-transport.js';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import type { PgNotifyErrorRoute } from '../pg-notify.error-route.js';
 import type { TurnBudget } from '../time/turn-budget.js';
 import type { PgPublisher } from '../publisher/pg-publisher.js';
 
+export type { ListeningTransport };
+
 export interface SettlingConsumers {
   /** Resolves when they have handled all that they were given. */
   settled(): Promise<void>;
 }
-
-/** The side that listens. */
-export type ListeningTransport = Pick<
-  PgListener,
-  | 'start'
-  | 'ready'
-  | 'stop'
-  | 'subscribe'
-  | 'observeGaps'
-  | 'coveredSince'
-  | 'coveredChannels'
-  | 'queueUsage'
-  | 'isStopping'
-  | 'currentStatus'
-  | 'status$'
-  | 'figures'
->;
 
 /** The side that sends. */
 export type SendingTransport = Pick<PgPublisher, 'publish' | 'publishMany' | 'waiting' | 'close'>;

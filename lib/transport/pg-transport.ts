@@ -5,6 +5,7 @@ import type { ResolvedPgNotifyConnections } from '../session/connection-settings
 import { PgPublisher } from '../publisher/pg-publisher.js';
 import { SendingSessions } from '../publisher/sending-sessions.js';
 import { createListener } from './create-listener.js';
+import { listenerRoutes } from './listener-routes.js';
 import type { PgNotifyTransport, TransportRoutes } from './pg-notify-transport.js';
 
 export interface PgTransportParts extends TransportRoutes {
@@ -29,10 +30,7 @@ export class PgTransport implements PgNotifyTransport {
       openSendingSession: (request) => sessions.open(request),
       budget,
       onForeignClient: () => logger.debug('This version of pg is not as expected: its own event brings notifications.'),
-      logger,
-      onError: (error) => errors.report(error),
-      onFailure: (error) => errors.tell(error),
-      diagnostics,
+      ...listenerRoutes(logger, { errors, diagnostics }),
     });
     this.publisher = new PgPublisher({
       openSession: async (signal) => {

@@ -1,0 +1,139 @@
+import type { Observable } from 'rxjs';
+import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
+import { ChannelRegistry } from './channel-registry.js';
+import type { ChannelConsumer, GapObserver } from './channel-registry.js';
+import type { ListenerFigures, ListeningTransport } from './listening-transport.js';
+import type { PgNotifyStatus } from './pg-notify-status.js';
+import type { PgQueueUsage } from './queue-usage.js';
+import { Readiness } from './readiness.js';
+import { StatusReporter } from './status-reporter.js';
+import type { ListenerFacts, ListenerLogger } from './status-reporter.js';
+
+export interface ListenerRoutes {
+  readonly logger: ListenerLogger;
+  /** Where the error of a consumer that threw goes: it must not reach `pg`. */
+  readonly onError: (error: unknown) => void;
+  /** Takes each failed attempt and each loss, which are logged already. */
+  readonly onFailure?: (error: PgNotifyError) => void;
+  readonly diagnostics: PgNotifyDiagnostics;
+}
+
+/**
+ * What is the same for whatever listens: who wants which channel, who waits until it is covered, the status and the
+ * figures. Whether a channel is covered, and what is a gap, a subclass decides.
+ */
+export abstract class ListenerFront implements ListeningTransport {
+  protected readonly registry: ChannelRegistry;
+  protected readonly reporter: StatusReporter;
+  protected readonly readiness = new Readiness((channels) => this.isReady(channels));
+  private readonly stopping = new AbortController();
+  private stopped: Promise<void> | undefined;
+
+  constructor({ logger, onError, onFailure, diagnostics }: ListenerRoutes) {
+    this.registry = new ChannelRegistry(onError, diagnostics);
+    this.reporter = new StatusReporter(logger, () => this.facts, diagnostics, onFailure);
+  }
+
+  abstract start(): Promise<void>;
+
+  abstract coveredSince(channel: string): Date | undefined;
+
+  abstract queueUsage(): Promise<PgQueueUsage>;
+
+  abstract get coveredChannels(): readonly string[];
+
+  ready(): Promise<void> {
+    if (this.isStopping) return Promise.reject(closedError());
+    return this.readiness.wait([...this.registry.wanted.keys()]);
+  }
+
+  stop(): Promise<void> {
+    return (this.stopped ??= this.shutDown());
+  }
+
+  subscribe(channel: string, consumer: ChannelConsumer): () => void {
+    if (this.isStopping) {
+      consumer.complete();
+      return () => undefined;
+    }
+    this.registry.add(channel, consumer);
+    this.wantedChanged(channel);
+    return () => {
+      if (this.registry.remove(channel, consumer)) this.wantedChanged(channel);
+    };
+  }
+
+  observeGaps(observer: GapObserver): () => void {
+    if (!this.isStopping) return this.registry.observe(observer);
+    observer.complete();
+    return () => undefined;
+  }
+
+  get isStopping(): boolean {
+    return this.stopSignal.aborted;
+  }
+
+  get currentStatus(): PgNotifyStatus {
+    return this.reporter.current;
+  }
+
+  get status$(): Observable<PgNotifyStatus> {
+    return this.reporter.changes;
+  }
+
+  get figures(): ListenerFigures {
+    const { receivedCount: received, discardedCount: discarded, gapCount: gaps } = this.registry;
+    return { received, discarded, gaps, reconnects: this.reporter.reconnects };
+  }
+
+  /** Aborted by a stop, with the error that callers get from then on. */
+  protected get stopSignal(): AbortSignal {
+    return this.stopping.signal;
+  }
+
+  /** Whether it is connected to what it listens to, and has been answered. */
+  protected abstract get isListening(): boolean;
+
+  /** Whether nothing is left to wait for on a channel that is wanted. */
+  protected abstract isDecided(channel: string): boolean;
+
+  /** What only the subclass can say of the status. */
+  protected abstract get connectionFacts(): Pick<PgNotifyStatus, 'delivery' | 'processId' | 'serverVersion'>;
+
+  /** A consumer has come or gone, so that the channel is to be listened to from now on, or is not any more. */
+  protected abstract wantedChanged(channel: string): void;
+
+  /** Ends what listens; the signal is aborted, and all consumers are completed. */
+  protected abstract end(): Promise<void> | undefined;
+
+  /** What those are told who wait when it is stopped. */
+  protected closedError(): PgNotifyError {
+    return closedError();
+  }
+
+  private get facts(): ListenerFacts {
+    const channels = { wanted: this.registry.size, acknowledged: this.coveredChannels.length };
+    return { gaps: this.registry.gapCount, channels, ...this.connectionFacts };
+  }
+
+  /** Whether each of these channels is acknowledged, or refused, or not wanted any more. */
+  private isReady(channels: readonly string[]): boolean {
+    if (!this.isListening) return false;
+    return channels.every((channel) => this.isDecided(channel) || !this.registry.wanted.has(channel));
+  }
+
+  private async shutDown(): Promise<void> {
+    const closed = this.closedError();
+    this.stopping.abort(closed);
+    this.readiness.end(closed);
+    this.registry.complete();
+    const ended = this.end();
+    if (ended) await ended;
+    this.reporter.closed();
+  }
+}
+
+function closedError(): PgNotifyError {
+  return new PgNotifyError('closed', 'The registration has been closed: nothing is listened to any more.');
+}

@@ -1,0 +1,41 @@
+import type { Observable } from 'rxjs';
+import type { ChannelConsumer, GapObserver } from './channel-registry.js';
+import type { PgNotifyStatus } from './pg-notify-status.js';
+import type { PgQueueUsage } from './queue-usage.js';
+
+/** What a listener has counted since its start. */
+export interface ListenerFigures {
+  readonly received: number;
+  /** Notifications that came in while the delivery check was failing. */
+  readonly discarded: number;
+  readonly gaps: number;
+  readonly reconnects: number;
+}
+
+/** The side of a registration that listens: to PostgreSQL, to a test's bus, or to nothing. */
+export interface ListeningTransport {
+  readonly isStopping: boolean;
+  readonly currentStatus: PgNotifyStatus;
+  /** The status now, and whenever the state, the failures, the verdict or the acknowledged channels change. */
+  readonly status$: Observable<PgNotifyStatus>;
+  readonly figures: ListenerFigures;
+  /** The channels that are covered now. */
+  readonly coveredChannels: readonly string[];
+  /** Rejects if it cannot listen, and is stopped then. */
+  start(): Promise<void>;
+  /** Resolves once all channels that are wanted now are acknowledged; rejects when stopped. */
+  ready(): Promise<void>;
+  /** Ends the session and all consumers, from any state. Repeated calls return the same promise. */
+  stop(): Promise<void>;
+  /** Adds a consumer; returns the function that removes it. After a stop the consumer is completed at once. */
+  subscribe(channel: string, consumer: ChannelConsumer): () => void;
+  /** Sees every gap of every channel, after the channel's own consumers; returns the function that removes it. */
+  observeGaps(observer: GapObserver): () => void;
+  /**
+   * When the channel was acknowledged on the current session, undefined while it has not been. It is the very object
+   * that the gap announcing it carries as `until`.
+   */
+  coveredSince(channel: string): Date | undefined;
+  /** Asks the server how full its notification queue is. Rejects while there is no session to ask on. */
+  queueUsage(): Promise<PgQueueUsage>;
+}
