@@ -201,11 +201,13 @@ describeWithPgBouncer('a job queue behind PgBouncer in transaction mode', () => 
     const deliveryCheck = { timeout: 500, onStartFailure: 'warn' } as const;
     const { service, reasons } = await openWorker({ connection: bouncer.url, deliveryCheck }, POLLING);
     expect(service.status).toMatchObject({ state: 'listening', delivery: { verdict: 'failing' } });
-    for (let i = 0; i < 3; i += 1) {
+    let jobs = 0;
+    // A gap wakes it as well: the pooler lets a delivery check pass now and then. The time of the test is the limit.
+    while (jobs < 360 || !reasons.includes('poll')) {
       await insertJobs(120);
+      jobs += 120;
       await untilDone();
     }
-    expect(await accounts()).toMatchObject({ jobs: 360, once: 360, work: 360 });
-    expect(reasons).toContain('poll');
+    expect(await accounts()).toMatchObject({ jobs, once: jobs, work: jobs });
   });
 });

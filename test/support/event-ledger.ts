@@ -68,8 +68,10 @@ export class EventWriters {
     await Promise.all(this.writing);
   }
 
+  /** Ends it, also when a test has failed while it writes. */
   async close(): Promise<void> {
     for (const release of this.holding) release();
+    await this.stop();
     await this.pool.end();
   }
 

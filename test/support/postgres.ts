@@ -61,7 +61,7 @@ export async function createTestDatabase(serverUrl = adminUrl(), encoding = 'UTF
       database: name,
     },
     query: (text, values) => pool.query(text, values),
-    drop: () => (dropped ??= withDeadline(drop(serverUrl, name, pool), 20_000, `Dropping the database ${name}`)),
+    drop: () => (dropped ??= withDeadline(drop(serverUrl, name, pool), 50_000, `Dropping the database ${name}`)),
     disconnect: () => pool.end(),
   };
 }
@@ -100,7 +100,8 @@ async function runOnServer<T>(serverUrl: string, work: (client: Client) => Promi
     connectionString: serverUrl,
     application_name: 'test-admin',
     connectionTimeoutMillis: 10_000,
-    query_timeout: 15_000,
+    // DROP DATABASE waits for a checkpoint, and a busy disk makes that long.
+    query_timeout: 40_000,
   });
   try {
     await client.connect();
