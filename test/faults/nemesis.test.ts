@@ -92,7 +92,10 @@ describe('the nemesis', () => {
       const reader = new LedgerReader(subject.service, database.url);
       await subject.app.init();
       const writers = [new LedgerWriter(database.url), new LedgerWriter(database.url)];
-      for (const writer of writers) writer.start();
+      for (const writer of writers) {
+        writer.start();
+        suite.cleanup(() => writer.stop()); // Also if the test fails: it tries for ever.
+      }
 
       const watch = new ClientWriteWatch(database.url);
       const random = new SeededRandom(SEED);
