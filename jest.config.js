@@ -38,12 +38,12 @@ export default {
     { ...project, displayName: 'unit', roots: ['<rootDir>/test/unit', '<rootDir>/bench'] },
     { ...onPostgres, displayName: 'e2e', roots: ['<rootDir>/test/e2e'] },
     { ...onPostgres, displayName: 'faults', roots: ['<rootDir>/test/faults'] },
-    // Promises about time: one file after the other, and none beside them.
+    // Promises about time: they run after all others, and each file has a processor for itself.
     {
       ...onPostgres,
       displayName: 'timing',
       roots: ['<rootDir>/test/timing'],
-      runner: '<rootDir>/test/support/serial-runner.mjs',
+      runner: '<rootDir>/test/support/apart-runner.mjs',
     },
   ],
   // For tests that hang. How long something may take is a test's own assertion.
