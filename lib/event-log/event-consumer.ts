@@ -108,7 +108,7 @@ export class EventConsumer implements Handler {
     const times = `${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}`;
     const message =
       `The event at position ${seq} is a dead letter of the consumer ${JSON.stringify(name)} (${label}) after ${times}: ${error?.replace(/\.$/, '')}. ` +
-      `See "npx nest-pg-notify events dead ${name}"; then requeue or discard it.`;
+      `See it with: npx nest-pg-notify events dead ${JSON.stringify(name)}; then requeue or discard it.`;
     const death = new PgNotifyError('handler', message, { channel });
     delete death.stack; // It would show where the log was written, and not where the handler has failed.
     const { onError, diagnostics } = this.parts.context;

@@ -81,10 +81,15 @@ function keyOf({ name: channel }: PublishingChannel, key: unknown): string {
 
 function headersOf({ name: channel }: PublishingChannel, headers: unknown): string {
   const isObject = typeof headers === 'object' && headers !== null && !Array.isArray(headers);
+  const isPairs = isObject && Symbol.iterator in headers;
   const entries = isObject ? Object.entries(headers) : [];
   const [wrong] = entries.find(([, value]) => typeof value !== 'string') ?? [];
-  if (!isObject || wrong !== undefined) {
-    const found = wrong === undefined ? 'something else' : `an object whose ${JSON.stringify(wrong)} is no string`;
+  if (!isObject || isPairs || wrong !== undefined) {
+    const found = isPairs
+      ? 'a Map or the like: write Object.fromEntries(headers)'
+      : wrong === undefined
+        ? 'something else'
+        : `an object whose ${JSON.stringify(wrong)} is no string`;
     throw new PgNotifyError(
       'payload',
       `The headers of an event for channel ${JSON.stringify(channel)} must be an object of strings, not ${found}.`,

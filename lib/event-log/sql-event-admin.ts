@@ -86,7 +86,10 @@ export class SqlEventAdmin implements EventAdmin {
     let pruned = 0;
     let position = '0';
     for (;;) {
-      const [{ count, seen, isold, last } = {}] = await this.ask(text, [String(olderThan / 1_000), position]);
+      const [{ count, seen, isold, last } = {}] = await this.ask(text, [
+        String(Math.min(LONGEST_AGE, olderThan) / 1_000),
+        position,
+      ]);
       pruned += count as number;
       // Behind events none of which is old enough, or settled, come younger ones.
       if ((seen as number) < CHUNK || isold !== true) return pruned;
@@ -116,9 +119,14 @@ function idsText(owner: string, ids: readonly string[] | undefined): string | nu
   throw invalidOption({ owner, path: 'ids' }, 'must be the ids of events, which are UUIDs');
 }
 
+/** No event is older, and PostgreSQL knows no time before 4713 BC. */
+const EARLIEST = Date.parse('0001-01-01');
+/** A thousand years, in milliseconds: no event is older, and an interval has its limits. */
+const LONGEST_AGE = 1_000 * 365 * 86_400_000;
+
 /** A time as PostgreSQL's seconds since 1970. */
 export function secondsText(owner: string, time: Date): string {
   const milliseconds = time instanceof Date ? time.getTime() : Number.NaN;
-  if (!Number.isNaN(milliseconds)) return String(milliseconds / 1_000);
+  if (!Number.isNaN(milliseconds)) return String(Math.max(EARLIEST, milliseconds) / 1_000);
   throw invalidOption({ owner, path: 'since' }, 'must be a valid Date');
 }

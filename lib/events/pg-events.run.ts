@@ -155,7 +155,7 @@ export class PgEventsRun {
       for (const name of new Set(others.map(({ consumer }) => consumer))) {
         logger.warn(
           `The event log ${this.options.schema} knows the consumer '${name}', which no instance runs and no method of this application has: was it renamed? ` +
-            `It begins where it stopped when its name comes back; until then its events are kept. If it is not needed: npx nest-pg-notify events drop ${name}.`,
+            `It begins where it stopped when its name comes back; until then its events are kept. If it is not needed: npx nest-pg-notify events drop ${JSON.stringify(name)}.`,
         );
       }
     } catch (error) {

@@ -120,7 +120,7 @@ describe('what an event log reports', () => {
     expect(text).toMatch(
       /The event at position \d+ is a dead letter of the consumer "letters".*The card was refused\./,
     );
-    expect(text).toContain('npx nest-pg-notify events dead letters');
+    expect(text).toContain('npx nest-pg-notify events dead "letters"');
     expect(text).not.toContain(SECRET);
   });
 });

@@ -155,7 +155,7 @@ describe('a consumer of events', () => {
     await memory.pass(10_000);
     expect(log).toEqual(['a1', 'a1', 'a1', 'a2']);
     expect(memory.reports.filter((line) => line.startsWith('error'))).toEqual([
-      'error: The event at position 1 is a dead letter of the consumer "billing" (Billing.charge) after 3 attempts: no a1. See "npx nest-pg-notify events dead billing"; then requeue or discard it.',
+      'error: The event at position 1 is a dead letter of the consumer "billing" (Billing.charge) after 3 attempts: no a1. See it with: npx nest-pg-notify events dead "billing"; then requeue or discard it.',
     ]);
     expect(consumer.stats).toMatchObject({ delivered: 1, failed: 3, waiting: 0 });
     expect(await memory.store.deadLetters('billing', { limit: 10 })).toMatchObject([

@@ -139,6 +139,13 @@ describe('publish()', () => {
       /headers .* must be an object of strings, not an object whose "a" is no string/,
     ],
     ['a list of headers', 1, { headers: ['a'] }, /headers .* must be an object of strings, not something else/],
+    [
+      'a Map as headers',
+      1,
+      { headers: new Map([['a', 'b']]) },
+      /not a Map or the like: write Object\.fromEntries\(headers\)/,
+    ],
+    ['Headers as headers', 1, { headers: new Headers({ a: 'b' }) }, /not a Map or the like/],
     ['a NUL in a header', 1, { headers: { a: '\0' } }, /header .* contains a NUL/],
     ['half of a surrogate pair in the name of a header', 1, { headers: { '\ud83d': 'a' } }, /header .* contains half/],
     [

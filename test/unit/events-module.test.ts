@@ -194,7 +194,7 @@ describe('PgEventsModule', () => {
     expect(warned).toHaveLength(1);
     expect(warned[0]).toContain(
       "The event log nest_events knows the consumer 'renamed', which no instance runs and no method of this application has: was it renamed? " +
-        'It begins where it stopped when its name comes back; until then its events are kept. If it is not needed: npx nest-pg-notify events drop renamed.',
+        'It begins where it stopped when its name comes back; until then its events are kept. If it is not needed: npx nest-pg-notify events drop "renamed".',
     );
   });
 

@@ -80,6 +80,18 @@ export function administering(log: () => ContractLog): void {
       expect(payloads((await drain(shard, await claimed(shard))).events)).toEqual([2]);
     });
 
+    it('takes any time that a Date can be', async () => {
+      await log().register();
+      await log().publish([1]);
+      const shard = log().shardOf();
+      await drain(shard, await claimed(shard));
+      const [first, last] = [new Date(-8.64e15), new Date(8.64e15)];
+      expect(await log().store.replay(log().consumer, last)).toBe(1);
+      expect((await drain(shard, await claimed(shard))).events).toEqual([]);
+      expect(await log().store.replay(log().consumer, first)).toBe(1);
+      expect(payloads((await drain(shard, await claimed(shard))).events)).toContain(1);
+    });
+
     it('in the middle of a page leaves nothing out, and forgets the failures that it delivers again', async () => {
       await log().register();
       await log().publish([1, 2, 3, 4], 'k');
@@ -206,7 +218,7 @@ export function administering(log: () => ContractLog): void {
       await log().publish([1]);
       const shard = log().shardOf();
       const { events } = await drain(shard, await claimed(shard));
-      await log().store.prune(3_600_000);
+      for (const age of [3_600_000, Number.MAX_VALUE]) await log().store.prune(age);
       expect(await shard.events(events.map(({ seq }) => seq))).toHaveLength(1);
     });
 
