@@ -19,7 +19,13 @@ export interface PgEventLogSql {
   readonly up: string;
   /** Drops the tables with all events, and the schema if `up` has created it and nothing else is in it. */
   readonly down: string;
-  /** Publishes new events to logical replication, as `FOR TABLE event WITH (publish = 'insert')`. Optional. */
+  /**
+   * Publishes new events to logical replication, for Debezium and other readers; optional. The publication has the name of
+   * the schema, and publishes inserts only, so that readers do not see old events being deleted. Running it again changes
+   * nothing.
+   *
+   * Who runs it must own the tables and needs CREATE on the database.
+   */
   readonly publication: string;
 }
 
@@ -61,7 +67,7 @@ function up(schema: string): string {
     `DECLARE
   form integer;
 BEGIN
-  PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteLiteral(`nest-pg-notify event log ${schema}`)}, 0));
+${lock(schema)}
   IF pg_catalog.to_regnamespace(${quoteLiteral(quoteIdentifier(schema))}) IS NULL THEN
     CREATE SCHEMA ${quoteIdentifier(schema)};
     COMMENT ON SCHEMA ${quoteIdentifier(schema)} IS ${quoteLiteral(MARKER)};
@@ -155,28 +161,52 @@ EXCEPTION WHEN dependent_objects_still_exist THEN
 END`)}`;
 }
 
-/** It has the schema's name. */
+/**
+ * It has the schema's name. A reader must get new events and nothing else: the deletes of the retention say nothing about
+ * what has happened. The replica identity stays the primary key, which readers show as the key of a row.
+ */
 function publication(schema: string): string {
   const name = quoteLiteral(schema);
+  const quoted = quoteIdentifier(schema);
   const { event } = eventTables(schema);
   return doBlock(`BEGIN
+${lock(schema)}
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_publication AS p WHERE p.pubname OPERATOR(pg_catalog.=) ${name}) THEN
-    CREATE PUBLICATION ${quoteIdentifier(schema)} FOR TABLE ${event} WITH (publish = 'insert');
-    COMMENT ON PUBLICATION ${quoteIdentifier(schema)} IS ${quoteLiteral(MARKER)};
-  ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_publication_tables AS t
+    CREATE PUBLICATION ${quoted} FOR TABLE ${event} WITH (publish = 'insert');
+    COMMENT ON PUBLICATION ${quoted} IS ${quoteLiteral(MARKER)};
+    RETURN;
+  END IF;
+  IF EXISTS (SELECT FROM pg_catalog.pg_publication AS p
+    WHERE p.pubname OPERATOR(pg_catalog.=) ${name} AND (p.pubupdate OR p.pubdelete OR p.pubtruncate OR NOT p.pubinsert)) THEN
+    IF NOT ${isOwnPublication(schema)} THEN
+      RAISE EXCEPTION 'There is a publication % that nest-pg-notify has not made, and it does not publish inserts alone.', ${name}
+        USING HINT = 'Rename it: readers of the event log must not get the deletes of old events.';
+    END IF;
+    ALTER PUBLICATION ${quoted} SET (publish = 'insert');
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_publication_tables AS t
     WHERE t.pubname OPERATOR(pg_catalog.=) ${name} AND t.schemaname OPERATOR(pg_catalog.=) ${name} AND t.tablename OPERATOR(pg_catalog.=) 'event') THEN
-    ALTER PUBLICATION ${quoteIdentifier(schema)} ADD TABLE ${event};
+    ALTER PUBLICATION ${quoted} ADD TABLE ${event};
   END IF;
 END`);
 }
 
 function dropOwnPublication(schema: string): string {
   return doBlock(`BEGIN
-  IF EXISTS (SELECT FROM pg_catalog.pg_publication AS p
-    WHERE p.pubname OPERATOR(pg_catalog.=) ${quoteLiteral(schema)} AND pg_catalog.obj_description(p.oid, 'pg_publication') OPERATOR(pg_catalog.=) ${quoteLiteral(MARKER)}) THEN
+  IF ${isOwnPublication(schema)} THEN
     DROP PUBLICATION ${quoteIdentifier(schema)};
   END IF;
 END`);
+}
+
+function isOwnPublication(schema: string): string {
+  return `EXISTS (SELECT FROM pg_catalog.pg_publication AS p
+    WHERE p.pubname OPERATOR(pg_catalog.=) ${quoteLiteral(schema)} AND pg_catalog.obj_description(p.oid, 'pg_publication') OPERATOR(pg_catalog.=) ${quoteLiteral(MARKER)})`;
+}
+
+/** Makes migrations that run at the same time follow one another. */
+function lock(schema: string): string {
+  return `  PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteLiteral(`nest-pg-notify event log ${schema}`)}, 0));`;
 }
 
 function doBlock(body: string): string {

@@ -18,6 +18,13 @@ describe('the SQL of the event log', () => {
     return client;
   };
 
+  const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+  const created = async (): Promise<string> => {
+    const schema = newSchema();
+    await run(eventLog({ schema }).up);
+    return schema;
+  };
+
   const run = (sql: string, values?: unknown[]) => suite.database.query(sql, values);
 
   /** Everything that the schema holds, with what may change of it. */
@@ -66,8 +73,7 @@ describe('the SQL of the event log', () => {
   it('refuses tables that are newer than it', async () => {
     const schema = newSchema();
     await run(eventLog({ schema }).up);
-    const quoted = `"${schema.replaceAll('"', '""')}"`;
-    await run(`CREATE OR REPLACE FUNCTION ${quoted}.version() RETURNS integer LANGUAGE sql AS 'SELECT 2'`);
+    await run(`CREATE OR REPLACE FUNCTION ${quoted(schema)}.version() RETURNS integer LANGUAGE sql AS 'SELECT 2'`);
     await expect(run(eventLog({ schema }).up)).rejects.toThrow(/of form 2, which is newer than .* makes \(1\)/);
     expect(await suite.store('a', { schema }).check()).toBeUndefined();
   });
@@ -111,18 +117,99 @@ describe('the SQL of the event log', () => {
     expect(await contents('theirs')).toEqual([]);
   });
 
-  it('publishes new events to logical replication, and not what is pruned', async () => {
-    const { publication } = eventLog();
-    await run(publication);
-    await run(publication);
-    const { rows } = await run(
-      `SELECT pubinsert, pubupdate, pubdelete, pubtruncate, schemaname, tablename FROM pg_publication JOIN pg_publication_tables USING (pubname)`,
-    );
-    const only = { pubinsert: true, pubupdate: false, pubdelete: false, pubtruncate: false };
-    expect(rows).toEqual([{ ...only, schemaname: 'nest_events', tablename: 'event' }]);
-    await run('ALTER PUBLICATION nest_events DROP TABLE nest_events.event');
-    await run(publication);
-    expect((await run('SELECT FROM pg_publication_tables')).rowCount).toBe(1);
+  describe('for logical replication', () => {
+    const published = async (schema: string) => {
+      const { rows } = await run(
+        `SELECT pubinsert, pubupdate, pubdelete, pubtruncate, tablename FROM pg_publication
+         LEFT JOIN pg_publication_tables USING (pubname) WHERE pubname = $1`,
+        [schema],
+      );
+      return rows;
+    };
+    const only = { pubinsert: true, pubupdate: false, pubdelete: false, pubtruncate: false, tablename: 'event' };
+
+    it('publishes new events, and not what is pruned', async () => {
+      const schema = await created();
+      const { publication } = eventLog({ schema });
+      await run(publication);
+      await run(publication);
+      expect(await published(schema)).toEqual([only]);
+      await run(`ALTER PUBLICATION ${quoted(schema)} DROP TABLE ${quoted(schema)}.event`);
+      await run(publication);
+      expect(await published(schema)).toEqual([only]);
+    });
+
+    it('makes one publication when several migrations run at the same time', async () => {
+      const schema = await created();
+      await Promise.all([1, 2, 3, 4].map(() => run(eventLog({ schema }).publication)));
+      expect(await published(schema)).toEqual([only]);
+    });
+
+    it('restores a publication of its own that publishes more than inserts', async () => {
+      const schema = await created();
+      const { publication } = eventLog({ schema });
+      await run(publication);
+      await run(`ALTER PUBLICATION ${quoted(schema)} SET (publish = 'insert, delete, truncate')`);
+      await run(publication);
+      expect(await published(schema)).toEqual([only]);
+    });
+
+    it('refuses a publication of the same name that others have made and that publishes deletes', async () => {
+      const schema = await created();
+      const { publication, down } = eventLog({ schema });
+      await run(`CREATE PUBLICATION ${quoted(schema)} FOR TABLE ${quoted(schema)}.event`);
+      await expect(run(publication)).rejects.toThrow(
+        /^There is a publication .* that nest-pg-notify has not made, and it does not publish inserts alone/,
+      );
+      await run(down);
+      expect(await published(schema)).toEqual([expect.objectContaining({ pubdelete: true, tablename: null })]);
+    });
+
+    it('adds the events to a publication of inserts that others have made, and leaves it to them', async () => {
+      const schema = await created();
+      await run(`CREATE PUBLICATION ${quoted(schema)} WITH (publish = 'insert')`);
+      await run(eventLog({ schema }).publication);
+      expect(await published(schema)).toEqual([only]);
+      await run(eventLog({ schema }).down);
+      expect(await published(schema)).toEqual([{ ...only, tablename: null }]);
+    });
+
+    it('makes no publication if the tables are not there', async () => {
+      const schema = newSchema();
+      await expect(run(eventLog({ schema }).publication)).rejects.toMatchObject({ code: '3F000' });
+      expect(await published(schema)).toEqual([]);
+    });
+
+    it('needs CREATE on the database and the ownership of the tables, and no superuser', async () => {
+      const database = suite.database.name;
+      await run(`CREATE ROLE publisher LOGIN PASSWORD 'secret'; CREATE SCHEMA logged AUTHORIZATION publisher`);
+      suite.cleanup(() => run('DROP OWNED BY publisher; DROP ROLE publisher'));
+      const { up, down, publication } = eventLog({ schema: 'logged' });
+      const client = await connect({
+        ...suite.database.config,
+        connectionString: undefined,
+        user: 'publisher',
+        password: 'secret',
+      });
+      await client.query(up);
+      await expect(client.query(publication)).rejects.toMatchObject({
+        code: '42501',
+        message: `permission denied for database ${database}`,
+      });
+      await run(`GRANT CREATE ON DATABASE ${database} TO publisher`);
+      const others = await created();
+      await run(
+        `GRANT ALL ON SCHEMA ${quoted(others)} TO publisher; GRANT ALL ON ${quoted(others)}.event TO publisher`,
+      );
+      await expect(client.query(eventLog({ schema: others }).publication)).rejects.toMatchObject({
+        code: '42501',
+        message: 'must be owner of table event',
+      });
+      await client.query(publication);
+      expect(await published('logged')).toEqual([only]);
+      await client.query(down);
+      expect(await published('logged')).toEqual([]);
+    });
   });
 
   it.each([
@@ -180,9 +267,11 @@ describe('the SQL of the event log', () => {
     it('works with operators and functions that shadow those of PostgreSQL', async () => {
       const schema = newSchema();
       const client = await connect();
-      const { up, down } = eventLog({ schema });
+      const { up, down, publication } = eventLog({ schema });
       await client.query(`${hostile}; ${up}`);
       await client.query(`${hostile}; ${up}`);
+      await client.query(`${hostile}; ${publication}`);
+      await client.query(`${hostile}; ${publication}`);
       const url = new URL(suite.database.url);
       url.searchParams.set('options', '-c search_path=hostile,pg_catalog');
       const store = suite.store('a', { url: url.href, schema });
