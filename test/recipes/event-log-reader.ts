@@ -1,0 +1,128 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { LogicalReplicationService, PgoutputPlugin } from 'pg-logical-replication';
+import type { Pgoutput } from 'pg-logical-replication';
+
+/** A row of the table `event`, as the write-ahead log has it. */
+export interface LoggedEvent {
+  readonly seq: string;
+  /** What tells a repeat. */
+  readonly id: string;
+  readonly channel: string;
+  readonly key: string | null;
+  readonly payload: unknown;
+  readonly headers: Readonly<Record<string, string>> | null;
+  readonly created_at: Date;
+}
+
+export interface EventLogReaderOptions {
+  /** For a role that may replicate. */
+  readonly connectionString: string;
+  /** Of this reader alone. */
+  readonly slot: string;
+  /** It has the name of the log's schema. */
+  readonly publication: string;
+  /** Gets the events of one transaction, in their order. They are acknowledged when it has resolved. */
+  readonly forward: (events: readonly LoggedEvent[]) => Promise<void>;
+  /** Gets what has ended a connection, before the next attempt. */
+  readonly report: (error: unknown) => void;
+  readonly signal: AbortSignal;
+  /** How often the server hears from the reader, in milliseconds: well below its `wal_sender_timeout`. @default 10_000 */
+  readonly pulse?: number;
+}
+
+/** In milliseconds. */
+const RETRY_DELAY = 500;
+
+/** The slot was invalidated, or there is none: no attempt can mend that. */
+const IS_LOST = ['55000', '42704'];
+
+/** Reads a slot until it is told to stop. After a failure it reads again from the first transaction that is not acknowledged. */
+export async function readEventLog(options: EventLogReaderOptions): Promise<void> {
+  const { signal, report } = options;
+  while (!signal.aborted) {
+    try {
+      await readUntilItEnds(options);
+    } catch (error) {
+      if (IS_LOST.includes(String((error as { code?: unknown }).code))) throw error;
+      report(error);
+    }
+    await delay(RETRY_DELAY, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Counts the transactions that have been received, whether they are handled or still wait in the service's queue. */
+class CountingPlugin extends PgoutputPlugin {
+  received = 0;
+
+  override parse(message: Buffer): Pgoutput.Message {
+    const parsed = super.parse(message);
+    if (parsed.tag === 'begin') this.received += 1;
+    return parsed;
+  }
+}
+
+async function readUntilItEnds(options: EventLogReaderOptions): Promise<void> {
+  const { connectionString, slot, publication, forward, signal, pulse = 10_000 } = options;
+  const plugin = new CountingPlugin({ protoVersion: 1, publicationNames: [publication] });
+  const service = new LogicalReplicationService(
+    { connectionString, application_name: slot, connectionTimeoutMillis: 10_000 },
+    { acknowledge: { auto: false, timeoutSeconds: 0 }, flowControl: { enabled: true } },
+  );
+  let events: LoggedEvent[] = [];
+  let handled = 0;
+  /** Every transaction that is committed before this place is handled. */
+  let place: string | undefined;
+  let failure: Error | undefined;
+
+  const acknowledge = async (): Promise<void> => {
+    if (place !== undefined) await service.acknowledge(before(place));
+  };
+  const handle = async (lsn: string, message: Pgoutput.Message): Promise<void> => {
+    if (message.tag === 'begin') place = message.commitLsn ?? place;
+    if (message.tag === 'insert') events.push(message.new as LoggedEvent);
+    if (message.tag !== 'commit') return;
+    if (events.length > 0) await forward(events);
+    events = [];
+    handled += 1;
+    place = lsn;
+    await acknowledge();
+  };
+  service.on('data', async (lsn: string, message: Pgoutput.Message) => {
+    try {
+      await handle(lsn, message);
+    } catch (error) {
+      failure = error as Error;
+      await service.stop(); // Otherwise the next transaction would overtake this one.
+    }
+  });
+  // The server may forget what other tables have logged, although no event has been published since.
+  service.on('heartbeat', async (lsn: string) => {
+    if (handled === plugin.received) place = lsn;
+    await acknowledge();
+  });
+  service.on('start', () => void (signal.aborted && service.stop()));
+  service.on('error', (error: Error) => (failure ??= error));
+  // Before it has started, stop() would leave subscribe() waiting for ever.
+  const stop = (): void => void (service.isStop() || service.stop());
+  signal.addEventListener('abort', stop);
+  // While a transaction is handled nothing is read, so nothing that the server asks is answered.
+  const timer = setInterval(() => void acknowledge(), pulse);
+  try {
+    await service.subscribe(plugin, slot);
+  } finally {
+    clearInterval(timer);
+    signal.removeEventListener('abort', stop);
+    await service.destroy();
+  }
+  if (failure) throw failure;
+}
+
+/**
+ * One byte before this place, because `acknowledge()` adds one to what it is given: the next transaction may be committed
+ * exactly there, and would never be sent.
+ */
+function before(lsn: string): string {
+  const [high, low] = lsn.split('/').map((half) => BigInt(`0x${half}`));
+  const place = ((high ?? 0n) << 32n) + (low ?? 0n) - 1n;
+  return `${(place >> 32n).toString(16)}/${(place & 0xffff_ffffn).toString(16)}`;
+}
