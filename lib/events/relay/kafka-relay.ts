@@ -1,0 +1,74 @@
+import { lastValueFrom } from 'rxjs';
+import type { Observable } from 'rxjs';
+import type { PgEvent } from '../../event-log/pg-event.js';
+import type { NestClient } from './relay-client.js';
+import { headersOf, madeOf } from './relay-message.js';
+import type { MessageOptions, Send } from './relay-message.js';
+
+/** Nest's `ClientKafka`, as far as this needs it. */
+export interface KafkaClient extends NestClient<{ readonly send?: { readonly acks?: number } }> {
+  emitBatch(topic: string, data: { readonly messages: readonly KafkaMessage[] }): Observable<unknown>;
+}
+
+interface KafkaMessage {
+  readonly key?: string;
+  readonly value: string;
+  readonly headers: Record<string, string>;
+}
+
+/** A broker refuses more in one request, by default: `message.max.bytes` is 1,048,588. */
+const MAX_REQUEST_BYTES = 900_000;
+/** About what a message takes beside its texts. */
+const OVERHEAD_BYTES = 100;
+
+/** Why events could be lost with this client; undefined if they could not. */
+export function weaknessOfKafka({ options }: KafkaClient): string | undefined {
+  const acks = options?.send?.acks;
+  if (acks === undefined || acks === -1) return undefined;
+  const meaning = acks === 0 ? 'no broker acknowledges anything' : 'a message is acknowledged before it is replicated';
+  return `its option send.acks is ${acks}, with which ${meaning}. Leave it out: all replicas in sync acknowledge then.`;
+}
+
+/** Sends the events of a topic in few requests: a partition takes what is in one in its order, or nothing of it. */
+export function kafkaRelay(client: KafkaClient, { pattern, data }: MessageOptions): Send {
+  return async (events) => {
+    const topics = new Map<string, KafkaMessage[]>();
+    for (const event of events) {
+      const topic = madeOf(event, pattern);
+      const messages = topics.get(topic) ?? [];
+      messages.push(madeOf(event, (each) => kafkaMessage(each, data(each))));
+      topics.set(topic, messages);
+    }
+    for (const [topic, messages] of topics) {
+      for (const request of requestsOf(messages)) {
+        await lastValueFrom(client.emitBatch(topic, { messages: request }), { defaultValue: undefined });
+      }
+    }
+  };
+}
+
+/** A text stays as it is, as Nest sends it. `null` becomes the text `null`: without a value it would delete what a topic keeps of its key. */
+function kafkaMessage(event: PgEvent, data: unknown): KafkaMessage {
+  const value = typeof data === 'string' ? data : JSON.stringify(data);
+  return { value, headers: headersOf(event), ...(event.key !== undefined && { key: event.key }) };
+}
+
+function requestsOf(messages: readonly KafkaMessage[]): readonly (readonly KafkaMessage[])[] {
+  const requests: KafkaMessage[][] = [];
+  let room = 0;
+  for (const message of messages) {
+    const size = sizeOf(message);
+    if (size > room) {
+      requests.push([]);
+      room = MAX_REQUEST_BYTES;
+    }
+    requests.at(-1)!.push(message);
+    room -= size;
+  }
+  return requests;
+}
+
+function sizeOf({ key = '', value, headers }: KafkaMessage): number {
+  const texts = [key, value, ...Object.entries(headers).flat()];
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), OVERHEAD_BYTES);
+}

@@ -1,0 +1,32 @@
+import { messageOf } from '../../pg-notify.errors.js';
+import { PgEventRejection } from '../../event-log/pg-event.js';
+import type { PgEvent } from '../../event-log/pg-event.js';
+
+/** How an event becomes a message; the options of `relayTo()`, with their defaults. */
+export interface MessageOptions {
+  readonly pattern: (event: PgEvent) => string;
+  readonly data: (event: PgEvent) => unknown;
+}
+
+/** Sends events to a broker. Resolves when it has acknowledged all. */
+export type Send = (events: readonly PgEvent[]) => Promise<void>;
+
+/** What a message says of its event beside the data. The event's own headers come first: they cannot hide these. */
+export function headersOf({ id, channel, key, position, publishedAt, headers }: PgEvent): Record<string, string> {
+  const facts = { id, channel, position, 'published-at': publishedAt.toISOString() };
+  return { ...headers, ...facts, ...(key !== undefined && { key }) };
+}
+
+/**
+ * What is made of an event. If that fails it does so at every attempt.
+ *
+ * @throws PgEventRejection
+ */
+export function madeOf<Made>(event: PgEvent, make: (event: PgEvent) => Made): Made {
+  try {
+    return make(event);
+  } catch (error) {
+    const message = `relayTo() cannot make a message of event ${event.id}: ${messageOf(error)}`;
+    throw new PgEventRejection(message, { cause: error });
+  }
+}

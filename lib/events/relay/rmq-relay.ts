@@ -1,0 +1,160 @@
+import { sendInOrderOfKeys } from './in-order-of-keys.js';
+import { packetOf } from './relay-client.js';
+import type { NestClient } from './relay-client.js';
+import { headersOf, madeOf } from './relay-message.js';
+import type { MessageOptions, Send } from './relay-message.js';
+
+/** The options of Nest's `ClientRMQ` that decide where its messages go, and what becomes of them. */
+interface RmqOptions {
+  readonly queue?: string;
+  readonly queueOptions?: { readonly durable?: boolean; readonly exclusive?: boolean; readonly autoDelete?: boolean };
+  readonly exchange?: string;
+  readonly exchangeType?: string;
+  readonly wildcards?: boolean;
+  readonly persistent?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Nest's `ClientRMQ`, as far as this needs it. */
+export type RmqClient = NestClient<RmqOptions>;
+
+/** What `unwrap()` returns: the manager of amqp-connection-manager, which has a connection of amqplib while it is connected. */
+interface ConnectionManager {
+  readonly connection: Connection | undefined;
+}
+
+interface Connection {
+  createConfirmChannel(): Promise<ConfirmChannel>;
+}
+
+interface ConfirmChannel {
+  on(event: 'error' | 'close', listener: () => void): unknown;
+  on(event: 'return', listener: (message: Message) => void): unknown;
+  publish(
+    exchange: string,
+    routingKey: string,
+    content: Buffer,
+    options: object,
+    confirmed: (error: unknown) => void,
+  ): boolean;
+}
+
+interface Message {
+  readonly properties: { readonly messageId?: unknown };
+}
+
+/** Where messages go: Nest's own rule. */
+interface Route {
+  readonly exchange: string;
+  readonly routingKey: string;
+}
+
+/** Why events could be lost with this client; undefined if they could not. */
+export function weaknessOfRmq({ options = {} }: RmqClient): string | undefined {
+  const { persistent, queueOptions = {} } = options;
+  if (persistent === false) {
+    return 'its option persistent is false, with which RabbitMQ keeps messages in memory. Write persistent: true.';
+  }
+  if (usesExchange(options)) return undefined;
+  const { durable, exclusive, autoDelete } = queueOptions;
+  if (durable === false) {
+    return 'its queue has queueOptions.durable false, and is gone with its messages when RabbitMQ restarts. Write durable: true.';
+  }
+  const option = exclusive ? 'exclusive' : autoDelete ? 'autoDelete' : undefined;
+  return option && `its queue has queueOptions.${option}, and is deleted with its messages. Leave it out.`;
+}
+
+/**
+ * Publishes on a confirm channel of its own, because that of Nest sends what was not confirmed again after a reconnection, behind
+ * later messages, and says nothing of what no queue takes.
+ */
+export function rmqRelay(client: RmqClient, options: MessageOptions): Send {
+  let channel: RelayChannel | undefined;
+  const channelNow = async (): Promise<RelayChannel> => {
+    await client.connect();
+    const { connection } = client.unwrap() as ConnectionManager;
+    if (!connection) throw new Error('RabbitMQ is not connected.');
+    if (!channel?.isOf(connection)) channel = await RelayChannel.open(connection);
+    return channel;
+  };
+  return async (events) => {
+    const { publish } = await channelNow();
+    await sendInOrderOfKeys(events, async (event) => {
+      const pattern = madeOf(event, options.pattern);
+      const { content, given } = madeOf(event, (each) => contentOf(client, pattern, options.data(each)));
+      const headers = { ...client.options?.headers, ...given?.headers, ...headersOf(event) };
+      const timestamp = Math.floor(event.publishedAt.getTime() / 1_000);
+      await publish(routeOf(client, pattern), content, { timestamp, ...given, headers, messageId: event.id });
+    });
+  };
+}
+
+/** What a message may say beside its content: all that `RmqRecordBuilder.setOptions()` takes. */
+interface RecordOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** As Nest does it: what the serializer makes, and the options of a record that `data` may have made. */
+function contentOf(
+  client: RmqClient,
+  pattern: string,
+  data: unknown,
+): { readonly content: Buffer; readonly given: RecordOptions | undefined } {
+  const packet = packetOf(client, pattern, data) as { readonly options?: RecordOptions };
+  const { options: given, ...rest } = packet;
+  return { content: Buffer.from(JSON.stringify(rest)), given };
+}
+
+/** A confirm channel of amqplib, with what RabbitMQ says of its messages. */
+class RelayChannel {
+  private isClosed = false;
+  /** The ids of messages that no queue has taken. RabbitMQ returns a message before it confirms it. */
+  private readonly returned = new Set<unknown>();
+
+  private constructor(
+    private readonly connection: Connection,
+    private readonly channel: ConfirmChannel,
+  ) {
+    channel.on('error', () => (this.isClosed = true)); // Whatever is under way fails with it.
+    channel.on('close', () => (this.isClosed = true));
+    channel.on('return', ({ properties }) => this.returned.add(properties.messageId));
+  }
+
+  static async open(connection: Connection): Promise<RelayChannel> {
+    return new RelayChannel(connection, await connection.createConfirmChannel());
+  }
+
+  /** Whether it is an open channel of this connection. */
+  isOf(connection: Connection): boolean {
+    return this.connection === connection && !this.isClosed;
+  }
+
+  /** Resolves when RabbitMQ has confirmed the message, and a queue has taken it. */
+  readonly publish = async (
+    { exchange, routingKey }: Route,
+    content: Buffer,
+    properties: { readonly messageId: string; readonly [property: string]: unknown },
+  ): Promise<void> => {
+    const { messageId } = properties;
+    const options = { ...properties, persistent: true, mandatory: true };
+    await new Promise<void>((resolve, reject) => {
+      this.channel.publish(exchange, routingKey, content, options, (error) => {
+        if (error) reject(error instanceof Error ? error : new Error('RabbitMQ has refused the message.'));
+        else resolve();
+      });
+    });
+    if (!this.returned.delete(messageId)) return;
+    const where =
+      exchange === '' ? `There is no queue ${routingKey}` : `The exchange ${exchange} has no queue for ${routingKey}`;
+    throw new Error(`${where}: RabbitMQ has returned event ${messageId}.`);
+  };
+}
+
+function routeOf({ options = {} }: RmqClient, pattern: string): Route {
+  const { queue = '', exchange = queue } = options;
+  return usesExchange(options) ? { exchange, routingKey: pattern } : { exchange: '', routingKey: queue };
+}
+
+function usesExchange({ wildcards, exchangeType }: RmqOptions): boolean {
+  return wildcards === true || exchangeType === 'fanout';
+}

@@ -1,0 +1,134 @@
+import { describe, expect, it } from '@jest/globals';
+import { relayTo } from 'nest-pg-notify/events';
+import type { PgRelayClient, PgRelayOptions } from 'nest-pg-notify/events';
+import type { NestClients } from './nest-clients.js';
+
+/** What JavaScript or a cast may hold: the compiler sees none of it. */
+const unchecked = (value: unknown): never => value as never;
+
+const CONSENT = 'If events may be lost, write { acknowledged: false }.';
+
+function refusalOf(client: PgRelayClient, options: PgRelayOptions = {}): unknown {
+  try {
+    return relayTo(client, options);
+  } catch (error) {
+    return error;
+  }
+}
+
+const configuration = (message: string): object =>
+  expect.objectContaining({ name: 'PgNotifyError', kind: 'configuration', permanent: true, message });
+
+/** What `relayTo()` takes, and what it refuses. */
+export function relayRefusalSuite(origin: string, nest: NestClients): void {
+  const { ClientKafka, ClientMqtt, ClientNats, ClientRedis, ClientRMQ, ClientTCP } = nest;
+
+  /** Of an application, with defaults of its own. */
+  class OurQueue extends ClientRMQ {}
+
+  describe(`relayTo() with ${origin}`, () => {
+    it.each([
+      [
+        'ClientNats',
+        new ClientNats({}),
+        'NATS stores nothing, and acknowledges nothing. Publish to JetStream with @nats-io/jetstream (docs/relay.md).',
+      ],
+      [
+        'ClientRedis',
+        new ClientRedis({}),
+        'Redis forgets what is published when nobody has subscribed. Write to a stream with XADD (docs/relay.md).',
+      ],
+      [
+        'ClientTCP',
+        new ClientTCP({}),
+        'it resolves when the message was written to a socket. Call the service and await its answer (docs/relay.md).',
+      ],
+    ])('refuses %s when it is made, and says what to take instead', (name, client, problem) => {
+      expect(refusalOf(client)).toEqual(configuration(`relayTo() refuses this ${name}: ${problem} ${CONSENT}`));
+    });
+
+    it.each([
+      [
+        new ClientKafka({ send: { acks: 0 } }),
+        'its option send.acks is 0, with which no broker acknowledges anything. Leave it out: all replicas in sync acknowledge then.',
+      ],
+      [
+        new ClientKafka({ send: { acks: 1 } }),
+        'its option send.acks is 1, with which a message is acknowledged before it is replicated. Leave it out: all replicas in sync acknowledge then.',
+      ],
+      [
+        new ClientRMQ({ queue: 'orders', persistent: false }),
+        'its option persistent is false, with which RabbitMQ keeps messages in memory. Write persistent: true.',
+      ],
+      [
+        new ClientRMQ({ queue: 'orders', queueOptions: { durable: false } }),
+        'its queue has queueOptions.durable false, and is gone with its messages when RabbitMQ restarts. Write durable: true.',
+      ],
+      [
+        new OurQueue({ queue: 'orders', queueOptions: { autoDelete: true } }),
+        'its queue has queueOptions.autoDelete, and is deleted with its messages. Leave it out.',
+      ],
+      [
+        new ClientRMQ({ queue: 'orders', queueOptions: { exclusive: true } }),
+        'its queue has queueOptions.exclusive, and is deleted with its messages. Leave it out.',
+      ],
+      [
+        new ClientMqtt({}),
+        'before MQTT 5 a message has no headers, so nobody could tell a repeat by the id of its event. Write protocolVersion: 5, or have the option data put event.id into the message.',
+      ],
+    ])('refuses options of a client that would lose events or their ids (%#)', (client, problem) => {
+      const { name } = client.constructor;
+      expect(refusalOf(client)).toEqual(configuration(`relayTo() refuses this ${name}: ${problem} ${CONSENT}`));
+    });
+
+    it('takes any of them once { acknowledged: false } is written down', () => {
+      const clients = [
+        new ClientNats({}),
+        new ClientRedis({}),
+        new ClientTCP({}),
+        new ClientKafka({ send: { acks: 0 } }),
+      ];
+      const others = [new ClientRMQ({ persistent: false }), new ClientMqtt({})];
+      for (const client of [...clients, ...others]) {
+        expect(refusalOf(client, { acknowledged: false })).toBeInstanceOf(Function);
+      }
+    });
+
+    it('takes clients whose broker stores what it acknowledges', () => {
+      for (const client of [
+        new ClientKafka({}),
+        new ClientKafka({ send: { acks: -1 } }),
+        new ClientRMQ({ queue: 'orders' }),
+        new ClientRMQ({ queue: 'orders', persistent: true, queueOptions: { durable: true } }),
+        // The queue is that of whoever receives: nothing of it is declared here.
+        new ClientRMQ({ exchange: 'events', wildcards: true, queueOptions: { durable: false } }),
+        new OurQueue({ queue: 'orders' }),
+        new ClientMqtt({ protocolVersion: 5 }),
+      ]) {
+        expect(refusalOf(client)).toBeInstanceOf(Function);
+      }
+      const data = ({ id, payload }: { id: string; payload: unknown }): unknown => ({ id, payload });
+      expect(refusalOf(new ClientMqtt({}), { data })).toBeInstanceOf(Function);
+    });
+
+    it('refuses what is no client, and options that it does not know', () => {
+      expect(() => relayTo(unchecked(undefined))).toThrow(
+        'relayTo() takes a client of @nestjs/microservices, not undefined.',
+      );
+      expect(() => relayTo(unchecked('kafka'))).toThrow(
+        "relayTo() takes a client of @nestjs/microservices, not 'kafka'.",
+      );
+      expect(() => relayTo(unchecked({}))).toThrow('relayTo() takes a client of @nestjs/microservices, not an object.');
+      const client = new ClientKafka({});
+      expect(() => relayTo(client, unchecked({ acknowledge: false }))).toThrow(
+        'relayTo() has no option acknowledge. Did you mean acknowledged?',
+      );
+      expect(() => relayTo(client, unchecked({ acknowledged: 'false' }))).toThrow(
+        "The option acknowledged of relayTo() must be true or false, not 'false'.",
+      );
+      expect(() => relayTo(client, unchecked({ pattern: 'orders' }))).toThrow(
+        "The option pattern of relayTo() must be a function of an event, not 'orders'.",
+      );
+    });
+  });
+}

@@ -1,0 +1,278 @@
+import { describe, expect, it } from '@jest/globals';
+import { EventEmitter } from 'node:events';
+import { PgEventRejection, relayTo } from 'nest-pg-notify/events';
+import { defer, from, of } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { ClientKafka, ClientMqtt, ClientRMQ, RmqRecord } from '../support/nest-clients.js';
+import { publishedEvent } from '../support/published-event.js';
+import { turns } from '../support/turn.js';
+
+interface KafkaRequest {
+  readonly topic: string;
+  readonly messages: readonly { readonly key?: string; readonly value: string; readonly headers: object }[];
+}
+
+class FakeKafka extends ClientKafka {
+  readonly requests: KafkaRequest[] = [];
+  answer: () => Observable<unknown> = () => of(undefined);
+
+  override emitBatch(topic: string, data: Omit<KafkaRequest, 'topic'>): Observable<unknown> {
+    this.requests.push({ topic, ...data });
+    return this.answer();
+  }
+}
+
+type Confirmed = (error: unknown) => void;
+
+interface Sent {
+  readonly exchange: string;
+  readonly routingKey: string;
+  readonly packet: unknown;
+  readonly options: { readonly messageId: string; readonly [property: string]: unknown };
+  readonly confirmed: Confirmed;
+}
+
+/** A confirm channel as amqplib has it; the test confirms. */
+class FakeChannel extends EventEmitter {
+  readonly sent: Sent[] = [];
+  answer: (sent: Sent) => void = ({ confirmed }) => confirmed(null);
+
+  publish(exchange: string, routingKey: string, content: Buffer, options: Sent['options'], confirmed: Confirmed): true {
+    const sent = { exchange, routingKey, packet: JSON.parse(content.toString()) as unknown, options, confirmed };
+    this.sent.push(sent);
+    this.answer(sent);
+    return true;
+  }
+
+  /** As RabbitMQ does with what no queue takes: it returns the message, and confirms it. */
+  readonly giveBack = ({ options, confirmed }: Sent): void => {
+    this.emit('return', { properties: options });
+    confirmed(null);
+  };
+}
+
+class FakeRmq extends ClientRMQ {
+  readonly channels: FakeChannel[] = [];
+  manager: { connection: unknown } = { connection: this.newConnection() };
+
+  newConnection() {
+    return {
+      createConfirmChannel: async (): Promise<FakeChannel> => {
+        await turns();
+        this.channels.push(new FakeChannel());
+        return this.channels.at(-1)!;
+      },
+    };
+  }
+
+  override unwrap(): unknown {
+    return this.manager;
+  }
+}
+
+class FakeMqtt extends ClientMqtt {
+  readonly sent: { topic: string; message: unknown; options: unknown }[] = [];
+  failure: Error | undefined;
+
+  override unwrap(): unknown {
+    const publish = (topic: string, message: string, options: unknown, done: (error?: Error) => void): void => {
+      this.sent.push({ topic, message: JSON.parse(message), options });
+      done(this.failure);
+    };
+    return { publish };
+  }
+}
+
+const EVENT = publishedEvent({
+  id: 'id-1',
+  key: 'Ann',
+  payload: { n: 1, options: 'kept' },
+  headers: { trace: '7', id: 'x' },
+});
+const HEADERS = {
+  trace: '7',
+  id: 'id-1',
+  channel: 'orders',
+  key: 'Ann',
+  position: EVENT.position,
+  'published-at': '2026-01-31T12:00:00.500Z',
+};
+
+/** Resolves with what a relay has rejected with. */
+async function rejectionOf(sending: Promise<void>): Promise<unknown> {
+  return sending.then(
+    () => 'it resolved',
+    (error: unknown) => error,
+  );
+}
+
+describe('a relay to Kafka', () => {
+  it('sends a batch as one request for each topic, with keys and headers', async () => {
+    const client = new FakeKafka({});
+    const refund = publishedEvent({ channel: 'refunds', payload: 'a text' });
+    const nothing = publishedEvent({ payload: null });
+    await relayTo(client)([EVENT, refund, nothing]);
+    expect(client.requests).toEqual([
+      {
+        topic: 'orders',
+        messages: [
+          { key: 'Ann', value: '{"n":1,"options":"kept"}', headers: HEADERS },
+          { value: 'null', headers: expect.objectContaining({ id: nothing.id }) },
+        ],
+      },
+      { topic: 'refunds', messages: [{ value: 'a text', headers: expect.objectContaining({ id: refund.id }) }] },
+    ]);
+    expect(client.requests[1]!.messages[0]!.headers).not.toHaveProperty('key');
+  });
+
+  it('divides what a broker would refuse as too large, and sends the next part when the one before is acknowledged', async () => {
+    const client = new FakeKafka({});
+    const underWay = { now: 0, most: 0 };
+    client.answer = () =>
+      defer(async () => {
+        underWay.most = Math.max(underWay.most, (underWay.now += 1));
+        await turns();
+        underWay.now -= 1;
+      });
+    const events = Array.from({ length: 30 }, () => publishedEvent({ payload: 'ü'.repeat(50_000) }));
+    await relayTo(client)(events);
+    expect(client.requests.map(({ messages }) => messages.length)).toEqual([8, 8, 8, 6]);
+    expect(underWay.most).toBe(1);
+    const ids = client.requests.flatMap(({ messages }) =>
+      messages.map(({ headers }) => (headers as { id: string }).id),
+    );
+    expect(ids).toEqual(events.map(({ id }) => id));
+  });
+
+  it('rejects with what the producer rejects with', async () => {
+    const client = new FakeKafka({});
+    client.answer = () => from(Promise.reject(new Error('The leader has moved.')));
+    expect(await rejectionOf(relayTo(client)([EVENT]))).toEqual(new Error('The leader has moved.'));
+  });
+
+  it('sends nothing of a batch without a message for one of its events, which it rejects for good', async () => {
+    const client = new FakeKafka({});
+    const relay = relayTo(client, { data: ({ payload }) => (payload === 'bad' ? undefined : payload) });
+    const failure = await rejectionOf(relay([EVENT, publishedEvent({ id: 'id-2', payload: 'bad' })]));
+    expect(failure).toBeInstanceOf(PgEventRejection);
+    expect((failure as Error).message).toBe(
+      'relayTo() cannot make a message of event id-2: there is no JSON of undefined',
+    );
+    expect(await rejectionOf(relay([publishedEvent({ payload: 1n })]))).toBeInstanceOf(PgEventRejection);
+    expect(client.requests).toEqual([]);
+    await relay([]);
+    expect(client.requests).toEqual([]);
+  });
+});
+
+describe('a relay to RabbitMQ', () => {
+  it('publishes persistent, mandatory messages to the queue of the client, as Nest writes them', async () => {
+    const client = new FakeRmq({ queue: 'inbox', headers: { from: 'shop' } });
+    await relayTo(client, { pattern: () => 'order.placed' })([EVENT]);
+    const [{ confirmed: _, ...sent }] = client.channels[0]!.sent as [Sent];
+    expect(sent).toEqual({
+      exchange: '',
+      routingKey: 'inbox',
+      packet: { pattern: 'order.placed', data: { n: 1, options: 'kept' } },
+      options: {
+        persistent: true,
+        mandatory: true,
+        messageId: 'id-1',
+        timestamp: 1_769_860_800,
+        headers: { from: 'shop', ...HEADERS },
+      },
+    });
+  });
+
+  it.each([
+    [
+      { queue: 'q', wildcards: true },
+      { exchange: 'q', routingKey: 'orders' },
+    ],
+    [
+      { exchange: 'events', wildcards: true },
+      { exchange: 'events', routingKey: 'orders' },
+    ],
+    [
+      { exchange: 'events', exchangeType: 'fanout' as const },
+      { exchange: 'events', routingKey: 'orders' },
+    ],
+    [
+      { queue: 'q', exchange: 'events', routingKey: 'x' },
+      { exchange: '', routingKey: 'q' },
+    ],
+  ])('publishes where the client would: %j', async (options, route) => {
+    const client = new FakeRmq(options);
+    await relayTo(client)([EVENT]);
+    expect(client.channels[0]!.sent).toEqual([expect.objectContaining(route)]);
+  });
+
+  it('takes the options of a record, but neither its id nor what makes messages last', async () => {
+    const client = new FakeRmq({ queue: 'inbox' });
+    const data = (): unknown =>
+      new RmqRecord('hello', { priority: 3, persistent: false, messageId: 'x', headers: { a: '1' } });
+    await relayTo(client, { data })([EVENT]);
+    const [{ packet, options }] = client.channels[0]!.sent as [Sent];
+    expect(packet).toEqual({ pattern: 'orders', data: 'hello' });
+    expect(options).toMatchObject({
+      priority: 3,
+      persistent: true,
+      messageId: 'id-1',
+      headers: { a: '1', id: 'id-1' },
+    });
+  });
+
+  it('rejects when no queue takes an event, although it is confirmed, and delivers it when one does', async () => {
+    const client = new FakeRmq({ queue: 'inbox' });
+    const relay = relayTo(client);
+    await relay([publishedEvent()]);
+    const [channel] = client.channels;
+    channel!.answer = channel!.giveBack;
+    expect(await rejectionOf(relay([EVENT]))).toEqual(
+      new Error('There is no queue inbox: RabbitMQ has returned event id-1.'),
+    );
+    channel!.answer = ({ confirmed }) => confirmed(null);
+    await relay([EVENT]);
+    expect(client.channels.length).toBe(1);
+  });
+
+  it('rejects what is refused or was under way when the channel closed, and takes a new channel then', async () => {
+    const client = new FakeRmq({ queue: 'inbox' });
+    const relay = relayTo(client);
+    await relay([publishedEvent()]);
+    const [channel] = client.channels;
+    channel!.answer = ({ confirmed }) => {
+      channel!.emit('error', new Error('The exchange is gone.'));
+      channel!.emit('close');
+      confirmed(new Error('channel closed'));
+    };
+    expect(await rejectionOf(relay([EVENT]))).toEqual(new Error('channel closed'));
+    await relay([EVENT]);
+    expect(client.channels.length).toBe(2);
+    client.manager = { connection: client.newConnection() };
+    await relay([EVENT]);
+    expect(client.channels.length).toBe(3);
+    client.manager = { connection: undefined };
+    expect(await rejectionOf(relay([EVENT]))).toEqual(new Error('RabbitMQ is not connected.'));
+  });
+});
+
+describe('a relay to an MQTT broker', () => {
+  it('publishes with quality of service 1, and headers as user properties', async () => {
+    const client = new FakeMqtt({ protocolVersion: 5, userProperties: { from: 'shop' } });
+    await relayTo(client, { pattern: ({ channel }) => `shop/${channel}` })([EVENT]);
+    expect(client.sent).toEqual([
+      {
+        topic: 'shop/orders',
+        message: { pattern: 'shop/orders', data: { n: 1, options: 'kept' } },
+        options: { qos: 1, properties: { userProperties: { from: 'shop', ...HEADERS } } },
+      },
+    ]);
+  });
+
+  it('rejects with what the broker says', async () => {
+    const client = new FakeMqtt({ protocolVersion: 5 });
+    client.failure = new Error('Publish error: Quota exceeded');
+    expect(await rejectionOf(relayTo(client)([EVENT]))).toBe(client.failure);
+  });
+});

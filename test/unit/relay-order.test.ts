@@ -1,0 +1,78 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { sendInOrderOfKeys } from '../../lib/events/relay/in-order-of-keys.js';
+import { deferred } from '../support/deferred.js';
+import { publishedEvent } from '../support/published-event.js';
+import { turns } from '../support/turn.js';
+
+const eventsOf = (...keys: readonly (string | undefined)[]) =>
+  keys.map((key, n) => publishedEvent({ id: `${key ?? ''}${n}`, key }));
+
+describe('sendInOrderOfKeys()', () => {
+  it('sends the next event of a key when the one before it is acknowledged, and other keys meanwhile', async () => {
+    const first = deferred();
+    const sent: string[] = [];
+    const sending = sendInOrderOfKeys(eventsOf('a', 'a', 'b', 'b', undefined, undefined), async ({ id }) => {
+      sent.push(id);
+      if (id === 'a0') await first.promise;
+    });
+    await turns();
+    expect(sent.toSorted()).toEqual(['4', '5', 'a0', 'b2', 'b3']);
+    first.resolve();
+    await sending;
+    expect(sent.at(-1)).toBe('a1');
+  });
+
+  it('sends nothing after a failure, and rejects with it when nothing is under way any more', async () => {
+    const second = deferred();
+    const sent: string[] = [];
+    let outcome: unknown;
+    const sending = sendInOrderOfKeys(
+      eventsOf('a', 'b', 'a', 'b', 'c'),
+      async ({ id }) => {
+        sent.push(id);
+        if (id === 'a0') throw new Error('The broker is away.');
+        await second.promise;
+      },
+      2,
+    ).catch((error: unknown) => (outcome = error));
+    await turns();
+    expect(outcome).toBeUndefined();
+    second.resolve();
+    await sending;
+    expect(outcome).toEqual(new Error('The broker is away.'));
+    expect(sent).toEqual(['a0', 'b1']);
+  });
+
+  it('sends every event once, each key in its order, and never more than the limit at once', async () => {
+    const keys = fc.array(fc.constantFrom('a', 'b', 'c', undefined), { maxLength: 30 });
+    await fc.assert(
+      fc.asyncProperty(keys, fc.integer({ min: 1, max: 5 }), fc.scheduler(), async (given, limit, scheduler) => {
+        const events = eventsOf(...given);
+        const done: typeof events = [];
+        const underWay = new Set<unknown>();
+        const send = scheduler.scheduleFunction(async (event: (typeof events)[number]) => {
+          done.push(event);
+          await Promise.resolve();
+        });
+        const sending = sendInOrderOfKeys(
+          events,
+          async (event) => {
+            expect(event.key !== undefined && underWay.has(event.key)).toBe(false);
+            underWay.add(event.key ?? event);
+            expect(underWay.size).toBeLessThanOrEqual(limit);
+            await send(event);
+            underWay.delete(event.key ?? event);
+          },
+          limit,
+        );
+        await scheduler.waitFor(sending);
+        expect(done.length).toBe(events.length);
+        for (const key of ['a', 'b', 'c']) {
+          expect(done.filter((event) => event.key === key)).toEqual(events.filter((event) => event.key === key));
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
