@@ -1,16 +1,20 @@
 import { mergeGaps } from '../channel/pg-gap.js';
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 
-/** A queue as a gate sees it: one that can be held. */
+/** A queue as its gate sees it. The gate asks it and gives it orders; the queue only reports to the gate. */
 export interface HeldQueue {
   /** The barrier at which it stands: nothing of it runs, and nothing will before that barrier is over. */
   readonly standsAt: GapBarrier | undefined;
-  /** Whether it is to come to this barrier next, with nothing that waits behind it. */
+  /** Whether this barrier is the last thing in it. */
   endsAt(barrier: GapBarrier): boolean;
   /** Whether nothing waits between the place where it stands and this barrier. */
   comesNextTo(barrier: GapBarrier): boolean;
-  /** Looks, soon, for what it has to do now. */
-  look(): void;
+  /** Puts a barrier behind everything that the queue was given before. */
+  lineUp(barrier: GapBarrier): void;
+  /** Makes it stop at this barrier as soon as nothing runs, whatever waits in it. */
+  stopFor(barrier: GapBarrier): void;
+  /** Makes it go on in a microtask, if no barrier stops it any more. */
+  goOnSoon(): void;
 }
 
 /** A method that reads the full state again. */
@@ -30,15 +34,8 @@ export class GapBarrier {
   private readonly pending = new Map<GapMethod, PgGap>();
   state: 'waiting' | 'running' | 'failed' | 'over' = 'waiting';
 
-  /**
-   * @param inLine The queues that come to it behind all that they were given before. The others stop for it then, and where
-   * it has none, all of them stop for it at once.
-   */
-  constructor(readonly inLine: ReadonlySet<HeldQueue>) {}
-
-  get isAtTheHead(): boolean {
-    return this.inLine.size === 0;
-  }
+  /** @param place Whether the queues stop before everything that waits in them, or behind it. */
+  constructor(readonly place: 'at the head' | 'in line') {}
 
   /** Adds a gap to what the methods are told when they run the next time. */
   add(gap: PgGap, methods: readonly GapMethod[]): void {

@@ -24,8 +24,6 @@ export class GapGate {
   private readonly queues = new Set<HeldQueue>();
   /** Those that are not over, oldest first. */
   private barriers: GapBarrier[] = [];
-  /** A gap that is announced to several queues comes as often; its `until` is the same object each time. */
-  private known: WeakMap<Date, GapBarrier> | undefined;
   /** The one whose turn it is: its methods run, or have failed. */
   private current: GapBarrier | undefined;
   /** Ends the pause before the next attempt, while there is one. */
@@ -51,7 +49,7 @@ export class GapGate {
     this.queues.add(queue);
   }
 
-  /** Whether no queue is held, and none will be: no gap is to be told. */
+  /** Whether no gap method runs or is to run, so that no queue is stopped. */
   get isIdle(): boolean {
     return this.barriers.length === 0;
   }
@@ -61,65 +59,56 @@ export class GapGate {
     while (!this.isIdle) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
-  /** The barrier at which every queue has to stop now, whatever it has in line. */
-  get demanded(): GapBarrier | undefined {
-    return this.current ?? this.barriers.find((barrier) => barrier.state === 'waiting' && this.isReached(barrier));
-  }
-
-  /**
-   * A gap of the channel came in.
-   *
-   * @returns The barrier that a queue comes to behind what it was given before; none where no method wants to know of the
-   * gap.
-   */
-  announce(gap: PgGap): GapBarrier | undefined {
-    const known = this.known?.get(gap.until);
-    if (known) return known;
+  /** A gap of the channel came in: each queue stops when it comes to it, behind all that it was given before. */
+  announce(gap: PgGap): void {
     const methods = this.methodsFor(gap.reason);
-    if (methods.length === 0) return undefined;
-    const barrier = this.lastIfNothingWaitsBehind ?? this.open(new GapBarrier(this.queues));
-    this.known ??= new WeakMap();
-    this.known.set(gap.until, barrier);
+    if (methods.length === 0) return;
+    const barrier = this.lastIfNothingWaitsBehind ?? this.open('in line');
     barrier.add(gap, methods);
     this.hasNews = true;
-    this.retrySooner?.abort(); // Why it came may be why what has failed succeeds now.
+    this.retrySooner?.abort(); // What has failed may succeed now, for the same reason for which this gap came.
     this.advance();
-    return barrier;
   }
 
   /**
-   * Tells of what was dropped from the head of a queue, or would be next in it. The methods run as soon as they may be told
-   * of overflows again, or together with what they are to be told anyway.
+   * A queue has dropped what was next in it. The methods run as soon as they may be called for overflows again, or together
+   * with another gap that they are called for anyway.
    *
-   * @param ahead The barrier in line that is next before what was dropped: what its methods read covers it.
+   * @param ahead The barrier in line right before what was dropped: what its methods read covers it.
    */
   overflow(gap: PgGap, ahead?: GapBarrier): void {
     const methods = this.methodsFor(gap.reason);
     if (methods.length === 0) return;
     const inLine = ahead?.state === 'waiting' ? ahead : undefined;
-    const barrier = this.failing ?? inLine ?? this.waitingAtTheHead ?? this.open(new GapBarrier(new Set()));
+    const barrier = this.failing ?? inLine ?? this.waitingAtTheHead ?? this.open('at the head');
     barrier.add(gap, methods);
     this.advance();
   }
 
-  /** Starts what all queues have arrived at. To be called when one has. */
-  advance(): void {
+  /** A queue has stopped at a barrier. */
+  arrived(): void {
+    this.advance();
+  }
+
+  /** Runs the methods of a barrier if all queues stand for it; otherwise lets the queues stop when it is time. */
+  private advance(): void {
     if (this.current) return;
     this.current = this.barriers.find((barrier) => this.isReady(barrier));
+    const overflow = this.waitingAtTheHead;
     if (this.current)
       void this.work(this.current); // Never rejects.
-    else if (this.demanded)
-      this.lookAll(); // The other queues have to stop for it.
-    else if (this.waitingAtTheHead) void this.waitForOverflows(); // Never rejects.
+    else if (overflow && this.isReached(overflow)) this.stopAllFor(overflow);
+    else if (overflow) void this.waitForOverflows(); // Never rejects.
   }
 
   private methodsFor(reason: PgGapReason): readonly GapMethod[] {
     return this.signal.aborted ? [] : this.methods.filter((method) => method.accepts(reason));
   }
 
-  private open(barrier: GapBarrier): GapBarrier {
+  private open(place: GapBarrier['place']): GapBarrier {
+    const barrier = new GapBarrier(place);
     this.barriers.push(barrier);
-    this.lookAll();
+    if (place === 'in line') for (const queue of this.queues) queue.lineUp(barrier);
     return barrier;
   }
 
@@ -128,7 +117,7 @@ export class GapGate {
   }
 
   private get waitingAtTheHead(): GapBarrier | undefined {
-    return this.barriers.find(({ isAtTheHead, state }) => isAtTheHead && state === 'waiting');
+    return this.barriers.find(({ place, state }) => place === 'at the head' && state === 'waiting');
   }
 
   /**
@@ -143,17 +132,17 @@ export class GapGate {
   }
 
   /**
-   * A barrier waits for the queues that have it in line to come to it, and for nothing to run in the others: one that stands
-   * elsewhere waits for others there, and cannot come.
+   * Whether nothing runs in any queue. For a barrier at the head, a queue may stand at another one: it waits there for the
+   * others, and cannot come.
    */
   private isReady(barrier: GapBarrier): boolean {
     return this.isReached(barrier) && [...this.queues].every(({ standsAt }) => standsAt !== undefined);
   }
 
-  /** Whether all queues that have it in line have come to it, and where none has, whether it is time for it. */
+  /** Whether all queues have come to a barrier in line; for one at the head, whether it is time for it. */
   private isReached(barrier: GapBarrier): boolean {
-    if (barrier.isAtTheHead) return this.clock.now() >= this.overflowDueAt;
-    return [...barrier.inLine].every(({ standsAt }) => standsAt === barrier);
+    if (barrier.place === 'at the head') return this.clock.now() >= this.overflowDueAt;
+    return [...this.queues].every(({ standsAt }) => standsAt === barrier);
   }
 
   /** Advances when the methods may run again for overflows alone. */
@@ -170,6 +159,7 @@ export class GapGate {
 
   /** Runs the methods until all have succeeded, or the gate is closed. */
   private async work(barrier: GapBarrier): Promise<void> {
+    this.stopAllFor(barrier); // Those that stand at another one, which may become part of this.
     await Promise.resolve(); // A gap may come in while others are being told.
     const backoff = new Backoff(RETRY);
     while (!this.signal.aborted) {
@@ -220,16 +210,17 @@ export class GapGate {
   /** All queues stand still for a barrier that has failed: it tells what those would that come next for all queues. */
   private absorbOthers(failed: GapBarrier): void {
     for (const other of this.barriers.filter((barrier) => barrier !== failed)) {
-      if ([...other.inLine].every((queue) => queue.comesNextTo(other))) failed.absorb(other);
+      const isNext = other.place === 'at the head' || [...this.queues].every((queue) => queue.comesNextTo(other));
+      if (isNext) failed.absorb(other);
     }
     this.barriers = this.barriers.filter(({ state }) => state !== 'over');
-    this.lookAll();
+    this.goOnAll(); // Those that stood at one of these stop for the failed one.
   }
 
   private finish(barrier: GapBarrier): void {
     this.barriers = this.barriers.filter((other) => other !== barrier);
     this.current = undefined;
-    this.lookAll();
+    this.goOnAll();
     this.advance();
     this.tellIfIdle();
   }
@@ -237,12 +228,16 @@ export class GapGate {
   private close(): void {
     for (const barrier of this.barriers) if (barrier !== this.current) barrier.giveUp();
     this.barriers = this.current ? [this.current] : [];
-    this.lookAll();
+    this.goOnAll();
     this.tellIfIdle();
   }
 
-  private lookAll(): void {
-    for (const queue of this.queues) queue.look();
+  private stopAllFor(barrier: GapBarrier): void {
+    for (const queue of this.queues) queue.stopFor(barrier);
+  }
+
+  private goOnAll(): void {
+    for (const queue of this.queues) queue.goOnSoon();
   }
 
   private tellIfIdle(): void {

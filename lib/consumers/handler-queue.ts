@@ -1,5 +1,4 @@
 import { types } from 'node:util';
-import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { soon } from '../time/clock.js';
@@ -54,7 +53,9 @@ export class HandlerQueue implements HeldQueue {
   private newest: Stretch;
   private waiting = 0;
   private active = 0;
+  /** The barrier at which it has stopped, and the one for which its gate wants it to stop; either may be over. */
   private standing: GapBarrier | undefined;
+  private demanded: GapBarrier | undefined;
   /** Whether it goes on in a microtask. */
   private isScheduled = false;
   /** Whether it goes on in the next turn of the event loop. */
@@ -87,23 +88,13 @@ export class HandlerQueue implements HeldQueue {
       return this.keyFailed(error); // The function that names the key is the user's.
     }
     if (this.waiting > bufferSize) this.dropOldest();
-    if (!this.isPostponed) this.schedule();
-  }
-
-  /** A gap came in: what follows waits until the gap methods have succeeded. */
-  gap(gap: PgGap): void {
-    if (this.isStopped) return;
-    const barrier = this.options.gate.announce(gap);
-    if (!barrier || barrier === this.newest.barrier) return;
-    this.newest = this.stretchBehind(barrier);
-    this.stretches.push(this.newest);
-    this.schedule();
+    if (!this.isPostponed) this.goOnSoon();
   }
 
   /** Nothing comes any more: a batch need not wait for more. */
   end(): void {
     this.isEnding = true;
-    this.schedule();
+    this.goOnSoon();
   }
 
   /** Drops what waits, and runs nothing more. Returns how many were dropped. */
@@ -149,12 +140,20 @@ export class HandlerQueue implements HeldQueue {
     return index > 0 && this.stretches.slice(0, index).every(({ items }) => items.size === 0);
   }
 
-  look(): void {
-    this.schedule();
+  lineUp(barrier: GapBarrier): void {
+    if (this.isStopped) return;
+    this.newest = this.stretchBehind(barrier);
+    this.stretches.push(this.newest);
+    this.goOnSoon();
+  }
+
+  stopFor(barrier: GapBarrier): void {
+    this.demanded = barrier;
+    this.goOnSoon();
   }
 
   /** Goes on in a microtask, when what came in together is read. */
-  private schedule(): void {
+  goOnSoon(): void {
     if (this.isScheduled) return;
     this.isScheduled = true;
     soon(this.resume);
@@ -193,9 +192,8 @@ export class HandlerQueue implements HeldQueue {
   /** Whether something can be started now; if a barrier is next, it stops there. */
   private canGoOn(): boolean {
     if (this.isStopped || this.isStarting) return false;
-    const { gate, mode } = this.options;
-    // Most of the time there is no gap.
-    const barrier = gate.isIdle && this.stretches.length === 1 ? undefined : this.barrierNow();
+    const { mode } = this.options;
+    const barrier = this.barrierNow();
     if (barrier) {
       if (this.active === 0 && barrier !== this.standsAt) this.stopAt(barrier);
       return false;
@@ -203,9 +201,11 @@ export class HandlerQueue implements HeldQueue {
     return this.active < mode.concurrency && this.waiting > 0 && this.isBatchDue();
   }
 
-  /** The barrier that keeps it from going on. */
+  /** The barrier that keeps it from going on. Forgets those that are over. */
   private barrierNow(): GapBarrier | undefined {
-    return this.standsAt ?? this.options.gate.demanded ?? this.nextInLine();
+    if (this.standing?.state === 'over') this.standing = undefined;
+    if (this.demanded?.state === 'over') this.demanded = undefined;
+    return this.standing ?? this.demanded ?? this.nextInLine();
   }
 
   /** The barrier that is next, if nothing waits before it. Leaves behind those that are over. */
@@ -220,7 +220,7 @@ export class HandlerQueue implements HeldQueue {
 
   private stopAt(barrier: GapBarrier): void {
     this.standing = barrier;
-    this.options.gate.advance();
+    this.options.gate.arrived();
   }
 
   private isBatchDue(): boolean {
@@ -232,7 +232,7 @@ export class HandlerQueue implements HeldQueue {
     if (left <= 0) return true;
     const timeIsUp = (): void => {
       this.isBatchOverdue = true;
-      this.schedule();
+      this.goOnSoon();
     };
     // By the clock of the wall, which may be set back: not longer than maxWait in any case.
     this.batchTimer ??= setTimeout(timeIsUp, Math.min(left, batch.maxWait));

@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events';
-import type { PgGap } from '../channel/pg-gap.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { ConsumerContext } from './consumer-context.js';
 import type { DecodedChannels } from './decoded-channels.js';
@@ -27,7 +26,7 @@ export interface HandlerParts {
 /** The handlers of one registration: what each of them still has to do, and what a shutdown waits for. */
 export class Handlers {
   private readonly all: Handler[] = [];
-  /** Of the gates without a queue. */
+  /** Of the gates. */
   private readonly unsubscribes: (() => void)[] = [];
   private readonly closing = new AbortController();
 
@@ -55,11 +54,11 @@ export class Handlers {
     for (const definition of notificationHandlers) {
       this.all.push(new NotificationHandler(definition, channels, gate, context, closing.signal));
     }
-    const [alone] = notificationHandlers.length === 0 ? gapHandlers : [];
-    if (!alone) return;
-    // Without a queue beside them, the gap methods run for each gap as it comes.
-    const gap = (announced: PgGap): void => void gate.announce(announced);
-    this.unsubscribes.push(channels.subscribe(alone.channel, { gap }));
+    const [gapHandler] = gapHandlers;
+    if (!gapHandler) return;
+    // By the definition of a queue, if there is one: another definition would decode everything again.
+    const { channel } = notificationHandlers[0] ?? gapHandler;
+    this.unsubscribes.push(channels.subscribe(channel, { gap: (gap) => gate.announce(gap) }));
   }
 
   /** Connects a method that is woken; it runs for the first time at once. */

@@ -53,7 +53,6 @@ export class NotificationHandler implements Handler {
     const { queue } = this;
     this.unsubscribe = channels.subscribe(definition.channel, {
       notification: (notification) => queue.push(notification),
-      gap: (gap) => queue.gap(gap),
       complete: () => queue.end(),
     });
   }

@@ -73,7 +73,7 @@ export class GateModel {
     const since = this.now();
     const gap: PgGap = { channel: 'c', reason, ...(reason !== 'start' && { since }), until: this.now() };
     for (const method of this.methods) method.announced(gap);
-    for (const queue of this.queues) queue.gap(gap);
+    this.gate.announce(gap);
   }
 
   stop(): void {
@@ -180,10 +180,6 @@ class ObservedQueue {
     if (!this.model.isStopped) this.pushed.push(notification.payload as Payload);
     this.queue.push(notification);
     this.model.check('no more wait than the buffer holds', this.queue.depth.waiting <= this.spec.bufferSize);
-  }
-
-  gap(gap: PgGap): void {
-    this.queue.gap(gap);
   }
 
   end(): void {

@@ -20,7 +20,7 @@ describe('a gap', () => {
   it('lets a queue overflow while others wait for it, without a deadlock', async () => {
     const { subject, method, runs, busy, quick } = await busyAndQuick();
     const reconnect = gapOf('reconnect');
-    for (const queue of [busy, quick]) queue.gap(reconnect);
+    subject.gate.announce(reconnect);
     await turn();
     expect(quick.standsAt).toBeDefined();
     push(busy, 3); // 1 is dropped, while quick stands and waits for busy.
@@ -50,7 +50,7 @@ describe('a gap', () => {
   it('keeps its place when an overflow before it fails, so that nothing older is handled after its methods', async () => {
     const { subject, method, runs, busy, quick } = await busyAndQuick();
     const reconnect = gapOf('reconnect', { since: new Date(0) });
-    for (const queue of [busy, quick]) queue.gap(reconnect);
+    subject.gate.announce(reconnect);
     push(quick, 3);
     await turn();
     push(busy, 3); // 1 is dropped, while quick stands and waits for busy.
@@ -80,7 +80,7 @@ describe('a gap', () => {
     const subject = new QueuedProvider();
     const method = subject.heldMethod();
     const queue = subject.queue('a', { bufferSize: 2 });
-    queue.gap(gapOf('start'));
+    subject.gate.announce(gapOf('start'));
     await subject.events.until(1);
     push(queue, 1, 2, 3, 4, 5);
     method.end();
@@ -96,7 +96,7 @@ describe('a gap', () => {
     const method = subject.heldMethod();
     const queue = subject.queue('a', { bufferSize: 2 });
     const start = gapOf('start');
-    queue.gap(start);
+    subject.gate.announce(start);
     await subject.events.until(1);
     push(queue, 1, 2, 3); // While they run: a gap of its own, at first.
     method.end(new Error('not now'));
@@ -119,13 +119,13 @@ describe('a gap', () => {
       const subject = new QueuedProvider();
       const method = subject.heldMethod();
       const queue = subject.queue('a');
-      queue.gap(gapOf('reconnect', { since: moment() }));
+      subject.gate.announce(gapOf('reconnect', { since: moment() }));
       await subject.events.until(1);
       const newer = gapOf('relisten', { since: moment() });
-      if (when === 'during the attempt that fails') queue.gap(newer);
+      if (when === 'during the attempt that fails') subject.gate.announce(newer);
       method.end(new Error('not now'));
       await turn();
-      if (when === 'while its methods have failed') queue.gap(newer);
+      if (when === 'while its methods have failed') subject.gate.announce(newer);
       await subject.events.until(2); // No time has passed.
       const { since } = subject.gaps[0]!;
       expect(subject.gaps[1]).toEqual({ channel: 'c', reason: 'relisten', since, until: newer.until });
@@ -144,7 +144,7 @@ describe('a gap', () => {
     push(queue, 0);
     await turn();
     const gaps = Array.from({ length: 1_000 }, () => gapOf('reconnect', { since: moment() }));
-    for (const gap of gaps) queue.gap(gap);
+    for (const gap of gaps) subject.gate.announce(gap);
     expect(queue['stretches']).toHaveLength(2);
     runs.end();
     await subject.events.until(2);
@@ -161,7 +161,7 @@ describe('a gap', () => {
       subject.heldMethod(['start', 'overflow']),
     ];
     const queue = subject.queue('a');
-    queue.gap(gapOf('reconnect'));
+    subject.gate.announce(gapOf('reconnect'));
     push(queue, 1);
     await turn();
     first.end();
@@ -183,7 +183,7 @@ describe('a gap', () => {
     const queue = subject.queue('a', { bufferSize: 2, call: runs.run });
     push(queue, 0);
     await runs.begun.until(1);
-    queue.gap(gapOf('reconnect'));
+    subject.gate.announce(gapOf('reconnect'));
     push(queue, 1, 2, 3);
     for (const count of [2, 3]) {
       runs.end();
@@ -217,11 +217,9 @@ describe('a gap', () => {
     const busy = subject.queue('busy', { call: runs.run });
     push(busy, 0);
     const [first, second] = [gapOf('reconnect'), gapOf('reconnect')];
-    for (const queue of [held, busy]) {
-      queue.gap(first);
-      push(queue, 1);
-      queue.gap(second);
-    }
+    subject.gate.announce(first);
+    for (const queue of [held, busy]) push(queue, 1);
+    subject.gate.announce(second);
     await turn();
     runs.end();
     await subject.events.until((events) => events.includes('gap reconnect'));
@@ -271,7 +269,7 @@ describe('a gap', () => {
     await turn();
     expect(subject.gaps).toHaveLength(2);
     // A lost connection does not wait, and its gap includes the overflow.
-    queue.gap(gapOf('reconnect', { since: new Date(0) }));
+    subject.gate.announce(gapOf('reconnect', { since: new Date(0) }));
     await turn();
     expect(subject.gaps).toHaveLength(3);
     expect(subject.gaps[2]).toMatchObject({ reason: 'reconnect', dropped: 1 });

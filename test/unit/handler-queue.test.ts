@@ -54,7 +54,7 @@ describe('a queue', () => {
     const [method, mode] = [subject.heldMethod(), { concurrency: 1, batch: { maxSize: 9, maxWait: 3_600_000 } }];
     const queue = subject.queue('a', { mode });
     push(queue, 1, 2);
-    queue.gap(gapOf('reconnect'));
+    subject.gate.announce(gapOf('reconnect'));
     push(queue, 3);
     await subject.events.until(2);
     method.end();
@@ -195,7 +195,7 @@ describe('a queue', () => {
     await turn();
     expect(queue.stop()).toBe(2);
     push(queue, 4);
-    queue.gap(gapOf('reconnect'));
+    subject.gate.announce(gapOf('reconnect'));
     const settled = queue.settled();
     runs.end(new Error('too late'));
     await settled;
