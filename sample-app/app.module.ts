@@ -1,11 +1,16 @@
-import { Module } from '@nestjs/common';
+import { Module, StandardSchemaValidationPipe } from '@nestjs/common';
+import { APP_PIPE } from '@nestjs/core';
 import { PgNotifyModule } from 'nest-pg-notify';
+import { PgEventsModule } from 'nest-pg-notify/events';
+import { DashboardModule } from './dashboard/dashboard.module.js';
 import { Database } from './database/database.js';
 import { DatabaseModule } from './database/database.module.js';
-import { HealthController } from './health/health.controller.js';
+import { DemoModule } from './demo/demo.module.js';
+import { HealthModule } from './health/health.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
+import { MailModule } from './mail/mail.module.js';
 import { OrdersModule } from './orders/orders.module.js';
-import { PageController } from './page/page.controller.js';
+import { PageModule } from './page/page.module.js';
 import { ProductsModule } from './products/products.module.js';
 
 @Module({
@@ -17,10 +22,17 @@ import { ProductsModule } from './products/products.module.js';
       inject: [Database],
       useFactory: (database: Database) => ({ connection: () => database.connection }),
     }),
+    PgEventsModule.forRoot({ lease: 5_000 }), // After a kill -9, another instance takes over the mails within 5 s.
     OrdersModule,
     ProductsModule,
     JobsModule,
+    MailModule,
+    DashboardModule,
+    DemoModule,
+    HealthModule,
+    PageModule,
   ],
-  controllers: [PageController, HealthController],
+  // Checks every parameter that has a schema, as in `@Body({ schema: createOrder })`.
+  providers: [{ provide: APP_PIPE, useValue: new StandardSchemaValidationPipe() }],
 })
 export class AppModule {}

@@ -1,24 +1,27 @@
+import type { INestApplication } from '@nestjs/common';
 import { Logger } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { ConfigService } from '@nestjs/config';
 import type { AddressInfo } from 'node:net';
-import { AppModule } from './app.module.js';
-import { readPort } from './port.js';
+import type { Configuration } from './configuration.js';
+import { createShop } from './create-shop.js';
 import { explainStartFailure } from './start-failure.js';
 
 const logger = new Logger('Shop');
-const app = await NestFactory.create(AppModule);
-app.enableShutdownHooks();
+let app: INestApplication | undefined;
 
 try {
-  const server = await app.listen(readPort(process.env.PORT));
+  app = await createShop();
+  const config = app.get(ConfigService<Configuration, true>);
+  const host = config.get('HOST', { infer: true });
+  const server = await app.listen(config.get('PORT', { infer: true }), host);
   const { port } = server.address() as AddressInfo;
-  const url = `http://localhost:${port}`;
+  const url = `http://${host === '127.0.0.1' ? 'localhost' : host}:${port}`;
   logger.log(`Open ${url}/ in a browser, or watch orders as they come in, and create one:`);
   logger.log(`  curl -N ${url}/orders/stream`);
   logger.log(`  curl -H 'content-type: application/json' -d '{ "region": "eu", "amount": 42 }' ${url}/orders`);
-  logger.log(`More: ${url}/orders and ${url}/health`);
+  logger.log(`A second instance beside this one: PORT=${port + 1} npm start`);
 } catch (error) {
   logger.error(explainStartFailure(error));
   process.exitCode = 1;
-  await app.close(); // Stops what was started so far, the database server included.
+  await app?.close(); // Stops what was started so far, the database server included.
 }

@@ -3,5 +3,5 @@ import { Database } from './database.js';
 import { DatabaseServer } from './database-server.js';
 
 @Global()
-@Module({ providers: [DatabaseServer, Database], exports: [Database] })
+@Module({ providers: [DatabaseServer, Database], exports: [Database, DatabaseServer] })
 export class DatabaseModule {}

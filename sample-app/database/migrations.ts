@@ -1,5 +1,6 @@
+import { eventLog } from 'nest-pg-notify/events';
 import { notifyTrigger } from 'nest-pg-notify/triggers';
-import { triggers } from './triggers.js';
+import { jobTrigger, mailTrigger, orderTrigger, productTrigger } from './triggers.js';
 
 export interface Migration {
   /**
@@ -53,7 +54,38 @@ export const migrations: readonly Migration[] = [
     name: '005-triggers',
     sql: `
       DROP FUNCTION IF EXISTS notify_order_event, notify_product_change, wake_workers CASCADE;
-      ${triggers.map((trigger) => notifyTrigger(trigger).up).join('\n')}
+      ${[orderTrigger, productTrigger].map((trigger) => notifyTrigger(trigger).up).join('\n')}
+    `,
+  },
+  {
+    name: '006-attempts-at-jobs',
+    sql: `
+      ALTER TABLE jobs
+        ALTER COLUMN order_id DROP NOT NULL,
+        ADD COLUMN attempts integer NOT NULL DEFAULT 0,
+        ADD COLUMN failed_at timestamptz,
+        ADD COLUMN last_error text;
+      DROP INDEX jobs_to_do;
+      CREATE INDEX jobs_to_do ON jobs (attempts, id) WHERE finished_at IS NULL AND failed_at IS NULL;
+      ${notifyTrigger(jobTrigger).up}
+    `,
+  },
+  {
+    name: '007-mail',
+    sql: `
+      ${eventLog().up};
+
+      CREATE TABLE mails (
+        message_id uuid PRIMARY KEY,
+        order_id integer NOT NULL,
+        subject text NOT NULL,
+        sent_at timestamptz NOT NULL DEFAULT now()
+      );
+
+      CREATE TABLE mail_server (failure_rate real NOT NULL CHECK (failure_rate BETWEEN 0 AND 1));
+      INSERT INTO mail_server VALUES (0.2);
+
+      ${notifyTrigger(mailTrigger).up}
     `,
   },
 ];

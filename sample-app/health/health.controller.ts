@@ -1,23 +1,24 @@
-import { Controller, Get, ServiceUnavailableException } from '@nestjs/common';
-import { PgNotifyService } from 'nest-pg-notify';
-import type { PgNotifyStatus } from 'nest-pg-notify';
-
-export interface Health {
-  readonly status: 'up' | 'down';
-  /** The last failure is left out: its message names hosts, which are nobody's business outside. */
-  readonly listener: Pick<PgNotifyStatus, 'state' | 'since' | 'channels'>;
-}
+import { Controller, Get } from '@nestjs/common';
+import { HealthCheck, HealthCheckService } from '@nestjs/terminus';
+import type { HealthCheckResult } from '@nestjs/terminus';
+import { PgNotifyHealthIndicator } from 'nest-pg-notify';
+import { PgEventsHealthIndicator } from 'nest-pg-notify/events';
 
 @Controller('health')
 export class HealthController {
-  constructor(private readonly pgNotify: PgNotifyService) {}
+  constructor(
+    private readonly health: HealthCheckService,
+    private readonly pgNotify: PgNotifyHealthIndicator,
+    private readonly pgEvents: PgEventsHealthIndicator,
+  ) {}
 
-  /** Answers 200 while the shop is listening, else 503: with the same body. */
+  /** Answers 200 while the shop listens and its event log is worked off, else 503 with the reason. */
   @Get()
-  check(): Health {
-    const { state, since, channels } = this.pgNotify.status;
-    const health: Health = { status: state === 'listening' ? 'up' : 'down', listener: { state, since, channels } };
-    if (health.status === 'down') throw new ServiceUnavailableException(health);
-    return health;
+  @HealthCheck()
+  check(): Promise<HealthCheckResult> {
+    return this.health.check([
+      () => this.pgNotify.isHealthy('pg_notify'),
+      () => this.pgEvents.isHealthy('pg_events', { maxLag: 60_000 }),
+    ]);
   }
 }

@@ -4,29 +4,30 @@ import { InjectPgChannel, PgNotifyService } from 'nest-pg-notify';
 import type { PgNotification } from 'nest-pg-notify';
 import { filter, map, merge, mergeMap } from 'rxjs';
 import type { Observable } from 'rxjs';
-import { CreateOrderPipe } from './create-order.pipe.js';
-import type { CreateOrder } from './create-order.pipe.js';
+import { createOrder, createOrders } from './create-order.js';
+import type { CreateOrder, CreateOrders } from './create-order.js';
 import { OrderEvents } from './order-events.js';
 import type { OrderChange } from './order-events.js';
-import type { OrderSummary } from './order-summary.js';
 import type { Order } from './order.js';
 import { OrdersService } from './orders.service.js';
 
 @Controller('orders')
 export class OrdersController {
-  private readonly summary$: Observable<OrderSummary>;
-
   constructor(
     private readonly orders: OrdersService,
     private readonly pgNotify: PgNotifyService,
     @InjectPgChannel(OrderEvents) private readonly orderEvents$: Observable<PgNotification<OrderChange>>,
-  ) {
-    this.summary$ = pgNotify.liveQuery(OrderEvents, () => orders.summary(), { minInterval: 100 });
-  }
+  ) {}
 
   @Post()
-  create(@Body(CreateOrderPipe) order: CreateOrder): Promise<Order> {
+  create(@Body({ schema: createOrder }) order: CreateOrder): Promise<Order> {
     return this.orders.create(order);
+  }
+
+  @Post('many')
+  async createMany(@Body({ schema: createOrders }) { count }: CreateOrders): Promise<{ created: number }> {
+    await this.orders.createMany(count);
+    return { created: count };
   }
 
   @Get()
@@ -52,11 +53,5 @@ export class OrdersController {
       map(({ reason }) => ({ type: 'gap', data: { reason } })),
     );
     return merge(events$, gaps$);
-  }
-
-  /** The summary now, and whenever it has changed: one query for all clients. */
-  @Sse('summary')
-  summary(): Observable<MessageEvent> {
-    return this.summary$.pipe(map((data) => ({ data })));
   }
 }

@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { PgNotifyService } from 'nest-pg-notify';
+import { PgEvents } from 'nest-pg-notify/events';
+import type { PoolClient } from 'pg';
 import { Database } from '../database/database.js';
 import { JobQueue } from '../jobs/job-queue.js';
-import type { CreateOrder } from './create-order.pipe.js';
-import type { OrderSummary } from './order-summary.js';
+import { OrderPlacedEvents } from '../mail/order-placed.js';
+import type { CreateOrder } from './create-order.js';
 import type { Order } from './order.js';
 
 const COLUMNS = 'id, region, amount, status, created_at AS "createdAt"';
@@ -13,19 +15,34 @@ export class OrdersService {
   constructor(
     private readonly database: Database,
     private readonly pgNotify: PgNotifyService,
+    private readonly events: PgEvents,
   ) {}
 
-  /** Stores an order together with the job to pack it: both, or neither. Their notifications are sent with the commit. */
+  /**
+   * Stores an order, the job to pack it, and the event that it was placed: all of it, or nothing. The notifications are sent
+   * with the commit.
+   */
   async create({ region, amount }: CreateOrder): Promise<Order> {
     return this.database.transaction(async (client) => {
       const { rows } = await client.query<Order>(
         `INSERT INTO orders (region, amount) VALUES ($1, $2) RETURNING ${COLUMNS}`,
         [region, amount],
       );
-      const [order] = rows as [Order];
-      await client.query(`INSERT INTO jobs (kind, order_id) VALUES ('pack', $1)`, [order.id]);
-      await this.pgNotify.notify(JobQueue, undefined, { executor: client });
-      return order;
+      await this.follow(client, rows);
+      return rows[0]!;
+    });
+  }
+
+  /** The same for many orders with made-up contents, in one transaction and with one statement for each table. */
+  async createMany(count: number): Promise<void> {
+    await this.database.transaction(async (client) => {
+      const { rows } = await client.query<Order>(
+        `INSERT INTO orders (region, amount)
+        SELECT (ARRAY['eu', 'us', 'asia'])[1 + n % 3], 1 + (random() * 99)::int FROM generate_series(1, $1::int) AS n
+        RETURNING ${COLUMNS}`,
+        [count],
+      );
+      await this.follow(client, rows);
     });
   }
 
@@ -34,14 +51,12 @@ export class OrdersService {
     return this.database.query<Order>(`SELECT ${COLUMNS} FROM orders ORDER BY id DESC LIMIT 20`);
   }
 
-  async summary(): Promise<OrderSummary> {
-    const [summary] = await this.database.query<OrderSummary & { [column: string]: unknown }>(
-      `SELECT count(*)::int AS orders,
-        coalesce(sum(amount) FILTER (WHERE status <> 'cancelled'), 0)::float AS revenue,
-        (count(*) FILTER (WHERE status = 'new'))::int AS waiting,
-        (count(*) FILTER (WHERE status = 'shipped'))::int AS shipped
-      FROM orders`,
-    );
-    return summary!;
+  /** What new orders bring about, in the transaction that stores them. */
+  private async follow(client: PoolClient, orders: readonly Order[]): Promise<void> {
+    const ids = orders.map(({ id }) => id);
+    await client.query(`INSERT INTO jobs (kind, order_id) SELECT 'pack', unnest($1::int[])`, [ids]);
+    await this.pgNotify.notify(JobQueue, undefined, { executor: client });
+    const placed = orders.map(({ id, region, amount }) => ({ payload: { id, region, amount }, key: String(id) }));
+    await this.events.publishMany(OrderPlacedEvents, placed, { executor: client });
   }
 }

@@ -1,3 +1,4 @@
+import { Cache } from '@nestjs/cache-manager';
 import { Injectable } from '@nestjs/common';
 import { OnPgGap, OnPgNotify } from 'nest-pg-notify';
 import type { PgTableChange } from 'nest-pg-notify/triggers';
@@ -5,38 +6,53 @@ import { Database } from '../database/database.js';
 import { ProductChanges } from './product-changes.js';
 import type { Product } from './product.js';
 
-const COLUMNS = 'id, name, price';
+const ALL = 'products';
 
-/** The products in memory. It reads again what was changed, and everything whenever a change may have been missed. */
+const keyOf = (id: number): string => `product:${id}`;
+
+/** Products, read from the database once and then from the cache, until the database announces that they have changed. */
 @Injectable()
 export class ProductCache {
-  private readonly products = new Map<number, Product>();
-  private onFilled: () => void = () => undefined;
-  private readonly filled = new Promise<void>((resolve) => (this.onFilled = resolve));
+  private evictions = 0;
 
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly cache: Cache,
+    private readonly database: Database,
+  ) {}
 
-  /** All products, by their names. The application is up a moment before the cache is filled: who asks then waits. */
+  /** All products, by their names. */
   async all(): Promise<readonly Product[]> {
-    await this.filled;
-    return [...this.products.values()].toSorted((one, other) => one.name.localeCompare(other.name));
+    return this.read(ALL, () => this.database.query<Product>('SELECT id, name, price FROM products ORDER BY name'));
   }
 
-  /** The first gap is the start of the application: it fills the cache. No change is handled before it has succeeded. */
+  async find(id: number): Promise<Product | undefined> {
+    const found = await this.read(keyOf(id), () =>
+      this.database.query<Product>('SELECT id, name, price FROM products WHERE id = $1', [id]),
+    );
+    return found[0];
+  }
+
+  /** One notification for a statement, however many products it has changed; without keys any of them may have changed. */
+  @OnPgNotify(ProductChanges)
+  async evict({ keys }: Pick<PgTableChange<number>, 'keys'>): Promise<void> {
+    this.evictions++;
+    await (keys === null ? this.cache.clear() : this.cache.mdel([ALL, ...keys.map(keyOf)]));
+  }
+
+  /** Changes may have been missed, so nothing in the cache is certain. No later change is handled before this has succeeded. */
   @OnPgGap(ProductChanges)
   async reload(): Promise<void> {
-    const products = await this.database.query<Product>(`SELECT ${COLUMNS} FROM products`);
-    this.products.clear();
-    for (const product of products) this.products.set(product.id, product);
-    this.onFilled();
+    await this.evict({ keys: null });
+    await this.all();
   }
 
-  /** One query, however many products a statement has changed; all anew where the trigger does not say which. */
-  @OnPgNotify(ProductChanges)
-  async refresh({ keys }: PgTableChange<number>): Promise<void> {
-    if (keys === null) return this.reload();
-    const products = await this.database.query<Product>(`SELECT ${COLUMNS} FROM products WHERE id = ANY ($1)`, [keys]);
-    for (const id of keys) this.products.delete(id);
-    for (const product of products) this.products.set(product.id, product);
+  /** What an eviction overtakes while it is read is not kept: it may be what the product was before. */
+  private async read(key: string, load: () => Promise<Product[]>): Promise<readonly Product[]> {
+    const cached = await this.cache.get<Product[]>(key);
+    if (cached) return cached;
+    const { evictions } = this;
+    const loaded = await load();
+    if (evictions === this.evictions) await this.cache.set(key, loaded);
+    return loaded;
   }
 }

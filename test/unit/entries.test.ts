@@ -24,9 +24,9 @@ describe('nest-pg-notify/triggers', () => {
     expect(loaded.filter((url) => [NEST, RXJS, PG].some((peer) => peer.test(url)))).toEqual([]);
   });
 
-  it('lets migrations that share a channel with the application load nothing of Nest, rxjs or pg', async () => {
-    const migrations = join(import.meta.dirname, '../../sample-app/database/migrations.ts');
-    const loaded = await loadedBy(pathToFileURL(migrations).href);
+  it('lets triggers that share a channel with the application load nothing of Nest, rxjs or pg', async () => {
+    const sharing = join(import.meta.dirname, '../../sample-app/database/triggers.ts');
+    const loaded = await loadedBy(pathToFileURL(sharing).href);
     expect(loaded).toContainEqual(expect.stringMatching(/\/sample-app\/products\/product-changes\.ts$/));
     expect(loaded.filter((url) => [NEST, RXJS, PG].some((peer) => peer.test(url)))).toEqual([]);
   });
