@@ -9,6 +9,15 @@ export interface MarkdownSection {
   readonly text: string;
 }
 
+/** A fenced block of code. */
+export interface CodeBlock {
+  /** The words after the fence: the language, and what else stands there. */
+  readonly info: readonly string[];
+  readonly code: string;
+  /** The line of the page in which the code begins, counted from 1. */
+  readonly line: number;
+}
+
 /** A page of Markdown, understood as GitHub and npm show it. */
 export class MarkdownPage {
   /** The targets of its links and images, as they are written. */
@@ -17,6 +26,8 @@ export class MarkdownPage {
   readonly anchors: ReadonlySet<string>;
   /** Its raw HTML, piece by piece. Links in there are not part of `links`. */
   readonly html: readonly string[];
+  /** Its fenced blocks of code. */
+  readonly codeBlocks: readonly CodeBlock[];
 
   private readonly lines: readonly string[];
   private readonly headings: readonly { readonly level: number; readonly title: string; readonly line: number }[];
@@ -27,6 +38,9 @@ export class MarkdownPage {
     const targets = tokens.flatMap((token) => token.attrGet('href') ?? token.attrGet('src') ?? []);
     this.links = targets.map(String);
     this.html = tokens.filter(({ type }) => type.startsWith('html_')).map(({ content }) => content.trim());
+    this.codeBlocks = tokens
+      .filter(({ type }) => type === 'fence')
+      .map(({ info, content, map }) => ({ info: info.split(' '), code: content, line: (map?.[0] ?? 0) + 2 }));
     this.lines = markdown.split('\n');
     this.headings = blocks.flatMap((token, index) =>
       token.type === 'heading_open'
