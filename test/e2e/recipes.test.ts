@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
 import { metrics } from '@opentelemetry/api';
 import {
@@ -15,12 +13,10 @@ import type { PgNotifyService } from 'nest-pg-notify';
 import { Pool } from 'pg';
 import { register } from 'prom-client';
 import { ExistingProductPipe, ProductCache, ProductChanges, Products } from '../recipes/asynchronous-check.js';
-import { PgNotifyMetrics as OpenTelemetryMetrics } from '../recipes/opentelemetry.js';
-import { PgNotifyMetrics as PromClientMetrics } from '../recipes/prom-client.js';
+import { PgNotifyMetrics as OpenTelemetryMetrics } from '../recipes/operations/opentelemetry.js';
+import { PgNotifyMetrics as PromClientMetrics } from '../recipes/operations/prom-client.js';
 import { appSuite } from '../support/app/app-suite.js';
 import { eventually, Recorder } from '../support/recorder.js';
-
-const ROOT = join(import.meta.dirname, '../..');
 
 const handled = new Recorder<number>();
 
@@ -44,18 +40,6 @@ async function sendOrders(service: PgNotifyService): Promise<void> {
 
 describe('a recipe', () => {
   const suite = appSuite();
-
-  it.each([
-    ['operations', 'prom-client'],
-    ['operations', 'opentelemetry'],
-    ['channels', 'asynchronous-check'],
-  ])('is shown in docs/%s.md as it is tested here: %s', async (page, name) => {
-    const [document, recipe] = await Promise.all([
-      readFile(join(ROOT, `docs/${page}.md`), 'utf8'),
-      readFile(join(ROOT, `test/recipes/${name}.ts`), 'utf8'),
-    ]);
-    expect(document).toContain(`\`\`\`ts\n${recipe}\`\`\`\n`);
-  });
 
   it('checks asynchronously in a pipe of the handler, and before it sends', async () => {
     const pool = new Pool({ connectionString: suite.database.url });

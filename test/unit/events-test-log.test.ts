@@ -1,46 +1,13 @@
-import { Injectable, Module } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { definePgChannel, getPgNotifyTransportToken, PgNotifyModule } from 'nest-pg-notify';
+import { getPgNotifyTransportToken, PgNotifyModule } from 'nest-pg-notify';
 import { getPgEventLogToken, OnPgEvent, PgEvents, PgEventsModule } from 'nest-pg-notify/events';
 import type { PgEvent, PgEventContext } from 'nest-pg-notify/events';
 import { PgEventsTestLog, PgNotifyTestBus } from 'nest-pg-notify/testing';
+import { AppModule, Billing, OrderEvents } from '../recipes/testing/billing.js';
 import { failureOf } from '../support/failures.js';
-
-// The example of docs/testing.md stands here as it is there, and is run.
-
-const OrderEvents = definePgChannel<{ id: number }>('order_events');
-
-@Injectable()
-class Billing {
-  readonly charged: number[] = [];
-  isDown = false;
-
-  @OnPgEvent(OrderEvents, { consumer: 'billing' })
-  charge({ id }: { id: number }): void {
-    if (this.isDown) throw new Error('The bank does not answer.');
-    this.charged.push(id);
-  }
-}
-
-@Injectable()
-class Orders {
-  constructor(private readonly events: PgEvents) {}
-
-  async place(id: number): Promise<void> {
-    await this.events.publish(OrderEvents, { id }, { executor: false, key: String(id) });
-  }
-}
-
-@Module({
-  imports: [
-    PgNotifyModule.forRoot({ connection: 'postgres://127.0.0.1:1/production' }),
-    PgEventsModule.forRoot({ retry: { attempts: 1 } }),
-  ],
-  providers: [Billing, Orders],
-})
-class AppModule {}
 
 async function start(log: PgEventsTestLog): Promise<INestApplication> {
   const module = await Test.createTestingModule({ imports: [AppModule] })
@@ -51,34 +18,6 @@ async function start(log: PgEventsTestLog): Promise<INestApplication> {
     .compile();
   return module.createNestApplication({ logger: false }).init();
 }
-
-describe('Billing', () => {
-  let app: INestApplication;
-
-  afterEach(() => app.close());
-
-  it('shows what it has published, and handles it', async () => {
-    const log = new PgEventsTestLog();
-    app = await start(log);
-    await app.get(Orders).place(7);
-    await log.settled();
-    expect(log.published(OrderEvents)).toMatchObject([{ payload: { id: 7 }, key: '7' }]);
-    expect(app.get(Billing).charged).toEqual([7]);
-  });
-
-  it('gives an event up when its attempts are used up, and handles it when it is brought back', async () => {
-    const log = new PgEventsTestLog();
-    app = await start(log);
-    app.get(Billing).isDown = true;
-    log.deliver(OrderEvents, { id: 9 });
-    await log.settled();
-    expect(await app.get(PgEvents).deadLetters('billing')).toMatchObject([{ error: 'The bank does not answer.' }]);
-    app.get(Billing).isDown = false;
-    await app.get(PgEvents).requeue('billing');
-    await log.settled();
-    expect(app.get(Billing).charged).toEqual([9]);
-  });
-});
 
 describe('an application on a PgEventsTestLog', () => {
   let app: INestApplication;

@@ -1,0 +1,133 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { Pool } from 'pg';
+import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
+import { ProductCache, ProductChanges } from '../recipes/gaps/product-cache.js';
+import { Dashboard, OrderEvents } from '../recipes/live-queries/dashboard.js';
+import { DashboardController } from '../recipes/live-queries/dashboard.controller.js';
+import { TenantSummaries } from '../recipes/live-queries/tenant-summaries.js';
+import { Catalogue, Clicks, PriceChanges } from '../recipes/handlers/catalogue.js';
+import { Announcer } from '../recipes/publishing/announcer.js';
+import { Labels } from '../recipes/wake-ups/labels.js';
+import { Packer } from '../recipes/wake-ups/packer.js';
+import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { untilLost } from '../support/app/status.js';
+import { eventually, Recorder } from '../support/recorder.js';
+
+const suite = appSuite({ proxy: 'listener', options: QUICK });
+
+function providePool() {
+  const pool = new Pool({ connectionString: suite.database.url });
+  suite.cleanup(() => pool.end());
+  return { provide: Pool, useValue: pool };
+}
+
+describe('docs/gaps.md', () => {
+  it('has a cache that knows each price again after it was away', async () => {
+    await suite.database.query('CREATE TABLE products (id int PRIMARY KEY, price int)');
+    await suite.database.query('INSERT INTO products VALUES (7, 70), (8, 80)');
+    const subject = await suite.start({ providers: [ProductCache, providePool()] });
+    const cache = subject.app.get(ProductCache);
+    const priceOf = (id: number, price: number): Promise<unknown> =>
+      eventually(
+        () => cache.price(id),
+        (known) => known === price,
+      );
+    await priceOf(7, 70);
+    await suite.database.query('UPDATE products SET price = 71 WHERE id = 7');
+    await subject.service.notify(ProductChanges, { id: 7 });
+    await priceOf(7, 71);
+    const lost = untilLost(subject);
+    suite.proxy.reset();
+    await suite.database.query('UPDATE products SET price = 81 WHERE id = 8'); // Nobody is told of it.
+    await lost;
+    expect(await priceOf(8, 81)).toBe(81);
+  });
+});
+
+describe('docs/wake-ups.md', () => {
+  it('has a worker that prints a label for each job, tries again what fails, and gives it up in the end', async () => {
+    const page = new MarkdownPage(await readFile(join(import.meta.dirname, '../../docs/wake-ups.md'), 'utf8'));
+    await suite.database.query(page.codeBlocks.find(({ info }) => info[0] === 'sql')!.code);
+    const subject = await suite.start({ providers: [Packer, Labels, providePool()] });
+    const labels = subject.app.get(Labels);
+    const print = labels.print.bind(labels);
+    labels.print = async (orderId, signal) => {
+      if (orderId === 2) throw new Error('out of paper');
+      await print(orderId, signal);
+    };
+    await suite.database.query("INSERT INTO jobs (order_id) VALUES (1), (2), (3); SELECT pg_notify('job_queue', '')");
+    const { rows } = await eventually(
+      () => suite.database.query('SELECT order_id, state, attempts, error FROM jobs ORDER BY id'),
+      ({ rows: jobs }) => jobs.every(({ state }) => state === 'done' || state === 'failed'),
+    );
+    expect(rows).toEqual([
+      { order_id: 1, state: 'done', attempts: 1, error: null },
+      { order_id: 2, state: 'failed', attempts: 5, error: 'Error: out of paper' },
+      { order_id: 3, state: 'done', attempts: 1, error: null },
+    ]);
+    expect(labels.printed).toEqual([1, 3]);
+  });
+});
+
+describe('docs/live-queries.md', () => {
+  it('has a dashboard that shows orders as they come, and a summary for each tenant', async () => {
+    await suite.database.query('CREATE TABLE orders (id serial, tenant text, amount int)');
+    const { app, service } = await suite.start({
+      controllers: [DashboardController],
+      providers: [Dashboard, TenantSummaries, providePool()],
+    });
+    const shown = new Recorder<unknown>();
+    app
+      .get(DashboardController)
+      .summary()
+      .subscribe(({ data }) => shown.push(data));
+    const ofAnn = new Recorder<unknown>();
+    app.get(TenantSummaries).summaryOf('Ann').subscribe(ofAnn.push);
+    await Promise.all([shown.until(1), ofAnn.until(1)]);
+    await suite.database.query("INSERT INTO orders (tenant, amount) VALUES ('Ann', 5), ('Bob', 7)");
+    await service.notify(OrderEvents, { id: 1 });
+    await Promise.all([shown.until(2), ofAnn.until(2)]);
+    expect(shown.items.at(-1)).toEqual({ value: { orders: 2, amount: 12 }, stale: false });
+    expect(ofAnn.items).toEqual([{ orders: 0 }, { orders: 1 }]);
+    expect(app.get(TenantSummaries).summaryOf('Ann')).toBe(app.get(TenantSummaries).summaryOf('Ann'));
+  });
+});
+
+describe('docs/publishing.md', () => {
+  it('has calls that each deliver what they are given', async () => {
+    const { app, service } = await suite.start({ providers: [Announcer] });
+    const received = new Recorder<number>();
+    service.listen<{ id: number }>('product_changes').subscribe(({ payload }) => received.push(payload.id));
+    await service.ready();
+    const announcer = app.get(Announcer);
+    await announcer.announce(1);
+    await announcer.announceAll([2, 3]);
+    announcer.mention(4);
+    await announcer.announceWithRetry(5);
+    expect(await received.until(5)).toEqual([1, 2, 3, 4, 5]);
+  });
+});
+
+describe('docs/handlers.md', () => {
+  it('has handlers that take notifications one by one, the newest only, and together', async () => {
+    const { app, service } = await suite.start({ providers: [Catalogue] });
+    const catalogue = app.get(Catalogue);
+    await service.notifyMany(PriceChanges, [
+      { productId: 1, price: 10 },
+      { productId: 1, price: 11 },
+    ]);
+    await service.notifyMany(Clicks, [{ page: '/a' }, { page: '/b' }]);
+    await eventually(
+      () => catalogue.log.length,
+      (lines) => lines === 3,
+    );
+    expect(catalogue.log).toEqual([
+      expect.stringMatching(/^Catalogue\.note: 1 at 2/),
+      expect.stringMatching(/^Catalogue\.note: 1 at 2/),
+      '2 clicks',
+    ]);
+    expect([...catalogue.prices]).toEqual([[1, 11]]);
+  });
+});

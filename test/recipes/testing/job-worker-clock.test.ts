@@ -1,0 +1,28 @@
+import { Test } from '@nestjs/testing';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
+import { JobWorker } from './job-worker.js';
+
+describe('JobWorker, by the clock', () => {
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  it('looks for jobs every 30 s, woken or not', async () => {
+    jest.useFakeTimers();
+    const module = await Test.createTestingModule({
+      imports: [PgNotifyTestingModule.forRoot()],
+      providers: [JobWorker],
+    }).compile();
+    const app = await module.createNestApplication().init();
+    const bus = app.get(PgNotifyTestBus);
+    await bus.settled();
+
+    app.get(JobWorker).jobs.push(1);
+    await jest.advanceTimersByTimeAsync(30_000);
+    await bus.settled();
+
+    expect(bus.sent('job_done')).toHaveLength(1);
+    await app.close();
+  });
+});

@@ -1,0 +1,74 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
+import type { CodeBlock } from '../../dev/markdown/markdown-page.js';
+
+const ROOT = join(import.meta.dirname, '../..');
+const RECIPES = join(ROOT, 'test/recipes');
+
+/** The folders of recipes, each of which belongs to the page of its name; `generated` stands for a client of Prisma. */
+const folders = (await readdir(RECIPES, { withFileTypes: true })).filter(
+  (entry) => entry.isDirectory() && entry.name !== 'generated',
+);
+
+/** Every file in such a folder. */
+const recipes = (
+  await Promise.all(folders.map(async ({ name }) => (await readdir(join(RECIPES, name))).map((file) => [name, file])))
+)
+  .flat()
+  .filter(([, file]) => file!.endsWith('.ts')) as [page: string, file: string][];
+
+async function blocksOf(path: string): Promise<readonly CodeBlock[]> {
+  return new MarkdownPage(await readFile(join(ROOT, path), 'utf8')).codeBlocks;
+}
+
+describe('a page', () => {
+  it.each(recipes)('%s shows the recipe %s as it is compiled and run', async (page, file) => {
+    const recipe = await readFile(join(RECIPES, page, file), 'utf8');
+    const blocks = await blocksOf(`docs/${page}.md`);
+    expect(blocks.filter(({ code }) => code === recipe)).toHaveLength(1);
+  });
+});
+
+describe('README.md', () => {
+  it('has less than 200 lines', async () => {
+    const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
+    expect(readme.split('\n').length).toBeLessThan(200);
+  });
+
+  it('shows TypeScript that is compiled and run as part of docs/patterns.md', async () => {
+    const files = recipes.filter(([page]) => page === 'patterns').map(([, file]) => join(RECIPES, 'patterns', file));
+    const sources = await Promise.all(files.map(async (file) => withoutIndentation(await readFile(file, 'utf8'))));
+    const blocks = (await blocksOf('README.md')).filter(({ info }) => info[0] === 'ts');
+    expect(blocks.length).toBeGreaterThan(6);
+    for (const { code } of blocks) {
+      const part = withoutIndentation(code);
+      expect({ code, isShown: sources.some((source) => source.includes(part)) }).toEqual({ code, isShown: true });
+    }
+  });
+
+  it('shows rows of the table of faults as docs/guarantees.md has them', async () => {
+    const [shown, all] = await Promise.all(['README.md', 'docs/guarantees.md'].map(async (path) => faultsOf(path)));
+    expect(shown!.length).toBe(5);
+    for (const row of shown!) expect(all!.find(({ fault }) => fault === row['fault'])).toMatchObject(row);
+  });
+});
+
+function withoutIndentation(code: string): string {
+  return code.replaceAll(/^ +/gm, '');
+}
+
+/** The rows of the table of faults of a page, by the titles of its columns. */
+async function faultsOf(path: string): Promise<Record<string, string>[]> {
+  const lines = (await readFile(join(ROOT, path), 'utf8')).split('\n');
+  const head = lines.findIndex((line) => /^\| fault +\| nest-pg-notify/.test(line));
+  const end = lines.findIndex((line, index) => index > head && !line.startsWith('|'));
+  const [titles, , ...rows] = lines.slice(head, end).map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+  return rows.map((cells) => Object.fromEntries(cells.map((cell, index) => [titles![index]!, cell])));
+}
