@@ -39,5 +39,6 @@ export function checkAsyncOptions(options: typeof ASYNC_OPTIONS_TYPE): typeof AS
 
 /** Makes the options of a registration: a class for `forRootAsync({ useClass })` or `useExisting`. */
 export interface PgNotifyOptionsFactory {
+  /** Returns the options when the application starts. */
   createPgNotifyOptions(): PgNotifyModuleOptions | Promise<PgNotifyModuleOptions>;
 }

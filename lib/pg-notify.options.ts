@@ -14,6 +14,7 @@ export type PgNotifyConnection = string | ClientConfig | (() => string | ClientC
 /** What bootstrap does while PostgreSQL cannot be reached. */
 export type PgNotifyStartupMode = 'wait' | 'fail' | 'background';
 
+/** What the bootstrap of the application waits for. */
 export interface PgNotifyStartupOptions {
   /**
    * - `wait`: transient failures are retried until the timeout; permanent ones (a wrong password, no such database,
@@ -33,6 +34,7 @@ export interface PgNotifyStartupOptions {
   readonly timeout?: number;
 }
 
+/** The delays between attempts to connect. */
 export interface PgNotifyReconnectOptions {
   /**
    * The upper bound of the first delay, in milliseconds. Each delay is drawn at random between zero and its bound, and
@@ -55,6 +57,7 @@ export interface PgNotifyReconnectOptions {
   readonly stableAfter?: number;
 }
 
+/** How a listening connection is asked whether it is alive and still listens to every channel. */
 export interface PgNotifyHeartbeatOptions {
   /**
    * How long the listening connection may be quiet before it is asked whether it is alive, in milliseconds. It is also
@@ -80,6 +83,7 @@ export interface PgNotifyHeartbeatOptions {
   readonly compareInterval?: number;
 }
 
+/** How it is proved that notifications arrive. */
 export interface PgNotifyDeliveryCheckOptions {
   /**
    * How long after a notification has arrived the next one is sent as a check, in milliseconds. Traffic of others
@@ -104,6 +108,7 @@ export interface PgNotifyDeliveryCheckOptions {
   readonly onStartFailure?: 'fail' | 'warn';
 }
 
+/** How notifications are sent. */
 export interface PgNotifyPublisherOptions {
   /**
    * How to reach PostgreSQL for sending, where it differs from the listener's `connection`.
@@ -141,6 +146,7 @@ export interface PgNotifyPublisherOptions {
   readonly executor?: () => PgExecutor | undefined;
 }
 
+/** Defaults for all decorated methods of a registration. */
 export interface PgNotifyHandlersOptions {
   /**
    * How many notifications may wait for a handler; a decorator's `bufferSize` takes precedence. What does not fit is

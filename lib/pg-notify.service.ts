@@ -24,6 +24,7 @@ import type { PgExecutor } from './executor/pg-executor.js';
 import { withDeadline } from './time/deadline.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
 
+/** The options of `notify()`, `notifyMany()` and `emit()`. */
 export interface PgPublishOptions {
   /**
    * Runs the statement inside the caller's own transaction. It goes before `publisher.executor` of the registration;

@@ -33,6 +33,7 @@ export interface PgChannel<Payload = unknown, Input = Payload> {
   readonly [payloadType]?: { readonly payload: Payload; readonly input: Input };
 }
 
+/** What {@link definePgChannel} takes beside the name. */
 export interface PgChannelOptions {
   /**
    * Checks each payload, when it is sent and when it is received: any Standard Schema (zod, valibot, arktype, …:

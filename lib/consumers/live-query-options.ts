@@ -1,6 +1,7 @@
 import { flag, invalidOption, milliseconds, oneOf, optional, orElse, readOptions, shown } from '../option-checks.js';
 import type { ChecksOf, OptionCheck } from '../option-checks.js';
 
+/** The options of `liveQuery()`. */
 export interface PgLiveQueryOptions<T = unknown> {
   /**
    * How long after the begin of a load the next one may begin, in milliseconds: what is notified meanwhile is loaded

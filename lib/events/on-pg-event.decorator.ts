@@ -31,7 +31,8 @@ type BatchOptions = OnPgEventOptions & { readonly batch: PgEventBatchOptions };
 type SingleOptions = OnPgEventOptions & { readonly batch?: never };
 
 /**
- * Calls the method for each event of the channels: once for each consumer name, whatever the number of instances, and again if
+ * Calls the method for each event of one channel or of several (names, or definitions made by `definePgChannel()`, whose
+ * payloads' types the method must accept): once for each consumer name, whatever the number of instances, and again if
  * it fails or the process ends meanwhile. Events of one key are handled in their order. A method may carry several of these
  * decorators, on providers and on controllers alike, each with a consumer name of its own. Guards, interceptors, pipes and
  * filters of the class and the method run, as in Nest's controllers; pipes are given the payload, as a `body`, and nothing
@@ -43,8 +44,6 @@ type SingleOptions = OnPgEventOptions & { readonly batch?: never };
  * charge(order: Order, event: PgEvent<Order>, { signal }: PgEventContext) { … }
  * ```
  *
- * @param channels A channel or several: names, or definitions made by `definePgChannel()`, whose payloads' types the method
- * must accept.
  * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry. Options that make no sense together
  * fail the bootstrap, with an error of kind `configuration`.
  */

@@ -3,6 +3,7 @@ import { invalidOption, orElse, readOptions, shown } from '../option-checks.js';
 import type { ChecksOf, OptionCheck } from '../option-checks.js';
 import { withDeadline } from '../time/deadline.js';
 
+/** From when on the health indicator reports the event log as down. */
 export interface PgEventsHealthOptions {
   /**
    * For how long an event may wait for a consumer that is not paused before the log counts as down, in milliseconds.

@@ -42,5 +42,6 @@ export function checkAsyncOptions(options: typeof ASYNC_OPTIONS_TYPE): typeof AS
 
 /** Makes the options of an event log: a class for `forRootAsync({ useClass })` or `useExisting`. */
 export interface PgEventsOptionsFactory {
+  /** Returns the options when the application starts. */
   createPgEventsOptions(): PgEventsOptions | Promise<PgEventsOptions>;
 }

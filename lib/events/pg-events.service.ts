@@ -10,8 +10,10 @@ import { checkConsumer, checkDate, checkIds, readDeadLettersOptions, readRetenti
 import type { EventLog } from './event-log.js';
 import type { ResolvedPgEventsOptions } from './pg-events.resolved-options.js';
 
+/** The options of `publish()`: what belongs to the event, and its transaction. */
 export interface PgPublishEventOptions extends PgEventOptions, PgPublishOptions {}
 
+/** Which dead letters to return. */
 export interface PgDeadLettersOptions {
   /**
    * How many to return at the most, the oldest first.

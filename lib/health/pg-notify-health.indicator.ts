@@ -8,6 +8,7 @@ import { withDeadline } from '../time/deadline.js';
 
 class NoAnswer extends Error {}
 
+/** From when on the health indicator reports a registration as down. */
 export interface PgNotifyHealthOptions {
   /**
    * From which usage of PostgreSQL's notification queue on the registration counts as down, from 0 to 1.

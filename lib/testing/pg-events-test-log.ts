@@ -13,6 +13,7 @@ import { checkedElsewhere, readOptions } from '../option-checks.js';
 import type { ChecksOf } from '../option-checks.js';
 import { MemoryEventStore } from './memory-event-store.js';
 
+/** The options of a {@link PgEventsTestLog}. */
 export interface PgEventsTestLogOptions {
   /** What transactional handlers get as `tx`: a fake of whatever they write with. */
   readonly tx?: unknown;

@@ -28,6 +28,7 @@ export interface PgNotifyTestingOptions extends Partial<Pick<PgNotifyModuleOptio
  */
 @Module({})
 export class PgNotifyTestingModule {
+  /** Takes the place of `PgNotifyModule.forRoot()`. */
   static forRoot({ name = DEFAULT_REGISTRATION, ...options }: PgNotifyTestingOptions = {}): DynamicModule {
     const root = PgNotifyModule.forRoot({ name, connection: 'postgres://test-bus', ...options });
     const transport = getPgNotifyTransportToken(name);

@@ -22,15 +22,14 @@ export interface PgTableChange<Key = unknown> {
 }
 
 /**
- * The schema of what a trigger of `notifyTrigger()` sends, for `definePgChannel()`. With a schema of the keys it checks
- * each of them, and infers their type; without one, the type parameter is a statement of yours. Keys arrive as
+ * The schema of what a trigger of `notifyTrigger()` sends, for `definePgChannel()`. With a schema of the keys, any
+ * Standard Schema, it checks each of them and infers their type; without one, the type parameter is a statement of yours. Keys arrive as
  * the driver reads them: `integer` as a number, `bigint` and `numeric` as a string; but inside an array they are numbers.
  *
  * ```ts
  * export const ProductChanges = definePgChannel('product_changes', { schema: pgTableChangeSchema<number>() });
  * ```
- *
- * @param key Any Standard Schema. A channel takes one that answers at once.
+ * A channel takes a schema that answers at once.
  */
 export function pgTableChangeSchema<Key = unknown>(): StandardSchemaV1<PgTableChange<Key>>;
 export function pgTableChangeSchema<Schema extends StandardSchemaV1>(
