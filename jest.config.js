@@ -46,8 +46,9 @@ export default {
       runner: '<rootDir>/test/support/apart-runner.mjs',
     },
   ],
-  // For tests that hang. How long something may take is a test's own assertion.
-  testTimeout: 60_000,
+  // For tests that hang. How long something may take is an assertion of its test, and a busy machine may be ten times slower
+  // than a quiet one.
+  testTimeout: 240_000,
   // Two for each core, because tests of servers wait more than they compute.
   maxWorkers: 2 * availableParallelism(),
   // Node never frees the ES modules of a test file, so at its end a worker has a gigabyte or more to give back. With four

@@ -49,61 +49,57 @@ describe('an event that ends the process of its owner', () => {
     ['in a batch', { batch: { maxSize: 10 } }, DIES],
     ['in a batch in a transaction', { isTransactional: true, batch: { maxSize: 10 } }, DIES],
     ['in strict order', { ordering: 'strict' }, DIES],
-  ])(
-    'becomes the one dead letter, and all others are handled: %s',
-    async (_where, kind, faults) => {
-      count += 1;
-      const name = `consumer ${count}`;
-      const query = (text: string, values: unknown[]) => suite.database.query(text, values);
-      const store = suite.store('test');
-      await store.register([{ consumer: name, shards: 1, channels: ['orders'], from: 'now' }]);
-      await publishNumbers(suite.database, 1, 20, 3);
-      const gate = join(tmpdir(), `nest-pg-notify-gate-${randomUUID()}`);
-      suite.cleanup(() => rm(gate, { force: true }));
-      let deaths = 0;
-      let isOver = false;
-      const options = {
-        url: suite.database.url,
-        lease: LEASE,
-        consumer: { name, ...kind },
-        pageSize: 10,
-        faults,
-        gate,
-      };
-      let child: EventChild | undefined;
-      suite.cleanup(() => {
-        isOver = true;
-        return child?.kill();
-      });
-      const supervised = (async () => {
-        while (!isOver) {
-          child = new EventChild({ ...options, owner: `owner ${deaths}` });
-          const signal = await child.end();
-          if (signal !== 'SIGKILL') continue;
-          deaths += 1;
-          await endLease(suite.database, name);
-        }
-      })();
-      await untilDead(store, name);
-      await writeFile(gate, '');
-      await untilSettled(store, name);
+  ])('becomes the one dead letter, and all others are handled: %s', async (_where, kind, faults) => {
+    count += 1;
+    const name = `consumer ${count}`;
+    const query = (text: string, values: unknown[]) => suite.database.query(text, values);
+    const store = suite.store('test');
+    await store.register([{ consumer: name, shards: 1, channels: ['orders'], from: 'now' }]);
+    await publishNumbers(suite.database, 1, 20, 3);
+    const gate = join(tmpdir(), `nest-pg-notify-gate-${randomUUID()}`);
+    suite.cleanup(() => rm(gate, { force: true }));
+    let deaths = 0;
+    let isOver = false;
+    const options = {
+      url: suite.database.url,
+      lease: LEASE,
+      consumer: { name, ...kind },
+      pageSize: 10,
+      faults,
+      gate,
+    };
+    let child: EventChild | undefined;
+    suite.cleanup(() => {
       isOver = true;
-      expect(await child!.close()).toBe(0);
-      await supervised;
-      const effects = await effectsOf(query, name);
-      const others = [...range(1, POISON - 1), ...range(POISON + 1, 20)];
-      const handled = new Set(effects.map(({ n }) => n).filter((n) => n !== POISON));
-      expect([...handled].toSorted((one, other) => one - other)).toEqual(others);
-      const letters = await store.deadLetters(name, { limit: 10 });
-      expect(letters.map(({ payload, error }) => [payload, error])).toEqual([
-        [`{"n":${POISON}}`, expect.stringMatching(/^The process ended \d times while this event was handled\.$/)],
-      ]);
-      expect(deaths).toBeGreaterThanOrEqual(3);
-      expect(deaths).toBeLessThanOrEqual(5);
-      if (kind.isTransactional) expect(effects.map(({ n }) => n).toSorted((a, b) => a - b)).toEqual(others);
-    },
-    120_000,
-  );
+      return child?.kill();
+    });
+    const supervised = (async () => {
+      while (!isOver) {
+        child = new EventChild({ ...options, owner: `owner ${deaths}` });
+        const signal = await child.end();
+        if (signal !== 'SIGKILL') continue;
+        deaths += 1;
+        await endLease(suite.database, name);
+      }
+    })();
+    await untilDead(store, name);
+    await writeFile(gate, '');
+    await untilSettled(store, name);
+    isOver = true;
+    expect(await child!.close()).toBe(0);
+    await supervised;
+    const effects = await effectsOf(query, name);
+    const others = [...range(1, POISON - 1), ...range(POISON + 1, 20)];
+    const handled = new Set(effects.map(({ n }) => n).filter((n) => n !== POISON));
+    expect([...handled].toSorted((one, other) => one - other)).toEqual(others);
+    const letters = await store.deadLetters(name, { limit: 10 });
+    expect(letters.map(({ payload, error }) => [payload, error])).toEqual([
+      [`{"n":${POISON}}`, expect.stringMatching(/^The process ended \d times while this event was handled\.$/)],
+    ]);
+    expect(deaths).toBeGreaterThanOrEqual(3);
+    expect(deaths).toBeLessThanOrEqual(5);
+    if (kind.isTransactional) expect(effects.map(({ n }) => n).toSorted((a, b) => a - b)).toEqual(others);
+  });
 
   /** Resolves when the consumer has given an event up. The time of the test is the limit. */
   async function untilDead(store: Pick<EventAdmin, 'consumers'>, name: string): Promise<void> {

@@ -118,7 +118,7 @@ describe('the linter', () => {
       ),
     );
     ofViolations = await lintFiles(VIOLATIONS);
-  }, 60_000);
+  });
 
   it('accepts the library as it is', async () => {
     expect(await lint(ROOT, 'lib')).toEqual([]);
