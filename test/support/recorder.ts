@@ -29,11 +29,11 @@ export class Recorder<T> {
 
 /** Asks until the answer is as wanted, for facts that nothing reports, such as the server's list of backends. */
 export async function eventually<T>(ask: () => T | Promise<T>, holds: (answer: T) => boolean): Promise<T> {
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   for (;;) {
     const answer = await ask();
     if (holds(answer)) return answer;
-    if (performance.now() > deadline) throw new Error(`Still ${JSON.stringify(answer)} after 20 s.`);
+    if (performance.now() > deadline) throw new Error(`Still ${JSON.stringify(answer)} after 60 s.`);
     await delay(10);
   }
 }
