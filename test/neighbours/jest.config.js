@@ -5,6 +5,6 @@ export default {
   ...onPostgres,
   rootDir: '../..',
   roots: ['<rootDir>/test/neighbours'],
-  testTimeout: 30_000,
+  testTimeout: 240_000,
   maxWorkers: 2,
 };
