@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { PgBouncer, type PoolMode } from './pgbouncer.js';
-import type { Trial } from './trial.js';
+import type { StartOptions, Trial } from './trial.js';
 
 export interface Fault {
   readonly id: string;
@@ -14,8 +14,8 @@ export interface Fault {
 interface Outage {
   readonly begin: (trial: Trial) => Promise<void> | void;
   readonly end?: (trial: Trial) => Promise<void> | void;
-  /** The peer connects through the proxy. */
-  readonly proxied?: true;
+  /** How the peer is started. */
+  readonly start?: StartOptions;
   /** Seconds between the two. */
   readonly lasting?: number;
   /** Seconds for which it is watched afterwards. */
@@ -23,9 +23,9 @@ interface Outage {
 }
 
 /** A peer that listens, an interruption, and the question whether it delivers again. */
-function outage({ begin, end, proxied, lasting = 0, watch }: Outage) {
+function outage({ begin, end, start, lasting = 0, watch }: Outage) {
   return async (trial: Trial): Promise<void> => {
-    if (!(await trial.start({ proxied }))) return;
+    if (!(await trial.start(start))) return;
     await trial.baseline();
     trial.breaks();
     await begin(trial);
@@ -131,6 +131,44 @@ async function closeInBlackHole(trial: Trial): Promise<void> {
   await trial.stop();
 }
 
+/** Every NOTIFY waits for a commit that waits for a standby, and holds the lock of them all. */
+async function hangingCommit(trial: Trial): Promise<void> {
+  if (!(await trial.start())) return;
+  await trial.baseline();
+  await trial.sql('CREATE TABLE written (n int)');
+  const writer = new pg.Client(trial.cluster.url());
+  const admin = new pg.Client(trial.cluster.url());
+  await Promise.all([writer.connect(), admin.connect()]);
+  try {
+    await admin.query(`ALTER SYSTEM SET synchronous_standby_names = 'gone'`);
+    await admin.query('SELECT pg_reload_conf()');
+    await sleep(1_000);
+    trial.breaks();
+    const written = writer.query(`BEGIN; INSERT INTO written VALUES (1); SELECT pg_notify('another', ''); COMMIT`);
+    await sleep(500);
+    const sent = trial.publish();
+    await sleep(10_000);
+    await admin.query('ALTER SYSTEM RESET synchronous_standby_names');
+    await admin.query('SELECT pg_reload_conf()');
+    await Promise.all([written, sent]);
+  } finally {
+    await Promise.all([writer.end(), admin.end()]);
+  }
+  trial.heals();
+  await trial.deliversAgain(30);
+  await trial.stop();
+}
+
+async function becomeReadOnly(trial: Trial): Promise<void> {
+  await trial.sql('ALTER SYSTEM SET default_transaction_read_only = on');
+  await trial.sql('SELECT pg_reload_conf()');
+  await sleep(500);
+  await trial.terminateBackends();
+}
+
+/** The message AuthenticationGSS. */
+const ASKS_FOR_GSSAPI = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 7]);
+
 const NASTY = 'a"; DROP TABLE victim; --';
 
 export const FAULTS: readonly Fault[] = [
@@ -163,7 +201,7 @@ export const FAULTS: readonly Fault[] = [
     id: 'half-open',
     title: 'half-open: all bytes vanish for 20 s, those of old connections for ever',
     run: outage({
-      proxied: true,
+      start: { proxied: true },
       begin: ({ proxy }) => proxy.swallowEverything(),
       lasting: 20,
       end: ({ proxy }) => proxy.acceptAgain(),
@@ -173,12 +211,34 @@ export const FAULTS: readonly Fault[] = [
   {
     id: 'server-side-dead',
     title: 'half-open: server side gone, client side open and silent',
-    run: outage({ proxied: true, begin: ({ proxy }) => proxy.endServerSides(), watch: 75 }),
+    run: outage({ start: { proxied: true }, begin: ({ proxy }) => proxy.endServerSides(), watch: 75 }),
+  },
+  {
+    id: 'server-unheard',
+    title: 'what the server sends vanishes for 20 s, on old connections for ever',
+    run: outage({
+      start: { proxied: true },
+      begin: ({ proxy }) => proxy.swallowFrom('server'),
+      lasting: 20,
+      end: ({ proxy }) => proxy.passAgain(),
+      watch: 75,
+    }),
+  },
+  {
+    id: 'peer-unheard',
+    title: 'what the peer sends vanishes for 20 s, on old connections for ever',
+    run: outage({
+      start: { proxied: true },
+      begin: ({ proxy }) => proxy.swallowFrom('client'),
+      lasting: 20,
+      end: ({ proxy }) => proxy.passAgain(),
+      watch: 75,
+    }),
   },
   {
     id: 'unlisten',
     title: 'registration lost on a live session (`UNLISTEN *`)',
-    run: outage({ proxied: true, begin: ({ proxy }) => proxy.inject('UNLISTEN *'), watch: 75 }),
+    run: outage({ start: { proxied: true }, begin: ({ proxy }) => proxy.inject('UNLISTEN *'), watch: 75 }),
   },
   {
     id: 'password-changed',
@@ -191,6 +251,39 @@ export const FAULTS: readonly Fault[] = [
       lasting: 10,
       end: (trial) => trial.setPassword(),
       watch: 45,
+    }),
+  },
+  {
+    id: 'unknown-login',
+    title: 'the server asks for GSSAPI for 10 s after a loss',
+    run: outage({
+      start: { proxied: true },
+      begin: async (trial) => {
+        trial.proxy.answerLogins(ASKS_FOR_GSSAPI);
+        await trial.terminateBackends();
+      },
+      lasting: 10,
+      end: ({ proxy }) => proxy.answerLogins(undefined),
+      watch: 45,
+    }),
+  },
+  {
+    id: 'read-only',
+    title: 'the primary is read-only from now on, as when its disk is full, and connections end',
+    run: outage({ begin: becomeReadOnly, watch: 45 }),
+  },
+  {
+    id: 'hanging-commit',
+    title: 'a commit waits for a synchronous standby, and every NOTIFY for it, for 10 s',
+    run: hangingCommit,
+  },
+  {
+    id: 'many-channels',
+    title: '`pg_terminate_backend` with 40,000 channels',
+    run: outage({
+      start: { others: 40_000, seconds: 180 },
+      begin: (trial) => trial.terminateBackends(),
+      watch: 120,
     }),
   },
   { id: 'down-at-start', title: 'server down at start, up 5 s later', run: downAtStart },

@@ -2,7 +2,13 @@ import type { HandlerName, SignalKind } from './adapters/adapter.js';
 
 /** What the harness tells the process of a peer. */
 export type Command =
-  | { readonly do: 'start'; readonly url: string; readonly channel: string; readonly throughPooler: boolean }
+  | {
+      readonly do: 'start';
+      readonly url: string;
+      readonly channel: string;
+      readonly others: number;
+      readonly throughPooler: boolean;
+    }
   | { readonly do: 'stop' };
 
 /** What the process of a peer reports. */

@@ -4,7 +4,7 @@ import type { Peer } from './peers.js';
 import { Trial } from './trial.js';
 
 /** Milliseconds that one trial may take. */
-const TIME_LIMIT = 240_000;
+const TIME_LIMIT = 480_000;
 
 /** Throws one fault at one peer. Resolves with what was seen, also if the trial itself failed. */
 export async function runTrial(peer: Peer, fault: Fault): Promise<Facts> {

@@ -19,11 +19,12 @@ function isPoison(payload: unknown): boolean {
 }
 
 async function start(command: Command & { readonly do: 'start' }): Promise<void> {
-  const { url, channel, throughPooler } = command;
+  const { url, channel, others, throughPooler } = command;
   try {
     const adapter = await findPeer(process.argv[2] ?? '').load();
     const signal = (kind: 'gap' | 'down' | 'error' | 'log', text: string): void => report({ is: 'signal', kind, text });
-    listening = await adapter({ url, channel, throughPooler, handle, signal });
+    const otherChannels = Array.from({ length: others }, (_, index) => `other_${index}`);
+    listening = await adapter({ url, channel, otherChannels, throughPooler, handle, signal });
     report({ is: 'started' });
   } catch (error) {
     report({ is: 'refused', text: textOf(error) });

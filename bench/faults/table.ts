@@ -67,7 +67,7 @@ function refusal({ start, again }: Facts): string[] {
 }
 
 const OF_A_HANDLER = ['throwing-handler', 'invalid-json'];
-const SILENT_LOSSES = ['half-open', 'server-side-dead', 'unlisten'];
+const SILENT_LOSSES = ['half-open', 'server-side-dead', 'server-unheard', 'unlisten'];
 
 function recovery(facts: Facts): string[] {
   const { again, lost, told, fault } = facts;

@@ -10,6 +10,8 @@ import { SubjectProcess } from './subject-process.js';
 
 export interface StartOptions {
   readonly channel?: string;
+  /** How many more channels it listens to. @default 0 */
+  readonly others?: number;
   /** Connects through the proxy. @default false: directly */
   readonly proxied?: boolean;
   /** URL of a PgBouncer, instead. */
@@ -71,12 +73,18 @@ export class Trial {
   }
 
   /** Has the peer start, and tells whether it says that it listens. */
-  async start({ channel = CHANNEL, proxied = false, poolerUrl, seconds = 45 }: StartOptions = {}): Promise<boolean> {
+  async start({
+    channel = CHANNEL,
+    others = 0,
+    proxied = false,
+    poolerUrl,
+    seconds = 45,
+  }: StartOptions = {}): Promise<boolean> {
     this.channel = channel;
     const begun = this.now();
     const port = proxied ? this.proxy.port : this.cluster.port;
     const url = poolerUrl ?? `postgres://app:${this.password}@127.0.0.1:${port}/postgres`;
-    this.subject.tell({ do: 'start', url, channel, throughPooler: poolerUrl !== undefined });
+    this.subject.tell({ do: 'start', url, channel, others, throughPooler: poolerUrl !== undefined });
     await this.until(() => this.facts.start !== undefined || !this.subject.isRunning, seconds);
     this.facts.start ??= { outcome: 'no answer', after: this.now() - begun };
     return this.facts.start.outcome === 'started';

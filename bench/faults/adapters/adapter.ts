@@ -14,6 +14,8 @@ export type SignalKind = 'gap' | 'down' | 'error' | 'log';
 export interface AdapterOptions {
   readonly url: string;
   readonly channel: string;
+  /** More channels to listen to, on which nothing comes. */
+  readonly otherChannels: readonly string[];
   /** The URL is that of a PgBouncer: the peer is used as its documentation says for that case. */
   readonly throughPooler: boolean;
   /** The body of the application's handler; it may throw, as such bodies do. */

@@ -6,9 +6,10 @@ import type { Adapter } from './adapter.js';
 import { SignalLogger } from './signal-logger.js';
 
 /** All options but the connection are the defaults. */
-export const start: Adapter = async ({ url, channel, handle, signal }) => {
+export const start: Adapter = async ({ url, channel, otherChannels, handle, signal }) => {
   class Consumer {
     constructor(@Inject(PgNotifyService) service: PgNotifyService) {
+      for (const other of otherChannels) service.listen(other).subscribe();
       service.gaps(channel).subscribe(({ reason }) => {
         if (reason !== 'start') signal('gap', reason);
       });

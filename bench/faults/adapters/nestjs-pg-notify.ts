@@ -7,7 +7,7 @@ import type { Adapter } from './adapter.js';
 import { SignalLogger } from './signal-logger.js';
 
 /** As in its README, its retry strategy included. */
-export const start: Adapter = async ({ url, channel, handle, signal }) => {
+export const start: Adapter = async ({ url, channel, otherChannels, handle, signal }) => {
   @Controller()
   class Consumer {
     @PgNotifyEventPattern(channel)
@@ -19,6 +19,12 @@ export const start: Adapter = async ({ url, channel, handle, signal }) => {
     second(@Payload() payload: unknown): void {
       handle('second', payload);
     }
+  }
+
+  for (const other of otherChannels) {
+    const method = { value: () => undefined, configurable: true, writable: true };
+    Object.defineProperty(Consumer.prototype, other, method);
+    PgNotifyEventPattern(other)(Consumer.prototype, other, method);
   }
 
   @Module({ controllers: [Consumer] })

@@ -14,7 +14,7 @@ export const startTuned: Adapter = (options) =>
   );
 
 async function startWith(
-  { url, channel, handle, signal }: AdapterOptions,
+  { url, channel, otherChannels, handle, signal }: AdapterOptions,
   config: ClientConfig,
   options: Options,
 ): Promise<Listening> {
@@ -29,6 +29,6 @@ async function startWith(
     if (++connects > 1) signal('gap', 'connected');
   });
   await subscriber.connect();
-  await subscriber.listenTo(channel);
+  for (const each of [channel, ...otherChannels]) await subscriber.listenTo(each);
   return { stop: () => subscriber.close() };
 }
