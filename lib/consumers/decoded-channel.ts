@@ -4,10 +4,12 @@ import type { PgChannel } from '../channel/pg-channel.js';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification, ReceivedNotification } from '../channel/pg-notification.js';
 import { RoundingWatch } from '../channel/rounded-integers.js';
+import type { Acknowledgement } from '../listener/acknowledgement.js';
 import type { ChannelConsumer } from '../listener/channel-registry.js';
 import { MemberList } from '../listener/member-list.js';
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 import type { ConsumerContext } from './consumer-context.js';
+import { GapSequence } from './gap-sequence.js';
 
 /** What takes what is received on one channel. A part that is left out is not of interest. */
 export interface ChannelSubscriber<T = unknown> {
@@ -36,8 +38,7 @@ class Subscription {
 
   constructor(
     readonly subscriber: ChannelSubscriber,
-    /** When the channel was covered as of the last gap that it was given: the very Date of that gap's `until`. */
-    public coveredSince: Date | undefined,
+    readonly gaps: GapSequence,
   ) {}
 }
 
@@ -64,11 +65,11 @@ export class DecodedChannel implements ChannelConsumer {
       subscriber.complete?.();
       return () => undefined;
     }
-    const until = listener.coveredSince(channel.name);
-    const subscription = new Subscription(subscriber, until);
+    const gaps = new GapSequence((gap) => this.guarded(() => subscriber.gap?.(gap)));
+    const subscription = new Subscription(subscriber, gaps);
     this.subscriptions.add(subscription);
     if (subscriber.notification) this.readers += 1;
-    if (until) this.tell(subscription, { channel: channel.name, reason: 'start', until });
+    gaps.begin(channel.name, listener.acknowledgementOf(channel.name));
     return () => this.leave(subscription);
   }
 
@@ -85,13 +86,9 @@ export class DecodedChannel implements ChannelConsumer {
     }
   }
 
-  gap(gap: PgGap): void {
-    const { channel, until } = gap;
-    for (const subscription of this.subscriptions.all) {
-      if (subscription.hasLeft || subscription.coveredSince === until) continue; // Came meanwhile, and was told already.
-      const own: PgGap = subscription.coveredSince ? gap : { channel, reason: 'start', until };
-      subscription.coveredSince = until;
-      this.tell(subscription, own);
+  gap(gap: PgGap, acknowledgement: Acknowledgement): void {
+    for (const { gaps, hasLeft } of this.subscriptions.all) {
+      if (!hasLeft) gaps.next(gap, acknowledgement);
     }
   }
 
@@ -128,10 +125,6 @@ export class DecodedChannel implements ChannelConsumer {
     if (this.subscriptions.size > 0) return;
     this.unsubscribe();
     this.options.onEmpty();
-  }
-
-  private tell({ subscriber }: Subscription, gap: PgGap): void {
-    this.guarded(() => subscriber.gap?.(gap));
   }
 
   private guarded(call: () => void): void {

@@ -1,10 +1,10 @@
 import type { PgChannel } from '../channel/pg-channel.js';
 import { toPgChannel } from '../channel/pg-channel.js';
-import type { PgGap } from '../channel/pg-gap.js';
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 import type { ConsumerContext } from './consumer-context.js';
 import { DecodedChannel } from './decoded-channel.js';
 import type { ChannelSubscriber } from './decoded-channel.js';
+import { GapSequence } from './gap-sequence.js';
 
 /** The channels of one registration that have subscribers: one for each definition. */
 export class DecodedChannels {
@@ -29,20 +29,20 @@ export class DecodedChannels {
   }
 
   /** Adds a subscriber to the gaps of all channels; it begins with a `start` gap for each channel that is covered. */
-  subscribeToGaps({ gap: onGap, complete }: Required<Pick<ChannelSubscriber, 'gap' | 'complete'>>): () => void {
+  subscribeToGaps({ gap: take, complete }: Required<Pick<ChannelSubscriber, 'gap' | 'complete'>>): () => void {
     const { listener } = this;
-    const told = new Map<string, Date>();
-    const tell = (gap: PgGap): void => {
-      const { channel, until } = gap;
-      if (told.get(channel) === until) return;
-      const own: PgGap = told.has(channel) ? gap : { channel, reason: 'start', until };
-      told.set(channel, until);
-      onGap(own);
+    const sequences = new Map<string, GapSequence>();
+    const sequenceOf = (channel: string): GapSequence => {
+      const sequence = sequences.get(channel) ?? new GapSequence(take);
+      sequences.set(channel, sequence);
+      return sequence;
     };
-    const unsubscribe = listener.observeGaps({ gap: tell, complete });
+    const unsubscribe = listener.observeGaps({
+      gap: (gap, acknowledgement) => sequenceOf(gap.channel).next(gap, acknowledgement),
+      complete,
+    });
     for (const channel of listener.coveredChannels) {
-      const until = listener.coveredSince(channel);
-      if (until) tell({ channel, reason: 'start', until });
+      sequenceOf(channel).begin(channel, listener.acknowledgementOf(channel));
     }
     return unsubscribe;
   }

@@ -2,6 +2,7 @@ import { quoteChannel } from '../channel/channel-name.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { lackingListen } from '../session/connection-failure.js';
 import type { PgSession } from '../session/pg-session.js';
+import { Acknowledgement } from './acknowledgement.js';
 
 /** The part of a session that listening needs; tests bring sessions of their own. */
 export type ListeningSession = Pick<
@@ -26,7 +27,7 @@ export interface ChannelReconcilerOptions {
   /** How long the server may be silent before it answers, in milliseconds. */
   readonly timeout: number;
   /** The server listens to these channels from here on. Called synchronously, before any notification of theirs. */
-  readonly onAcknowledged: (channels: readonly string[], at: Date) => void;
+  readonly onAcknowledged: (channels: readonly string[], acknowledgement: Acknowledgement) => void;
   /** The server refuses to listen to this channel, for what its name is; it goes on with the others. */
   readonly onRefused: (channel: string, error: unknown) => void;
   /** All that is wanted is acknowledged, and nothing else is listened to. */
@@ -46,8 +47,8 @@ const MAX_CHANNELS = 1_000;
  * ask takes its turn here.
  */
 export class ChannelReconciler {
-  /** What the server has acknowledged, and when: the channels of one statement share one Date. */
-  private readonly acknowledged = new Map<string, Date>();
+  /** What the server has acknowledged: the channels of one statement share one acknowledgement. */
+  private readonly acknowledged = new Map<string, Acknowledgement>();
   /** What the server listens to beyond what is acknowledged: somebody else's LISTEN, or an UNLISTEN that failed. */
   private readonly surplus = new Set<string>();
   /** The channels of the LISTENs that are on their way; undefined when no statement is. */
@@ -80,7 +81,7 @@ export class ChannelReconciler {
     return this.acknowledged.has(channel) || this.refused.has(channel);
   }
 
-  acknowledgedAt(channel: string): Date | undefined {
+  acknowledgementOf(channel: string): Acknowledgement | undefined {
     return this.acknowledged.get(channel);
   }
 
@@ -139,9 +140,9 @@ export class ChannelReconciler {
     for (const channel of surplus) this.surplus.add(channel);
   }
 
-  /** Takes note that channels are covered anew from `at` on. */
-  renew(channels: readonly string[], at: Date): void {
-    for (const channel of channels) this.acknowledged.set(channel, at);
+  /** Takes note that channels are covered anew. */
+  renew(channels: readonly string[], acknowledgement: Acknowledgement): void {
+    for (const channel of channels) this.acknowledged.set(channel, acknowledgement);
   }
 
   private reconcile(): void {
@@ -203,13 +204,13 @@ export class ChannelReconciler {
     const channels = [...(this.inFlight ?? [])];
     if (channels.length === 0) return;
     this.inFlight = new Set();
-    const at = new Date();
+    const acknowledgement = new Acknowledgement();
     for (const channel of channels) {
-      this.acknowledged.set(channel, at);
+      this.acknowledged.set(channel, acknowledgement);
       this.suspects.delete(channel);
       this.surplus.delete(channel);
     }
-    this.options.onAcknowledged(channels, at);
+    this.options.onAcknowledged(channels, acknowledgement);
   }
 
   /** What the next statement changes: the whole difference, or as much of it as one statement may hold. */

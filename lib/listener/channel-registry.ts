@@ -1,13 +1,15 @@
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 import type { ReceivedNotification } from '../channel/pg-notification.js';
 import type { PgNotifyDiagnostics, Watch } from '../pg-notify.diagnostics.js';
+import type { Acknowledgement } from './acknowledgement.js';
 import { MemberList } from './member-list.js';
 
 /** What takes the notifications and gaps of one channel, in the order in which they came. */
 export interface ChannelConsumer {
   /** It owns the object, and may decode its payload. */
   notification(notification: ReceivedNotification): void;
-  gap(gap: PgGap): void;
+  /** @param acknowledgement The one that the gap announces. */
+  gap(gap: PgGap, acknowledgement: Acknowledgement): void;
   /** Nothing comes any more: the listener was stopped. */
   complete(): void;
 }
@@ -106,12 +108,12 @@ export class ChannelRegistry {
     }
   }
 
-  /** Announces a gap for channels that are covered from `until` on: for what interrupted them, else their start. */
-  cover(channels: readonly string[], until: Date): void {
+  /** Announces a gap for channels that are covered from now on: with the reason of their interruption, or as their start. */
+  cover(channels: readonly string[], acknowledgement: Acknowledgement): void {
     for (const channel of this.withoutOwn(channels)) {
       const interruption = this.interruptions.get(channel);
       this.interruptions.delete(channel);
-      this.announce(interruption ? gapOf(channel, interruption, until) : { channel, reason: 'start', until });
+      this.announce(gapOf(channel, interruption ?? { reason: 'start' }, acknowledgement.at), acknowledgement);
     }
   }
 
@@ -148,13 +150,13 @@ export class ChannelRegistry {
     for (const consumer of all) this.guarded(() => consumer.complete());
   }
 
-  private announce(gap: PgGap): void {
+  private announce(gap: PgGap, acknowledgement: Acknowledgement): void {
     const consumers = this.consumers.get(gap.channel)?.all;
     if (!consumers) return;
     this.announced += 1;
     this.diagnostics.publish('nest-pg-notify.gap', { channel: gap.channel, reason: gap.reason });
-    for (const consumer of consumers) this.guarded(() => consumer.gap(gap));
-    for (const observer of this.observers) this.guarded(() => observer.gap(gap));
+    for (const consumer of consumers) this.guarded(() => consumer.gap(gap, acknowledgement));
+    for (const observer of this.observers) this.guarded(() => observer.gap(gap, acknowledgement));
   }
 
   private guarded(call: () => void): void {

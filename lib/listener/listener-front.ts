@@ -1,6 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import type { Acknowledgement } from './acknowledgement.js';
 import { ChannelRegistry } from './channel-registry.js';
 import type { ChannelConsumer, GapObserver } from './channel-registry.js';
 import type { ListenerFigures, ListeningTransport } from './listening-transport.js';
@@ -37,7 +38,7 @@ export abstract class ListenerFront implements ListeningTransport {
 
   abstract start(): Promise<void>;
 
-  abstract coveredSince(channel: string): Date | undefined;
+  abstract acknowledgementOf(channel: string): Acknowledgement | undefined;
 
   abstract queueUsage(): Promise<PgQueueUsage>;
 

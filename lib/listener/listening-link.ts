@@ -1,6 +1,7 @@
 import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
 import type { Clock } from '../time/clock.js';
 import { isUnavailable, lackingListen } from '../session/connection-failure.js';
+import { Acknowledgement } from './acknowledgement.js';
 import { ChannelReconciler } from './channel-reconciler.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import type { ChannelRegistry } from './channel-registry.js';
@@ -49,8 +50,8 @@ export class ListeningLink {
       session,
       wanted: registry.wanted,
       timeout: statementTimeout,
-      onAcknowledged: (channels, at) => {
-        registry.cover(channels, at);
+      onAcknowledged: (channels, acknowledgement) => {
+        registry.cover(channels, acknowledgement);
         // The first time, all that is wanted: with a part of many channels it does not listen yet.
         if (this.listeningSince !== undefined || !this.reconciler.lacksChannels) this.listening();
       },
@@ -100,10 +101,10 @@ export class ListeningLink {
   announceUndelivered(since: Date | undefined): void {
     const { registry } = this.options;
     const channels = this.reconciler.acknowledgedChannels;
-    const until = new Date();
-    this.reconciler.renew(channels, until);
+    const acknowledgement = new Acknowledgement();
+    this.reconciler.renew(channels, acknowledgement);
     registry.interrupt(channels, { reason: 'undelivered', ...(since && { since }) });
-    registry.cover(channels, until);
+    registry.cover(channels, acknowledgement);
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import type { Acknowledgement } from './acknowledgement.js';
 import type { ChannelConsumer, GapObserver } from './channel-registry.js';
 import type { PgNotifyStatus } from './pg-notify-status.js';
 import type { PgQueueUsage } from './queue-usage.js';
@@ -31,11 +32,8 @@ export interface ListeningTransport {
   subscribe(channel: string, consumer: ChannelConsumer): () => void;
   /** Sees every gap of every channel, after the channel's own consumers; returns the function that removes it. */
   observeGaps(observer: GapObserver): () => void;
-  /**
-   * When the channel was acknowledged on the current session, undefined while it has not been. It is the very object
-   * that the gap announcing it carries as `until`.
-   */
-  coveredSince(channel: string): Date | undefined;
+  /** The acknowledgement by which the channel is covered on the current session; undefined while it is not. */
+  acknowledgementOf(channel: string): Acknowledgement | undefined;
   /** Asks the server how full its notification queue is. Rejects while there is no session to ask on. */
   queueUsage(): Promise<PgQueueUsage>;
 }

@@ -4,6 +4,7 @@ import { systemClock } from '../time/clock.js';
 import type { Clock } from '../time/clock.js';
 import { connectionFailure } from '../session/connection-failure.js';
 import { Backoff } from '../time/backoff.js';
+import type { Acknowledgement } from './acknowledgement.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import { DeliveryCheck } from './delivery-check.js';
 import type { PgDeliveryCause, PgDeliveryVerdict } from './delivery-verdict.js';
@@ -87,8 +88,8 @@ export class PgListener extends ListenerFront {
     if (this.clock.now() - this.attemptedAt >= HURRIED_INTERVAL) this.endPause?.();
   }
 
-  coveredSince(channel: string): Date | undefined {
-    return this.liveLink?.reconciler.acknowledgedAt(channel);
+  acknowledgementOf(channel: string): Acknowledgement | undefined {
+    return this.liveLink?.reconciler.acknowledgementOf(channel);
   }
 
   get coveredChannels(): readonly string[] {

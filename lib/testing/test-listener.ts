@@ -1,5 +1,6 @@
 import type { PgGapReason } from '../channel/pg-gap.js';
 import type { ReceivedNotification } from '../channel/pg-notification.js';
+import { Acknowledgement } from '../listener/acknowledgement.js';
 import { ListenerFront } from '../listener/listener-front.js';
 import type { PgDeliveryVerdict } from '../listener/delivery-verdict.js';
 import type { PgQueueUsage } from '../listener/queue-usage.js';
@@ -14,8 +15,7 @@ const SERVER = { endpoint: 'the test bus', facts: readFacts({ backend_pid: 1, se
 
 /** Listens to nothing but the test. Whether a channel is covered, and what is a gap, it decides as the real one does. */
 export class TestListener extends ListenerFront {
-  /** When each channel was acknowledged. */
-  private readonly covered = new Map<string, Date>();
+  private readonly covered = new Map<string, Acknowledgement>();
   /** What consumers still have to be told. */
   private readonly news: (() => void)[] = [];
   private isTelling = false;
@@ -87,7 +87,7 @@ export class TestListener extends ListenerFront {
     });
   }
 
-  coveredSince(channel: string): Date | undefined {
+  acknowledgementOf(channel: string): Acknowledgement | undefined {
     return this.covered.get(channel);
   }
 
@@ -152,9 +152,9 @@ export class TestListener extends ListenerFront {
   private cover(): void {
     if (!this.isConnected) return;
     const channels = [...this.registry.wanted.keys()].filter((channel) => !this.covered.has(channel));
-    const until = new Date();
-    for (const channel of channels) this.covered.set(channel, until);
-    this.registry.cover(channels, until);
+    const acknowledgement = new Acknowledgement();
+    for (const channel of channels) this.covered.set(channel, acknowledgement);
+    this.registry.cover(channels, acknowledgement);
     if (this.currentStatus.state === 'listening') this.reporter.listening(SERVER);
     this.readiness.update();
   }

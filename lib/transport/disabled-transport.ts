@@ -54,7 +54,7 @@ class DisabledListener extends ListenerFront {
     return Promise.resolve();
   }
 
-  coveredSince(): undefined {
+  acknowledgementOf(): undefined {
     return undefined;
   }
 

@@ -5,6 +5,7 @@ import type { PgGapReason } from '../../lib/channel/pg-gap.js';
 import { ReceivedNotification } from '../../lib/channel/pg-notification.js';
 import type { ChannelSubscriber } from '../../lib/consumers/decoded-channel.js';
 import { DecodedChannels } from '../../lib/consumers/decoded-channels.js';
+import { Acknowledgement } from '../../lib/listener/acknowledgement.js';
 import { ChannelRegistry } from '../../lib/listener/channel-registry.js';
 import type { ChannelConsumer, GapObserver } from '../../lib/listener/channel-registry.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
@@ -16,7 +17,7 @@ class FakeListener {
   readonly consumers = new Map<string, ChannelConsumer[]>();
   isStopping = false;
   readonly registry: ChannelRegistry;
-  private covered: Date | undefined = new Date(0);
+  private covered: Acknowledgement | undefined = new Acknowledgement();
 
   constructor(onError: (error: unknown) => void) {
     this.registry = new ChannelRegistry(onError, new PgNotifyDiagnostics('test'));
@@ -31,7 +32,7 @@ class FakeListener {
     return this.registry.observe(observer);
   }
 
-  coveredSince(): Date | undefined {
+  acknowledgementOf(): Acknowledgement | undefined {
     return this.covered;
   }
 
@@ -45,7 +46,7 @@ class FakeListener {
   }
 
   gap(reason: PgGapReason = 'reconnect', channel = 'c'): void {
-    this.covered = new Date();
+    this.covered = new Acknowledgement();
     this.registry.interrupt([channel], { reason });
     this.registry.cover([channel], this.covered);
   }

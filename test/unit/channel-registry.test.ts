@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { PgGap } from 'nest-pg-notify';
+import { Acknowledgement } from '../../lib/listener/acknowledgement.js';
 import { ChannelRegistry } from '../../lib/listener/channel-registry.js';
 import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 
@@ -22,7 +23,7 @@ describe('the registry of channels', () => {
     const { registry, gaps } = setUp();
     const until = new Date('2026-01-01T12:00:00Z');
     registry.interrupt(['orders'], { reason, since: new Date('2026-01-01T15:00:00Z') });
-    registry.cover(['orders'], until);
+    registry.cover(['orders'], new Acknowledgement(until));
     expect(gaps).toEqual([{ channel: 'orders', reason, since: until, until }]);
   });
 });

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
+import { Acknowledgement } from '../../lib/listener/acknowledgement.js';
 import { ReceivedNotification } from '../../lib/channel/pg-notification.js';
 import { ChannelPrinter } from '../../lib/cli/channel-printer.js';
 import { TextReport } from '../../lib/cli/listen-report.js';
@@ -27,9 +28,9 @@ function notification(raw: string): Parameters<ReturnType<ChannelPrinter['consum
 describe('the printer of a channel', () => {
   it('prints nothing more once it is enough, no gap either', () => {
     const { consumer, printed } = setUp(2);
-    consumer.gap({ channel: 'orders', reason: 'start', until: AT });
+    consumer.gap({ channel: 'orders', reason: 'start', until: AT }, new Acknowledgement(AT));
     for (const raw of ['first', 'second', 'third']) consumer.notification(notification(raw));
-    consumer.gap({ channel: 'orders', reason: 'reconnect', since: AT, until: AT });
+    consumer.gap({ channel: 'orders', reason: 'reconnect', since: AT, until: AT }, new Acknowledgement(AT));
     consumer.complete();
     expect(printed()).toEqual([
       '-- 2026-01-02T03:04:05.678Z orders listening from here on',
