@@ -1,5 +1,6 @@
 import type { Clock } from '../time/clock.js';
 import type { TurnBudget } from '../time/turn-budget.js';
+import { IdleWaiters } from './idle-waiters.js';
 
 /** Why a runner runs. */
 export type WakeReason = 'start' | 'notification' | 'gap' | 'poll' | 'again' | 'retry';
@@ -35,7 +36,7 @@ export class CoalescingRunner {
   private isStopped = false;
   /** Ends the sleep between runs: for the next poll, or for what must pass before the next run. */
   private sleeper: { readonly for: 'poll' | 'pause'; readonly awake: AbortController } | undefined;
-  private idle: (() => void)[] = [];
+  private readonly idle = new IdleWaiters(() => this.isIdle);
 
   constructor(private readonly options: CoalescingRunnerOptions) {}
 
@@ -73,7 +74,7 @@ export class CoalescingRunner {
     this.isStopped = true;
     this.wanted = undefined;
     this.sleeper?.awake.abort();
-    this.tellIfIdle();
+    this.idle.update();
   }
 
   /** Whether nothing runs, and nothing is to be run without having failed before. */
@@ -82,8 +83,8 @@ export class CoalescingRunner {
   }
 
   /** Resolves when it is idle. */
-  async settled(): Promise<void> {
-    while (!this.isIdle) await new Promise<void>((resolve) => this.idle.push(resolve));
+  settled(): Promise<void> {
+    return this.idle.settled();
   }
 
   private async work(): Promise<void> {
@@ -94,9 +95,9 @@ export class CoalescingRunner {
   }
 
   private async runOnce(): Promise<void> {
-    const { run, clock } = this.options;
+    const { run, clock, budget } = this.options;
     await this.pause();
-    await this.turn();
+    await budget.spendInTurn(); // A run that has work again and again must not keep timers and sockets waiting.
     const reason = this.wanted;
     if (reason === undefined) return; // Stopped meanwhile.
     this.wanted = undefined;
@@ -113,13 +114,7 @@ export class CoalescingRunner {
     this.endedAt = clock.now();
     if (this.isStopped) this.wanted = undefined;
     this.isRunning = false;
-    this.tellIfIdle();
-  }
-
-  /** A run that has work again and again must not keep timers and sockets waiting. */
-  private async turn(): Promise<void> {
-    const { budget } = this.options;
-    while (!budget.spend()) await new Promise<void>((resolve) => budget.later(resolve));
+    this.idle.update();
   }
 
   /** What must pass between runs. */
@@ -152,9 +147,5 @@ export class CoalescingRunner {
     } finally {
       this.sleeper = undefined;
     }
-  }
-
-  private tellIfIdle(): void {
-    if (this.isIdle) for (const resolve of this.idle.splice(0)) resolve();
   }
 }

@@ -4,6 +4,7 @@ import { withEitherSignal } from '../time/abort.js';
 import type { Clock } from '../time/clock.js';
 import { GapBarrier } from './gap-barrier.js';
 import type { GapMethod, HeldQueue } from './gap-barrier.js';
+import { IdleWaiters } from './idle-waiters.js';
 
 /** How often a method that fails is called again. */
 const RETRY = { minDelay: 100, maxDelay: 30_000 };
@@ -34,7 +35,7 @@ export class GapGate {
   private overflowWait: AbortController | undefined;
   /** Whether a gap came in since the last attempt began. */
   private hasNews = false;
-  private idle: (() => void)[] = [];
+  private readonly idle = new IdleWaiters(() => this.isIdle);
 
   constructor(
     private readonly methods: readonly GapMethod[],
@@ -55,8 +56,8 @@ export class GapGate {
   }
 
   /** Resolves when it is idle. */
-  async settled(): Promise<void> {
-    while (!this.isIdle) await new Promise<void>((resolve) => this.idle.push(resolve));
+  settled(): Promise<void> {
+    return this.idle.settled();
   }
 
   /** A gap of the channel came in: each queue stops when it comes to it, behind all that it was given before. */
@@ -222,14 +223,14 @@ export class GapGate {
     this.current = undefined;
     this.goOnAll();
     this.advance();
-    this.tellIfIdle();
+    this.idle.update();
   }
 
   private close(): void {
     for (const barrier of this.barriers) if (barrier !== this.current) barrier.giveUp();
     this.barriers = this.current ? [this.current] : [];
     this.goOnAll();
-    this.tellIfIdle();
+    this.idle.update();
   }
 
   private stopAllFor(barrier: GapBarrier): void {
@@ -238,9 +239,5 @@ export class GapGate {
 
   private goOnAll(): void {
     for (const queue of this.queues) queue.goOnSoon();
-  }
-
-  private tellIfIdle(): void {
-    if (this.isIdle) for (const resolve of this.idle.splice(0)) resolve();
   }
 }

@@ -5,6 +5,7 @@ import { soon } from '../time/clock.js';
 import type { GapBarrier, HeldQueue } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
 import type { HandlerRuns } from './handler-runs.js';
+import { IdleWaiters } from './idle-waiters.js';
 import type { TurnBudget } from '../time/turn-budget.js';
 import { Fifo, LatestByKey } from './waiting-list.js';
 import type { WaitingList } from './waiting-list.js';
@@ -68,7 +69,7 @@ export class HandlerQueue implements HeldQueue {
   private batchTimer: NodeJS.Timeout | undefined;
   /** The first that waits for its batch has waited long enough. */
   private isBatchOverdue = false;
-  private idle: (() => void)[] = [];
+  private readonly idle = new IdleWaiters(() => this.isIdle);
 
   constructor(private readonly options: HandlerQueueOptions) {
     this.newest = this.stretchBehind(undefined);
@@ -106,7 +107,7 @@ export class HandlerQueue implements HeldQueue {
     this.waiting = 0;
     this.newest = this.stretchBehind(undefined);
     this.stretches.splice(0, Infinity, this.newest);
-    this.tellIfIdle();
+    this.idle.update();
     return dropped;
   }
 
@@ -122,8 +123,8 @@ export class HandlerQueue implements HeldQueue {
   }
 
   /** Resolves when it is idle. */
-  async settled(): Promise<void> {
-    while (!this.isIdle) await new Promise<void>((resolve) => this.idle.push(resolve));
+  settled(): Promise<void> {
+    return this.idle.settled();
   }
 
   get standsAt(): GapBarrier | undefined {
@@ -162,7 +163,7 @@ export class HandlerQueue implements HeldQueue {
   private readonly resume = (): void => {
     this.isScheduled = false;
     this.goOn();
-    this.tellIfIdle();
+    this.idle.update();
   };
 
   private readonly resumeInTurn = (): void => {
@@ -300,10 +301,6 @@ export class HandlerQueue implements HeldQueue {
     runs.counters.fail(1, 0);
     const message = `The function latest of the handler ${label} failed for the channel ${JSON.stringify(channel)}: ${messageOf(cause)}`;
     onError(new PgNotifyError('handler', message, { channel, handler: label, cause }));
-  }
-
-  private tellIfIdle(): void {
-    if (this.isIdle) for (const resolve of this.idle.splice(0)) resolve();
   }
 
   private stretchBehind(barrier: GapBarrier | undefined): Stretch {

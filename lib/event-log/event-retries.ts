@@ -1,6 +1,6 @@
 import type { WaitingFailure } from './event-failures.js';
 import type { FailedEvent, StoredEvent } from './event-store.js';
-import { goesOn, handle, isDecoded, poisoned, takeTurn } from './event-work.js';
+import { goesOn, handle, isDecoded, poisoned } from './event-work.js';
 import type { EventWork } from './event-work.js';
 import { runInTransaction } from './events-in-transactions.js';
 import { inParallel } from './events-side-by-side.js';
@@ -34,7 +34,7 @@ async function retrySideBySide(work: EventWork, lanes: readonly Lane[], events: 
           gone.push(seq); // It was pruned, or discarded.
           continue;
         }
-        if (!work.budget.spend()) await takeTurn(work.budget);
+        if (!work.budget.spend()) await work.budget.spendInTurn();
         await tenure.beginning(seq);
         const outcome = await handle(work, event, attempts, signal);
         if (outcome) failed.push(outcome);

@@ -44,11 +44,6 @@ export class PageOfEvents {
   }
 }
 
-/** Lets the event loop go on where handlers have used up their share of its turn. */
-export async function takeTurn(budget: TurnBudget): Promise<void> {
-  while (!budget.spend()) await new Promise<void>((resolve) => budget.later(resolve));
-}
-
 /** An event that has to wait behind another of its key. */
 export function parked({ seq, key }: Pick<StoredEvent, 'seq' | 'key'>): FailedEvent {
   return { seq, key, state: 'retry', attempts: 0, delay: 0, error: null };

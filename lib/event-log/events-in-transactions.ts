@@ -1,7 +1,7 @@
 import type { AttemptFailure } from './event-attempts.js';
 import { sqlStateOf } from './event-failure.js';
 import type { EventCursor, EventOutcome, EventTransaction, FailedEvent, StoredEvent } from './event-store.js';
-import { goesOn, isDecoded, parked, poisoned, takeTurn } from './event-work.js';
+import { goesOn, isDecoded, parked, poisoned } from './event-work.js';
 import type { EventWork, PageOfEvents } from './event-work.js';
 import type { PgEvent } from './pg-event.js';
 
@@ -127,7 +127,7 @@ class TransactionRun {
         }
         const decoded = attempts.decode(event);
         if (!isDecoded(decoded)) return; // By itself, next.
-        if (!budget.spend()) await takeTurn(budget);
+        if (!budget.spend()) await budget.spendInTurn();
         this.current = [decoded];
         const failure = await attempts.make(this.current, { attempt: 1, signal, tx: transaction.tx });
         if (failure) throw new Failed(failure);

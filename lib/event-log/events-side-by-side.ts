@@ -1,5 +1,5 @@
 import type { FailedEvent, StoredEvent } from './event-store.js';
-import { goesOn, handle, parked, takeTurn } from './event-work.js';
+import { goesOn, handle, parked } from './event-work.js';
 import type { EventWork, PageOfEvents } from './event-work.js';
 
 /** What has become of an event of a page; undefined for one that was not begun. */
@@ -36,7 +36,7 @@ export async function workSideBySide(work: EventWork, page: PageOfEvents): Promi
 
 async function fateOf(work: EventWork, event: StoredEvent, isBlocked: BlockedKeys, signal: AbortSignal): Promise<Fate> {
   if (isBlocked.has(event.key)) return parked(event);
-  if (!work.budget.spend()) await takeTurn(work.budget);
+  if (!work.budget.spend()) await work.budget.spendInTurn();
   await work.tenure.beginning(event.seq);
   const failed = await handle(work, event, 0, signal);
   if (failed?.state === 'retry') isBlocked.add(event.key);

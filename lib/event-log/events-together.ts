@@ -1,7 +1,7 @@
 import { runInTransaction } from './events-in-transactions.js';
 import type { AttemptFailure } from './event-attempts.js';
 import type { EventCursor, EventOutcome, FailedEvent, StoredEvent } from './event-store.js';
-import { goesOn, isDecoded, poisoned, takeTurn } from './event-work.js';
+import { goesOn, isDecoded, poisoned } from './event-work.js';
 import type { EventWork, PageOfEvents } from './event-work.js';
 import type { PgEvent } from './pg-event.js';
 
@@ -17,7 +17,7 @@ export async function workTogether(work: EventWork, page: PageOfEvents, now: () 
   let begun = 0;
   do {
     if (!goesOn(work)) return;
-    if (!budget.spend()) await takeTurn(budget);
+    if (!budget.spend()) await budget.spendInTurn();
     const isHandled = await workOff(work, page, { begun, size }, now);
     if (!isHandled) return;
     begun += size;

@@ -55,6 +55,11 @@ export class TurnBudget {
     return !this.isUsedUp;
   }
 
+  /** Waits until one more delivery fits into a turn. */
+  async spendInTurn(): Promise<void> {
+    while (!this.spend()) await new Promise<void>((resolve) => this.later(resolve));
+  }
+
   /**
    * Calls back in a turn with budget left.
    *
