@@ -313,6 +313,24 @@ describe('a reader of the event log by logical replication', () => {
     expect(await second.until(1)).toEqual([{ n: 2 }]);
   });
 
+  it('needs a role that may replicate, and no right on the tables', async () => {
+    await query(`CREATE ROLE cdc LOGIN PASSWORD 'secret'`);
+    suite.cleanup(() => query('DROP ROLE cdc'));
+    const url = new URL(suite.database.url);
+    [url.username, url.password] = ['cdc', 'secret'];
+    const slot = await createSlot();
+    const given = new Recorder<unknown>();
+    const { reports } = read(
+      slot,
+      collect(given, ({ payload }) => payload),
+      { connectionString: url.href },
+    );
+    expect(await reports.until(1)).toEqual([expect.objectContaining({ code: '42501' })]);
+    await query('ALTER ROLE cdc REPLICATION');
+    await publish(1);
+    expect(await given.until(1)).toEqual([{ n: 1 }]);
+  });
+
   it('ends with what the server says if there is no such slot', async () => {
     const { ended } = read('missing', async () => undefined);
     expect(await rejection(ended)).toMatchObject({ code: '42704' });
