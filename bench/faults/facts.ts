@@ -51,7 +51,7 @@ export interface Facts {
   lostToSecond: number;
   /** Notifications that reached one handler more than once. */
   duplicates: number;
-  /** The peer told code of its application, after the fault had begun and before the first new notification. */
+  /** What the peer told of, after the fault had begun and before the first new notification, behind what was lost if anything was. */
   told: { gap: boolean; down: boolean; error: boolean; log: boolean };
   crash?: { readonly at: number; readonly origin: string; readonly text: string };
   /** Backends of the peer when all was over; those of a pooler do not count. */
@@ -80,13 +80,16 @@ export function emptyFacts(peer: string, fault: string): Facts {
 export function conclude(facts: Facts): void {
   const { sent, received, signals, brokenAt = 0 } = facts;
   const numbers = received.filter(({ handler }) => handler === 'first').map(({ payload }) => payload);
-  facts.lost = sent.filter(({ n, at }) => at >= brokenAt && !numbers.includes(n)).length;
+  const lost = sent.filter(({ n, at }) => at >= brokenAt && !numbers.includes(n));
+  facts.lost = lost.length;
   const seconds = received.filter(({ handler }) => handler === 'second').map(({ payload }) => payload);
   facts.lostToSecond = numbers.filter((n) => !seconds.includes(n)).length;
   const seen = received.map(({ handler, payload }) => `${handler} ${String(payload)}`);
   facts.duplicates = seen.length - new Set(seen).size;
+  // Some may arrive before a loss: who reads on after it has to be told.
+  const [firstLost] = lost;
   const firstNew = received.find(({ at, payload }) =>
-    sent.some((one) => one.n === payload && one.at > brokenAt && at > brokenAt),
+    sent.some(({ n, at: sentAt }) => n === payload && sentAt > brokenAt && at > brokenAt && n > (firstLost?.n ?? 0)),
   );
   const meanwhile = signals.filter(({ at }) => at >= brokenAt && at <= (firstNew?.at ?? Infinity) + 0.25);
   for (const { kind } of meanwhile) facts.told[kind] = true;

@@ -9,7 +9,6 @@ import { SignalLogger } from './signal-logger.js';
 export const start: Adapter = async ({ url, channel, otherChannels, handle, signal }) => {
   class Consumer {
     constructor(@Inject(PgNotifyService) service: PgNotifyService) {
-      for (const other of otherChannels) service.listen(other).subscribe();
       service.gaps(channel).subscribe(({ reason }) => {
         if (reason !== 'start') signal('gap', reason);
       });
@@ -38,5 +37,8 @@ export const start: Adapter = async ({ url, channel, otherChannels, handle, sign
 
   const logger = new SignalLogger(signal);
   const app = await NestFactory.createApplicationContext(App, { logger, abortOnError: false });
+  const service = app.get(PgNotifyService);
+  for (const other of otherChannels) service.listen(other).subscribe();
+  await service.ready();
   return { stop: () => app.close() };
 };
