@@ -19,6 +19,7 @@ everyone → errors, option-checks, options, tokens, diagnostics, context, log
 tokens → channel
 options ⇢ executor
 diagnostics ⇢ listener, channel
+context ⇢ time
 service, tokens, log → @nestjs
 everyone ⇢ pg
 
@@ -37,7 +38,7 @@ export const FILES = {
   options: ['pg-notify.options', 'pg-notify.resolved-options'],
   tokens: ['pg-notify.tokens', 'standard-decorator'],
   diagnostics: ['pg-notify.diagnostics'],
-  context: ['pg-notify.async-context'],
+  context: ['pg-notify.async-context', 'pg-notify.registration-context'],
   log: ['pg-notify.logger', 'pg-notify.error-route'],
 };
 

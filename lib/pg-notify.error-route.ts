@@ -4,6 +4,7 @@ import { PgNotifyAsyncContext } from './pg-notify.async-context.js';
 import type { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
 import { errorsIn, isPgNotifyError, messageOf, PgNotifyError, stackOf } from './pg-notify.errors.js';
 import type { PgNotifyLogger } from './pg-notify.logger.js';
+import type { ErrorRoute } from './pg-notify.registration-context.js';
 
 /** How often equal failures in a row are logged, in milliseconds. */
 const LOG_INTERVAL = 60_000;
@@ -24,7 +25,7 @@ interface FailureSeries {
 }
 
 /** Where everything goes that failed and has no caller to tell: the log, once, and whoever subscribes. */
-export class PgNotifyErrorRoute {
+export class PgNotifyErrorRoute implements ErrorRoute {
   private readonly errors = new Subject<PgNotifyError>();
   private readonly context = new PgNotifyAsyncContext();
   /** By what failed. */
@@ -41,12 +42,7 @@ export class PgNotifyErrorRoute {
     return this.errors.asObservable();
   }
 
-  /**
-   * Logs the error, and tells the subscribers. What is not ours yet becomes an error of kind `handler`.
-   *
-   * @param source What failed, where several may have the name of this handler: one for two channels, or in two modules.
-   * @param severity How it is logged: a `warning` is what is tried again.
-   */
+  /** What is not a PgNotifyError yet becomes one of kind `handler`. */
   report(thrown: unknown, source?: object, severity: Severity = 'error'): void {
     const error = isPgNotifyError(thrown) ? thrown : new PgNotifyError('handler', messageOf(thrown), { cause: thrown });
     if (error.kind === 'handler' && error.handler !== undefined)
@@ -55,7 +51,6 @@ export class PgNotifyErrorRoute {
     this.tell(error);
   }
 
-  /** A handler, or a live query, has succeeded after failures, which were reported with the same source. */
   recovered(handler: string, source?: object): void {
     const key = source ?? handler;
     const series = this.failing.get(key);
@@ -98,7 +93,6 @@ export class PgNotifyErrorRoute {
     return Math.ceil((this.now() - begunAt) / 1_000);
   }
 
-  /** Tells the subscribers of an error that is logged elsewhere, or that its caller gets. */
   tell(error: PgNotifyError): void {
     this.diagnostics.publish('nest-pg-notify.error', { error });
     this.context.run(() => this.errors.next(error));

@@ -1,13 +1,14 @@
 import { Logger } from '@nestjs/common';
 import { messageOf, stackOf } from './pg-notify.errors.js';
 import { printable, printableStack } from './printable.js';
+import type { RegistrationLogger } from './pg-notify.registration-context.js';
 import { DEFAULT_REGISTRATION } from './pg-notify.tokens.js';
 
 /**
  * Nest's logger, named after the registration. What servers, libraries and payloads have put into a message cannot forge a
  * line here, nor control a terminal. A logger of the application that throws does no harm.
  */
-export class PgNotifyLogger {
+export class PgNotifyLogger implements RegistrationLogger {
   private readonly logger: Logger;
 
   /** @param context Who writes, as Nest prints it. */

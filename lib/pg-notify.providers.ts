@@ -1,5 +1,4 @@
 import type { Provider } from '@nestjs/common';
-import { HandlerBlocks } from './consumers/handler-blocks.js';
 import { PgConsumers } from './consumers/pg-consumers.js';
 import { HandlerDiscovery } from './handlers/handler-discovery.js';
 import { PgNotifyExplorer } from './handlers/pg-notify.explorer.js';
@@ -14,6 +13,7 @@ import type { PgNotifyParts } from './pg-notify.parts.js';
 import { resolveOptions } from './pg-notify.resolved-options.js';
 import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
+import type { RegistrationContext } from './pg-notify.registration-context.js';
 import { PgNotifyRegistrations } from './pg-notify.registrations.js';
 import { PgNotifyService } from './pg-notify.service.js';
 import { PgNotifyStart } from './pg-notify.start.js';
@@ -24,6 +24,7 @@ import {
   getPgNotifyToken,
   getPgNotifyTransportToken,
   PG_NOTIFY_CONSUMERS,
+  PG_NOTIFY_CONTEXT,
   PG_NOTIFY_LOGGER,
   PG_NOTIFY_REGISTRATION,
   PG_NOTIFY_RESOLVED_OPTIONS,
@@ -34,7 +35,6 @@ import type { ResolvedPgNotifyConnections } from './session/connection-settings.
 import { systemClock } from './time/clock.js';
 import { TurnBudget } from './time/turn-budget.js';
 import { DisabledTransport } from './transport/disabled-transport.js';
-import { listenerRoutes } from './transport/listener-routes.js';
 import type { PgNotifyTransport, PgNotifyTransportSource } from './transport/pg-notify-transport.js';
 import { PgTransport } from './transport/pg-transport.js';
 
@@ -71,19 +71,23 @@ export function registrationProviders(name: string): Provider[] {
     {
       provide: getPgNotifyTransportToken(name),
       useFactory: createTransportSource,
-      inject: [MODULE_OPTIONS_TOKEN, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_LOGGER],
+      inject: [MODULE_OPTIONS_TOKEN, PG_NOTIFY_RESOLVED_OPTIONS],
+    },
+    {
+      provide: PG_NOTIFY_CONTEXT,
+      useFactory: createContext,
+      inject: [PG_NOTIFY_LOGGER, PgNotifyErrorRoute, PgNotifyDiagnostics],
     },
     {
       provide: PG_NOTIFY_TRANSPORT,
       useFactory: connectTransport,
-      inject: [getPgNotifyTransportToken(name), PgNotifyErrorRoute, PgNotifyDiagnostics, TurnBudget],
+      inject: [getPgNotifyTransportToken(name), PG_NOTIFY_CONTEXT],
     },
-    TurnBudget,
     { provide: PgConsumers, useExisting: PG_NOTIFY_CONSUMERS },
     {
       provide: PG_NOTIFY_CONSUMERS,
       useFactory: createConsumers,
-      inject: [PG_NOTIFY_TRANSPORT, PG_NOTIFY_LOGGER, PgNotifyErrorRoute, PgNotifyDiagnostics, TurnBudget],
+      inject: [PG_NOTIFY_TRANSPORT, PG_NOTIFY_CONTEXT],
     },
     HandlerDiscovery,
     PgNotifyRegistrations,
@@ -127,25 +131,34 @@ function collectParts(
   return { options, connections, transport, consumers, logger, errors, registrations, start };
 }
 
+function createContext(
+  logger: PgNotifyLogger,
+  errors: PgNotifyErrorRoute,
+  diagnostics: PgNotifyDiagnostics,
+): RegistrationContext {
+  return {
+    clock: systemClock,
+    budget: new TurnBudget(),
+    async: new PgNotifyAsyncContext(),
+    diagnostics,
+    errors,
+    logger,
+  };
+}
+
 function createTransportSource(
   given: PgNotifyModuleOptions,
   options: ResolvedPgNotifyOptions,
-  logger: PgNotifyLogger,
 ): PgNotifyTransportSource {
-  if (!options.enabled) return { connect: (routes) => new DisabledTransport(listenerRoutes(logger, routes)) };
+  if (!options.enabled) return { connect: (context) => new DisabledTransport(context) };
   const connections = resolveConnections(given);
-  return { connect: (routes) => new PgTransport(options, connections, { logger, ...routes }) };
+  return { connect: (context) => new PgTransport(options, connections, context) };
 }
 
 /** @throws PgNotifyError of kind `configuration` when something else than a transport stands in its place. */
-function connectTransport(
-  source: PgNotifyTransportSource,
-  errors: PgNotifyErrorRoute,
-  diagnostics: PgNotifyDiagnostics,
-  budget: TurnBudget,
-): PgNotifyTransport {
+function connectTransport(source: PgNotifyTransportSource, context: RegistrationContext): PgNotifyTransport {
   if (typeof (source as Partial<PgNotifyTransportSource> | undefined)?.connect === 'function') {
-    return source.connect({ errors, diagnostics, budget });
+    return source.connect(context);
   }
   throw new PgNotifyError(
     'configuration',
@@ -153,24 +166,8 @@ function connectTransport(
   );
 }
 
-function createConsumers(
-  transport: PgNotifyTransport,
-  logger: PgNotifyLogger,
-  errors: PgNotifyErrorRoute,
-  diagnostics: PgNotifyDiagnostics,
-  budget: TurnBudget,
-): PgConsumers {
-  const consumers = new PgConsumers(transport.listener, {
-    clock: systemClock,
-    budget,
-    async: new PgNotifyAsyncContext(),
-    diagnostics,
-    blocks: new HandlerBlocks(),
-    onError: (error, source, severity) => errors.report(error, source, severity),
-    onRecovery: (handler, source) => errors.recovered(handler, source),
-    warn: (message) => logger.warn(message),
-    debug: (message) => logger.debug(message),
-  });
+function createConsumers(transport: PgNotifyTransport, context: RegistrationContext): PgConsumers {
+  const consumers = new PgConsumers(transport.listener, context);
   transport.serve?.(consumers);
   return consumers;
 }

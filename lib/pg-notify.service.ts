@@ -11,13 +11,11 @@ import type { PgLiveQueryOptions, PgLiveValue } from './consumers/live-query-opt
 import { PgConsumers } from './consumers/pg-consumers.js';
 import type { PgQueueUsage } from './listener/queue-usage.js';
 import type { PgNotifyStatus } from './listener/pg-notify-status.js';
-import { PgNotifyDiagnostics } from './pg-notify.diagnostics.js';
 import { PgNotifyErrorRoute } from './pg-notify.error-route.js';
 import { PgNotifyError } from './pg-notify.errors.js';
-import type { PgNotifyLogger } from './pg-notify.logger.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
 import { PgNotifyStart } from './pg-notify.start.js';
-import { PG_NOTIFY_LOGGER, PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
+import { PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
 import { EmitCalls } from './publisher/emit-calls.js';
 import { NotifyCalls } from './publisher/notify-calls.js';
 import type { PgExecutor } from './executor/pg-executor.js';
@@ -77,23 +75,14 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     @Inject(PG_NOTIFY_TRANSPORT) private readonly transport: PgNotifyTransport,
     @Inject(PgConsumers) private readonly consumers: PgConsumers,
     @Inject(PG_NOTIFY_RESOLVED_OPTIONS) private readonly options: ResolvedPgNotifyOptions,
-    @Inject(PG_NOTIFY_LOGGER) private readonly logger: PgNotifyLogger,
     @Inject(PgNotifyStart) private readonly start: PgNotifyStart,
     @Inject(PgNotifyErrorRoute) private readonly errors: PgNotifyErrorRoute,
-    @Inject(PgNotifyDiagnostics) diagnostics: PgNotifyDiagnostics,
   ) {
-    this.calls = new NotifyCalls({
-      publisher: transport.publisher,
-      maxWaiting: options.publisher.maxWaiting,
-      currentExecutor: options.publisher.executor,
-      diagnostics,
-      onFailure: (error) => errors.tell(error),
-    });
-    this.emitted = new EmitCalls({
-      notify: (...call) => this.calls.notify(...call),
-      tell: (error) => errors.tell(error),
-      log: logger,
-    });
+    const { maxWaiting, executor: currentExecutor } = options.publisher;
+    const { publisher } = transport;
+    const { context } = consumers;
+    this.calls = new NotifyCalls({ publisher, maxWaiting, currentExecutor }, context);
+    this.emitted = new EmitCalls(this.calls, context);
   }
 
   /**
@@ -316,7 +305,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     const expired = (): Error => new Error(`Not finished within the shutdownTimeout of ${timeout} ms`);
     await withDeadline(this.consumers.handlers.settled(), { timeout, expired }).catch((error: Error) => {
       const unfinished = this.consumers.handlers.abandon();
-      if (unfinished.length > 0) this.logger.error(`${error.message}: ${unfinished.join(', ')}.`);
+      if (unfinished.length > 0) this.consumers.context.logger.error(`${error.message}: ${unfinished.join(', ')}.`);
     });
     await this.transport.listener.stop();
   }

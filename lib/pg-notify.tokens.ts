@@ -18,6 +18,9 @@ export const PG_NOTIFY_TRANSPORT = 'the transport of a PgNotifyModule registrati
 /** The consumers of the registration, inside its own module. */
 export const PG_NOTIFY_CONSUMERS = 'the consumers of a PgNotifyModule registration';
 
+/** What all parts of the registration share, inside its own module. */
+export const PG_NOTIFY_CONTEXT = 'the context of a PgNotifyModule registration';
+
 /** The logger of the registration, inside its own module. */
 export const PG_NOTIFY_LOGGER = 'the logger of a PgNotifyModule registration';
 

@@ -1,11 +1,17 @@
 import type { PgListener } from '../listener/pg-listener.js';
-import type { ListenerLogger } from '../listener/status-reporter.js';
+import { PgNotifyAsyncContext } from '../pg-notify.async-context.js';
 import { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import type { PgNotifyModuleOptions } from '../pg-notify.options.js';
+import { SILENT_LOGGER } from '../pg-notify.registration-context.js';
+import type { RegistrationContext, RegistrationLogger } from '../pg-notify.registration-context.js';
 import { resolveOptions } from '../pg-notify.resolved-options.js';
 import { SendingSessions } from '../publisher/sending-sessions.js';
 import type { ConnectionSettings } from '../session/connection-settings.js';
+import { systemClock } from '../time/clock.js';
+import { TurnBudget } from '../time/turn-budget.js';
+import type { PgSession } from '../session/pg-session.js';
 import { createListener } from '../transport/create-listener.js';
+import type { ListenerParts } from '../transport/create-listener.js';
 
 export interface CommandListenerParts {
   readonly connection: ConnectionSettings;
@@ -13,8 +19,10 @@ export interface CommandListenerParts {
   readonly publisher?: ConnectionSettings;
   /** What differs from the module's defaults. */
   readonly options: Required<Pick<PgNotifyModuleOptions, 'startup'>> & Omit<PgNotifyModuleOptions, 'connection'>;
-  readonly logger: ListenerLogger;
-  readonly onError: (error: unknown) => void;
+  /** Takes the lines about the connection. @default none are printed */
+  readonly logger?: Partial<RegistrationLogger>;
+  /** Takes errors that have no caller. @default they are ignored */
+  readonly onError?: (error: unknown) => void;
   /** Called when a session for listening was opened that goes through a pooler, before it listens. */
   readonly onPooler?: () => void;
 }
@@ -32,18 +40,24 @@ export function deliveryTimeoutWithin(timeout: number): number {
 
 /** A listener as an application has it, with the module's defaults. */
 export function createCommandListener(parts: CommandListenerParts): PgListener {
-  const { connection, publisher = connection, options, logger, onError, onPooler } = parts;
+  const { connection, publisher = connection, options, onPooler } = parts;
   const resolved = resolveOptions({ ...options, connection: {} });
   const { connectTimeout } = resolved;
   const sessions = new SendingSessions({ connection: publisher, connectTimeout });
-  return createListener(resolved, {
-    connection,
-    openSendingSession: (request) => sessions.open(request),
-    onOpened: ({ isDirect }) => {
-      if (!isDirect) onPooler?.();
-    },
-    logger,
-    onError,
+  const onOpened = ({ isDirect }: PgSession): void => {
+    if (!isDirect) onPooler?.();
+  };
+  const openSendingSession: ListenerParts['openSendingSession'] = (request) => sessions.open(request);
+  return createListener(resolved, { connection, openSendingSession, onOpened }, contextOf(parts));
+}
+
+function contextOf({ logger, onError = () => undefined }: CommandListenerParts): RegistrationContext {
+  return {
+    clock: systemClock,
+    budget: new TurnBudget(),
+    async: new PgNotifyAsyncContext(),
     diagnostics: new PgNotifyDiagnostics('command-line'),
-  });
+    errors: { report: onError, tell: () => undefined, recovered: () => undefined },
+    logger: { ...SILENT_LOGGER, ...logger },
+  };
 }

@@ -37,8 +37,6 @@ export async function checkDelivery(
       publisher: { timeout },
       deliveryCheck: { timeout: deliveryTimeoutWithin(timeout), onStartFailure: 'warn' },
     },
-    logger: { log: () => undefined, warn: () => undefined }, // The findings say it.
-    onError: () => undefined, // There is no consumer, and no channel but that of the check.
   });
   try {
     await listener.start();

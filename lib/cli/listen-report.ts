@@ -2,12 +2,12 @@ import type { Observable } from 'rxjs';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { RawPgNotification } from '../channel/pg-notification.js';
 import type { PgNotifyStatus } from '../listener/pg-notify-status.js';
-import type { ListenerLogger } from '../listener/status-reporter.js';
+import type { RegistrationLogger } from '../pg-notify.registration-context.js';
 import type { Terminal } from './terminal.js';
 
 /** Tells what a listener receives, and how it is doing. */
 export interface ListenReport {
-  readonly logger: ListenerLogger;
+  readonly logger: Partial<RegistrationLogger>;
   notification(notification: RawPgNotification): void;
   gap(gap: PgGap): void;
   follow(status$: Observable<PgNotifyStatus>): void;
@@ -15,7 +15,7 @@ export interface ListenReport {
 
 /** For people: notifications and gaps on standard output, the state of the connection on standard error. */
 export class TextReport implements ListenReport {
-  readonly logger: ListenerLogger;
+  readonly logger: Partial<RegistrationLogger>;
 
   constructor(private readonly terminal: Terminal) {
     this.logger = {
@@ -47,7 +47,7 @@ export class TextReport implements ListenReport {
 
 /** For programs: all of it on standard output, an object in each line. */
 export class JsonReport implements ListenReport {
-  readonly logger: ListenerLogger = { log: () => undefined, warn: () => undefined }; // The status says it.
+  readonly logger = {}; // The status shows it.
   private printed = '';
 
   constructor(private readonly terminal: Terminal) {}

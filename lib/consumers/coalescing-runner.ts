@@ -1,5 +1,4 @@
-import type { Clock } from '../time/clock.js';
-import type { TurnBudget } from '../time/turn-budget.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import { IdleWaiters } from './idle-waiters.js';
 
 /** Why a runner runs. */
@@ -17,8 +16,6 @@ export interface CoalescingRunnerOptions {
   readonly pollDelay: () => number | undefined;
   /** How long after the begin of a run the next one may begin, in milliseconds. */
   readonly minInterval: number;
-  readonly clock: Clock;
-  readonly budget: TurnBudget;
 }
 
 /**
@@ -38,7 +35,10 @@ export class CoalescingRunner {
   private sleeper: { readonly for: 'poll' | 'pause'; readonly awake: AbortController } | undefined;
   private readonly idle = new IdleWaiters(() => this.isIdle);
 
-  constructor(private readonly options: CoalescingRunnerOptions) {}
+  constructor(
+    private readonly options: CoalescingRunnerOptions,
+    private readonly context: Pick<RegistrationContext, 'clock' | 'budget'>,
+  ) {}
 
   /** Runs soon, whatever for. The first reason since the last run is the one it is told. */
   wake(reason: WakeReason): void {
@@ -51,7 +51,7 @@ export class CoalescingRunner {
   /** Polls from now on, if it is to. */
   begin(): void {
     if (this.isStopped || this.loop) return;
-    this.endedAt = this.options.clock.now();
+    this.endedAt = this.context.clock.now();
     this.loop = this.work();
   }
 
@@ -95,7 +95,8 @@ export class CoalescingRunner {
   }
 
   private async runOnce(): Promise<void> {
-    const { run, clock, budget } = this.options;
+    const { run } = this.options;
+    const { clock, budget } = this.context;
     await this.pause();
     await budget.spendInTurn(); // A run that has work again and again must not keep timers and sockets waiting.
     const reason = this.wanted;
@@ -119,7 +120,8 @@ export class CoalescingRunner {
 
   /** What must pass between runs. */
   private async pause(): Promise<void> {
-    const { clock, minInterval, errorDelay } = this.options;
+    const { minInterval, errorDelay } = this.options;
+    const { clock } = this.context;
     let isOver = false;
     while (!isOver && !this.isStopped) {
       const afterError = this.failures > 0 ? this.endedAt + errorDelay(this.failures) : -Infinity;
@@ -130,7 +132,7 @@ export class CoalescingRunner {
 
   private async poll(): Promise<void> {
     const delay = this.options.pollDelay();
-    const wait = delay === undefined ? undefined : this.endedAt + delay - this.options.clock.now();
+    const wait = delay === undefined ? undefined : this.endedAt + delay - this.context.clock.now();
     if ((wait !== undefined && wait <= 0) || (await this.sleep('poll', wait))) this.wanted ??= 'poll';
   }
 
@@ -140,7 +142,7 @@ export class CoalescingRunner {
     this.sleeper = { for: reason, awake };
     try {
       if (duration === undefined) await new Promise((resolve) => awake.signal.addEventListener('abort', resolve));
-      else await this.options.clock.sleep(duration, awake.signal);
+      else await this.context.clock.sleep(duration, awake.signal);
       return !awake.signal.aborted;
     } catch {
       return false; // Woken, or stopped.

@@ -25,7 +25,7 @@ export interface ChannelSubscriber<T = unknown> {
 export interface DecodedChannelOptions {
   readonly channel: PgChannel;
   readonly listener: ListeningTransport;
-  readonly context: Pick<ConsumerContext, 'async' | 'onError'>;
+  readonly context: Pick<ConsumerContext, 'async' | 'errors'>;
   /** Called once, when decoding has rounded an integer. */
   readonly onRounded: () => void;
   /** The last subscriber has left: nothing is received any more. */
@@ -81,7 +81,7 @@ export class DecodedChannel implements ChannelConsumer {
         if (subscriber.notification) subscriber.notification(notification);
         else subscriber.arrival?.();
       } catch (error) {
-        this.options.context.onError(error); // The others get it in any case.
+        this.options.context.errors.report(error); // The others get it in any case.
       }
     }
   }
@@ -113,7 +113,7 @@ export class DecodedChannel implements ChannelConsumer {
       notification.payload = channel.schema ? context.async.run(() => applySchema(channel, payload)) : payload;
       return true;
     } catch (error) {
-      context.onError(error);
+      context.errors.report(error);
       return false;
     }
   }
@@ -131,7 +131,7 @@ export class DecodedChannel implements ChannelConsumer {
     try {
       call();
     } catch (error) {
-      this.options.context.onError(error);
+      this.options.context.errors.report(error);
     }
   }
 }

@@ -60,7 +60,7 @@ export class DecodedChannels {
   private announceRounded(channel: string): void {
     if (this.rounded.has(channel)) return;
     this.rounded.add(channel);
-    this.context.warn(
+    this.context.logger.warn(
       `A notification of the channel ${JSON.stringify(channel)} has an integer beyond 2^53, which JSON.parse() has rounded. ` +
         `Send it as text (id::text in SQL), or read it from raw. This is logged once for each channel.`,
     );

@@ -1,12 +1,12 @@
 import { types } from 'node:util';
 import type { PgNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import { soon } from '../time/clock.js';
 import type { GapBarrier, HeldQueue } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
 import type { HandlerRuns } from './handler-runs.js';
 import { IdleWaiters } from './idle-waiters.js';
-import type { TurnBudget } from '../time/turn-budget.js';
 import { Fifo, LatestByKey } from './waiting-list.js';
 import type { WaitingList } from './waiting-list.js';
 
@@ -29,8 +29,7 @@ export interface HandlerQueueOptions {
   readonly bufferSize: number;
   readonly runs: HandlerRuns<Taken>;
   readonly gate: GapGate;
-  readonly budget: TurnBudget;
-  readonly onError: (error: unknown) => void;
+  readonly context: Pick<RegistrationContext, 'budget' | 'errors'>;
   /** Told at the first of several drops, not at each. */
   readonly onOverflow: () => void;
 }
@@ -173,7 +172,7 @@ export class HandlerQueue implements HeldQueue {
 
   /** Starts what can be started now, as far as what is left of the turn goes. */
   private goOn(): void {
-    const { budget } = this.options;
+    const { budget } = this.options.context;
     while (this.canGoOn()) {
       if (!budget.spend()) return this.postpone();
       this.start();
@@ -181,7 +180,7 @@ export class HandlerQueue implements HeldQueue {
   }
 
   private postpone(): void {
-    if (!this.isPostponed) this.options.budget.later(this.resumeInTurn, this.isCrowded);
+    if (!this.isPostponed) this.options.context.budget.later(this.resumeInTurn, this.isCrowded);
     this.isPostponed = true;
   }
 
@@ -297,10 +296,10 @@ export class HandlerQueue implements HeldQueue {
   }
 
   private keyFailed(cause: unknown): void {
-    const { label, channel, runs, onError } = this.options;
+    const { label, channel, runs, context } = this.options;
     runs.counters.fail(1, 0);
     const message = `The function latest of the handler ${label} failed for the channel ${JSON.stringify(channel)}: ${messageOf(cause)}`;
-    onError(new PgNotifyError('handler', message, { channel, handler: label, cause }));
+    context.errors.report(new PgNotifyError('handler', message, { channel, handler: label, cause }));
   }
 
   private stretchBehind(barrier: GapBarrier | undefined): Stretch {

@@ -50,7 +50,7 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
     this.counters.deliver(count, durationSince(begun));
     if (!this.hasFailed) return;
     this.hasFailed = false;
-    this.context.onRecovery(this.definition.label, this);
+    this.context.errors.recovered(this.definition.label, this);
   }
 
   /** @internal Returns if the run is over. */
@@ -66,7 +66,7 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
     this.hasFailed = true;
     const message = `Handler ${handler} failed for the channel ${JSON.stringify(channel)}: ${describe(cause, argument)}`;
     const error = new PgNotifyError('handler', message, { channel, handler, cause });
-    this.context.onError(error, this);
+    this.context.errors.report(error, this);
     return error;
   }
 
@@ -77,10 +77,10 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
     counters.reject(count, durationSince(begun));
     const message = `A guard kept the handler ${this.definition.label} from running for the channel ${JSON.stringify(channel)}: ${messageOf(reason)}`;
     if (counters.kind !== 'gap' || isHandled) {
-      context.debug(message);
+      context.logger.debug(message);
       return undefined;
     }
-    context.warn(`${message}. It is asked again, and the handlers beside it wait until it lets the method run.`);
+    context.logger.warn(`${message}. It is asked again, and the handlers beside it wait until it lets the method run.`);
     throw rejection;
   }
 }

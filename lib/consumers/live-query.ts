@@ -77,16 +77,10 @@ class LiveQueryLoads<T> {
     private readonly subscriber: Subscriber<T | PgLiveValue<T>>,
   ) {
     const { trust, context } = parts;
-    const { clock, budget } = context;
     const { minInterval, fallbackPollInterval } = definition.options;
-    this.runner = new CoalescingRunner({
-      run: () => this.run(),
-      errorDelay: retryDelay,
-      pollDelay: () => (trust.isGiven && this.shown ? undefined : fallbackPollInterval),
-      minInterval,
-      clock,
-      budget,
-    });
+    const pollDelay = (): number | undefined => (trust.isGiven && this.shown ? undefined : fallbackPollInterval);
+    const run = (): Promise<unknown> => this.run();
+    this.runner = new CoalescingRunner({ run, errorDelay: retryDelay, pollDelay, minInterval }, context);
   }
 
   /** Returns the function that ends it. */
@@ -130,7 +124,7 @@ class LiveQueryLoads<T> {
     try {
       const value = await this.load();
       if (this.over.signal.aborted) return;
-      if (this.hasFailed) this.parts.context.onRecovery(this.definition.label);
+      if (this.hasFailed) this.parts.context.errors.recovered(this.definition.label);
       this.hasFailed = false;
       this.gapsRead = gaps;
       this.show(value);
@@ -172,7 +166,7 @@ class LiveQueryLoads<T> {
     const { label, options } = this.definition;
     const error = new PgNotifyError('handler', `${what} failed: ${messageOf(cause)}`, { handler: label, cause });
     if (options.onError === 'error') return this.parts.context.async.run(() => this.subscriber.error(error));
-    this.parts.context.onError(error);
+    this.parts.context.errors.report(error);
     this.hasFailed = true;
     this.showStale();
     throw error;
@@ -193,7 +187,7 @@ class LiveQueryLoads<T> {
     } catch (cause) {
       const { label } = this.definition;
       const message = `The function distinct of the ${label} failed, and the value is emitted: ${messageOf(cause)}`;
-      this.parts.context.onError(new PgNotifyError('handler', message, { handler: label, cause }));
+      this.parts.context.errors.report(new PgNotifyError('handler', message, { handler: label, cause }));
       return false;
     }
   }

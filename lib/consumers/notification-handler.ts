@@ -29,7 +29,7 @@ export class NotificationHandler implements Handler {
     const { label, bufferSize, mode } = definition;
     const runs = new HandlerRuns(definition, 'notification', context, closing);
     const { channel } = runs;
-    const { async, budget, onError, diagnostics, warn } = context;
+    const { async, diagnostics, logger } = context;
     const { latest } = mode;
     this.label = label;
     this.runs = runs;
@@ -40,11 +40,10 @@ export class NotificationHandler implements Handler {
       bufferSize,
       runs,
       gate,
-      budget,
-      onError,
+      context,
       onOverflow: () => {
         diagnostics.publish('nest-pg-notify.gap', { channel, reason: 'overflow' });
-        warn(
+        logger.warn(
           `Handler ${label} is too slow for the channel ${JSON.stringify(channel)}: ${bufferSize} notifications wait, and the oldest are dropped. ` +
             `What is dropped is counted, and announced as an overflow gap. Raise bufferSize, or let it take more at a time: concurrency, batch or latest.`,
         );

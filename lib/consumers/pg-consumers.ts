@@ -1,14 +1,17 @@
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 import type { CoalescingRunner } from './coalescing-runner.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { ConsumerContext } from './consumer-context.js';
 import { DecodedChannels } from './decoded-channels.js';
 import { DeliveryTrust } from './delivery-trust.js';
+import { HandlerBlocks } from './handler-blocks.js';
 import { Handlers } from './handlers.js';
 import { liveQuery } from './live-query.js';
 import type { LiveQueryDefinition } from './live-query.js';
 
 /** All that takes notifications in one registration. */
 export class PgConsumers {
+  readonly context: ConsumerContext;
   readonly channels: DecodedChannels;
   readonly handlers: Handlers;
   private readonly trust: DeliveryTrust;
@@ -17,8 +20,10 @@ export class PgConsumers {
 
   constructor(
     private readonly listener: ListeningTransport,
-    readonly context: ConsumerContext,
+    shared: RegistrationContext,
   ) {
+    const context = { ...shared, blocks: new HandlerBlocks() };
+    this.context = context;
     this.channels = new DecodedChannels(listener, context);
     this.trust = new DeliveryTrust(listener);
     this.handlers = new Handlers(this.channels, this.trust, context);

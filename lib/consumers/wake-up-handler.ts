@@ -30,18 +30,18 @@ export class WakeUpHandler implements Handler {
     closing: AbortSignal,
   ) {
     const { pollInterval, fallbackPollInterval, errorDelay } = definition;
-    const { clock, budget } = context;
     const runs = new HandlerRuns(definition, 'wake-up', context, closing);
     this.label = definition.label;
     this.counters = runs.counters;
-    const runner = new CoalescingRunner({
-      run: (reason) => runs.run(reason, 1),
-      errorDelay: () => errorDelay,
-      pollDelay: () => (trust.isGiven ? pollInterval : fallbackPollInterval),
-      minInterval: 0,
-      clock,
-      budget,
-    });
+    const runner = new CoalescingRunner(
+      {
+        run: (reason) => runs.run(reason, 1),
+        errorDelay: () => errorDelay,
+        pollDelay: () => (trust.isGiven ? pollInterval : fallbackPollInterval),
+        minInterval: 0,
+      },
+      context,
+    );
     this.runner = runner;
     this.ignoreTrust = trust.onChange(() => runner.pollAnew());
     // By its name: a wake-up is no message, so whatever its payload is, and whatever a schema says of it, there may be work.

@@ -132,7 +132,7 @@ export class EventAttempts implements RunRecord<EventCall> {
     const message = `Handler ${label} failed for an event of the channel ${JSON.stringify(this.channels)}: ${reason}`;
     const error = new PgNotifyError('handler', message, { channel: this.channels, handler: label, cause });
     this.hasFailed = true;
-    this.context.onError(error, this, 'warning');
+    this.context.errors.report(error, this, 'warning');
     return { message: reason.slice(0, LONGEST_ERROR), isFinal: isRefused || thrown instanceof PgEventRejection };
   }
 
@@ -146,7 +146,7 @@ export class EventAttempts implements RunRecord<EventCall> {
     if (begun !== 0) this.duration += performance.now() - begun;
     if (!this.hasFailed) return;
     this.hasFailed = false;
-    this.context.onRecovery(this.definition.label, this);
+    this.context.errors.recovered(this.definition.label, this);
   }
 
   /** @internal Called at the timeout of a run already. */

@@ -111,8 +111,8 @@ export class EventConsumer implements Handler {
       `See it with: npx nest-pg-notify events dead ${JSON.stringify(name)}; then requeue or discard it.`;
     const death = new PgNotifyError('handler', message, { channel });
     delete death.stack; // It would show where the log was written, and not where the handler has failed.
-    const { onError, diagnostics } = this.parts.context;
-    onError(death);
+    const { errors, diagnostics } = this.parts.context;
+    errors.report(death);
     diagnostics.publish('nest-pg-notify.dead', { channel, handler: label, consumer: name, position: seq, attempts });
   }
 }

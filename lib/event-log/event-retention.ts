@@ -1,3 +1,4 @@
+import type { ErrorRoute } from '../pg-notify.registration-context.js';
 import type { Clock } from '../time/clock.js';
 import type { EventAdmin } from './event-store.js';
 
@@ -10,7 +11,7 @@ export interface EventRetentionOptions {
   /** How old an event must be to be deleted, in milliseconds. */
   readonly retention: number;
   readonly clock: Clock;
-  readonly onError: (error: unknown) => void;
+  readonly errors: Pick<ErrorRoute, 'report'>;
 }
 
 /**
@@ -42,11 +43,11 @@ export class EventRetention {
 
   /** A part at a time, so that a shutdown need not wait for all that is old. */
   private async prune(): Promise<void> {
-    const { store, retention, onError } = this.options;
+    const { store, retention, errors } = this.options;
     try {
       while (!this.stopping.signal.aborted && (await store.prune(retention)) > 0);
     } catch (error) {
-      if (!this.stopping.signal.aborted) onError(error);
+      if (!this.stopping.signal.aborted) errors.report(error);
     }
   }
 }

@@ -70,14 +70,15 @@ export class EventShard {
     this.attempts = new EventAttempts(definition, context, isTimed);
     this.pageSize = new PageSize(definition.batch?.maxSize ?? pageSize);
     this.pace = new PollPace(context.clock);
-    this.runner = new CoalescingRunner({
-      run: () => this.run(),
-      errorDelay: (failures) => Math.min(LONGEST_ERROR_DELAY, SHORTEST_ERROR_DELAY * 2 ** (failures - 1)),
-      pollDelay: () => this.pollDelay,
-      minInterval: 0,
-      clock: context.clock,
-      budget: context.budget,
-    });
+    this.runner = new CoalescingRunner(
+      {
+        run: () => this.run(),
+        errorDelay: (failures) => Math.min(LONGEST_ERROR_DELAY, SHORTEST_ERROR_DELAY * 2 ** (failures - 1)),
+        pollDelay: () => this.pollDelay,
+        minInterval: 0,
+      },
+      context,
+    );
     this.ignoreTrust = trust.onChange(() => this.runner.pollAnew());
   }
 
@@ -131,7 +132,7 @@ export class EventShard {
       const again = await this.cycle();
       if (this.hasFailed) {
         this.hasFailed = false;
-        parts.context.onRecovery(definition.label, this);
+        parts.context.errors.recovered(definition.label, this);
       }
       if (again) this.pace.flowed();
       else this.pace.slowDown(this.longestPoll);
@@ -140,7 +141,7 @@ export class EventShard {
       // Whatever was written or not: the next claim reads what is written down.
       this.tenure = undefined;
       if (error instanceof Fenced) {
-        parts.context.warn(error.message);
+        parts.context.logger.warn(error.message);
         throw error; // The next claim waits a moment: whoever fences it may do so again at once.
       }
       this.report(error);
@@ -155,7 +156,7 @@ export class EventShard {
     this.hasFailed = true;
     const message = `The consumer ${name} (${label}) does not go on: ${text}`;
     const error = new PgNotifyError('handler', message, { channel, handler: label, cause });
-    this.parts.context.onError(error, this, cause instanceof OtherChannels ? 'warning' : 'error');
+    this.parts.context.errors.report(error, this, cause instanceof OtherChannels ? 'warning' : 'error');
   }
 
   private get longestPoll(): number {
@@ -284,7 +285,9 @@ export class EventShard {
     const { tenure } = this;
     this.tenure = undefined;
     if (!tenure) return;
-    await this.parts.store.release(tenure.epoch).catch((error: Error) => this.parts.context.debug(error.message));
+    await this.parts.store
+      .release(tenure.epoch)
+      .catch((error: Error) => this.parts.context.logger.debug(error.message));
   }
 }
 

@@ -122,8 +122,8 @@ export class PgEventsRun {
     for (const consumer of this.consumers) consumer.start();
     const { retention } = this.options;
     if (retention === 0) return;
-    const { clock, onError } = context;
-    this.retention = new EventRetention({ store, retention, clock, onError });
+    const { clock, errors } = context;
+    this.retention = new EventRetention({ store, retention, clock, errors });
     void this.retention.run(); // Never rejects.
   }
 

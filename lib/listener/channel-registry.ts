@@ -1,6 +1,7 @@
 import type { PgGap, PgGapReason } from '../channel/pg-gap.js';
 import type { ReceivedNotification } from '../channel/pg-notification.js';
-import type { PgNotifyDiagnostics, Watch } from '../pg-notify.diagnostics.js';
+import type { Watch } from '../pg-notify.diagnostics.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { Acknowledgement } from './acknowledgement.js';
 import { MemberList } from './member-list.js';
 
@@ -34,15 +35,8 @@ export class ChannelRegistry {
   private readonly ofReceived: Watch;
   private ownChannel: string | undefined;
 
-  /**
-   * @param onError Takes the error of a consumer that threw: it must not reach `pg`, whose parser would deliver again
-   * what it has delivered.
-   */
-  constructor(
-    private readonly onError: (error: unknown) => void,
-    private readonly diagnostics: PgNotifyDiagnostics,
-  ) {
-    this.ofReceived = diagnostics.watch('nest-pg-notify.received');
+  constructor(private readonly context: Pick<RegistrationContext, 'errors' | 'diagnostics'>) {
+    this.ofReceived = context.diagnostics.watch('nest-pg-notify.received');
   }
 
   /** Keeps a channel for the listener itself: it is always wanted, and nobody is told of it. */
@@ -122,7 +116,7 @@ export class ChannelRegistry {
     if (channel === this.ownChannel) return;
     this.dispatched += 1;
     if (this.ofReceived.hasSubscribers) {
-      this.diagnostics.publish('nest-pg-notify.received', { channel, size: notification.raw.length });
+      this.context.diagnostics.publish('nest-pg-notify.received', { channel, size: notification.raw.length });
     }
     const consumers = this.consumers.get(channel)?.all;
     if (!consumers) return;
@@ -131,7 +125,7 @@ export class ChannelRegistry {
       try {
         consumer.notification(own ?? notification.again());
       } catch (error) {
-        this.onError(error);
+        this.context.errors.report(error); // It must not reach `pg`, whose parser would deliver again what it has delivered.
       }
       own = undefined;
     }
@@ -154,7 +148,7 @@ export class ChannelRegistry {
     const consumers = this.consumers.get(gap.channel)?.all;
     if (!consumers) return;
     this.announced += 1;
-    this.diagnostics.publish('nest-pg-notify.gap', { channel: gap.channel, reason: gap.reason });
+    this.context.diagnostics.publish('nest-pg-notify.gap', { channel: gap.channel, reason: gap.reason });
     for (const consumer of consumers) this.guarded(() => consumer.gap(gap, acknowledgement));
     for (const observer of this.observers) this.guarded(() => observer.gap(gap, acknowledgement));
   }
@@ -163,7 +157,7 @@ export class ChannelRegistry {
     try {
       call();
     } catch (error) {
-      this.onError(error);
+      this.context.errors.report(error);
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { Acknowledgement } from './acknowledgement.js';
 import { ChannelRegistry } from './channel-registry.js';
 import type { ChannelConsumer, GapObserver } from './channel-registry.js';
@@ -9,16 +9,7 @@ import type { PgNotifyStatus } from './pg-notify-status.js';
 import type { PgQueueUsage } from './queue-usage.js';
 import { Readiness } from './readiness.js';
 import { StatusReporter } from './status-reporter.js';
-import type { ListenerFacts, ListenerLogger } from './status-reporter.js';
-
-export interface ListenerRoutes {
-  readonly logger: ListenerLogger;
-  /** Where the error of a consumer that threw goes: it must not reach `pg`. */
-  readonly onError: (error: unknown) => void;
-  /** Takes each failed attempt and each loss, which are logged already. */
-  readonly onFailure?: (error: PgNotifyError) => void;
-  readonly diagnostics: PgNotifyDiagnostics;
-}
+import type { ListenerFacts } from './status-reporter.js';
 
 /**
  * What is the same for whatever listens: who wants which channel, who waits until it is covered, the status and the
@@ -31,9 +22,9 @@ export abstract class ListenerFront implements ListeningTransport {
   private readonly stopping = new AbortController();
   private stopped: Promise<void> | undefined;
 
-  constructor({ logger, onError, onFailure, diagnostics }: ListenerRoutes) {
-    this.registry = new ChannelRegistry(onError, diagnostics);
-    this.reporter = new StatusReporter(logger, () => this.facts, diagnostics, onFailure);
+  constructor(protected readonly context: RegistrationContext) {
+    this.registry = new ChannelRegistry(context);
+    this.reporter = new StatusReporter(context, () => this.facts);
   }
 
   abstract start(): Promise<void>;

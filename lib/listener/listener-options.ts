@@ -4,17 +4,15 @@ import type {
   PgNotifyReconnectOptions,
   PgNotifyStartupOptions,
 } from '../pg-notify.options.js';
-import type { Clock } from '../time/clock.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import type { DeliverySender } from './delivery-check.js';
-import type { ListenerRoutes } from './listener-front.js';
 
 export type OpenListeningSession = (
   signal: AbortSignal,
   onNotification: (notification: ReceivedNotification) => void,
 ) => Promise<ListeningSession>;
 
-export interface PgListenerOptions extends ListenerRoutes {
+export interface PgListenerOptions {
   readonly openSession: OpenListeningSession;
   readonly startup: Required<PgNotifyStartupOptions>;
   readonly reconnect: Required<PgNotifyReconnectOptions>;
@@ -29,5 +27,4 @@ export interface PgListenerOptions extends ListenerRoutes {
       };
   /** How long the server may be silent before it answers a LISTEN, in milliseconds. */
   readonly statementTimeout: number;
-  readonly clock?: Clock;
 }

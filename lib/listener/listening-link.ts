@@ -1,5 +1,5 @@
 import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
-import type { Clock } from '../time/clock.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import { isUnavailable, lackingListen } from '../session/connection-failure.js';
 import { Acknowledgement } from './acknowledgement.js';
 import { ChannelReconciler } from './channel-reconciler.js';
@@ -17,11 +17,10 @@ export interface ListeningLinkOptions {
   readonly check: DeliveryCheck | undefined;
   /** How long the server may be silent before it answers a statement, in milliseconds. */
   readonly statementTimeout: number;
-  readonly clock: Clock;
+  readonly context: Pick<RegistrationContext, 'clock' | 'logger'>;
   /** More of what is wanted is acknowledged, or all of it. */
   readonly onListening: () => void;
   readonly onRefused: (channel: string, error: unknown) => void;
-  readonly warn: (message: string) => void;
   /** Takes a warning that each session would repeat: it is logged once. */
   readonly note: (message: string) => void;
 }
@@ -116,7 +115,8 @@ export class ListeningLink {
   }
 
   private askUsage(): Promise<PgQueueUsage> {
-    const { session, statementTimeout, clock, note } = this.options;
+    const { session, statementTimeout, context, note } = this.options;
+    const { clock } = context;
     const urgent = clock.now() - this.lastUrgent >= URGENT_INTERVAL;
     if (urgent) this.lastUrgent = clock.now();
     const usage = this.reconciler.whileQuiet(() => askQueueUsage(session, statementTimeout), { urgent });
@@ -127,22 +127,23 @@ export class ListeningLink {
   }
 
   private listening(): void {
-    const { onListening, clock } = this.options;
+    const { onListening, context } = this.options;
     if (this.listeningSince === undefined) {
-      this.listeningSince = clock.now();
+      this.listeningSince = context.clock.now();
       this.watch();
     }
     onListening();
   }
 
   private watch(): void {
-    const { session, registry, heartbeat, check, clock, warn, note } = this.options;
+    const { session, registry, heartbeat, check, context, note } = this.options;
+    const { clock, logger } = context;
     const { reconciler } = this;
     const { signal } = this.ended;
     const onMissing = (channels: readonly string[], since: Date): void => {
       const listened = registry.withoutOwn(channels);
       if (listened.length > 0) {
-        warn(
+        logger.warn(
           `${session.endpoint}: the server no longer listens to ${nameSome(listened)}, on a connection that lives. ` +
             'LISTEN is sent again; what was missed is announced as a gap.',
         );

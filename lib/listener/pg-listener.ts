@@ -1,7 +1,6 @@
 import type { ReceivedNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import { systemClock } from '../time/clock.js';
-import type { Clock } from '../time/clock.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import { connectionFailure } from '../session/connection-failure.js';
 import { Backoff } from '../time/backoff.js';
 import type { Acknowledgement } from './acknowledgement.js';
@@ -20,7 +19,6 @@ const HURRIED_INTERVAL = 1_000;
 
 /** Listens to PostgreSQL: the loop that opens one session after the other. At most one is open at a time. */
 export class PgListener extends ListenerFront {
-  private readonly clock: Clock;
   private readonly startup: StartupPolicy;
   private readonly backoff: Backoff;
   private readonly primary: PrimaryWatch;
@@ -39,20 +37,23 @@ export class PgListener extends ListenerFront {
   private endPause: (() => void) | undefined;
   private running: Promise<void> | undefined;
 
-  constructor(private readonly options: PgListenerOptions) {
-    super(options);
+  constructor(
+    private readonly options: PgListenerOptions,
+    context: RegistrationContext,
+  ) {
+    super(context);
     const { startup, reconnect, deliveryCheck } = options;
-    this.clock = options.clock ?? systemClock;
-    this.startup = new StartupPolicy(startup, this.clock);
+    const { clock } = context;
+    this.startup = new StartupPolicy(startup, clock);
     this.backoff = new Backoff(reconnect);
     this.primary = new PrimaryWatch({
       openSession: options.openSession,
       interval: reconnect.maxDelay,
-      clock: this.clock,
+      clock,
     });
     if (deliveryCheck) {
       const onVerdict = (now: PgDeliveryVerdict, before: PgDeliveryVerdict): void => this.judged(now, before);
-      this.check = new DeliveryCheck({ ...deliveryCheck, clock: this.clock, onVerdict });
+      this.check = new DeliveryCheck({ ...deliveryCheck, clock, onVerdict });
       this.registry.reserve(this.check.channel);
     }
     this.firstVerdict = new Promise((resolve, reject) => {
@@ -85,7 +86,7 @@ export class PgListener extends ListenerFront {
    * at most one in a second is hurried.
    */
   serverAnswered(): void {
-    if (this.clock.now() - this.attemptedAt >= HURRIED_INTERVAL) this.endPause?.();
+    if (this.context.clock.now() - this.attemptedAt >= HURRIED_INTERVAL) this.endPause?.();
   }
 
   acknowledgementOf(channel: string): Acknowledgement | undefined {
@@ -160,7 +161,7 @@ export class PgListener extends ListenerFront {
     const end = (): void => over.abort();
     this.endPause = end;
     signal.addEventListener('abort', end, { once: true });
-    await this.clock.sleep(milliseconds, over.signal).catch(() => undefined); // Rejects when ended early.
+    await this.context.clock.sleep(milliseconds, over.signal).catch(() => undefined); // Rejects when ended early.
     signal.removeEventListener('abort', end);
     this.endPause = undefined;
   }
@@ -168,7 +169,7 @@ export class PgListener extends ListenerFront {
   /** One turn of the loop: one session, from the attempt to the loss. Returns what ended it. */
   private async listenUntilLost(signal: AbortSignal): Promise<PgNotifyError> {
     let session: ListeningSession;
-    this.attemptedAt = this.clock.now();
+    this.attemptedAt = this.context.clock.now();
     try {
       session = await this.options.openSession(signal, (notification) => this.dispatch(notification));
     } catch (error) {
@@ -184,17 +185,17 @@ export class PgListener extends ListenerFront {
 
   private async listenOn(session: ListeningSession): Promise<PgNotifyError> {
     const { heartbeat, statementTimeout, reconnect } = this.options;
-    const { registry, check, clock } = this;
+    const { registry, check, context } = this;
+    const { clock } = context;
     const link = new ListeningLink({
       session,
       registry,
       heartbeat,
       check,
       statementTimeout,
-      clock,
+      context,
       onListening: () => this.listening(link),
       onRefused: (channel, error) => this.refused(channel, error),
-      warn: (message) => this.options.logger.warn(message),
       note: (message) => this.note(message),
     });
     this.link = link;
@@ -212,7 +213,7 @@ export class PgListener extends ListenerFront {
   }
 
   private leaveStopgap(session: ListeningSession, signal: AbortSignal): Promise<void> {
-    this.options.logger.warn(
+    this.context.logger.warn(
       `${session.endpoint}: this server is read-only now, and every attempt leads to it. It is listened on, because it takes LISTEN and NOTIFY, ` +
         'until another one can write.',
     );
@@ -237,7 +238,7 @@ export class PgListener extends ListenerFront {
   private note(message: string): void {
     if (this.notes.has(message)) return;
     this.notes.add(message);
-    this.options.logger.warn(message);
+    this.context.logger.warn(message);
   }
 
   /** Tells which channel it is: its consumers get nothing, and all others are served. */
@@ -245,11 +246,12 @@ export class PgListener extends ListenerFront {
     if (this.refusedChannels.has(channel)) return;
     this.refusedChannels.add(channel);
     const message = `The server refuses to LISTEN to the channel ${JSON.stringify(channel)}: ${messageOf(error)}`;
-    this.options.onError(new PgNotifyError('channel', message, { channel }));
+    this.context.errors.report(new PgNotifyError('channel', message, { channel }));
   }
 
   private judged(now: PgDeliveryVerdict, before: PgDeliveryVerdict): void {
-    const { deliveryCheck, logger } = this.options;
+    const { deliveryCheck } = this.options;
+    const { logger } = this.context;
     if (now.verdict === 'verified') {
       if (before.verdict === 'failing') logger.log('Notifications arrive again.');
       if (this.check?.hasMissed) this.link?.announceUndelivered(this.check.lastVerifiedAt);

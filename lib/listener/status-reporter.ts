@@ -1,14 +1,9 @@
 import { BehaviorSubject } from 'rxjs';
 import type { Observable } from 'rxjs';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import type { PgNotifyError } from '../pg-notify.errors.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from './pg-notify-status.js';
-
-export interface ListenerLogger {
-  log(message: string): void;
-  warn(message: string): void;
-}
 
 /** The part of the status that the listener reads where it is. */
 export type ListenerFacts = Omit<PgNotifyStatus, 'state' | 'since' | 'attempts' | 'lastFailure'>;
@@ -27,12 +22,9 @@ export class StatusReporter {
   /** The causes that were logged since it last listened: each is logged once, even if several take turns. */
   private readonly loggedCauses = new Set<string>();
 
-  /** @param onFailure Takes each failed attempt and each loss, beside what is logged of it. */
   constructor(
-    private readonly logger: ListenerLogger,
+    private readonly context: Pick<RegistrationContext, 'logger' | 'errors' | 'diagnostics'>,
     private readonly facts: () => ListenerFacts,
-    private readonly diagnostics: PgNotifyDiagnostics,
-    private readonly onFailure: (error: PgNotifyError) => void = () => undefined,
   ) {}
 
   get current(): PgNotifyStatus {
@@ -67,7 +59,7 @@ export class StatusReporter {
   listening({ endpoint, facts }: Pick<ListeningSession, 'endpoint' | 'facts'>): void {
     if (this.state !== 'listening') {
       const again = this.state === 'reconnecting' ? ' again' : '';
-      this.logger.log(`Listening${again} on ${endpoint} (backend ${facts.backendPid}).`);
+      this.context.logger.log(`Listening${again} on ${endpoint} (backend ${facts.backendPid}).`);
       if (this.state === 'reconnecting') this.recoveries += 1;
       this.attempts = 0;
       this.loggedCauses.clear();
@@ -83,17 +75,19 @@ export class StatusReporter {
     this.attempts += 1;
     const { kind, message, sqlState, endpoint } = error;
     this.lastFailure = { kind, message, at: new Date(), ...(sqlState && { sqlState }), ...(endpoint && { endpoint }) };
-    this.onFailure(error);
+    this.context.errors.tell(error);
     const cause = sqlState ?? message;
     const isNews = !this.loggedCauses.has(cause) && this.loggedCauses.size < MAX_CAUSES;
     if (isNews) this.loggedCauses.add(cause);
     if (this.state === 'listening') {
-      this.logger.warn(`Not listening any more: ${message} Reconnecting; what is missed is announced as a gap.`);
+      this.context.logger.warn(
+        `Not listening any more: ${message} Reconnecting; what is missed is announced as a gap.`,
+      );
       this.enter('reconnecting');
       return;
     }
     const still = this.state === 'connecting' ? 'Not listening yet' : 'Still not listening';
-    if (isNews && !isThrown) this.logger.warn(`${still}: ${message} Trying again.`);
+    if (isNews && !isThrown) this.context.logger.warn(`${still}: ${message} Trying again.`);
     this.update();
   }
 
@@ -109,7 +103,7 @@ export class StatusReporter {
 
   private enter(state: PgNotifyState): void {
     this.state = state;
-    this.diagnostics.publish('nest-pg-notify.state', { state });
+    this.context.diagnostics.publish('nest-pg-notify.state', { state });
     this.since = new Date();
     this.update();
   }

@@ -1,18 +1,8 @@
 import type { PgChannel } from '../channel/pg-channel.js';
 import type { CallOptions } from '../executor/call-executor.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-
-export interface EmitCallsOptions {
-  readonly notify: (channel: string | PgChannel, payload: unknown, options?: CallOptions) => Promise<void>;
-  /** Takes each failure that `notify` has not reported itself. */
-  readonly tell: (error: PgNotifyError) => void;
-  readonly log: EmitLog;
-}
-
-export interface EmitLog {
-  log(message: string): void;
-  error(error: unknown, stacks?: readonly string[]): void;
-}
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
+import type { NotifyCalls } from './notify-calls.js';
 
 /** How often failures in a row are logged, in milliseconds. */
 const LOG_INTERVAL = 60_000;
@@ -28,10 +18,13 @@ interface FailureSeries {
 export class EmitCalls {
   private readonly failing = new Map<string, FailureSeries>();
 
-  constructor(private readonly options: EmitCallsOptions) {}
+  constructor(
+    private readonly calls: Pick<NotifyCalls, 'notify'>,
+    private readonly context: Pick<RegistrationContext, 'clock' | 'errors' | 'logger'>,
+  ) {}
 
   emit(channel: string | PgChannel, payload: unknown, options?: CallOptions): void {
-    this.options.notify(channel, payload, options).then(
+    this.calls.notify(channel, payload, options).then(
       () => this.succeeded(nameOf(channel)),
       (error: unknown) => this.failed(nameOf(channel), error),
     );
@@ -42,14 +35,14 @@ export class EmitCalls {
     if (!series) return;
     this.failing.delete(channel);
     const unlogged = series.unlogged > 0 ? `, after ${series.unlogged} more failures` : '';
-    this.options.log.log(`Emitting to channel ${JSON.stringify(channel)} works again${unlogged}.`);
+    this.context.logger.log(`Emitting to channel ${JSON.stringify(channel)} works again${unlogged}.`);
   }
 
   private failed(channel: string, thrown: unknown): void {
     const error =
       thrown instanceof PgNotifyError ? thrown : new PgNotifyError('publish', messageOf(thrown), { cause: thrown });
-    if (error.kind !== 'publish') this.options.tell(error); // `notify` reports those of kind publish itself.
-    const now = performance.now();
+    if (error.kind !== 'publish') this.context.errors.tell(error); // `notify` reports those of kind publish itself.
+    const now = this.context.clock.now();
     const series = this.failing.get(channel);
     if (series && now - series.loggedAt < LOG_INTERVAL) {
       series.unlogged += 1;
@@ -57,9 +50,9 @@ export class EmitCalls {
     }
     const unlogged = series?.unlogged ?? 0;
     this.failing.set(channel, { loggedAt: now, unlogged: 0 });
-    if (unlogged === 0) return this.options.log.error(error);
+    if (unlogged === 0) return this.context.logger.error(error);
     const message = `Emitting to channel ${JSON.stringify(channel)} has failed ${unlogged + 1} more times, the last time with: ${error.message}`;
-    this.options.log.error(message, []);
+    this.context.logger.error(message, []);
   }
 }
 

@@ -7,8 +7,8 @@ import { callExecutor } from '../executor/call-executor.js';
 import type { CallOptions, CurrentExecutor } from '../executor/call-executor.js';
 import { isExecutor } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import { withDeadline } from '../time/deadline.js';
 import { CallOrder } from './call-order.js';
 import { ManyNotifications } from './many-notifications.js';
@@ -22,9 +22,6 @@ export interface NotifyCallsOptions {
   readonly maxWaiting: number;
   /** Tells the transaction that a call is made in. */
   readonly currentExecutor?: CurrentExecutor | undefined;
-  readonly diagnostics: PgNotifyDiagnostics;
-  /** Is told of what was not, or perhaps not, sent; the caller is told in any case. */
-  readonly onFailure: (error: PgNotifyError) => void;
 }
 
 type SendingChannel = ReturnType<typeof toSendingChannel>;
@@ -34,7 +31,10 @@ export class NotifyCalls {
   private readonly order = new CallOrder();
   private closed: Promise<void> | undefined;
 
-  constructor(private readonly options: NotifyCallsOptions) {}
+  constructor(
+    private readonly options: NotifyCallsOptions,
+    private readonly context: Pick<RegistrationContext, 'clock' | 'diagnostics' | 'errors'>,
+  ) {}
 
   async notify(channel: string | PgChannel, payload: unknown, options?: CallOptions): Promise<void> {
     const definition = toSendingChannel(channel);
@@ -80,7 +80,7 @@ export class NotifyCalls {
     // Not about one of them: a schema that returns a promise, or what is no executor.
     if (first.error.kind === 'configuration' && failures.length === payloads.length) throw first.error;
     const error = manyPublishError(name, payloads.length, failures);
-    if (error.kind === 'publish') this.options.onFailure(error);
+    if (error.kind === 'publish') this.context.errors.tell(error);
     throw error;
   }
 
@@ -93,7 +93,8 @@ export class NotifyCalls {
   }
 
   private async finish(timeout: number): Promise<void> {
-    const begun = performance.now();
+    const { clock } = this.context;
+    const begun = clock.now();
     const expired = (): Error => new Error(`Not handed on within ${timeout} ms`);
     // A timer may fire a fraction of a millisecond early: whether the time is over is the deadline's word alone.
     const isOver = await withDeadline(this.order.settled(), { timeout, expired }).then(
@@ -101,7 +102,7 @@ export class NotifyCalls {
       () => true,
     );
     // With no time left the publisher refuses the rest.
-    await this.options.publisher.close(isOver ? 0 : Math.max(0, timeout - (performance.now() - begun)));
+    await this.options.publisher.close(isOver ? 0 : Math.max(0, timeout - (clock.now() - begun)));
   }
 
   /** @throws PgNotifyError when nothing more may wait. */
@@ -113,7 +114,7 @@ export class NotifyCalls {
       `${maxWaiting} notifications wait to be sent already. Await notify() before you call it again, or raise publisher.maxWaiting.`,
     );
     const error = publishError(channel, reason, 'not-sent');
-    this.options.onFailure(error);
+    this.context.errors.tell(error);
     throw error;
   }
 
@@ -129,17 +130,18 @@ export class NotifyCalls {
   }
 
   private async publish({ name, fold }: SendingChannel, raw: string, executor?: PgExecutor): Promise<void> {
-    const { publisher, onFailure, diagnostics } = this.options;
+    const { publisher } = this.options;
+    const { clock, diagnostics, errors } = this.context;
     const isWatched = diagnostics.isWatched('nest-pg-notify.published');
-    const begun = isWatched ? performance.now() : 0;
+    const begun = isWatched ? clock.now() : 0;
     try {
       await publisher.publish(name, raw, { executor, fold });
     } catch (error) {
-      if (error instanceof PgNotifyError && error.kind === 'publish') onFailure(error);
+      if (error instanceof PgNotifyError && error.kind === 'publish') errors.tell(error);
       throw error;
     }
     if (!isWatched) return;
-    const duration = performance.now() - begun;
+    const duration = clock.now() - begun;
     diagnostics.publish('nest-pg-notify.published', {
       channel: name,
       kind: 'notification',
@@ -153,11 +155,12 @@ export class NotifyCalls {
     raws: readonly string[],
     executor: PgExecutor | undefined,
   ): Promise<readonly FailedNotification[]> {
-    const { publisher, diagnostics } = this.options;
-    const begun = performance.now();
+    const { publisher } = this.options;
+    const { clock, diagnostics } = this.context;
+    const begun = clock.now();
     const failures = await publisher.publishMany(name, raws, { executor, fold });
     if (diagnostics.isWatched('nest-pg-notify.published')) {
-      const duration = performance.now() - begun;
+      const duration = clock.now() - begun;
       const failed = new Set(failures.map(({ index }) => index));
       for (const [index, { length: size }] of raws.entries()) {
         if (failed.has(index)) continue;

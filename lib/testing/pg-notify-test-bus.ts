@@ -6,7 +6,8 @@ import type { PgGapReason } from '../channel/pg-gap.js';
 import { oneOf, optional, orElse, readOptions } from '../option-checks.js';
 import type { ChecksOf } from '../option-checks.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import type { PgNotifyTransport, PgNotifyTransportSource, TransportRoutes } from '../transport/pg-notify-transport.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
+import type { PgNotifyTransport, PgNotifyTransportSource } from '../transport/pg-notify-transport.js';
 import { TestTransport } from './test-transport.js';
 import type { SentPgNotification } from './test-transport.js';
 
@@ -39,9 +40,9 @@ export class PgNotifyTestBus implements PgNotifyTransportSource {
    * @internal
    * @throws PgNotifyError of kind `configuration` while it serves another registration.
    */
-  connect(routes: TransportRoutes): PgNotifyTransport {
+  connect(context: RegistrationContext): PgNotifyTransport {
     if (this.current?.listener.isRunning) throw inUseError();
-    const transport: TestTransport = new TestTransport(routes, () => {
+    const transport: TestTransport = new TestTransport(context, () => {
       if (this.current !== transport) throw inUseError();
     });
     this.current = transport;

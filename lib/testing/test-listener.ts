@@ -5,10 +5,10 @@ import { ListenerFront } from '../listener/listener-front.js';
 import type { PgDeliveryVerdict } from '../listener/delivery-verdict.js';
 import type { PgQueueUsage } from '../listener/queue-usage.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import { SILENT_LOGGER } from '../pg-notify.registration-context.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import { soon } from '../time/clock.js';
 import { readFacts } from '../session/session-facts.js';
-import { listenerRoutes } from '../transport/listener-routes.js';
-import type { TransportRoutes } from '../transport/pg-notify-transport.js';
 
 /** The server that a test listener believes to be connected to. */
 const SERVER = { endpoint: 'the test bus', facts: readFacts({ backend_pid: 1, server_version: 'test bus' }) };
@@ -27,11 +27,11 @@ export class TestListener extends ListenerFront {
 
   /** @param checkUse Throws when it must not be started. */
   constructor(
-    routes: TransportRoutes,
+    context: RegistrationContext,
     private readonly checkUse: () => void,
   ) {
     // A test that loses the connection on purpose need not be told so by the log.
-    super(listenerRoutes({ log: () => undefined, warn: () => undefined }, routes));
+    super({ ...context, logger: SILENT_LOGGER });
   }
 
   /** Whether an application uses it now. */

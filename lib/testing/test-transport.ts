@@ -1,13 +1,9 @@
 import { ReceivedNotification } from '../channel/pg-notification.js';
 import { decodePayload } from '../channel/payload-codec.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
-import type {
-  PgNotifyTransport,
-  SendingTransport,
-  SettlingConsumers,
-  TransportRoutes,
-} from '../transport/pg-notify-transport.js';
+import type { PgNotifyTransport, SendingTransport, SettlingConsumers } from '../transport/pg-notify-transport.js';
 import { TestListener } from './test-listener.js';
 
 /** A notification that the application has sent. */
@@ -34,8 +30,8 @@ export class TestTransport implements PgNotifyTransport {
   private isClosed = false;
 
   /** @param checkUse Throws when it must not be started. */
-  constructor(routes: TransportRoutes, checkUse: () => void) {
-    this.listener = new TestListener(routes, checkUse);
+  constructor(context: RegistrationContext, checkUse: () => void) {
+    this.listener = new TestListener(context, checkUse);
     this.publisher = {
       waiting: 0,
       publish: (channel, raw, options) => this.publish(channel, raw, options?.executor),

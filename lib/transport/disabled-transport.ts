@@ -1,6 +1,6 @@
 import { ListenerFront } from '../listener/listener-front.js';
-import type { ListenerRoutes } from '../listener/listener-front.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { FailedNotification } from '../publisher/sending-group.js';
 import type { ListeningTransport, PgNotifyTransport, SendingTransport } from './pg-notify-transport.js';
 
@@ -9,8 +9,8 @@ export class DisabledTransport implements PgNotifyTransport {
   readonly listener: ListeningTransport;
   readonly publisher: SendingTransport = new DisabledPublisher();
 
-  constructor(routes: ListenerRoutes) {
-    this.listener = new DisabledListener(routes);
+  constructor(context: RegistrationContext) {
+    this.listener = new DisabledListener(context);
   }
 }
 
@@ -45,8 +45,8 @@ class DisabledListener extends ListenerFront {
   protected readonly isListening = true;
   protected readonly connectionFacts = {};
 
-  constructor(routes: ListenerRoutes) {
-    super(routes);
+  constructor(context: RegistrationContext) {
+    super(context);
     this.reporter.disabled();
   }
 

@@ -1,7 +1,5 @@
 import type { ListeningTransport } from '../listener/listening-transport.js';
-import type { PgNotifyDiagnostics } from '../pg-notify.diagnostics.js';
-import type { PgNotifyErrorRoute } from '../pg-notify.error-route.js';
-import type { TurnBudget } from '../time/turn-budget.js';
+import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { PgPublisher } from '../publisher/pg-publisher.js';
 
 export type { ListeningTransport };
@@ -22,18 +20,10 @@ export interface PgNotifyTransport {
   serve?(consumers: SettlingConsumers): void;
 }
 
-/** Where a transport reports to: what belongs to its registration. */
-export interface TransportRoutes {
-  readonly errors: PgNotifyErrorRoute;
-  readonly diagnostics: PgNotifyDiagnostics;
-  /** What reading has its share of. */
-  readonly budget: TurnBudget;
-}
-
 /**
  * What is injected for `getPgNotifyTransportToken()`: the seam of the test kit. Without an override it is PostgreSQL.
  */
 export interface PgNotifyTransportSource {
   /** Makes the transport of one registration of one application. */
-  connect(routes: TransportRoutes): PgNotifyTransport;
+  connect(context: RegistrationContext): PgNotifyTransport;
 }

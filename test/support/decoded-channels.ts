@@ -8,7 +8,7 @@ import { DecodedChannels } from '../../lib/consumers/decoded-channels.js';
 import { Acknowledgement } from '../../lib/listener/acknowledgement.js';
 import { ChannelRegistry } from '../../lib/listener/channel-registry.js';
 import type { ChannelConsumer, GapObserver } from '../../lib/listener/channel-registry.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
+import type { RegistrationContext } from '../../lib/pg-notify.registration-context.js';
 import type { ListeningTransport } from '../../lib/transport/pg-notify-transport.js';
 import { consumerContext } from './consumer-context.js';
 
@@ -19,8 +19,8 @@ class FakeListener {
   readonly registry: ChannelRegistry;
   private covered: Acknowledgement | undefined = new Acknowledgement();
 
-  constructor(onError: (error: unknown) => void) {
-    this.registry = new ChannelRegistry(onError, new PgNotifyDiagnostics('test'));
+  constructor(context: RegistrationContext) {
+    this.registry = new ChannelRegistry(context);
   }
 
   subscribe(channel: string, consumer: ChannelConsumer): () => void {
@@ -67,8 +67,8 @@ export function setUpChannels() {
   const errors: unknown[] = [];
   const lines: string[] = [];
   const onError = (error: unknown): void => void errors.push(error);
-  const listener = new FakeListener(onError);
-  const context = consumerContext({ onError, warn: (line) => lines.push(line) });
+  const context = consumerContext({ onError, onLine: (line) => lines.push(line) });
+  const listener = new FakeListener(context);
   const channels = new DecodedChannels(listener as unknown as ListeningTransport, context);
   return { listener, errors, lines, channels };
 }

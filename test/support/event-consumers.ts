@@ -1,5 +1,4 @@
 import { definePgChannel } from '../../lib/channel/pg-channel.js';
-import type { ConsumerContext } from '../../lib/consumers/consumer-context.js';
 import type { EventConsumerDefinition, EventRun } from '../../lib/event-log/event-consumer-definition.js';
 import { EventConsumer } from '../../lib/event-log/event-consumer.js';
 import type { EventShardId, EventShardStore, EventStore } from '../../lib/event-log/event-store.js';
@@ -7,6 +6,7 @@ import type { PgEvent } from '../../lib/event-log/pg-event.js';
 import { isPgNotifyError } from '../../lib/pg-notify.errors.js';
 import { MemoryEventStore } from '../../lib/testing/memory-event-store.js';
 import { consumerContext } from './consumer-context.js';
+import type { GivenContext } from './consumer-context.js';
 import { FakeClock } from './fake-server.js';
 import { turns } from './turn.js';
 
@@ -33,7 +33,7 @@ export function consumerDefinition(given: GivenConsumer): EventConsumerDefinitio
 }
 
 export interface ConsumerOptions {
-  readonly context?: Partial<ConsumerContext>;
+  readonly context?: GivenContext;
   readonly pageSize?: number;
   readonly store?: Pick<EventStore, 'shard'>;
 }

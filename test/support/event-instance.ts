@@ -1,15 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import { HandlerBlocks } from '../../lib/consumers/handler-blocks.js';
-import type { ConsumerContext } from '../../lib/consumers/consumer-context.js';
 import { EventConsumer } from '../../lib/event-log/event-consumer.js';
 import { EventSessions } from '../../lib/event-log/event-sessions.js';
 import type { EventStart, EventStore } from '../../lib/event-log/event-store.js';
 import { SqlEventStore } from '../../lib/event-log/sql-event-store.js';
-import { PgNotifyAsyncContext } from '../../lib/pg-notify.async-context.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { resolveConnections } from '../../lib/session/connection-settings.js';
 import { systemClock } from '../../lib/time/clock.js';
-import { TurnBudget } from '../../lib/time/turn-budget.js';
+import { consumerContext } from './consumer-context.js';
 import { consumerDefinition } from './event-consumers.js';
 import type { GivenConsumer } from './event-consumers.js';
 import { Recorder } from './recorder.js';
@@ -40,17 +36,11 @@ export class EventInstance {
   readonly notes = new Recorder<string>();
   private readonly consumers: EventConsumer[] = [];
   private readonly closing = new AbortController();
-  private readonly context: ConsumerContext = {
+  private readonly context = consumerContext({
     clock: systemClock,
-    budget: new TurnBudget(),
-    async: new PgNotifyAsyncContext(),
-    diagnostics: new PgNotifyDiagnostics('test'),
-    blocks: new HandlerBlocks(),
     onError: (error) => this.reports.push((error as Error).message),
-    onRecovery: () => undefined,
-    warn: (message) => this.notes.push(message),
-    debug: (message) => this.notes.push(message),
-  };
+    onLine: (line) => this.notes.push(line),
+  });
 
   constructor({ url, owner, lease = 60_000, maxConnections = 6 }: EventInstanceOptions) {
     setMaxListeners(0, this.closing.signal);

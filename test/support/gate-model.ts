@@ -145,11 +145,11 @@ class ObservedQueue {
     budget: TurnBudget,
   ) {
     const { mode, bufferSize } = spec;
-    const onError = (): void => undefined;
+    const context = consumerContext({ budget });
     this.handlerRuns = new HandlerRuns<Taken>(
       { label, channel: 'c', call: (items) => this.call([items].flat()), timeout: undefined },
       'notification',
-      consumerContext(),
+      context,
       model.closing.signal,
     );
     const { handlerRuns: runs } = this;
@@ -162,8 +162,7 @@ class ObservedQueue {
       bufferSize,
       runs,
       gate,
-      budget,
-      onError,
+      context,
       onOverflow,
     });
   }

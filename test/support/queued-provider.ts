@@ -15,7 +15,8 @@ import { FakeClock } from './fake-server.js';
 import { HeldCalls } from './held-calls.js';
 import { Recorder } from './recorder.js';
 
-type Overrides = Partial<Omit<HandlerQueueOptions, 'runs'>> & {
+type Overrides = Partial<Omit<HandlerQueueOptions, 'runs' | 'context'>> & {
+  readonly budget?: TurnBudget;
   readonly call?: (ids: readonly number[], signal: AbortSignal) => unknown;
   readonly timeout?: number;
 };
@@ -67,8 +68,12 @@ export class QueuedProvider {
   }
 
   /** Adds a handler with a queue. */
-  queue(name: string, { call, timeout, ...options }: Overrides = {}): HandlerQueue {
-    const onError = (error: unknown): void => void this.errors.push(error as PgNotifyError);
+  queue(name: string, { call, timeout, budget = this.budget, ...options }: Overrides = {}): HandlerQueue {
+    const context = consumerContext({
+      blocks: this.blocks,
+      budget,
+      onError: (error) => this.errors.push(error as PgNotifyError),
+    });
     const runs = new HandlerRuns<Taken>(
       {
         label: name,
@@ -81,11 +86,11 @@ export class QueuedProvider {
         timeout,
       },
       'notification',
-      consumerContext({ blocks: this.blocks, onError }),
+      context,
       this.closing.signal,
     );
     this.counters.push(runs.counters);
-    const { gate, budget } = this;
+    const { gate } = this;
     return new HandlerQueue({
       label: name,
       channel: 'c',
@@ -93,8 +98,7 @@ export class QueuedProvider {
       bufferSize: 100,
       runs,
       gate,
-      budget,
-      onError,
+      context,
       onOverflow: () => this.overflows.push(name),
       ...options,
     });

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { filter, firstValueFrom } from 'rxjs';
 import { PgListener } from '../../lib/listener/pg-listener.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgSession } from '../../lib/session/pg-session.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { appSuite } from '../support/app/app-suite.js';
+import { consumerContext } from '../support/consumer-context.js';
 import { eventually } from '../support/recorder.js';
 import { queryOnce } from '../support/standby.js';
 
@@ -15,23 +16,23 @@ describe('fifty listeners of one server', () => {
 
   function createListener(): PgListener {
     const connection = { option: 'connection', read: () => ({ connectionString: suite.server.url() }) };
-    return new PgListener({
-      openSession: (signal, onNotification) =>
-        PgSession.open(connection, {
-          applicationName: 'nest-pg-notify listener',
-          connectTimeout: 10_000,
-          signal,
-          onNotification,
-        }),
-      startup: { mode: 'wait', timeout: 20_000 },
-      reconnect: { minDelay: 100, maxDelay: 30_000, stableAfter: 10_000 }, // As by default.
-      heartbeat: { interval: 10_000, timeout: 5_000, compareInterval: 60_000 },
-      deliveryCheck: false,
-      statementTimeout: 10_000,
-      logger: { log: () => undefined, warn: () => undefined },
-      onError: () => undefined,
-      diagnostics: new PgNotifyDiagnostics('test'),
-    });
+    return new PgListener(
+      {
+        openSession: (signal, onNotification) =>
+          PgSession.open(connection, {
+            applicationName: 'nest-pg-notify listener',
+            connectTimeout: 10_000,
+            signal,
+            onNotification,
+          }),
+        startup: { mode: 'wait', timeout: 20_000 },
+        reconnect: { minDelay: 100, maxDelay: 30_000, stableAfter: 10_000 }, // As by default.
+        heartbeat: { interval: 10_000, timeout: 5_000, compareInterval: 60_000 },
+        deliveryCheck: false,
+        statementTimeout: 10_000,
+      },
+      consumerContext({ clock: systemClock }),
+    );
   }
 
   interface Backend {

@@ -3,11 +3,12 @@ import { PgNotifyHealthIndicator } from 'nest-pg-notify';
 import type { PgGap, PgNotifyHeartbeatOptions, PgNotifyModuleOptions } from 'nest-pg-notify';
 import { filter, firstValueFrom } from 'rxjs';
 import type { PgListener } from '../../lib/listener/pg-listener.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { resolveOptions } from '../../lib/pg-notify.resolved-options.js';
 import { resolveConnections } from '../../lib/session/connection-settings.js';
 import { PgSession } from '../../lib/session/pg-session.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { createListener } from '../../lib/transport/create-listener.js';
+import { consumerContext } from '../support/consumer-context.js';
 import { appSuite, QUICK } from '../support/app/app-suite.js';
 import { expectDelivery, watched } from '../support/app/watched-app.js';
 import type { FaultProxy } from '../support/fault-proxy.js';
@@ -85,17 +86,20 @@ function createTestListener(
   const options = { ...optionsFor(proxy, database), heartbeat: { ...QUICK.heartbeat, ...heartbeat } };
   const { connection, publisherConnection } = resolveConnections(options);
   const connectTimeout = 5_000;
-  return createListener(resolveOptions(options), {
-    connection,
-    openSendingSession: ({ applicationName, signal }) =>
-      PgSession.open(publisherConnection, { applicationName, connectTimeout, signal }),
-    answerLimit: ANSWER_LIMIT,
-    logger: { log: () => undefined, warn: () => undefined },
-    onError: (error) => {
-      throw error;
+  const onError = (error: unknown): void => {
+    throw error;
+  };
+  const context = consumerContext({ clock: systemClock, onError });
+  return createListener(
+    resolveOptions(options),
+    {
+      connection,
+      openSendingSession: ({ applicationName, signal }) =>
+        PgSession.open(publisherConnection, { applicationName, connectTimeout, signal }),
+      answerLimit: ANSWER_LIMIT,
     },
-    diagnostics: new PgNotifyDiagnostics('test'),
-  });
+    context,
+  );
 }
 
 /** Notifies all the time, more often than a heartbeat is due. */

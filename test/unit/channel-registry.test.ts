@@ -2,12 +2,13 @@ import { describe, expect, it } from '@jest/globals';
 import type { PgGap } from 'nest-pg-notify';
 import { Acknowledgement } from '../../lib/listener/acknowledgement.js';
 import { ChannelRegistry } from '../../lib/listener/channel-registry.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
+import { consumerContext } from '../support/consumer-context.js';
 
 function setUp() {
-  const registry = new ChannelRegistry((error) => {
+  const onError = (error: unknown): void => {
     throw error;
-  }, new PgNotifyDiagnostics('test'));
+  };
+  const registry = new ChannelRegistry(consumerContext({ onError }));
   const gaps: PgGap[] = [];
   registry.add('orders', {
     notification: () => undefined,

@@ -11,19 +11,20 @@ function setUp(options: Partial<CoalescingRunnerOptions> = {}) {
   const clock = new FakeClock();
   const runs: WakeReason[] = [];
   let current: { succeed: (again?: unknown) => void; fail: (error: Error) => void } | undefined;
-  const runner = new CoalescingRunner({
-    run: (reason) => {
-      if (current) throw new Error('Two runs at a time.');
-      runs.push(reason);
-      return new Promise((resolve, reject) => (current = { succeed: resolve, fail: reject }));
+  const runner = new CoalescingRunner(
+    {
+      run: (reason) => {
+        if (current) throw new Error('Two runs at a time.');
+        runs.push(reason);
+        return new Promise((resolve, reject) => (current = { succeed: resolve, fail: reject }));
+      },
+      errorDelay: () => 100,
+      pollDelay: () => undefined,
+      minInterval: 0,
+      ...options,
     },
-    errorDelay: () => 100,
-    pollDelay: () => undefined,
-    minInterval: 0,
-    clock,
-    budget: new TurnBudget(),
-    ...options,
-  });
+    { clock, budget: new TurnBudget() },
+  );
   const end = (how: 'again' | 'done' | 'fail'): void => {
     const ending = current;
     current = undefined;

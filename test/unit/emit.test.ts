@@ -5,6 +5,8 @@ import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
 import { z } from 'zod';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { EmitCalls } from '../../lib/publisher/emit-calls.js';
+import { systemClock } from '../../lib/time/clock.js';
+import { consumerContext } from '../support/consumer-context.js';
 
 afterEach(() => {
   jest.restoreAllMocks();
@@ -15,17 +17,18 @@ function setUp(outcomes: readonly (PgNotifyError | undefined)[]) {
   const left = [...outcomes];
   const reported: unknown[] = [];
   const lines: string[] = [];
-  const calls = new EmitCalls({
-    notify: () => {
-      const error = left.shift();
-      return error ? Promise.reject(error) : Promise.resolve();
-    },
-    tell: (error) => reported.push(error),
-    log: {
-      log: (message) => lines.push(message),
-      error: (error) => lines.push(typeof error === 'string' ? error : (error as Error).message),
-    },
-  });
+  const notify = (): Promise<void> => {
+    const error = left.shift();
+    return error ? Promise.reject(error) : Promise.resolve();
+  };
+  const calls = new EmitCalls(
+    { notify },
+    consumerContext({
+      clock: systemClock,
+      onFailure: (error) => reported.push(error),
+      onLine: (line) => lines.push(line),
+    }),
+  );
   const emit = async (channel = 'orders'): Promise<void> => {
     calls.emit(channel, 1);
     await new Promise((resolve) => setImmediate(resolve));

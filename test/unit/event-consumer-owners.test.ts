@@ -118,7 +118,7 @@ describe('the owner of a consumer', () => {
       return event!.payload === 'a1' ? run.promise : undefined;
     };
     const warnings: string[] = [];
-    const context = { warn: (line: string): void => void warnings.push(line) };
+    const context = { onLine: (line: string): void => void warnings.push(line) };
     await memory.consume({ call }, { store: memory.instance('first'), context });
     memory.publish('a1', 'a2');
     await turns();

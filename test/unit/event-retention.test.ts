@@ -13,7 +13,12 @@ function setUp(prune: (olderThan: number) => Promise<number>) {
       return prune(olderThan);
     },
   };
-  const retention = new EventRetention({ store, retention: 1_000, clock, onError: (error) => errors.push(error) });
+  const retention = new EventRetention({
+    store,
+    retention: 1_000,
+    clock,
+    errors: { report: (error) => errors.push(error) },
+  });
   const running = retention.run();
   const pass = async (milliseconds: number): Promise<void> => {
     clock.advance(milliseconds);

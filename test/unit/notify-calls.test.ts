@@ -1,9 +1,10 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { definePgChannel } from '../../lib/channel/pg-channel.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { NotifyCalls } from '../../lib/publisher/notify-calls.js';
 import type { NotifyCallsOptions } from '../../lib/publisher/notify-calls.js';
+import { systemClock } from '../../lib/time/clock.js';
+import { consumerContext } from '../support/consumer-context.js';
 import { Recorder } from '../support/recorder.js';
 import { turn } from '../support/turn.js';
 import { failureOf, outcomeOf } from '../support/failures.js';
@@ -28,12 +29,8 @@ function setUp({ maxWaiting = 1_000 }: Partial<NotifyCallsOptions> = {}) {
       log.push(timeout > 0 ? 'closed' : 'closed at once');
     },
   };
-  const calls = new NotifyCalls({
-    publisher,
-    maxWaiting,
-    diagnostics: new PgNotifyDiagnostics('test'),
-    onFailure: ({ message }) => log.push(message),
-  });
+  const context = consumerContext({ clock: systemClock, onFailure: ({ message }) => log.push(message) });
+  const calls = new NotifyCalls({ publisher, maxWaiting }, context);
   return { calls, publisher, sent, log };
 }
 

@@ -4,7 +4,6 @@ import { DecodedChannels } from '../../lib/consumers/decoded-channels.js';
 import type { Backoff } from '../../lib/time/backoff.js';
 import { PgListener } from '../../lib/listener/pg-listener.js';
 import type { PgListenerOptions } from '../../lib/listener/listener-options.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { readFacts } from '../../lib/session/session-facts.js';
 import { consumerContext } from '../support/consumer-context.js';
@@ -19,24 +18,23 @@ function setUp(options: Partial<PgListenerOptions> = {}) {
   const server = new FakeServer(clock);
   const errors: unknown[] = [];
   const lines: string[] = [];
-  const listener = new PgListener({
-    openSession: server.open,
-    startup: { mode: 'background', timeout: 1_000 },
-    reconnect: { minDelay: 100, maxDelay: 1_000, stableAfter: 10_000 },
-    heartbeat: { interval: 10_000, timeout: 5_000, compareInterval: 60_000 },
-    deliveryCheck: false,
-    statementTimeout: 1_000,
-    logger: { log: (line) => lines.push(line), warn: (line) => lines.push(line) },
-    onError: (error) => errors.push(error),
-    diagnostics: new PgNotifyDiagnostics('test'),
-    clock,
-    ...options,
-  });
   const context = consumerContext({
     clock,
     onError: (error) => errors.push(error),
-    warn: (line) => lines.push(line),
+    onLine: (line) => lines.push(line),
   });
+  const listener = new PgListener(
+    {
+      openSession: server.open,
+      startup: { mode: 'background', timeout: 1_000 },
+      reconnect: { minDelay: 100, maxDelay: 1_000, stableAfter: 10_000 },
+      heartbeat: { interval: 10_000, timeout: 5_000, compareInterval: 60_000 },
+      deliveryCheck: false,
+      statementTimeout: 1_000,
+      ...options,
+    },
+    context,
+  );
   const channels = new DecodedChannels(listener, context);
   return { server, clock, errors, lines, listener, channels };
 }

@@ -1,14 +1,14 @@
 import { expect, it } from '@jest/globals';
 import { StatusReporter } from '../../lib/listener/status-reporter.js';
-import { PgNotifyDiagnostics } from '../../lib/pg-notify.diagnostics.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
+import { consumerContext } from '../support/consumer-context.js';
 import { FakeClock, FakeSession } from '../support/fake-server.js';
 
 function setUp() {
   const lines: string[] = [];
   const push = (line: string): void => void lines.push(line);
   const facts = { gaps: 0, channels: { wanted: 0, acknowledged: 0 } };
-  const reporter = new StatusReporter({ log: push, warn: push }, () => facts, new PgNotifyDiagnostics('test'));
+  const reporter = new StatusReporter(consumerContext({ onLine: push }), () => facts);
   return { reporter, lines };
 }
 
