@@ -36,6 +36,18 @@ export default {
         { group: ['**'], message: 'architecture.mjs does not know this part of lib/: it may import nothing.' },
       ]),
     },
+    {
+      files: ['lib/{channel,consumers,handlers,listener,transport}/**'],
+      rules: {
+        'no-restricted-globals': [
+          'error',
+          ...['performance', 'setTimeout', 'setInterval'].map((name) => ({
+            name,
+            message: 'Take the clock of the registration (RegistrationContext), which tests can run by hand.',
+          })),
+        ],
+      },
+    },
     ...importsOfParts,
     {
       files: ['lib/session/pg-client.ts'],

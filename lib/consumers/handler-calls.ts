@@ -50,7 +50,7 @@ export class HandlerCalls<Argument> {
   run(argument: Argument, count: number, closing: AbortSignal): unknown {
     const { record, method } = this;
     const { timeout } = method;
-    const begun = record.isTimed ? performance.now() : 0;
+    const begun = record.isTimed ? this.context.clock.now() : 0;
     if (timeout !== undefined) return this.callWithin(timeout, { argument, count, begun }, closing);
     let value: unknown;
     let isAwaited: boolean;

@@ -29,7 +29,7 @@ export interface HandlerQueueOptions {
   readonly bufferSize: number;
   readonly runs: HandlerRuns<Taken>;
   readonly gate: GapGate;
-  readonly context: Pick<RegistrationContext, 'budget' | 'errors'>;
+  readonly context: Pick<RegistrationContext, 'budget' | 'clock' | 'errors'>;
   /** Told at the first of several drops, not at each. */
   readonly onOverflow: () => void;
 }
@@ -65,8 +65,9 @@ export class HandlerQueue implements HeldQueue {
   private isStopped = false;
   /** Whether a handler is being called: what it causes comes after it. */
   private isStarting = false;
-  private batchTimer: NodeJS.Timeout | undefined;
-  /** The first that waits for its batch has waited long enough. */
+  /** Ends the wait for a batch to fill up, while there is one. */
+  private batchWait: AbortController | undefined;
+  /** Whether the first notification of the next batch has waited long enough. */
   private isBatchOverdue = false;
   private readonly idle = new IdleWaiters(() => this.isIdle);
 
@@ -101,7 +102,7 @@ export class HandlerQueue implements HeldQueue {
   stop(): number {
     const dropped = this.waiting;
     this.isStopped = true;
-    clearTimeout(this.batchTimer);
+    this.endBatchWait();
     if (dropped > 0) this.options.runs.counters.drop(dropped);
     this.waiting = 0;
     this.newest = this.stretchBehind(undefined);
@@ -230,13 +231,24 @@ export class HandlerQueue implements HeldQueue {
     if (items.size >= batch.maxSize) return true;
     const left = batch.maxWait - (Date.now() - items.first!.receivedAt.getTime());
     if (left <= 0) return true;
-    const timeIsUp = (): void => {
-      this.isBatchOverdue = true;
-      this.goOnSoon();
-    };
-    // By the clock of the wall, which may be set back: not longer than maxWait in any case.
-    this.batchTimer ??= setTimeout(timeIsUp, Math.min(left, batch.maxWait));
+    // The wall clock may have been set back: it waits no longer than maxWait in any case.
+    if (!this.batchWait) void this.waitForBatch(Math.min(left, batch.maxWait)); // Never rejects.
     return false;
+  }
+
+  private async waitForBatch(duration: number): Promise<void> {
+    const wait = new AbortController();
+    this.batchWait = wait;
+    await this.options.context.clock.sleep(duration, wait.signal).catch(ignored);
+    if (wait.signal.aborted) return; // The batch was full before.
+    this.isBatchOverdue = true;
+    this.goOnSoon();
+  }
+
+  private endBatchWait(): void {
+    this.batchWait?.abort();
+    this.batchWait = undefined;
+    this.isBatchOverdue = false;
   }
 
   private take(): Taken {
@@ -256,9 +268,7 @@ export class HandlerQueue implements HeldQueue {
     const taken: PgNotification[] = [];
     while (taken.length < maxSize && items.size > 0) taken.push(items.shift()!);
     this.waiting -= taken.length;
-    clearTimeout(this.batchTimer);
-    this.batchTimer = undefined;
-    this.isBatchOverdue = false;
+    this.endBatchWait();
     return taken;
   }
 
@@ -310,3 +320,5 @@ export class HandlerQueue implements HeldQueue {
     return { barrier, items };
   }
 }
+
+function ignored(): void {}

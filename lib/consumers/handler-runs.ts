@@ -47,7 +47,7 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
 
   /** @internal */
   succeeded(count: number, begun: number): void {
-    this.counters.deliver(count, durationSince(begun));
+    this.counters.deliver(count, this.durationSince(begun));
     if (!this.hasFailed) return;
     this.hasFailed = false;
     this.context.errors.recovered(this.definition.label, this);
@@ -59,10 +59,14 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
     throw this.failed(thrown, run);
   }
 
+  private durationSince(begun: number): number {
+    return begun === 0 ? 0 : this.context.clock.now() - begun;
+  }
+
   private failed(cause: unknown, { argument, count, begun }: Run<Argument>): PgNotifyError {
     const { channel } = this;
     const { label: handler, describe = messageOf } = this.definition;
-    this.counters.fail(count, durationSince(begun));
+    this.counters.fail(count, this.durationSince(begun));
     this.hasFailed = true;
     const message = `Handler ${handler} failed for the channel ${JSON.stringify(channel)}: ${describe(cause, argument)}`;
     const error = new PgNotifyError('handler', message, { channel, handler, cause });
@@ -74,7 +78,7 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
   private rejected(rejection: HandlerRejection, { count, begun }: Run<Argument>): undefined {
     const { counters, context, channel } = this;
     const { reason, isHandled } = rejection;
-    counters.reject(count, durationSince(begun));
+    counters.reject(count, this.durationSince(begun));
     const message = `A guard kept the handler ${this.definition.label} from running for the channel ${JSON.stringify(channel)}: ${messageOf(reason)}`;
     if (counters.kind !== 'gap' || isHandled) {
       context.logger.debug(message);
@@ -83,8 +87,4 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
     context.logger.warn(`${message}. It is asked again, and the handlers beside it wait until it lets the method run.`);
     throw rejection;
   }
-}
-
-function durationSince(begun: number): number {
-  return begun === 0 ? 0 : performance.now() - begun;
 }

@@ -8,6 +8,7 @@ import type { HandlerCounters } from '../../lib/consumers/handler-counters.js';
 import { HandlerQueue } from '../../lib/consumers/handler-queue.js';
 import type { HandlerQueueOptions, Taken } from '../../lib/consumers/handler-queue.js';
 import { HandlerRuns } from '../../lib/consumers/handler-runs.js';
+import { systemClock } from '../../lib/time/clock.js';
 import { TurnBudget } from '../../lib/time/turn-budget.js';
 import type { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { consumerContext } from './consumer-context.js';
@@ -70,6 +71,7 @@ export class QueuedProvider {
   /** Adds a handler with a queue. */
   queue(name: string, { call, timeout, budget = this.budget, ...options }: Overrides = {}): HandlerQueue {
     const context = consumerContext({
+      clock: systemClock, // A batch waits in real time.
       blocks: this.blocks,
       budget,
       onError: (error) => this.errors.push(error as PgNotifyError),
