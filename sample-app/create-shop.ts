@@ -6,7 +6,7 @@ import { configurationModule } from './configuration.js';
 
 /** The shop, with the configuration that the environment has at this moment. It is started by `listen()`. */
 export async function createShop(options: NestApplicationOptions = {}): Promise<INestApplication> {
-  const module = { module: AppModule, imports: [configurationModule()] };
+  const module = { module: AppModule, imports: [await configurationModule()] };
   const app = await NestFactory.create(module, { abortOnError: false, ...options });
   app.useWebSocketAdapter(new WsAdapter(app));
   app.enableShutdownHooks();

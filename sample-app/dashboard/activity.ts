@@ -28,7 +28,8 @@ export type Activity = { readonly at: Date } & (
 
 const CHANNELS = [OrderEvents, ProductChanges, JobQueue, JobChanges, MailChanges];
 
-const REASONS: readonly PgGapReason[] = ['start', 'reconnect', 'relisten', 'undelivered', 'overflow'];
+/** Those that are shown: `start` only says that a channel is listened to from now on. */
+const REASONS: readonly PgGapReason[] = ['reconnect', 'relisten', 'undelivered', 'overflow'];
 
 /** What a new page is shown of the time before it was opened. */
 const HISTORY = 60;

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { appSuite } from '../support/app/app-suite.js';
 import { openShop, openStream, post, setEnvironment } from '../support/shop.js';
 import type { Shop } from '../support/shop.js';
+import { ShopProcess } from '../support/shop-process.js';
 
 describe('the demonstrations of the sample app', () => {
   const suite = appSuite();
@@ -60,5 +61,12 @@ describe('the configuration of the sample app', () => {
   ])('fails the start for %s=%s, and names the variable', async (name, value, message) => {
     setEnvironment(suite, { [name]: value });
     await expect(openShop(suite)).rejects.toThrow(message);
+  });
+
+  it('ends the process with one line that says what is wrong with it', async () => {
+    const shop = ShopProcess.spawn({ PORT: 'abc' });
+    expect(await shop.ended).toBe(1);
+    const said = shop.lines.items.filter((line) => !line.includes('[NestFactory]'));
+    expect(said).toEqual([expect.stringContaining('The shop cannot start: Config validation error: PORT: takes')]);
   });
 });

@@ -2,8 +2,6 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
-import { Client } from 'pg';
 import { appSuite } from '../support/app/app-suite.js';
 import { eventually } from '../support/recorder.js';
 import { openStream, post } from '../support/shop.js';
@@ -25,28 +23,15 @@ describe('two instances of the sample app with one data directory', () => {
 
   const shop = ({ url }: ShopProcess): { url: string } => ({ url });
 
-  /** With the command that the shop has printed. */
-  async function ask<Row extends object>({ lines }: ShopProcess, sql: string): Promise<Row[]> {
-    const line = lines.items.findLast((each) => each.includes('psql '))!;
-    const [, connectionString] = stripVTControlCharacters(line).split('psql ');
-    const client = new Client({ connectionString });
-    await client.connect();
-    try {
-      return (await client.query<Row>(sql)).rows;
-    } finally {
-      await client.end();
-    }
-  }
-
   it('share one server and its jobs, and each shows what the other has written', async () => {
     const { events } = await openStream(shop(second), 'orders/stream');
-    await ask(first, 'UPDATE mail_server SET failure_rate = 0');
+    await first.query('UPDATE mail_server SET failure_rate = 0');
     expect((await post(shop(first), 'orders/many', { count: 200 })).status).toBe(201);
     await events.until((all) => all.length >= 400); // Placed and shipped.
     const shipped = `SELECT count(*)::int AS orders FROM orders WHERE status = 'shipped'`;
-    expect(await ask(second, shipped)).toEqual([{ orders: 200 }]);
+    expect(await second.query(shipped)).toEqual([{ orders: 200 }]);
     await eventually(
-      () => ask<{ mails: number }>(second, 'SELECT count(*)::int AS mails FROM mails'),
+      () => second.query<{ mails: number }>('SELECT count(*)::int AS mails FROM mails'),
       ([row]) => row?.mails === 200,
     );
   });

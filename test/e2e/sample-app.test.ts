@@ -1,4 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Server } from 'node:net';
+import { promisify } from 'node:util';
 import { notifyTrigger } from 'nest-pg-notify/triggers';
 import { migrations } from '../../sample-app/database/migrations.js';
 import { orderTrigger, productTrigger } from '../../sample-app/database/triggers.js';
@@ -25,6 +29,10 @@ async function expectNoConnection(): Promise<void> {
   const connections = (): Promise<unknown[]> =>
     database.query(left, [database.name, 'test-admin']).then(({ rows }) => rows);
   await eventually(connections, ({ length }) => length === 0);
+}
+
+function server({ app }: Shop): Server {
+  return app.getHttpServer() as Server;
 }
 
 async function productsOf({ url }: Shop): Promise<{ id: number; name: string; price: number }[]> {
@@ -324,5 +332,17 @@ describe('the sample app', () => {
     const { ended } = await openStream(shop);
     await shop.app.close();
     await expect(ended).resolves.toBeUndefined();
+  });
+
+  it('closes while a browser keeps a connection open that it has not used', async () => {
+    const shop = await openShop(suite);
+    const socket = connect(Number(new URL(shop.url).port), '127.0.0.1');
+    suite.cleanup(() => socket.destroy());
+    await once(socket, 'connect');
+    await eventually(
+      () => promisify((done: (error: Error | null, count: number) => void) => server(shop).getConnections(done))(),
+      (count) => count === 1,
+    );
+    await expect(shop.app.close()).resolves.toBeUndefined();
   });
 });

@@ -3,6 +3,8 @@ import type { ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
+import { Client } from 'pg';
 import { runTypeScript } from './node-typescript.js';
 import { Recorder } from './recorder.js';
 
@@ -38,6 +40,23 @@ export class ShopProcess {
 
   get pid(): number {
     return this.child.pid!;
+  }
+
+  /** The database of its embedded server, as the `psql` line says. */
+  get databaseUrl(): string {
+    const line = this.lines.items.findLast((each) => each.includes('psql '))!;
+    return stripVTControlCharacters(line).split('psql ')[1]!;
+  }
+
+  /** Asks that database. */
+  async query<Row extends object>(sql: string): Promise<Row[]> {
+    const client = new Client({ connectionString: this.databaseUrl });
+    await client.connect();
+    try {
+      return (await client.query<Row>(sql)).rows;
+    } finally {
+      await client.end();
+    }
   }
 
   signal(name: NodeJS.Signals): void {

@@ -59,7 +59,7 @@ class Chart {
             label,
             stroke: colorOf(seriesOf(index)),
             width: 2,
-            points: { size: 4 },
+            points: { show: true, size: 4 },
             spanGaps: true,
           })),
         ],
@@ -81,10 +81,12 @@ class Chart {
     this.rows.push([now, ...values]);
     while (this.rows[0][0] < now - WINDOW) this.rows.shift();
     this.plot.setData(this.data);
-    this.name(values);
+    this.name();
   }
 
-  name(values = []) {
+  /** Says the newest value of each series. */
+  name() {
+    const values = this.names.map((_, index) => this.rows.findLast((row) => row[index + 1] !== undefined)?.[index + 1]);
     const texts = this.names.map((name, index) => `${name}: ${values[index] ?? '–'}`);
     this.legend.replaceChildren(
       ...texts.map((text, index) => {

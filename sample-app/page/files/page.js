@@ -3,10 +3,10 @@ import { number, seconds, time } from './format.js';
 import { Timeline } from './timeline.js';
 
 const byId = (id) => document.getElementById(id);
-/** The stream says something every half second. After three times that, it has stopped. */
-const SILENCE = 1_500;
+/** The stream says something every half second. When it has said nothing for so long, it has stopped. */
+const SILENCE = 1_250;
 const RETRY = 1_000;
-const WATCH = 250;
+const WATCH = 200;
 
 // What is known. Only `showState()` and the like make something visible of it.
 
@@ -72,7 +72,7 @@ const TAKE = {
   },
   dead: showDead,
   activity(data) {
-    if (data.kind === 'gap' && data.reason !== 'start') healed = data;
+    if (data.kind === 'gap') healed = data;
     if (data.kind === 'gap' || data.channel === 'product_changes') void loadProducts();
     timeline.add(data);
     showState();
@@ -154,7 +154,9 @@ function setText(element, text) {
 
 function showState() {
   const { level, title, detail = '', isLinked } = stateNow();
-  byId('header').dataset.level = level;
+  const header = byId('header');
+  if (level === 'good' && header.dataset.level === 'bad') forgetError();
+  header.dataset.level = level;
   setText(byId('state-title'), title);
   setText(byId('state-detail'), detail);
   document.title = `Shop: ${title}`;
@@ -293,10 +295,16 @@ function answer(text, level = '') {
   answerTimer = setTimeout(() => setText(byId('answer'), ''), ANSWER_SHOWN);
 }
 
+/** What had failed because of what is over now. */
+function forgetError() {
+  if (byId('answer').dataset.level === 'bad') answer('');
+}
+
 async function send(method, path, body) {
   const request = { method, body, headers: { 'content-type': 'application/json' } };
   const response = await fetch(path, request);
   if (response.ok) return;
+  if (response.status >= 500) throw new Error('The shop could not do that; its log says why.');
   const { message } = await response.json().catch(() => ({}));
   throw new Error([message ?? `The shop answered ${response.status}.`].flat().join('; '));
 }
@@ -341,7 +349,7 @@ async function loadMailServer() {
 
 for (const event of ['online', 'offline']) addEventListener(event, showState);
 setInterval(() => {
-  if (heardAt > 0 && performance.now() - Math.max(heardAt, openedAt) > 4 * SILENCE) connect();
+  if (heardAt > 0 && performance.now() - Math.max(heardAt, openedAt) > 5_000) connect();
   showState();
 }, WATCH);
 setInterval(() => charts.sample(), 1_000);

@@ -11,11 +11,11 @@ const DESCRIBE = {
     '',
     `Notifications: ${[...counts].map(([channel, count]) => `${channel} ${number(count)}`).join(', ')}`,
   ],
-  gap: ({ reason, channels, length }) =>
-    reason === 'start'
-      ? ['', `Listening begins: ${channels.join(', ')}`]
-      : ['warn', `Gap (${reason}${length === undefined ? '' : `, ${seconds(length)}`}): everything is read again`],
-  state: ({ state }) => (state === 'listening' ? ['good', 'Listening'] : ['bad', `Not listening: ${state}`]),
+  gap: ({ reason, length }) => [
+    'warn',
+    `Gap (${reason}${length === undefined ? '' : `, ${seconds(length)}`}): everything is read again`,
+  ],
+  state: ({ state }) => (state === 'listening' ? ['info', 'Listening'] : ['bad', `Not listening: ${state}`]),
   look: ({ reason, count }) => ['', `${LOOKS[reason]}${count > 1 ? ` (${number(count)} times)` : ''}`],
 };
 
