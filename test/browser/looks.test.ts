@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { AxeResults } from 'axe-core';
 import type { Page } from 'playwright-core';
-import { describeInBrowser, figureOf, press, untilFigure, untilLevel } from '../support/browser.js';
+import { describeInBrowser, figureOf, press, untilFigure } from '../support/browser.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
@@ -63,15 +63,13 @@ describeInBrowser('the looks of the page', (suite) => {
       await untilFigure(page, 'ours', 'shipped', orders);
     }
     await untilFigure(page, 'naive', 'shipped', before + 5);
-    const since = Date.now();
     await press(page, 'Stop the database for 10 s');
-    const turned = await untilLevel(page, 'bad', since);
     await page.getByText('PostgreSQL is down').waitFor();
     await page.getByText('PostgreSQL is stopped for 10 seconds.').waitFor();
     await page.locator('#ours-badge', { hasText: 'may be outdated' }).waitFor();
     const images = ['lost', 'healed'].map((name) => join(IMAGES, `sample-${name}.png`)) as [string, string];
     await page.screenshot({ path: images[0] });
-    await untilLevel(page, 'good', turned.at);
+    await page.locator('#header[data-level=good]').waitFor();
     await press(page, 'Place 1 order');
     await page.getByText('The plain listener misses').waitFor();
     await page.screenshot({ path: images[1] });
