@@ -7,20 +7,20 @@ export type WakeReason = 'start' | 'notification' | 'gap' | 'poll' | 'again' | '
 export interface CoalescingRunnerOptions {
   /** Does the work; a truthy result asks for another run. Rejects, or throws, when it has failed. */
   readonly run: (reason: WakeReason) => unknown;
-  /** How long after a run that failed the next one may begin, in milliseconds; told how often it has failed in a row. */
+  /** Returns the delay between a failed run and the next one, in milliseconds, for this many failures in a row. */
   readonly errorDelay: (failures: number) => number;
   /**
-   * How long after the end of a run the next one begins by itself, in milliseconds; undefined for never. Asked anew each
-   * time.
+   * Returns the delay between the end of a run and the next poll, in milliseconds; undefined disables polling. Called anew
+   * for each poll.
    */
   readonly pollDelay: () => number | undefined;
-  /** How long after the begin of a run the next one may begin, in milliseconds. */
+  /** The shortest time between the starts of two runs, in milliseconds. */
   readonly minInterval: number;
 }
 
 /**
- * Runs when it is woken, never twice at the same time: all that wakes it during a run means one more run. When nothing
- * wakes it, it polls.
+ * Runs when it is woken, and never twice at the same time: all wake-ups during a run cause one more run. Without wake-ups
+ * it polls.
  */
 export class CoalescingRunner {
   private wanted: WakeReason | undefined;
@@ -28,10 +28,10 @@ export class CoalescingRunner {
   private isRunning = false;
   private failures = 0;
   private begunAt = -Infinity;
-  /** When the last run ended, or else when it began to poll. */
+  /** When the last run ended; before the first run, when polling began. */
   private endedAt = -Infinity;
   private isStopped = false;
-  /** Ends the sleep between runs: for the next poll, or for what must pass before the next run. */
+  /** The current sleep between runs: until the next poll, or the pause that a run has to wait for. */
   private sleeper: { readonly for: 'poll' | 'pause'; readonly awake: AbortController } | undefined;
   private readonly idle = new IdleWaiters(() => this.isIdle);
 
@@ -40,7 +40,7 @@ export class CoalescingRunner {
     private readonly context: Pick<RegistrationContext, 'clock' | 'budget'>,
   ) {}
 
-  /** Runs soon, whatever for. The first reason since the last run is the one it is told. */
+  /** Runs soon. The run is given the first reason since the last run. */
   wake(reason: WakeReason): void {
     if (this.isStopped) return;
     this.wanted ??= reason;
@@ -48,7 +48,7 @@ export class CoalescingRunner {
     this.pollAnew();
   }
 
-  /** Polls from now on, if it is to. */
+  /** Starts polling, without a run now. */
   begin(): void {
     if (this.isStopped || this.loop) return;
     this.endedAt = this.context.clock.now();
@@ -56,20 +56,20 @@ export class CoalescingRunner {
   }
 
   /**
-   * Asks anew how long to wait for the next poll. The wait does not start over: where that changes back and forth, it
-   * polls all the same.
+   * Applies a changed poll delay. The wait does not start over, so a delay that changes back and forth cannot prevent
+   * polls.
    */
   pollAnew(): void {
     if (this.sleeper?.for === 'poll') this.sleeper.awake.abort();
   }
 
-  /** Waits no longer because runs have failed: what they failed for may be over. */
+  /** Ends the pause after failed runs, because their cause may be over. */
   forgive(): void {
     this.failures = 0;
     if (this.sleeper?.for === 'pause') this.sleeper.awake.abort();
   }
 
-  /** Runs nothing more; what runs is not interrupted. */
+  /** Starts no further run. A run under way is not interrupted. */
   stop(): void {
     this.isStopped = true;
     this.wanted = undefined;
@@ -77,7 +77,7 @@ export class CoalescingRunner {
     this.idle.update();
   }
 
-  /** Whether nothing runs, and nothing is to be run without having failed before. */
+  /** Whether nothing runs and no run is wanted. A failed run that waits to be retried does not count. */
   get isIdle(): boolean {
     return !this.isRunning && (this.wanted === undefined || this.failures > 0);
   }
@@ -98,9 +98,9 @@ export class CoalescingRunner {
     const { run } = this.options;
     const { clock, budget } = this.context;
     await this.pause();
-    await budget.spendInTurn(); // A run that has work again and again must not keep timers and sockets waiting.
+    await budget.spendInTurn(); // Runs that follow each other must not keep timers and sockets waiting.
     const reason = this.wanted;
-    if (reason === undefined) return; // Stopped meanwhile.
+    if (reason === undefined) return; // It was stopped meanwhile.
     this.wanted = undefined;
     this.isRunning = true;
     this.begunAt = clock.now();
@@ -118,7 +118,7 @@ export class CoalescingRunner {
     this.idle.update();
   }
 
-  /** What must pass between runs. */
+  /** Waits for the time that must pass between runs. */
   private async pause(): Promise<void> {
     const { minInterval, errorDelay } = this.options;
     const { clock } = this.context;
@@ -136,7 +136,7 @@ export class CoalescingRunner {
     if ((wait !== undefined && wait <= 0) || (await this.sleep('poll', wait))) this.wanted ??= 'poll';
   }
 
-  /** Returns whether it slept as long as it was to; without a duration, until it is woken. */
+  /** Returns whether it slept for the whole duration. Without a duration it sleeps until it is woken. */
   private async sleep(reason: 'poll' | 'pause', duration: number | undefined): Promise<boolean> {
     const awake = new AbortController();
     this.sleeper = { for: reason, awake };
@@ -145,7 +145,7 @@ export class CoalescingRunner {
       else await this.context.clock.sleep(duration, awake.signal);
       return !awake.signal.aborted;
     } catch {
-      return false; // Woken, or stopped.
+      return false; // It was woken or stopped.
     } finally {
       this.sleeper = undefined;
     }

@@ -11,14 +11,14 @@ import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 import type { ConsumerContext } from './consumer-context.js';
 import { GapSequence } from './gap-sequence.js';
 
-/** What takes what is received on one channel. A part that is left out is not of interest. */
+/** A subscriber to one channel. It is not called for what it leaves out. */
 export interface ChannelSubscriber<T = unknown> {
-  /** Takes each notification, decoded. */
+  /** Takes each decoded notification. */
   readonly notification?: (notification: PgNotification<T>) => void;
-  /** Called for each notification, whatever its payload is: where nobody wants the payload, it is not decoded. */
+  /** Called for each notification, without its payload: if no subscriber wants payloads, they are not decoded. */
   readonly arrival?: () => void;
   readonly gap?: (gap: PgGap) => void;
-  /** Nothing comes any more: the registration was closed. */
+  /** The registration was closed; nothing follows. */
   readonly complete?: () => void;
 }
 
@@ -26,9 +26,9 @@ export interface DecodedChannelOptions {
   readonly channel: PgChannel;
   readonly listener: ListeningTransport;
   readonly context: Pick<ConsumerContext, 'async' | 'errors'>;
-  /** Called once, when decoding has rounded an integer. */
+  /** Called once, when decoding rounds an integer for the first time. */
   readonly onRounded: () => void;
-  /** The last subscriber has left: nothing is received any more. */
+  /** Called when the last subscriber has left. */
   readonly onEmpty: () => void;
 }
 
@@ -58,7 +58,7 @@ export class DecodedChannel implements ChannelConsumer {
     this.unsubscribe = options.listener.subscribe(options.channel.name, this);
   }
 
-  /** Returns the function that ends the subscription, at once. */
+  /** Returns a function that ends the subscription at once. */
   subscribe(subscriber: ChannelSubscriber): () => void {
     const { listener, channel } = this.options;
     if (listener.isStopping) {
@@ -81,7 +81,7 @@ export class DecodedChannel implements ChannelConsumer {
         if (subscriber.notification) subscriber.notification(notification);
         else subscriber.arrival?.();
       } catch (error) {
-        this.options.context.errors.report(error); // The others get it in any case.
+        this.options.context.errors.report(error); // The other subscribers still get it.
       }
     }
   }
@@ -101,15 +101,15 @@ export class DecodedChannel implements ChannelConsumer {
   }
 
   /**
-   * Gives the notification its payload. Returns whether it has one: a payload that cannot be decoded, or does not match the
-   * schema, reaches nobody, and is reported.
+   * Decodes the payload into the notification. Returns false for a payload that cannot be decoded or does not match the
+   * schema: it is reported, and delivered to nobody.
    */
   private decode(notification: ReceivedNotification): boolean {
     const { channel, context } = this.options;
     const { raw } = notification;
     try {
       const payload = decodePayload(channel.name, channel.codec, raw);
-      if (typeof payload !== 'string') this.rounding.look(raw); // What stays text has all of its digits.
+      if (typeof payload !== 'string') this.rounding.look(raw); // Text keeps all of its digits.
       notification.payload = channel.schema ? context.async.run(() => applySchema(channel, payload)) : payload;
       return true;
     } catch (error) {

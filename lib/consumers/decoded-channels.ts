@@ -8,9 +8,9 @@ import { GapSequence } from './gap-sequence.js';
 
 /** The channels of one registration that have subscribers: one for each definition. */
 export class DecodedChannels {
-  /** By definition; a plain name stands for the default definition of its channel. */
+  /** Keyed by definition. A plain name stands for the default definition of its channel. */
   private readonly channels = new Map<string | PgChannel, DecodedChannel>();
-  /** The channels whose rounded integers were announced. */
+  /** The channels whose rounded integers were logged. */
   private readonly rounded = new Set<string>();
 
   constructor(
@@ -19,16 +19,16 @@ export class DecodedChannels {
   ) {}
 
   /**
-   * Adds a subscriber to a channel; returns the function that ends that. LISTEN is sent for the first subscriber of a
+   * Adds a subscriber to a channel, and returns a function that removes it. LISTEN is sent for the first subscriber of a
    * channel, and UNLISTEN after the last.
    */
   subscribe<T>(channel: string | PgChannel<T, unknown>, subscriber: ChannelSubscriber<T>): () => void {
     const decoded = this.channels.get(channel) ?? this.open(channel);
-    // What is asked of the server for one subscriber serves all: it does not belong to the context of the first.
+    // Statements for one subscriber serve all of them, so they must not run in the async context of the first.
     return this.context.async.run(() => decoded.subscribe(subscriber as ChannelSubscriber));
   }
 
-  /** Adds a subscriber to the gaps of all channels; it begins with a `start` gap for each channel that is covered. */
+  /** Adds a subscriber to the gaps of all channels. It begins with a `start` gap for each covered channel. */
   subscribeToGaps({ gap: take, complete }: Required<Pick<ChannelSubscriber, 'gap' | 'complete'>>): () => void {
     const { listener } = this;
     const sequences = new Map<string, GapSequence>();

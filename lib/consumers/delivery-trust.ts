@@ -2,16 +2,16 @@ import { distinctUntilChanged, map, skip } from 'rxjs';
 import type { PgNotifyStatus } from '../listener/pg-notify-status.js';
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 
-/** Whether notifications can be relied on now. Where they cannot, what waits for them polls often. */
+/** Whether notifications can be relied on now. While they cannot, wake-ups and live queries poll often. */
 export class DeliveryTrust {
   constructor(private readonly listener: Pick<ListeningTransport, 'currentStatus' | 'status$'>) {}
 
-  /** Listening, and verified; without a delivery check, listening has to do. */
+  /** True while the registration is listening and delivery is verified. Without a delivery check, listening is enough. */
   get isGiven(): boolean {
     return isTrusted(this.listener.currentStatus);
   }
 
-  /** Calls when it is given or lost; returns the function that ends that. */
+  /** Calls back when trust is given or lost. Returns a function that ends this. */
   onChange(call: () => void): () => void {
     const changes = this.listener.status$.pipe(map(isTrusted), distinctUntilChanged(), skip(1));
     const subscription = changes.subscribe(call);

@@ -21,51 +21,51 @@ export interface HeldQueue {
 export interface GapMethod {
   accepts(reason: PgGapReason): boolean;
   /**
-   * Rejects when the state could not be read: it is called again then.
+   * Rejects if the state could not be read; it is then called again.
    *
-   * @param retryDelay How long after a failure it is called again, in milliseconds; sooner if a newer gap comes.
+   * @param retryDelay The delay before that call, in milliseconds. A newer gap ends it early.
    */
   run(gap: PgGap, retryDelay: number): Promise<void>;
 }
 
-/** Where the queues of one provider and channel stop, until its gap methods have read the full state again. */
+/** The queues of one provider and channel stop at it until the gap methods have read the full state again. */
 export class GapBarrier {
-  /** What each method is still to be told; several gaps as one. */
+  /** The gap that each method has still to be called for; several gaps are merged into one. */
   private readonly pending = new Map<GapMethod, PgGap>();
   state: 'waiting' | 'running' | 'failed' | 'over' = 'waiting';
 
   /** @param place Whether the queues stop before everything that waits in them, or behind it. */
   constructor(readonly place: 'at the head' | 'in line') {}
 
-  /** Adds a gap to what the methods are told when they run the next time. */
+  /** Adds a gap to the ones that these methods are called for next time. */
   add(gap: PgGap, methods: readonly GapMethod[]): void {
     for (const method of methods) this.tell(method, gap);
   }
 
-  /** Whether nothing but overflows is to be told. */
+  /** Whether the methods are to be called for overflows only. */
   get isOverflow(): boolean {
     return [...this.pending.values()].every(({ reason }) => reason === 'overflow');
   }
 
-  /** Takes over what another one would tell, which is over then. */
+  /** Takes over the gaps of another barrier, which is then over. */
   absorb(other: GapBarrier): void {
     for (const [method, gap] of other.pending) this.tell(method, gap);
     other.state = 'over';
   }
 
-  /** Nothing is told any more. */
+  /** Drops its gaps; no method is called any more. */
   giveUp(): void {
     this.pending.clear();
     this.state = 'over';
   }
 
-  /** Runs the methods, one after the other. It is over when all have succeeded; what those that failed were told is kept. */
+  /** Calls the methods one after the other. The barrier is over when all have succeeded; failed methods keep their gaps. */
   async attempt(signal: AbortSignal, retryDelay: number): Promise<void> {
     this.state = 'running';
     const told = [...this.pending];
     this.pending.clear();
     for (const [method, gap] of told) {
-      if (!signal.aborted) await method.run(gap, retryDelay).catch(() => this.tell(method, gap)); // Reported by itself.
+      if (!signal.aborted) await method.run(gap, retryDelay).catch(() => this.tell(method, gap)); // The method reports its failure.
     }
     this.state = this.pending.size === 0 ? 'over' : 'failed';
   }

@@ -6,41 +6,41 @@ import { GapBarrier } from './gap-barrier.js';
 import type { GapMethod, HeldQueue } from './gap-barrier.js';
 import { IdleWaiters } from './idle-waiters.js';
 
-/** How often a method that fails is called again. */
+/** The delays before a failed method is called again, in milliseconds. */
 const RETRY = { minDelay: 100, maxDelay: 30_000 };
 
 /**
- * How long after the methods ran for an overflow they run for the next one, in milliseconds: under an overload that
- * lasts, they would read the full state again and again. And no sooner than the last time took. The queues go on until
- * then: if they stood still, more and more would be dropped.
+ * The shortest pause between two runs of the methods for overflows, in milliseconds; at least as long as the last run took.
+ * Without it they would read the full state again and again during a long overload. The queues go on during the pause,
+ * because stopped queues would drop even more.
  */
 const MIN_OVERFLOW_INTERVAL = 1_000;
 
 /**
  * The gap methods of one provider for one channel, and the queues of its handlers that wait for them. A gap is a barrier:
- * each queue stops when it comes to it; when all of them stand, the gap methods run, and again until they succeed; then
- * all queues go on.
+ * each queue stops when it comes to it. When all queues have stopped, the gap methods are called until they succeed, and
+ * then all queues go on.
  */
 export class GapGate {
   private readonly queues = new Set<HeldQueue>();
-  /** Those that are not over, oldest first. */
+  /** The barriers that are not over, oldest first. */
   private barriers: GapBarrier[] = [];
-  /** The one whose turn it is: its methods run, or have failed. */
+  /** The barrier whose methods run, or have failed and are called again. */
   private current: GapBarrier | undefined;
   /** Ends the pause before the next attempt, while there is one. */
   private retrySooner: AbortController | undefined;
-  /** When the methods may run again for overflows alone, in milliseconds of the clock. */
+  /** When the methods may run again for overflows only, in milliseconds of the clock. */
   private overflowDueAt = -Infinity;
-  /** Ends the wait for that, while there is one. */
+  /** Ends the wait until then, while there is one. */
   private overflowWait: AbortController | undefined;
-  /** Whether a gap came in since the last attempt began. */
+  /** Whether a gap has come in since the last attempt began. */
   private hasNews = false;
   private readonly idle = new IdleWaiters(() => this.isIdle);
 
   constructor(
     private readonly methods: readonly GapMethod[],
     private readonly clock: Clock,
-    /** Aborted when nothing is to run any more. */
+    /** Aborted when nothing may run any more. */
     private readonly signal: AbortSignal,
   ) {
     signal.addEventListener('abort', () => this.close(), { once: true });
@@ -60,7 +60,7 @@ export class GapGate {
     return this.idle.settled();
   }
 
-  /** A gap of the channel came in: each queue stops when it comes to it, behind all that it was given before. */
+  /** A gap of the channel came in. Each queue stops behind everything that it was given before. */
   announce(gap: PgGap): void {
     const methods = this.methodsFor(gap.reason);
     if (methods.length === 0) return;
@@ -122,9 +122,9 @@ export class GapGate {
   }
 
   /**
-   * A gap that follows another one, with nothing in between for any queue, need not be read for by itself. Where something
-   * is in between, it must be: what is older than the newest read must not be handled after it, because what came after
-   * it is lost.
+   * The last barrier, if a new gap can join it: nothing waits between the two in any queue. Otherwise the new gap needs its
+   * own read of the state. A notification older than that read must not be handled after it, because newer ones may be
+   * lost.
    */
   private get lastIfNothingWaitsBehind(): GapBarrier | undefined {
     const last = this.barriers.at(-1);
@@ -133,35 +133,35 @@ export class GapGate {
   }
 
   /**
-   * Whether nothing runs in any queue. For a barrier at the head, a queue may stand at another one: it waits there for the
-   * others, and cannot come.
+   * Whether nothing runs in any queue. For a barrier at the head, a queue may also stand at another barrier, where it waits
+   * for the other queues.
    */
   private isReady(barrier: GapBarrier): boolean {
     return this.isReached(barrier) && [...this.queues].every(({ standsAt }) => standsAt !== undefined);
   }
 
-  /** Whether all queues have come to a barrier in line; for one at the head, whether it is time for it. */
+  /** Whether all queues have come to a barrier in line. For a barrier at the head: whether it is due. */
   private isReached(barrier: GapBarrier): boolean {
     if (barrier.place === 'at the head') return this.clock.now() >= this.overflowDueAt;
     return [...this.queues].every(({ standsAt }) => standsAt === barrier);
   }
 
-  /** Advances when the methods may run again for overflows alone. */
+  /** Waits until the methods may run again for overflows only, then advances. */
   private async waitForOverflows(): Promise<void> {
     if (this.overflowWait) return;
     const over = new AbortController();
     this.overflowWait = over;
     const duration = this.overflowDueAt - this.clock.now();
     const sleep = (signal: AbortSignal): Promise<void> => this.clock.sleep(duration, signal);
-    await withEitherSignal([this.signal, over.signal], sleep).catch(() => undefined); // Told already, or closed.
+    await withEitherSignal([this.signal, over.signal], sleep).catch(() => undefined); // The overflow was absorbed, or the gate was closed.
     this.overflowWait = undefined;
     this.advance();
   }
 
   /** Runs the methods until all have succeeded, or the gate is closed. */
   private async work(barrier: GapBarrier): Promise<void> {
-    this.stopAllFor(barrier); // Those that stand at another one, which may become part of this.
-    await Promise.resolve(); // A gap may come in while others are being told.
+    this.stopAllFor(barrier); // A queue may stand at a barrier that this one absorbs.
+    await Promise.resolve(); // The announcement of the gap must return first.
     const backoff = new Backoff(RETRY);
     while (!this.signal.aborted) {
       this.absorbOverflow(barrier);
@@ -184,7 +184,7 @@ export class GapGate {
     this.finish(barrier);
   }
 
-  /** Returns whether it lasted so long, in milliseconds: a newer gap ends it, and the end of the gate. */
+  /** Returns whether it lasted for the whole duration, in milliseconds. A newer gap ends it early, and so does the close. */
   private async pause(duration: number): Promise<boolean> {
     if (duration <= 0) return true;
     const sooner = new AbortController();
@@ -199,7 +199,7 @@ export class GapGate {
     }
   }
 
-  /** What was dropped before a barrier's methods run is covered by what they read, whatever they are told for. */
+  /** The methods of a barrier read the full state, which covers everything that was dropped before. */
   private absorbOverflow(barrier: GapBarrier): void {
     const overflow = this.waitingAtTheHead;
     if (!overflow || overflow === barrier) return;
@@ -208,14 +208,14 @@ export class GapGate {
     this.overflowWait?.abort();
   }
 
-  /** All queues stand still for a barrier that has failed: it tells what those would that come next for all queues. */
+  /** All queues stand still for a failed barrier, so it takes over the barriers that come next in all of them. */
   private absorbOthers(failed: GapBarrier): void {
     for (const other of this.barriers.filter((barrier) => barrier !== failed)) {
       const isNext = other.place === 'at the head' || [...this.queues].every((queue) => queue.comesNextTo(other));
       if (isNext) failed.absorb(other);
     }
     this.barriers = this.barriers.filter(({ state }) => state !== 'over');
-    this.goOnAll(); // Those that stood at one of these stop for the failed one.
+    this.goOnAll(); // Queues that stood at one of these stop for the failed one.
   }
 
   private finish(barrier: GapBarrier): void {

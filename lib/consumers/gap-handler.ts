@@ -8,21 +8,21 @@ import { HandlerRuns } from './handler-runs.js';
 import type { HandlerDefinition } from './handler-runs.js';
 
 export interface GapHandlerDefinition extends HandlerDefinition<PgGap> {
-  /** Undefined for all. */
+  /** The reasons it is called for; undefined for all. */
   readonly reasons: readonly PgGapReason[] | undefined;
 }
 
-/** One call of a gap method, and how long after a failure of it the next one comes, in milliseconds. */
+/** One call of a gap method, and the delay before the next one if it fails, in milliseconds. */
 interface Attempt {
   readonly gap: PgGap;
   readonly retryDelay: number;
 }
 
 function waiting(retryDelay: number): string {
-  return ` (It is called again in ${Math.ceil(retryDelay)} ms; the handlers beside it wait.)`;
+  return ` (It is called again in ${Math.ceil(retryDelay)} ms; the handlers of the same provider and channel wait.)`;
 }
 
-/** A use of `@OnPgGap`: reads the full state again, when the gate of its provider and channel says so. */
+/** A use of `@OnPgGap`: reads the full state again when the gate of its provider and channel calls it. */
 export class GapHandler implements Handler, GapMethod {
   readonly label: string;
   private readonly runs: HandlerRuns<Attempt>;
@@ -89,7 +89,7 @@ export class GapHandler implements Handler, GapMethod {
     return this.gate.settled();
   }
 
-  /** What its gate is told still runs. */
+  /** Gaps that the gate has taken are still handled. */
   end(): void {}
 
   stop(): number {

@@ -2,22 +2,22 @@ import { Subject } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { PgHandlerBlock } from '../listener/pg-notify-status.js';
 
-/** The handlers of one registration that stand still. */
+/** The stuck handlers of one registration. */
 export class HandlerBlocks {
   private readonly blocks = new Set<PgHandlerBlock>();
   private readonly changed = new Subject<void>();
 
-  /** Those that there are now, oldest first. */
+  /** The current blocks, oldest first. */
   get all(): readonly PgHandlerBlock[] {
     return [...this.blocks];
   }
 
-  /** Emits when one is added or is over. */
+  /** Emits when a block begins or ends. */
   get changes(): Observable<void> {
     return this.changed;
   }
 
-  /** Returns the function that says that it is over. */
+  /** Returns a function that ends the block. */
   add(block: PgHandlerBlock): () => void {
     this.blocks.add(block);
     this.changed.next();

@@ -8,25 +8,25 @@ export interface CalledMethod<Argument> {
   /** `ProductCache.evict`, for messages. */
   readonly label: string;
   readonly call: (argument: Argument, signal: AbortSignal) => unknown;
-  /** How long a run may take, in milliseconds; undefined for as long as it likes. */
+  /** How long a run may take, in milliseconds; undefined for no limit. */
   readonly timeout: number | undefined;
 }
 
-/** What a record learns of a run. */
+/** A run, as its record sees it. */
 export interface Run<Argument> {
   readonly argument: Argument;
   /** How many notifications it is for. */
   readonly count: number;
-  /** When it began; 0 if nobody wants to know how long it takes. */
+  /** When it began; 0 if its duration is not measured. */
   readonly begun: number;
 }
 
-/** Takes what has become of runs. */
+/** Takes the outcomes of runs. */
 export interface RunRecord<Argument> {
-  /** Whether it matters to anybody how long a run takes. */
+  /** Whether somebody subscribes to the durations of runs. */
   readonly isTimed: boolean;
   succeeded(count: number, begun: number): void;
-  /** Takes what a run has thrown. Returns if that counts as no failure; otherwise throws what the caller is to get. */
+  /** Takes what a run has thrown. Returns if that does not count as a failure; otherwise throws the error for the caller. */
   ended(thrown: unknown, run: Run<Argument>): undefined;
 }
 
@@ -41,11 +41,11 @@ export class HandlerCalls<Argument> {
   ) {}
 
   /**
-   * Runs the handler once, for `count` notifications. Without a promise where the handler returns none. What it throws or
-   * rejects with says that the run has failed; it is counted and reported by then. A run that takes too long is reported at
-   * its timeout, and over when the method has ended: two runs of it must not overlap.
+   * Runs the handler once, for `count` notifications. It returns a promise only if the handler does. It throws or rejects
+   * if the run has failed, after the failure was counted and reported. A run that exceeds its timeout is reported then, but
+   * ends only when the method has ended: two runs must not overlap.
    *
-   * @param closing Aborted when nobody waits any longer for what runs.
+   * @param closing Aborted when the registration stops waiting for runs.
    */
   run(argument: Argument, count: number, closing: AbortSignal): unknown {
     const { record, method } = this;
@@ -56,7 +56,7 @@ export class HandlerCalls<Argument> {
     let isAwaited: boolean;
     try {
       value = this.call(argument, closing);
-      isAwaited = isThenable(value); // A property that is asked for may throw.
+      isAwaited = isThenable(value); // Reading a property may throw.
     } catch (thrown) {
       return record.ended(thrown, { argument, count, begun });
     }
@@ -67,7 +67,7 @@ export class HandlerCalls<Argument> {
 
   private call(argument: Argument, signal: AbortSignal): unknown {
     const { method } = this;
-    // The outcome too: a stream begins when it is subscribed to.
+    // This includes the outcome: a stream begins when it is subscribed to.
     return this.context.async.run(() => outcomeOf(method.call(argument, signal), signal));
   }
 
@@ -85,7 +85,7 @@ export class HandlerCalls<Argument> {
     }
   }
 
-  /** Calls, and aborts the signal when that takes too long. The run has failed then, and is over when the call has settled. */
+  /** Calls the method, and aborts its signal at the timeout. The run has then failed, and ends when the call has settled. */
   private callWithin(timeout: number, run: Run<Argument>, closing: AbortSignal): unknown {
     const over = new AbortController();
     const onClosing = (): void => over.abort(closing.reason);
@@ -117,7 +117,7 @@ export class HandlerCalls<Argument> {
     const expired = (): Error => {
       isLate = true;
       const error = new Error(`It took longer than its timeout of ${timeout} ms.`);
-      // The run has failed by then, also where the handler ends as soon as it is told.
+      // In a microtask: the run must count as failed even if the handler ends as soon as its signal is aborted.
       queueMicrotask(() => over.abort(error));
       return error;
     };
@@ -128,7 +128,7 @@ export class HandlerCalls<Argument> {
     }
   }
 
-  /** Waits for the end of a run that has failed by its timeout: the next one must not begin beside it. */
+  /** Waits for the end of a run that has exceeded its timeout: the next one must not begin beside it. */
   private async overrun(timeout: number, running: Promise<unknown>): Promise<void> {
     const { label: handler } = this.method;
     const { channel } = this;

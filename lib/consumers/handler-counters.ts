@@ -1,14 +1,14 @@
 import type { PgHandlerKind, PgNotifyDiagnostics, Watch } from '../pg-notify.diagnostics.js';
 import type { PgHandlerStats } from './handler.js';
 
-/** What became of the notifications of one handler. */
+/** Counts the outcomes of one handler's notifications. */
 export class HandlerCounters {
   delivered = 0;
   failed = 0;
-  /** Those that a guard rejected. */
+  /** Rejected by a guard. */
   rejected = 0;
   dropped = 0;
-  /** Replaced by a newer one with the same key before they were handled. */
+  /** Replaced by a newer one with the same key before being handled. */
   conflated = 0;
   private readonly ofDelivered: Watch;
   private readonly ofFailed: Watch;
@@ -25,13 +25,13 @@ export class HandlerCounters {
     this.ofRejected = diagnostics.watch('nest-pg-notify.rejected');
   }
 
-  /** @param depth How many wait, and how many runs are under way. */
+  /** @param depth The notifications that wait, and the runs under way. */
   stats(depth: { readonly waiting: number; readonly running: number }): PgHandlerStats {
     const { handler, channel, kind, delivered, failed, rejected, dropped, conflated } = this;
     return { handler, channel, kind, ...depth, delivered, failed, rejected, dropped, conflated };
   }
 
-  /** Whether it matters to anybody how long a run takes. */
+  /** Whether somebody subscribes to the durations of runs. */
   get areWatched(): boolean {
     return this.ofDelivered.hasSubscribers || this.ofFailed.hasSubscribers || this.ofRejected.hasSubscribers;
   }
@@ -51,7 +51,7 @@ export class HandlerCounters {
     this.diagnostics.publish('nest-pg-notify.failed', { handler, channel, kind, count, duration });
   }
 
-  /** @param duration Until the guard said so, in milliseconds. */
+  /** @param duration Until the guard rejected, in milliseconds. */
   reject(count: number, duration: number): void {
     const { handler, channel, kind } = this;
     this.rejected += count;

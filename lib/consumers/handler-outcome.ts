@@ -3,11 +3,11 @@ import { isObservable, lastValueFrom, Observable, takeUntil } from 'rxjs';
 import { isThenable } from '../channel/thenable.js';
 
 /**
- * What a handler, or an interceptor around it, has come to: what has to be awaited is returned as a promise, and may come to
- * something that has to be looked at again. A stream is run to its end; an empty one has no result.
+ * The outcome of what a handler, or an interceptor around it, has returned. A promise must be awaited, and may resolve to a
+ * stream or another promise. A stream is run to its end; an empty one has no result.
  *
- * @param signal Ends a stream, which has no other way to learn of it. Nest, which runs interceptors, knows none.
- * @throws Error for a generator: the method's body has not run, and never would.
+ * @param signal Ends a stream, which cannot observe it in another way. Nest passes none to interceptors.
+ * @throws Error for a generator: the body of the method has not run, and never would.
  */
 export function outcomeOf(result: unknown, signal?: AbortSignal): unknown {
   if (result === undefined || isThenable(result)) return result;
@@ -21,14 +21,14 @@ export function outcomeOf(result: unknown, signal?: AbortSignal): unknown {
   );
 }
 
-/** The same, awaited to its end. */
+/** The same, awaited until it is neither a promise nor a stream. */
 export async function finalOutcomeOf(result: unknown, signal?: AbortSignal): Promise<unknown> {
   let outcome = outcomeOf(result, signal);
   while (isThenable(outcome)) outcome = outcomeOf(await outcome, signal);
   return outcome;
 }
 
-/** Fails with the signal's reason when it is aborted. */
+/** Fails with the signal's reason when the signal is aborted. */
 function abortOf(signal: AbortSignal): Observable<never> {
   return new Observable((subscriber) => {
     const onAbort = (): void => subscriber.error(signal.reason);

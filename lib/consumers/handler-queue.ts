@@ -10,46 +10,46 @@ import { IdleWaiters } from './idle-waiters.js';
 import { Fifo, LatestByKey } from './waiting-list.js';
 import type { WaitingList } from './waiting-list.js';
 
-/** How a handler takes what is received: one notification at a time, in order, unless one of these is chosen. */
+/** How a handler takes notifications: one at a time, in order, unless one of these is chosen. */
 export interface HandlerQueueMode {
-  /** How many runs may be under way at the same time. */
+  /** The number of runs that may be under way at the same time. */
   readonly concurrency: number;
-  /** Notifications are taken together. */
+  /** The handler takes several notifications together. */
   readonly batch?: { readonly maxSize: number; readonly maxWait: number } | undefined;
-  /** Of the notifications with the same key only the newest waits. */
+  /** Only the newest notification of each key waits. */
   readonly latest?: ((payload: unknown) => unknown) | undefined;
 }
 
 export interface HandlerQueueOptions {
-  /** Names the handler where it has to be reported. */
+  /** The handler's name in reports. */
   readonly label: string;
   readonly channel: string;
   readonly mode: HandlerQueueMode;
-  /** How many notifications may wait. */
+  /** The number of notifications that may wait. */
   readonly bufferSize: number;
   readonly runs: HandlerRuns<Taken>;
   readonly gate: GapGate;
   readonly context: Pick<RegistrationContext, 'budget' | 'clock' | 'errors'>;
-  /** Told at the first of several drops, not at each. */
+  /** Called once when dropping starts, not for each dropped notification. */
   readonly onOverflow: () => void;
 }
 
 /** What a handler is called for: a notification, or with `batch` several. */
 export type Taken = PgNotification | readonly PgNotification[];
 
-/** What waits behind a barrier; the first one is behind none any more. */
+/** The notifications behind a barrier. The first stretch has no barrier before it. */
 interface Stretch {
   readonly barrier: GapBarrier | undefined;
   readonly items: WaitingList<PgNotification>;
 }
 
 /**
- * What one handler is still to be given: bounded, in the order of the server. A gap stops it until the gap methods of its
- * provider have succeeded. When it is full, the oldest notification is dropped, and an overflow announced.
+ * The notifications that wait for one handler, in the order of the server. The queue is bounded: when it is full, it drops
+ * the oldest notification and announces an overflow. A gap stops it until the gap methods of its provider have succeeded.
  */
 export class HandlerQueue implements HeldQueue {
   private readonly stretches: Stretch[];
-  /** The last of them. */
+  /** The last stretch. */
   private newest: Stretch;
   private waiting = 0;
   private active = 0;
@@ -63,7 +63,7 @@ export class HandlerQueue implements HeldQueue {
   private isOverflowing = false;
   private isEnding = false;
   private isStopped = false;
-  /** Whether a handler is being called: what it causes comes after it. */
+  /** Whether a handler is being called. What that call pushes must wait until it returns. */
   private isStarting = false;
   /** Ends the wait for a batch to fill up, while there is one. */
   private batchWait: AbortController | undefined;
@@ -80,25 +80,25 @@ export class HandlerQueue implements HeldQueue {
   push(notification: PgNotification): void {
     if (this.isStopped) return;
     const { bufferSize, runs } = this.options;
-    // What returns at once is taken rather than dropped.
+    // A handler that returns at once makes room, so that nothing is dropped.
     if (this.waiting >= bufferSize) this.goOn();
     try {
       if (this.newest.items.push(notification)) runs.counters.conflated += 1;
       else this.waiting += 1;
     } catch (error) {
-      return this.keyFailed(error); // The function that names the key is the user's.
+      return this.keyFailed(error); // The user's function that returns the key has thrown.
     }
     if (this.waiting > bufferSize) this.dropOldest();
     if (!this.isPostponed) this.goOnSoon();
   }
 
-  /** Nothing comes any more: a batch need not wait for more. */
+  /** No more notifications follow, so a batch does not wait for them. */
   end(): void {
     this.isEnding = true;
     this.goOnSoon();
   }
 
-  /** Drops what waits, and runs nothing more. Returns how many were dropped. */
+  /** Drops all waiting notifications and starts no further run. Returns the number dropped. */
   stop(): number {
     const dropped = this.waiting;
     this.isStopped = true;
@@ -115,7 +115,7 @@ export class HandlerQueue implements HeldQueue {
     return { waiting: this.waiting, running: this.active };
   }
 
-  /** Whether nothing runs or waits, and no gap holds it. */
+  /** Whether nothing runs or waits, and no gap stops it. */
   get isIdle(): boolean {
     return (
       this.active === 0 && (this.isStopped || (this.waiting === 0 && this.stretches.length === 1 && !this.standsAt))
@@ -153,7 +153,7 @@ export class HandlerQueue implements HeldQueue {
     this.goOnSoon();
   }
 
-  /** Goes on in a microtask, when what came in together is read. */
+  /** Goes on in a microtask, after everything that came in together has been read. */
   goOnSoon(): void {
     if (this.isScheduled) return;
     this.isScheduled = true;
@@ -171,7 +171,7 @@ export class HandlerQueue implements HeldQueue {
     this.resume();
   };
 
-  /** Starts what can be started now, as far as what is left of the turn goes. */
+  /** Starts runs as long as it may, and as the budget of this turn allows. */
   private goOn(): void {
     const { budget } = this.options.context;
     while (this.canGoOn()) {
@@ -185,12 +185,12 @@ export class HandlerQueue implements HeldQueue {
     this.isPostponed = true;
   }
 
-  /** Whether it may overflow with what is read at once: that is thousands, if they are short. */
+  /** Whether the next read may overflow it: one read can bring thousands of short notifications. */
   private get isCrowded(): boolean {
     return this.waiting * 4 > this.options.bufferSize;
   }
 
-  /** Whether something can be started now; if a barrier is next, it stops there. */
+  /** Whether a run may start now. If a barrier is next, the queue stops there. */
   private canGoOn(): boolean {
     if (this.isStopped || this.isStarting) return false;
     const { mode } = this.options;
@@ -202,14 +202,14 @@ export class HandlerQueue implements HeldQueue {
     return this.active < mode.concurrency && this.waiting > 0 && this.isBatchDue();
   }
 
-  /** The barrier that keeps it from going on. Forgets those that are over. */
+  /** The barrier that stops it now. Forgets barriers that are over. */
   private barrierNow(): GapBarrier | undefined {
     if (this.standing?.state === 'over') this.standing = undefined;
     if (this.demanded?.state === 'over') this.demanded = undefined;
     return this.standing ?? this.demanded ?? this.nextInLine();
   }
 
-  /** The barrier that is next, if nothing waits before it. Leaves behind those that are over. */
+  /** The next barrier, if nothing waits before it. Removes barriers that are over. */
   private nextInLine(): GapBarrier | undefined {
     while (this.stretches.length > 1 && this.stretches[0]!.items.size === 0) {
       const { barrier } = this.stretches[1]!;
@@ -231,7 +231,7 @@ export class HandlerQueue implements HeldQueue {
     if (items.size >= batch.maxSize) return true;
     const left = batch.maxWait - (Date.now() - items.first!.receivedAt.getTime());
     if (left <= 0) return true;
-    // The wall clock may have been set back: it waits no longer than maxWait in any case.
+    // The wall clock may have been set back, so the wait never exceeds maxWait.
     if (!this.batchWait) void this.waitForBatch(Math.min(left, batch.maxWait)); // Never rejects.
     return false;
   }
@@ -240,7 +240,7 @@ export class HandlerQueue implements HeldQueue {
     const wait = new AbortController();
     this.batchWait = wait;
     await this.options.context.clock.sleep(duration, wait.signal).catch(ignored);
-    if (wait.signal.aborted) return; // The batch was full before.
+    if (wait.signal.aborted) return; // The batch was taken before.
     this.isBatchOverdue = true;
     this.goOnSoon();
   }
@@ -279,11 +279,11 @@ export class HandlerQueue implements HeldQueue {
     try {
       running = this.options.runs.run(taken, 'length' in taken ? taken.length : 1);
     } catch {
-      return; // Counted and reported.
+      return; // The failure is counted and reported already.
     } finally {
       this.isStarting = false;
     }
-    // A handler's own value is not asked for anything: a property of it may throw.
+    // Not by looking for `then`: reading a property of the handler's value may throw.
     if (!types.isPromise(running)) return;
     this.active += 1;
     running.then(this.ended, this.ended);

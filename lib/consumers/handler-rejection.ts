@@ -1,10 +1,10 @@
-/** Thrown by the call of a handler that a guard has rejected. */
+/** Thrown by a handler's call that a guard has rejected. */
 export class HandlerRejection extends Error {
   readonly #reason: unknown;
 
   /**
    * @param reason The exception of the guard.
-   * @param isHandled Whether a filter has caught it: the run is over then, as if it had succeeded.
+   * @param isHandled Whether a filter has caught it. The run then ends as if it had succeeded.
    */
   constructor(
     reason: unknown,
@@ -18,7 +18,7 @@ export class HandlerRejection extends Error {
     return this.#reason;
   }
 
-  /** Not by `instanceof`, which asks a Proxy for its prototype, and that may throw. */
+  /** Does not use `instanceof`, because it reads the prototype of a Proxy, which may throw. */
   static is(thrown: unknown): thrown is HandlerRejection {
     return typeof thrown === 'object' && thrown !== null && #reason in thrown;
   }

@@ -8,14 +8,14 @@ import type { CalledMethod, Run, RunRecord } from './handler-calls.js';
 import { HandlerCounters } from './handler-counters.js';
 import { HandlerRejection } from './handler-rejection.js';
 
-/** What a handler of notifications, gaps or wake-ups is called for, and how. */
+/** A handler of notifications, gaps or wake-ups. */
 export interface HandlerDefinition<Argument> extends CalledMethod<Argument> {
   readonly channel: string | PgChannel;
   /** Describes the failure of a run for its message. @default the message of what was thrown */
   readonly describe?: ((thrown: unknown, argument: Argument) => string) | undefined;
 }
 
-/** The runs of one handler: with their deadline, their counts and the report of what fails. */
+/** Runs one handler: applies its timeout, counts its runs and reports its failures. */
 export class HandlerRuns<Argument> implements RunRecord<Argument> {
   readonly counters: HandlerCounters;
   /** The channel's name. */
@@ -23,7 +23,7 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
   private hasFailed = false;
   private readonly calls: HandlerCalls<Argument>;
 
-  /** @param closing Aborted when the registration does not wait any longer for what runs. */
+  /** @param closing Aborted when the registration stops waiting for runs. */
   constructor(
     private readonly definition: HandlerDefinition<Argument>,
     kind: PgHandlerKind,
@@ -35,7 +35,7 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
     this.calls = new HandlerCalls(definition, this.channel, this, context);
   }
 
-  /** Runs the handler once, for `count` notifications, as {@link HandlerCalls.run} does; counts and reports. */
+  /** Runs the handler once for `count` notifications, as {@link HandlerCalls.run} does. */
   run(argument: Argument, count: number): unknown {
     return this.calls.run(argument, count, this.closing);
   }
@@ -53,7 +53,7 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
     this.context.errors.recovered(this.definition.label, this);
   }
 
-  /** @internal Returns if the run is over. */
+  /** @internal Returns if the run ends without a failure. */
   ended(thrown: unknown, run: Run<Argument>): undefined {
     if (HandlerRejection.is(thrown)) return this.rejected(thrown, run);
     throw this.failed(thrown, run);
@@ -74,7 +74,7 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
     return error;
   }
 
-  /** Returns if the run is over. A gap method that was rejected has not read the state, and must be called again. */
+  /** Returns if the run ends. A rejected gap method has not read the state, so it must be called again. */
   private rejected(rejection: HandlerRejection, { count, begun }: Run<Argument>): undefined {
     const { counters, context, channel } = this;
     const { reason, isHandled } = rejection;
@@ -84,7 +84,9 @@ export class HandlerRuns<Argument> implements RunRecord<Argument> {
       context.logger.debug(message);
       return undefined;
     }
-    context.logger.warn(`${message}. It is asked again, and the handlers beside it wait until it lets the method run.`);
+    context.logger.warn(
+      `${message}. It is asked again, and the handlers of the same provider and channel wait until it lets the method run.`,
+    );
     throw rejection;
   }
 }

@@ -1,6 +1,6 @@
 import type { PgHandlerKind } from '../pg-notify.diagnostics.js';
 
-/** One use of a decorator, as its registration sees it. Each kind is a class that owns its queue, its figures and its end. */
+/** One use of a decorator, as its registration sees it. Each kind is a class that owns its queue and its figures. */
 export interface Handler {
   /** `ProductCache.evict`, for messages. */
   readonly label: string;
@@ -9,28 +9,28 @@ export interface Handler {
   readonly isIdle: boolean;
   /** Resolves when it is idle. */
   settled(): Promise<void>;
-  /** Takes nothing more; what was received still runs. */
+  /** Takes nothing more. Notifications that were received before are still handled. */
   end(): void;
-  /** Drops what waits; returns how many that were. */
+  /** Drops all waiting notifications. Returns the number dropped. */
   stop(): number;
 }
 
-/** What became of the notifications, gaps or wake-ups of one handler, and how many it still has to take. */
+/** The counts of one handler: its notifications, gaps or wake-ups by outcome, and those that it has still to handle. */
 export interface PgHandlerStats {
   /** As `ProductCache.evict`. */
   readonly handler: string;
   readonly channel: string;
-  /** What it is called for. The counts of a gap method and of a woken method are those of its runs. */
+  /** What it is called for. For a gap method and a woken method, the counts are counts of runs. */
   readonly kind: PgHandlerKind;
-  /** How many wait. */
+  /** Notifications that wait. */
   readonly waiting: number;
-  /** How many runs are under way. */
+  /** Runs under way. */
   readonly running: number;
   readonly delivered: number;
   readonly failed: number;
-  /** Those that a guard rejected. */
+  /** Rejected by a guard. */
   readonly rejected: number;
   readonly dropped: number;
-  /** With `latest`: replaced by a newer one before they were handled. */
+  /** With `latest`: replaced by a newer one before being handled. */
   readonly conflated: number;
 }

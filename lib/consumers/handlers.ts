@@ -19,14 +19,14 @@ const MOST_NAMED = 10;
 export interface HandlerParts {
   readonly trust: DeliveryTrust;
   readonly context: ConsumerContext;
-  /** Aborted when a shutdown waits no longer for what runs. */
+  /** Aborted when a shutdown stops waiting for runs. */
   readonly closing: AbortSignal;
 }
 
-/** The handlers of one registration: what each of them still has to do, and what a shutdown waits for. */
+/** The handlers of one registration. A shutdown waits for them. */
 export class Handlers {
   private readonly all: Handler[] = [];
-  /** Of the gates. */
+  /** The subscriptions of the gates. */
   private readonly unsubscribes: (() => void)[] = [];
   private readonly closing = new AbortController();
 
@@ -35,12 +35,12 @@ export class Handlers {
     private readonly trust: DeliveryTrust,
     private readonly context: ConsumerContext,
   ) {
-    setMaxListeners(0, this.closing.signal); // Each gate listens, and each run that has a timeout.
+    setMaxListeners(0, this.closing.signal); // Each gate adds a listener, and so does each run with a timeout.
   }
 
   /**
-   * Connects the handlers that one provider has for one channel: the queues, which stop at each gap until the gap methods
-   * have succeeded.
+   * Connects the handlers that one provider has for one channel. Their queues stop at each gap until the gap methods have
+   * succeeded.
    */
   connect(
     notificationHandlers: readonly NotificationHandlerDefinition[],
@@ -56,18 +56,18 @@ export class Handlers {
     }
     const [gapHandler] = gapHandlers;
     if (!gapHandler) return;
-    // By the definition of a queue, if there is one: another definition would decode everything again.
+    // With the definition of a queue, if there is one: another definition would decode each notification again.
     const { channel } = notificationHandlers[0] ?? gapHandler;
     this.unsubscribes.push(channels.subscribe(channel, { gap: (gap) => gate.announce(gap) }));
   }
 
-  /** Connects a method that is woken; it runs for the first time at once. */
+  /** Connects a woken method. Its first run begins at once. */
   connectWakeUp(definition: WakeUpHandlerDefinition): void {
     const { channels, trust, context, closing } = this;
     this.all.push(new WakeUpHandler(definition, channels, trust, context, closing.signal));
   }
 
-  /** Connects a handler of a kind that is made elsewhere, with what all handlers of the registration share. */
+  /** Connects a handler of another kind, and passes it what all handlers of the registration share. */
   connectOther<Kind extends Handler>(make: (parts: HandlerParts) => Kind): Kind {
     const { trust, context, closing } = this;
     const handler = make({ trust, context, closing: closing.signal });
@@ -79,13 +79,13 @@ export class Handlers {
     return this.all.map(({ stats }) => stats);
   }
 
-  /** Takes nothing more; what was received still runs. */
+  /** Takes nothing more. Notifications that were received before are still handled. */
   end(): void {
     for (const handler of this.all) handler.end();
     for (const unsubscribe of this.unsubscribes) unsubscribe();
   }
 
-  /** Resolves when no handler has anything to do, or when it was abandoned. */
+  /** Resolves when all handlers are idle, or have been abandoned. */
   async settled(): Promise<void> {
     while (!this.closing.signal.aborted) {
       await Promise.all(this.all.map((handler) => handler.settled()));
@@ -94,15 +94,17 @@ export class Handlers {
   }
 
   /**
-   * Waits for nothing any more, and runs nothing more. Returns what was not finished, for a message: the handlers, and how
-   * many waited; nothing when it was abandoned before.
+   * Stops waiting for handlers, and starts no further run. Returns the unfinished handlers for a message, each with the
+   * number of its waiting notifications; an empty list if they were abandoned before.
    */
   abandon(): readonly string[] {
     if (this.closing.signal.aborted) return [];
     this.end();
     const busy = this.all.filter(({ isIdle }) => !isIdle);
     const dropped = new Map(this.all.map((handler) => [handler, handler.stop()]));
-    this.closing.abort(new PgNotifyError('closed', 'The registration is being closed, and waits no longer.'));
+    this.closing.abort(
+      new PgNotifyError('closed', 'The registration is being closed and has stopped waiting for its handlers.'),
+    );
     const named = busy.slice(0, MOST_NAMED).map((handler) => {
       const waiting = dropped.get(handler) ?? 0;
       return waiting === 0 ? handler.label : `${handler.label} (and ${waiting} that waited)`;

@@ -4,36 +4,36 @@ import type { ChecksOf, OptionCheck } from '../option-checks.js';
 /** The options of `liveQuery()`. */
 export interface PgLiveQueryOptions<T = unknown> {
   /**
-   * How long after the begin of a load the next one may begin, in milliseconds: what is notified meanwhile is loaded
+   * The shortest time between the starts of two loads, in milliseconds. Notifications in between cause one load
    * together.
    *
    * @default 0
    */
   readonly minInterval?: number;
   /**
-   * How often to load while nobody knows whether notifications arrive, in milliseconds.
+   * The time between loads while it is not known whether notifications arrive, in milliseconds.
    *
    * @default 1_000
    */
   readonly fallbackPollInterval?: number;
   /**
-   * What a load that fails does. `keep`: it is logged, the last value stays, and the load is tried again with growing
-   * delays. `error`: the stream fails with a PgNotifyError of kind `handler`, whose `cause` is what the load threw.
+   * What happens when a load fails. `keep`: the failure is logged, the last value stays, and the load is tried again with
+   * growing delays. `error`: the stream fails with a PgNotifyError of kind `handler`, whose `cause` is what the load threw.
    *
    * @default 'keep'
    */
   readonly onError?: 'keep' | 'error';
   /**
-   * How long a load may take, in milliseconds. One that takes longer has failed, and its signal is aborted. The next one
-   * begins when it has ended: a load that ignores its signal holds up the live query.
+   * How long a load may take, in milliseconds. A load that takes longer has failed, and its signal is aborted. The next
+   * load begins only when it has ended, so a load that ignores its signal holds up the live query.
    *
    * @default no limit
    */
   readonly timeout?: number;
   /**
-   * Whether a value that equals the one before is left out. `true` compares structures, with what the last value was like
-   * when it was emitted; a value that cannot be compared, because it holds functions or private state, is always emitted.
-   * A function compares by itself: it returns whether two values are equal.
+   * Whether to leave out a value that equals the last one. `true` compares the structure with that of the last value at the
+   * time it was emitted; a value that cannot be compared, because it holds functions or private state, is always emitted.
+   * A function returns whether two values are equal.
    *
    * @default true
    */
@@ -50,8 +50,8 @@ export interface PgLiveQueryOptions<T = unknown> {
 export interface PgLiveValue<T> {
   readonly value: T;
   /**
-   * Whether the value may be outdated: the last load has failed or timed out, a gap has not been loaded for yet, or nobody
-   * knows whether notifications arrive (it polls then).
+   * Whether the value may be outdated: the last load has failed or timed out, there was a gap since the last load, or it is
+   * not known whether notifications arrive (it then polls).
    */
   readonly stale: boolean;
 }

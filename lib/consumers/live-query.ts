@@ -12,7 +12,7 @@ import { ValueSnapshot } from './value-snapshot.js';
 
 export interface LiveQueryDefinition<T> {
   readonly channels: readonly (string | PgChannel)[];
-  /** Names the query where it has to be reported. */
+  /** The query's name in reports. */
   readonly label: string;
   readonly load: (signal: AbortSignal) => T | PromiseLike<T>;
   readonly options: ResolvedLiveQueryOptions<T>;
@@ -23,23 +23,23 @@ export interface LiveQueryParts {
   readonly trust: DeliveryTrust;
   readonly context: ConsumerContext;
   readonly isListening: () => boolean;
-  /** Takes note of a load that may be under way, until the returned function is called. */
+  /** Registers a runner whose load may be under way, until the returned function is called. */
   readonly watch: (runner: CoalescingRunner) => () => void;
 }
 
-/** How long after a load that failed the next one begins, in milliseconds: 1, 2, 4 … 30 s. */
+/** The delay between a failed load and the next one, in milliseconds: 1, 2, 4 … 30 s. */
 const retryDelay = (failures: number): number => Math.min(1_000 * 2 ** (failures - 1), 30_000);
 
-/** The one place that a load takes, whichever subscription it is for: at most one is under way. */
+/** Ensures that at most one load is under way, over all subscriptions. */
 interface LoadPlace {
-  /** Settles when the last load has; never rejects. */
+  /** Settles when the last load has settled; never rejects. */
   underWay: Promise<unknown>;
 }
 
-/** What was emitted last. */
+/** The value that was emitted last. */
 interface ShownValue<T> {
   readonly value: T;
-  /** What the value was like then. */
+  /** The structure of the value at that time. */
   readonly snapshot: ValueSnapshot | undefined;
   readonly stale: boolean;
 }
@@ -54,7 +54,7 @@ export function liveQuery<T>(
 ): Observable<T | PgLiveValue<T>> {
   const place: LoadPlace = { underWay: Promise.resolve() };
   const source = new Observable<T | PgLiveValue<T>>((subscriber) =>
-    // It serves all subscribers: what it does is not to belong to the async context of the first one.
+    // Loads serve all subscribers, so they must not run in the async context of the first one.
     parts.context.async.run(() => new LiveQueryLoads(definition, parts, place, subscriber).begin()),
   );
   return source.pipe(share({ connector: () => new ReplaySubject(1) }));
@@ -66,7 +66,7 @@ class LiveQueryLoads<T> {
   private readonly runner: CoalescingRunner;
   private shown: ShownValue<T> | undefined;
   private hasFailed = false;
-  /** How many gaps there were so far, and how many when the load of the last value began. */
+  /** The number of gaps so far, and their number when the load of the last value began. */
   private gaps = 0;
   private gapsRead = 0;
 
@@ -83,21 +83,21 @@ class LiveQueryLoads<T> {
     this.runner = new CoalescingRunner({ run, errorDelay: retryDelay, pollDelay, minInterval }, context);
   }
 
-  /** Returns the function that ends it. */
+  /** Returns a function that ends it. */
   begin(): () => void {
     const { runner } = this;
     const { channels, trust, watch, isListening } = this.parts;
     const forget = watch(runner);
-    // Where it listens, each channel begins with a gap in a moment: that is the first load.
+    // While the registration listens, each channel begins with a gap in a moment, which causes the first load.
     if (isListening()) runner.begin();
     else runner.wake('start');
     const unsubscribes = this.definition.channels.map((channel) =>
-      // By its name: whatever the payload is, and whatever a schema says of it, something has changed.
+      // By its name, without a schema: something has changed, whatever the payload is.
       channels.subscribe(channelName(channel), {
         arrival: () => runner.wake('notification'),
         gap: () => {
           this.gaps += 1;
-          runner.forgive(); // PostgreSQL is back: what failed without it is worth an attempt.
+          runner.forgive(); // PostgreSQL is back, so a load that failed without it may succeed now.
           runner.wake('gap');
           this.showStale();
         },
@@ -133,7 +133,7 @@ class LiveQueryLoads<T> {
     }
   }
 
-  /** Settles when the load has, or at its timeout. */
+  /** Settles when the load has settled, or at its timeout. */
   private async load(): Promise<T> {
     const { async, clock } = this.parts.context;
     const { timeout } = this.definition.options;
@@ -149,9 +149,9 @@ class LiveQueryLoads<T> {
     this.place.underWay = running.then(ignored, ignored).then(() => signal.removeEventListener('abort', abort));
     if (timeout === undefined) return running;
     const tooLong = async (): Promise<never> => {
-      await clock.sleep(timeout, settled.signal); // Rejects when the load was sooner.
+      await clock.sleep(timeout, settled.signal); // Rejects when the load has settled before.
       const error = new Error(`It took longer than its timeout of ${timeout} ms.`);
-      // The load has failed by then, also if it ends as soon as it is told.
+      // In a microtask: the load must count as failed even if it ends as soon as its signal is aborted.
       queueMicrotask(() => loading.abort(error));
       throw error;
     };
@@ -196,7 +196,7 @@ class LiveQueryLoads<T> {
     return this.hasFailed || this.gapsRead !== this.gaps || !this.parts.trust.isGiven;
   }
 
-  /** Emits the last value again if it has become stale, or no longer is, for those that want to know. */
+  /** With the option `stale`, emits the last value again when it has become stale or no longer is. */
   private showStale(): void {
     const { shown, isStale } = this;
     if (this.definition.options.stale && shown && shown.stale !== isStale) this.emit({ ...shown, stale: isStale });

@@ -12,7 +12,7 @@ export interface NotificationHandlerDefinition extends HandlerDefinition<Taken> 
   readonly bufferSize: number;
 }
 
-/** A use of `@OnPgNotify`: takes the notifications of a channel through a queue of its own, which stops at each gap. */
+/** A use of `@OnPgNotify`. Its notifications pass through its own queue, which stops at each gap. */
 export class NotificationHandler implements Handler {
   readonly label: string;
   private readonly runs: HandlerRuns<Taken>;
@@ -44,8 +44,8 @@ export class NotificationHandler implements Handler {
       onOverflow: () => {
         diagnostics.publish('nest-pg-notify.gap', { channel, reason: 'overflow' });
         logger.warn(
-          `Handler ${label} is too slow for the channel ${JSON.stringify(channel)}: ${bufferSize} notifications wait, and the oldest are dropped. ` +
-            `What is dropped is counted, and announced as an overflow gap. Raise bufferSize, or let it take more at a time: concurrency, batch or latest.`,
+          `Handler ${label} cannot keep up with the channel ${JSON.stringify(channel)}: its buffer of ${bufferSize} is full, so the oldest notifications are being dropped. ` +
+            `They are counted, and announced as an overflow gap. Raise bufferSize, or let the handler take more at a time: concurrency, batch or latest.`,
         );
       },
     });

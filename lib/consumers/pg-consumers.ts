@@ -9,7 +9,7 @@ import { Handlers } from './handlers.js';
 import { liveQuery } from './live-query.js';
 import type { LiveQueryDefinition } from './live-query.js';
 
-/** All that takes notifications in one registration. */
+/** Everything that takes notifications in one registration. */
 export class PgConsumers {
   readonly context: ConsumerContext;
   readonly channels: DecodedChannels;
@@ -44,7 +44,7 @@ export class PgConsumers {
     });
   }
 
-  /** Resolves when no handler and no live query has anything to do. */
+  /** Resolves when all handlers and live queries are idle. */
   async settled(): Promise<void> {
     await this.handlers.settled();
     await Promise.all([...this.loading].map((runner) => runner.settled()));

@@ -1,9 +1,9 @@
 import { types } from 'node:util';
 
-/** How deep a value may be: one that leads back to itself is deeper. */
+/** The deepest value that is compared. A circular value is deeper. */
 const MAX_DEPTH = 100;
 
-/** What the properties of an object were. */
+/** A copy of an object's properties. */
 class ObjectCopy {
   constructor(
     readonly keys: readonly string[],
@@ -11,14 +11,14 @@ class ObjectCopy {
   ) {}
 }
 
-/** Stands for a value of which nothing is known. */
+/** Stands for a value that cannot be compared. */
 const UNKNOWN = Symbol('a value that cannot be compared');
 
 type Entries = Readonly<Record<string, unknown>>;
 
 /**
- * What a value was like at one moment. The value itself may be changed in place after that, such as a Map that a service
- * keeps, so a later value is compared with a copy.
+ * The structure of a value at one moment. It is a copy, because the value itself may be changed in place later, such as a Map
+ * that a service keeps.
  */
 export class ValueSnapshot {
   private readonly copy: unknown;
@@ -28,15 +28,16 @@ export class ValueSnapshot {
   }
 
   /**
-   * Whether a value has the same structure. An instance of a class counts as its properties; what cannot be compared is
-   * never the same: functions, symbols, objects that have all their state in private fields, and what is too deep.
+   * Whether a value has the same structure. Of an instance of a class the properties are compared. Some values are never
+   * equal, because they cannot be compared: functions, symbols, objects with only private state, and values that are too
+   * deep.
    */
   equals(value: unknown): boolean {
     return this.copy !== UNKNOWN && attempt(() => isSame(this.copy, value), false);
   }
 }
 
-/** To look at a value may throw: it may be a Proxy, or have getters. */
+/** Reading a value may throw: it may be a Proxy, or have getters. */
 function attempt<T>(look: () => T, otherwise: T): T {
   try {
     return look();
@@ -45,7 +46,7 @@ function attempt<T>(look: () => T, otherwise: T): T {
   }
 }
 
-/** @throws RangeError or TypeError for what cannot be compared. */
+/** @throws RangeError or TypeError for a value that cannot be compared. */
 function copyOf(value: unknown, depth: number): unknown {
   if (depth > MAX_DEPTH) throw new RangeError('It is too deep.');
   if (typeof value === 'function' || typeof value === 'symbol') throw new TypeError('It cannot be compared.');
@@ -89,7 +90,7 @@ function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-/** Of any realm: a test runner has an Object of its own. */
+/** Works for objects of any realm: a test runner has its own Object. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || Object.getPrototypeOf(prototype) === null;

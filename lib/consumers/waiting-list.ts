@@ -1,17 +1,17 @@
-/** What waits in a queue, oldest first. */
+/** The items that wait in a queue, oldest first. */
 export interface WaitingList<T> {
   readonly size: number;
-  /** The oldest, where the list can tell. */
+  /** The oldest item, if the list knows it. */
   readonly first?: T | undefined;
-  /** Returns the item that the new one has taken the place of, where it has. */
+  /** Returns the item that the new one has replaced, if there is one. */
   push(item: T): T | undefined;
   shift(): T | undefined;
 }
 
-/** How many places are kept when nothing waits, and how many in front may be empty before they are given back. */
+/** How many places are kept while nothing waits, and how many empty places at the front before they are released. */
 const SLACK = 1_024;
 
-/** Keeps everything. */
+/** Keeps all items. */
 export class Fifo<T> implements WaitingList<T> {
   private items: (T | undefined)[] = [];
   private head = 0;
@@ -49,10 +49,10 @@ export class Fifo<T> implements WaitingList<T> {
   }
 }
 
-/** Keeps the newest item of each key, at the place of the oldest: a key that changes all the time gets its turn too. */
+/** Keeps the newest item of each key at the place of its oldest, so that a key that changes all the time gets its turn. */
 export class LatestByKey<T> implements WaitingList<T> {
   private readonly items = new Map<unknown, T>();
-  /** Walks on with what is taken: one that begins anew each time steps over the places of all that was taken before. */
+  /** Kept between calls: a new iterator would step over the places of all items that were taken before. */
   private keys = this.items.keys();
 
   constructor(private readonly keyOf: (item: T) => unknown) {}
@@ -79,7 +79,7 @@ export class LatestByKey<T> implements WaitingList<T> {
   private nextKey(): unknown {
     const next = this.keys.next();
     if (!next.done) return next.value;
-    // It came to its end while nothing waited, and does not see what has come since.
+    // The iterator ended while nothing waited, and does not see items that were added since.
     this.keys = this.items.keys();
     return this.keys.next().value;
   }

@@ -14,7 +14,7 @@ export interface WakeUpHandlerDefinition extends HandlerDefinition<WakeReason> {
   readonly errorDelay: number;
 }
 
-/** A use of `@OnPgWakeUp`: called when there may be work; for the first time at once. */
+/** A use of `@OnPgWakeUp`: called when there may be work, the first time at once. */
 export class WakeUpHandler implements Handler {
   readonly label: string;
   private readonly counters: HandlerCounters;
@@ -44,7 +44,7 @@ export class WakeUpHandler implements Handler {
     );
     this.runner = runner;
     this.ignoreTrust = trust.onChange(() => runner.pollAnew());
-    // By its name: a wake-up is no message, so whatever its payload is, and whatever a schema says of it, there may be work.
+    // By its name, without a schema: there may be work, whatever the payload is.
     this.unsubscribe = channels.subscribe(runs.channel, {
       arrival: () => runner.wake('notification'),
       gap: () => runner.wake('gap'),

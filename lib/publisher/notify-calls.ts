@@ -111,7 +111,7 @@ export class NotifyCalls {
     const { publisher, maxWaiting } = this.options;
     if (this.order.waiting + publisher.waiting < maxWaiting) return;
     const reason = new Error(
-      `${maxWaiting} notifications wait to be sent already. Await notify() before you call it again, or raise publisher.maxWaiting.`,
+      `${maxWaiting} notifications are already waiting to be sent. Await notify() before you call it again, or raise publisher.maxWaiting.`,
     );
     const error = publishError(channel, reason, 'not-sent');
     this.context.errors.tell(error);

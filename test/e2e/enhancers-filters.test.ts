@@ -199,7 +199,7 @@ describe('gap methods and woken methods', () => {
     expect(logger.texts('warn')).toEqual([
       expect.stringContaining(
         'A guard kept the handler Cache.reload from running for the channel "cache": Forbidden resource. ' +
-          'It is asked again, and the handlers beside it wait until it lets the method run.',
+          'It is asked again, and the handlers of the same provider and channel wait until it lets the method run.',
       ),
     ]);
   });

@@ -129,7 +129,7 @@ describe('PgNotifyHealthIndicator', () => {
         reason: 'gap-failed',
         since: expect.any(Date),
         message: expect.stringMatching(
-          /the table is gone \(It is called again in \d+ ms; the handlers beside it wait\.\)$/,
+          /the table is gone \(It is called again in \d+ ms; the handlers of the same provider and channel wait\.\)$/,
         ),
       },
     ]);

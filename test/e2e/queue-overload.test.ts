@@ -61,7 +61,7 @@ describe('the queue of a handler that is too slow', () => {
     }
     expect(held.begun.items).toEqual([1, 'gap', ...Array.from({ length: 10 }, (_, index) => 91 + index)]);
     expect(subject.logger.texts('warn')).toEqual([
-      expect.stringContaining('Handler Provider.handle is too slow for the channel "c"'),
+      expect.stringContaining('Handler Provider.handle cannot keep up with the channel "c": its buffer of '),
     ]);
   });
 

@@ -53,7 +53,7 @@ describe('NotifyCalls', () => {
       channel: 'quick',
     });
     expect(log).toEqual([
-      'The notification for channel "quick" was not sent. 4 notifications wait to be sent already. Await notify() before you call it again, or raise publisher.maxWaiting.',
+      'The notification for channel "quick" was not sent. 4 notifications are already waiting to be sent. Await notify() before you call it again, or raise publisher.maxWaiting.',
     ]);
     expect(await outcomeOf(calls.notifyMany('quick', [1, 2]))).toBe('not-sent');
     for (let count = 1; count <= 4; count += 1) (await sent.until(count))[count - 1]!.succeed();
