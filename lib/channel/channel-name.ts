@@ -6,7 +6,7 @@ export const MAX_CHANNEL_BYTES = 63;
 /**
  * Returns the name if PostgreSQL can carry it as it is: a string of 1 to 63 bytes of UTF-8, without NUL.
  *
- * @throws PgNotifyError of kind `channel`, which says what is wrong with the name.
+ * @throws PgNotifyError of kind `channel` that describes the problem with the name.
  */
 export function checkChannelName(name: string): string {
   if (typeof name !== 'string') {

@@ -5,21 +5,21 @@ import { isThenable } from './thenable.js';
 export const MAX_PAYLOAD_BYTES = 7_999;
 
 /**
- * How the text of a notification becomes a payload, and back.
+ * How payloads are written as text, and read from it.
  *
- * - `auto`: sends JSON; receives JSON where the text is JSON, else the text itself. A bare number that JavaScript
+ * - `auto`: sends JSON; receives JSON if the text is JSON, otherwise the text itself. A bare number that JavaScript
  *   would print differently (a `bigint` id, `1.0`) stays text, so that no digit is lost.
- * - `json`: sends JSON; text that is not JSON is an error and never reaches a handler.
- * - `text`: sends and receives the text as it is.
+ * - `json`: sends JSON; a text that is not JSON is an error, and never reaches a handler.
+ * - `text`: sends and receives the text unchanged.
  *
  * With `auto` and `json`, `undefined` is sent as the empty text, and the empty text is received as `undefined`.
  */
 export type PgPayloadCodec = 'auto' | 'json' | 'text';
 
-/** How long the text of a payload may be. */
+/** The longest text that a payload may have. */
 export interface PayloadLimit {
   readonly bytes: number;
-  /** The end of the message about a longer one: who sets the limit, and what to do. */
+  /** The end of the message about a longer text: who sets the limit, and the remedy. */
   readonly advice: string;
 }
 
@@ -31,7 +31,7 @@ const NOTIFICATION_LIMIT: PayloadLimit = {
 /**
  * The text to send.
  *
- * @throws PgNotifyError of kind `payload` when the payload has no such text or the text is too long.
+ * @throws PgNotifyError of kind `payload` if the payload cannot be written as text, or the text is too long.
  */
 export function encodePayload(
   channel: string,
@@ -54,7 +54,7 @@ export function encodePayload(
 /**
  * The payload of a received text.
  *
- * @throws PgNotifyError of kind `payload` when the codec is `json` and the text is not.
+ * @throws PgNotifyError of kind `payload` if the codec is `json` and the text is not JSON.
  */
 export function decodePayload(channel: string, codec: PgPayloadCodec, raw: string): unknown {
   if (codec === 'text') return raw;

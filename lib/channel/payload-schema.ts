@@ -7,10 +7,10 @@ import { SYNCHRONOUS_REMEDY } from './standard-schema.js';
 import { isThenable } from './thenable.js';
 
 /**
- * The output of the channel's schema for a value; the value itself if the channel has no schema.
+ * Returns the output of the channel's schema for a value, or the value itself if the channel has no schema.
  *
- * @throws PgNotifyError of kind `payload`, whose message does not quote the value: `issues` may. Of kind `configuration`
- * if the schema returns a promise.
+ * @throws PgNotifyError of kind `payload`, whose message does not quote the value: `issues` may. Of kind
+ * `configuration` if the schema returns a promise.
  */
 export function applySchema({ name, schema }: Pick<PgChannel, 'name' | 'schema'>, value: unknown): unknown {
   if (!schema) return value;
@@ -20,7 +20,7 @@ export function applySchema({ name, schema }: Pick<PgChannel, 'name' | 'schema'>
   throw new PgNotifyError(
     'payload',
     `A payload for channel ${JSON.stringify(name)} does not match the schema of the channel: ${describeIssues(issues, value)}. ` +
-      `All that it found is in the property issues of this error, which is not printed, because it may quote the payload.`,
+      `All findings are in the property issues of this error. It is not printed, because it may quote the payload.`,
     { channel: name, issues },
   );
 }
@@ -42,18 +42,21 @@ function check(schema: StandardSchemaV1, channel: string, value: unknown): Check
   );
 }
 
-/** A schema of somebody's own may return anything: to look at it belongs to what may throw. */
+/** A custom schema may return anything, so reading its result may throw as well. */
 function readResult(result: StandardSchemaV1.Result<unknown>): Checked {
   if (result.issues) return { issues: [...result.issues] };
   if (!('value' in result)) throw new TypeError('The schema returned neither a value nor issues.');
   return { value: result.value };
 }
 
-/** What was thrown may quote the payload as well, and a `cause` is printed with its error: so it is kept as an issue. */
+/**
+ * The thrown value may quote the payload. A `cause` is printed with its error, so the value is kept as an issue
+ * instead.
+ */
 function schemaFailed(channel: string, thrown: unknown): PgNotifyError {
   return new PgNotifyError(
     'payload',
-    `The schema of channel ${JSON.stringify(channel)} could not check a payload: it threw, or returned what is no result of a Standard Schema. What it threw is in the property issues of this error; it is not printed, because it may quote the payload.`,
+    `The schema of channel ${JSON.stringify(channel)} could not check a payload: it threw, or returned something that is not a Standard Schema result. The thrown value is in the property issues of this error. It is not printed, because it may quote the payload.`,
     { channel, issues: [issueOf(thrown)] },
   );
 }

@@ -8,12 +8,14 @@ import { synchronousSchema } from './standard-schema.js';
 
 declare const payloadType: unique symbol;
 
-/** Marks what definePgChannel() has made and checked; registered, so that two copies of this package agree on it. */
+/**
+ * Marks definitions made by definePgChannel(). The symbol is registered, so that two copies of this package share it.
+ */
 const DEFINED = Symbol.for('nest-pg-notify:channel');
-/** To be raised with every change of a definition that an older copy of this package would misread. */
+/** Must be raised with every change of a definition that an older copy of this package would misread. */
 const VERSION = 1;
 
-/** What a definition has beside the properties that users see. */
+/** The hidden part of a definition. */
 interface Mark {
   readonly version: number;
   /** See {@link symbolOf}. */
@@ -21,25 +23,25 @@ interface Mark {
 }
 
 /**
- * One definition of a channel, made by {@link definePgChannel}: its name, its codec, its schema and its payload's type:
- * what handlers get, and what `notify()` takes. They differ where a schema transforms.
+ * One definition of a channel, made by {@link definePgChannel}: its name, its codec, its schema, and the types of its
+ * payload. Handlers get one type and `notify()` takes the other; they differ if the schema transforms.
  */
 export interface PgChannel<Payload = unknown, Input = Payload> {
   readonly name: string;
   readonly codec: PgPayloadCodec;
   readonly schema?: StandardSchemaV1;
   readonly fold: boolean;
-  /** Only for the compiler: carries the payload's types. */
+  /** Carries the payload's types for the compiler; it has no value. */
   readonly [payloadType]?: { readonly payload: Payload; readonly input: Input };
 }
 
 /** What {@link definePgChannel} takes beside the name. */
 export interface PgChannelOptions {
   /**
-   * Checks each payload, when it is sent and when it is received: any Standard Schema (zod, valibot, arktype, …:
-   * https://standardschema.dev) that answers at once. `notify()` sends its input as it was given; handlers get its output.
-   * What does not match is an error of kind `payload`, and reaches no handler. A schema that returns a promise is an error
-   * of kind `configuration`: for asynchronous checks, use a pipe of the handler.
+   * Checks each payload when it is sent and when it is received. It takes any synchronous Standard Schema (zod,
+   * valibot, arktype, …: https://standardschema.dev). `notify()` sends its input unchanged; handlers get its output. A
+   * payload that does not match is an error of kind `payload`, and reaches no handler. A schema that returns a promise
+   * is an error of kind `configuration`: use a pipe of the handler for asynchronous checks.
    */
   readonly schema?: StandardSchemaV1;
   /**
@@ -49,8 +51,8 @@ export interface PgChannelOptions {
    */
   readonly codec?: PgPayloadCodec;
   /**
-   * Whether one notification is enough where several that are equal wait to be sent: for wake-ups. Otherwise two calls of
-   * `notify()` deliver two.
+   * Whether equal notifications that wait to be sent become one, which is enough for wake-ups. Without it, two calls of
+   * `notify()` always deliver two notifications.
    *
    * @default false
    */
@@ -65,13 +67,13 @@ const OPTIONS = {
   fold: orElse(false, flag),
 } satisfies ChecksOf<PgChannelOptions>;
 
-/** What a channel is whose name is all that was given. */
+/** The definition of a channel that was given by its name only. */
 const PLAIN = readOptions('a channel', {}, OPTIONS);
 
 /**
- * Defines a channel once, for handlers, streams and `notify()` alike. With a schema the payload's types are inferred from
- * it and every payload is checked; without one, the type parameter is a statement of yours about the senders, not a
- * check.
+ * Defines a channel once, for handlers, streams and `notify()` alike. With a schema the payload's types are inferred
+ * from it, and every payload is checked. Without a schema the type parameter is your statement about the senders;
+ * nothing is checked.
  *
  * ```ts
  * export const OrderEvents = definePgChannel<OrderEvent>('order_events');
@@ -108,8 +110,8 @@ function markOf(): Mark {
 }
 
 /**
- * A symbol of this definition alone, the same for the same text. Two definitions of one channel may decode differently,
- * and their names do not tell them apart.
+ * Returns the symbol of this definition for a text, always the same one. Two definitions of one channel may decode
+ * differently, and have the same name.
  */
 export function symbolOf(definition: PgChannel, text: string): symbol {
   const { symbols } = (definition as unknown as { readonly [DEFINED]: Mark })[DEFINED];
@@ -119,7 +121,7 @@ export function symbolOf(definition: PgChannel, text: string): symbol {
 }
 
 /**
- * What a channel is to somebody who only sends to it: a plain name costs no definition.
+ * The part of a channel that sending needs. For a plain name no definition is made.
  *
  * @throws PgNotifyError of kind `channel`, as {@link toPgChannel} does.
  */
@@ -142,7 +144,7 @@ export function toPgChannel<Payload, Input>(channel: string | PgChannel<Payload,
     return definePgChannel(channel) as PgChannel<Payload, Input>;
   }
   if (typeof channel !== 'object' || !(DEFINED in channel)) {
-    throw new PgNotifyError('channel', 'A channel must be a name, or what definePgChannel() has returned.');
+    throw new PgNotifyError('channel', 'A channel must be a name or a definition made by definePgChannel().');
   }
   const { version } = channel[DEFINED] as Mark;
   if (version === VERSION) return channel;

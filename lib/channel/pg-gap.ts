@@ -1,11 +1,11 @@
 /**
  * Why notifications may have been missed:
  *
- * - `start`: this consumer begins to listen now; what was sent before is not known to it.
+ * - `start`: this consumer begins to listen now. It has missed everything that was sent before.
  * - `reconnect`: the listening connection was lost and is back.
- * - `relisten`: the server had stopped to listen to the channel on a live connection, and listens again.
+ * - `relisten`: the server had stopped listening to the channel although the connection was alive, and listens again.
  * - `undelivered`: the delivery check had failed, or one of its notifications was lost, and notifications arrive again.
- * - `overflow`: more arrived than a handler could take; the oldest that waited were dropped.
+ * - `overflow`: more notifications arrived than a handler could take, and the oldest were dropped.
  */
 export type PgGapReason = 'start' | 'reconnect' | 'relisten' | 'undelivered' | 'overflow';
 
@@ -20,23 +20,23 @@ export interface PgGap {
   readonly channel: string;
   readonly reason: PgGapReason;
   /**
-   * For `reconnect` the last sign of life of the lost connection, for `relisten` and `undelivered` when all was last known
-   * to be well; absent when there was none before. For `overflow`
-   * when the first that was dropped had been received. Not a bound for a read of what changed: read the full state.
+   * For `reconnect`: the last sign of life of the lost connection. For `relisten` and `undelivered`: the last moment at
+   * which everything was known to be well. For `overflow`: when the first dropped notification had been received.
+   * Absent if there was no such moment. Do not use it to read only what has changed since: read the full state.
    */
   readonly since?: Date;
   /**
-   * When the server acknowledged that it listens (again), or when notifications arrived again; for `overflow` when the
-   * last that was dropped had been received.
+   * When the server acknowledged that it listens (again), or when notifications arrived again. For `overflow`: when the
+   * last dropped notification had been received.
    */
   readonly until: Date;
-  /** How many notifications were dropped since the gap before, exactly; absent where nobody can know. */
+  /** The exact number of notifications dropped since the last gap; absent if it cannot be known. */
   readonly dropped?: number;
 }
 
 /**
- * Merges two gaps that a consumer has not been given yet, in whichever order they came: the result covers both. It keeps
- * the reason that asks for more: `start` says that nothing at all is known, and an overflow loses less than a connection.
+ * Merges two gaps that a consumer has not been given yet, in any order. The result covers both, and has the reason of
+ * the larger loss: `start` means that nothing is known, and an overflow loses less than a lost connection.
  */
 export function mergeGaps(one: PgGap, other: PgGap): PgGap {
   const { channel } = one;
@@ -46,7 +46,7 @@ export function mergeGaps(one: PgGap, other: PgGap): PgGap {
     : newer.reason === 'overflow'
       ? older.reason
       : newer.reason;
-  // Where one of them does not know when it began, nobody knows.
+  // If the begin of one gap is unknown, so is that of both.
   const since = one.since && other.since && (one.since <= other.since ? one.since : other.since);
   const dropped = (one.dropped ?? 0) + (other.dropped ?? 0);
   return { channel, reason, ...(since && { since }), until: newer.until, ...(dropped > 0 && { dropped }) };

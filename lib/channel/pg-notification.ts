@@ -1,11 +1,11 @@
 /** A notification as PostgreSQL sent it, before its text is decoded. */
 export interface RawPgNotification {
   readonly channel: string;
-  /** The payload's text; empty when the sender gave none. */
+  /** The payload's text; empty if the sender gave none. */
   readonly raw: string;
-  /** The backend that sent it: informative only, any role may send on any channel. */
+  /** The pid of the backend that sent it. It proves nothing: any role may send on any channel. */
   readonly processId: number;
-  /** When this process received it. Notifications that came in together share the object. */
+  /** When this process received it. Notifications that were received together share this object. */
   readonly receivedAt: Date;
 }
 
@@ -15,11 +15,11 @@ export interface PgNotification<T = unknown> extends RawPgNotification {
 }
 
 /**
- * The one object that a notification is, from the socket to the methods that take it: made when it is read, and given its
- * payload when it is decoded.
+ * The one object of a notification, from the socket to the methods that handle it. It is made when the notification is
+ * read, and gets its payload when that is decoded.
  */
 export class ReceivedNotification implements PgNotification {
-  /** What the definition of the channel makes of the text; until it was decoded, undefined. */
+  /** The decoded payload; undefined until it is decoded. */
   payload: unknown = undefined;
 
   constructor(

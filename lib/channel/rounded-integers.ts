@@ -1,10 +1,10 @@
-/** Texts, so that no digits in them count, and numbers. */
+/** JSON strings and numbers. Strings are matched so that digits inside them do not count. */
 const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
-/** What may be an integer of so many digits: behind a text's quote there is none. */
+/** May be a long integer: digits right behind a quote are part of a string. */
 const MAY_BE_LONG = /(?:^|[[:,])\s*-?\d{16}/;
 
-/** Whether the numbers that JSON.parse() makes of a JSON text lack digits of its integers. */
+/** Whether JSON.parse() loses digits of an integer in a JSON text. */
 export function roundsIntegers(json: string): boolean {
   if (!MAY_BE_LONG.test(json)) return false;
   return (json.match(TOKENS) ?? []).some((token) => /^-?\d{16,}$/.test(token) && isRounded(token));
@@ -15,11 +15,11 @@ function isRounded(integer: string): boolean {
   return !Number.isFinite(value) || BigInt(value) !== BigInt(integer);
 }
 
-/** How many payloads are looked at, and which of those that follow: it costs up to a fifth of what JSON.parse() does. */
+/** The first 100 payloads are examined, then every 64th: examining one costs up to a fifth of JSON.parse(). */
 const FIRST = 100;
 const EVERY = 64;
 
-/** Looks at payloads of one channel until an integer was rounded. */
+/** Examines payloads of one channel until an integer was rounded. */
 export class RoundingWatch {
   private seen = 0;
   private isOver = false;

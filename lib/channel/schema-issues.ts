@@ -1,12 +1,14 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { withoutValues } from './without-values.js';
 
-/** How many issues are described one by one. */
+/** The number of issues that are described one by one. */
 const MAX_ISSUES = 3;
-/** How long the description of a path or of an expectation may be, in characters. */
+/** The maximum length of a path or an expectation in a description, in characters. */
 const MAX_LENGTH = 100;
 
-/** A property as it is written behind a dot; the key of a record may be anything of the payload, such as an address. */
+/**
+ * A property name that may be shown. Other keys may come from the payload: the key of a record may be an address, say.
+ */
 const NAME = /^[a-z_$][\w$-]{0,39}$/i;
 
 /** Arktype's expectation of a union is a whole message: `email must be "a" or "b" (was "c")`. */
@@ -24,8 +26,8 @@ interface IssueDetails {
 }
 
 /**
- * Where a payload does not match its schema, and what the schema expects there. Never what was found: messages of issues
- * may quote the payload, so this is made of what describes the schema.
+ * Describes where a payload does not match its schema, and what the schema expects there. Messages of issues may quote
+ * the payload, so the description is made from the schema's own words only.
  */
 export function describeIssues(issues: readonly StandardSchemaV1.Issue[], payload: unknown): string {
   const described = issues.slice(0, MAX_ISSUES).map((issue) => describeIssue(issue, payload));
@@ -38,7 +40,7 @@ function describeIssue(issue: StandardSchemaV1.Issue, payload: unknown): string 
     const expectation = expectationOf(issue as IssueDetails, payload);
     return `${pathOf(issue)}${expectation === undefined ? '' : `: expected ${expectation.slice(0, MAX_LENGTH)}`}`;
   } catch {
-    return 'an issue that cannot be read'; // To look at a Proxy may throw.
+    return 'an issue that cannot be read'; // Reading a Proxy may throw.
   }
 }
 

@@ -3,7 +3,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { invalidOption } from '../option-checks.js';
 import type { OptionCheck } from '../option-checks.js';
 
-/** What to do in place of an asynchronous schema of a channel. */
+/** The alternative to an asynchronous schema of a channel. */
 export const SYNCHRONOUS_REMEDY =
   'Move the asynchronous check into a pipe of the handler (@UsePipes), and into the code that calls notify().';
 
@@ -17,7 +17,7 @@ export const standardSchema: OptionCheck<StandardSchemaV1> = (given, place) => {
   );
 };
 
-/** An option that takes a Standard Schema that answers at once. */
+/** An option that takes a synchronous Standard Schema. */
 export const synchronousSchema: OptionCheck<StandardSchemaV1> = (given, place) => {
   const schema = standardSchema(given, place);
   if (!isAsynchronous(schema)) return schema;
@@ -25,8 +25,8 @@ export const synchronousSchema: OptionCheck<StandardSchemaV1> = (given, place) =
 };
 
 /**
- * Whether a schema is known to return promises before it has checked anything: valibot marks its asynchronous schemas,
- * and an `async` function (yup's, say) returns nothing else. Other libraries show it only by what they return.
+ * Whether a schema is known to be asynchronous before it has checked anything: valibot marks such schemas, and an
+ * `async` function (yup's, say) always returns a promise. Schemas of other libraries are only known by their results.
  */
 export function isAsynchronous(schema: StandardSchemaV1): boolean {
   return ('async' in schema && schema.async === true) || types.isAsyncFunction(schema['~standard'].validate);

@@ -1,4 +1,4 @@
-/** Whether a value has to be awaited: what has not costs no promise. */
+/** Whether a value has to be awaited. A value that need not be awaited costs no promise. */
 export function isThenable<T = unknown>(value: unknown): value is PromiseLike<T> {
   return (
     ((typeof value === 'object' && value !== null) || typeof value === 'function') &&

@@ -1,9 +1,9 @@
-/** Shorter texts are hidden only where they are quoted: they are parts of ordinary words. */
+/** Shorter texts are hidden only if they are quoted, because they occur in ordinary words. */
 const SHORT = 3;
 const HIDDEN = '***';
 const NUMBER = /-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/g;
 
-/** A text of a library without the texts and numbers that are in a value, however deep: it may quote them. */
+/** Hides all texts and numbers of a value in a text that may quote them, such as a library's message. */
 export function withoutValues(text: string, given: unknown): string {
   const texts = new Set<string>();
   const numbers = new Set<string>();
@@ -16,7 +16,7 @@ export function withoutValues(text: string, given: unknown): string {
   return rest.replace(NUMBER, (number) => (numbers.has(number) ? HIDDEN : number));
 }
 
-/** Calls back with each text and each number in a value. */
+/** Calls back for each text and number in a value, at any depth. */
 function collect(value: unknown, found: (value: string | number | bigint) => void, seen = new Set<unknown>()): void {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'bigint') found(value);
   if (typeof value !== 'object' || value === null || seen.has(value)) return;

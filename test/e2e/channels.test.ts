@@ -152,9 +152,9 @@ describe('a channel', () => {
     expect((await received.until(1))[0]?.raw).toHaveLength(4_000);
   });
 
-  it('must be a name, or what definePgChannel() has returned', () => {
+  it('must be a name or a definition made by definePgChannel()', () => {
     const forged = { name: 'x'.repeat(70), codec: 'auto' as const, fold: false };
-    expect(() => service.listen(forged)).toThrow('A channel must be a name, or what definePgChannel() has returned.');
+    expect(() => service.listen(forged)).toThrow('A channel must be a name or a definition made by definePgChannel().');
   });
 });
 

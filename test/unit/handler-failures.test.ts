@@ -249,7 +249,7 @@ describe('a payload that does not match its schema', () => {
       await bus.settled();
       const message =
         `A payload for channel "orders" does not match the schema of the channel: ${text} ` +
-        `All that it found is in the property issues of this error, which is not printed, because it may quote the payload.`;
+        `All findings are in the property issues of this error. It is not printed, because it may quote the payload.`;
       expect(errors.map((error) => error.message)).toEqual([message]);
       expect(errors[0]!.issues).toHaveLength(4);
       expect(logger.texts('error').join()).toContain(message);
