@@ -10,8 +10,8 @@ export interface CoalescingRunnerOptions {
   /** Returns the delay between a failed run and the next one, in milliseconds, for this many failures in a row. */
   readonly errorDelay: (failures: number) => number;
   /**
-   * Returns the delay between the end of a run and the next poll, in milliseconds; undefined disables polling. Called anew
-   * for each poll.
+   * Returns the delay between the end of a run and the next poll, in milliseconds; undefined disables polling. Called
+   * anew for each poll.
    */
   readonly pollDelay: () => number | undefined;
   /** The shortest time between the starts of two runs, in milliseconds. */
@@ -19,8 +19,8 @@ export interface CoalescingRunnerOptions {
 }
 
 /**
- * Runs when it is woken, and never twice at the same time: all wake-ups during a run cause one more run. Without wake-ups
- * it polls.
+ * Runs when it is woken, and never twice at the same time: all wake-ups during a run cause one more run. Without
+ * wake-ups it polls.
  */
 export class CoalescingRunner {
   private wanted: WakeReason | undefined;

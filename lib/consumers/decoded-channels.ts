@@ -19,8 +19,8 @@ export class DecodedChannels {
   ) {}
 
   /**
-   * Adds a subscriber to a channel, and returns a function that removes it. LISTEN is sent for the first subscriber of a
-   * channel, and UNLISTEN after the last.
+   * Adds a subscriber to a channel, and returns a function that removes it. LISTEN is sent for the first subscriber of
+   * a channel, and UNLISTEN after the last.
    */
   subscribe<T>(channel: string | PgChannel<T, unknown>, subscriber: ChannelSubscriber<T>): () => void {
     const decoded = this.channels.get(channel) ?? this.open(channel);

@@ -6,7 +6,9 @@ import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 export class DeliveryTrust {
   constructor(private readonly listener: Pick<ListeningTransport, 'currentStatus' | 'status$'>) {}
 
-  /** True while the registration is listening and delivery is verified. Without a delivery check, listening is enough. */
+  /**
+   * True while the registration is listening and delivery is verified. Without a delivery check, listening is enough.
+   */
   get isGiven(): boolean {
     return isTrusted(this.listener.currentStatus);
   }

@@ -59,7 +59,9 @@ export class GapBarrier {
     this.state = 'over';
   }
 
-  /** Calls the methods one after the other. The barrier is over when all have succeeded; failed methods keep their gaps. */
+  /**
+   * Calls the methods one after the other. The barrier is over when all have succeeded; failed methods keep their gaps.
+   */
   async attempt(signal: AbortSignal, retryDelay: number): Promise<void> {
     this.state = 'running';
     const told = [...this.pending];

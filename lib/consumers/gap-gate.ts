@@ -10,16 +10,16 @@ import { IdleWaiters } from './idle-waiters.js';
 const RETRY = { minDelay: 100, maxDelay: 30_000 };
 
 /**
- * The shortest pause between two runs of the methods for overflows, in milliseconds; at least as long as the last run took.
- * Without it they would read the full state again and again during a long overload. The queues go on during the pause,
- * because stopped queues would drop even more.
+ * The shortest pause between two runs of the methods for overflows, in milliseconds; at least as long as the last run
+ * took. Without it they would read the full state again and again during a long overload. The queues go on during the
+ * pause, because stopped queues would drop even more.
  */
 const MIN_OVERFLOW_INTERVAL = 1_000;
 
 /**
- * The gap methods of one provider for one channel, and the queues of its handlers that wait for them. A gap is a barrier:
- * each queue stops when it comes to it. When all queues have stopped, the gap methods are called until they succeed, and
- * then all queues go on.
+ * The gap methods of one provider for one channel, and the queues of its handlers that wait for them. A gap is a
+ * barrier: each queue stops when it comes to it. When all queues have stopped, the gap methods are called until they
+ * succeed, and then all queues go on.
  */
 export class GapGate {
   private readonly queues = new Set<HeldQueue>();
@@ -72,8 +72,8 @@ export class GapGate {
   }
 
   /**
-   * A queue has dropped what was next in it. The methods run as soon as they may be called for overflows again, or together
-   * with another gap that they are called for anyway.
+   * A queue has dropped what was next in it. The methods run as soon as they may be called for overflows again, or
+   * together with another gap that they are called for anyway.
    *
    * @param ahead The barrier in line right before what was dropped: what its methods read covers it.
    */
@@ -122,9 +122,9 @@ export class GapGate {
   }
 
   /**
-   * The last barrier, if a new gap can join it: nothing waits between the two in any queue. Otherwise the new gap needs its
-   * own read of the state. A notification older than that read must not be handled after it, because newer ones may be
-   * lost.
+   * The last barrier, if a new gap can join it: nothing waits between the two in any queue. Otherwise the new gap needs
+   * its own read of the state. A notification older than that read must not be handled after it, because newer ones may
+   * be lost.
    */
   private get lastIfNothingWaitsBehind(): GapBarrier | undefined {
     const last = this.barriers.at(-1);
@@ -133,8 +133,8 @@ export class GapGate {
   }
 
   /**
-   * Whether nothing runs in any queue. For a barrier at the head, a queue may also stand at another barrier, where it waits
-   * for the other queues.
+   * Whether nothing runs in any queue. For a barrier at the head, a queue may also stand at another barrier, where it
+   * waits for the other queues.
    */
   private isReady(barrier: GapBarrier): boolean {
     return this.isReached(barrier) && [...this.queues].every(({ standsAt }) => standsAt !== undefined);
@@ -184,7 +184,10 @@ export class GapGate {
     this.finish(barrier);
   }
 
-  /** Returns whether it lasted for the whole duration, in milliseconds. A newer gap ends it early, and so does the close. */
+  /**
+   * Returns whether it lasted for the whole duration, in milliseconds. A newer gap ends it early, and so does the
+   * close.
+   */
   private async pause(duration: number): Promise<boolean> {
     if (duration <= 0) return true;
     const sooner = new AbortController();

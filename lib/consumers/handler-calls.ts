@@ -26,7 +26,10 @@ export interface RunRecord<Argument> {
   /** Whether somebody subscribes to the durations of runs. */
   readonly isTimed: boolean;
   succeeded(count: number, begun: number): void;
-  /** Takes what a run has thrown. Returns if that does not count as a failure; otherwise throws the error for the caller. */
+  /**
+   * Takes what a run has thrown. Returns if that does not count as a failure; otherwise throws the error for the
+   * caller.
+   */
   ended(thrown: unknown, run: Run<Argument>): undefined;
 }
 
@@ -41,9 +44,9 @@ export class HandlerCalls<Argument> {
   ) {}
 
   /**
-   * Runs the handler once, for `count` notifications. It returns a promise only if the handler does. It throws or rejects
-   * if the run has failed, after the failure was counted and reported. A run that exceeds its timeout is reported then, but
-   * ends only when the method has ended: two runs must not overlap.
+   * Runs the handler once, for `count` notifications. It returns a promise only if the handler does. It throws or
+   * rejects if the run has failed, after the failure was counted and reported. A run that exceeds its timeout is
+   * reported then, but ends only when the method has ended: two runs must not overlap.
    *
    * @param closing Aborted when the registration stops waiting for runs.
    */
@@ -85,7 +88,10 @@ export class HandlerCalls<Argument> {
     }
   }
 
-  /** Calls the method, and aborts its signal at the timeout. The run has then failed, and ends when the call has settled. */
+  /**
+   * Calls the method, and aborts its signal at the timeout. The run has then failed, and ends when the call has
+   * settled.
+   */
   private callWithin(timeout: number, run: Run<Argument>, closing: AbortSignal): unknown {
     const over = new AbortController();
     const onClosing = (): void => over.abort(closing.reason);

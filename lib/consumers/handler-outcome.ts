@@ -3,8 +3,8 @@ import { isObservable, lastValueFrom, Observable, takeUntil } from 'rxjs';
 import { isThenable } from '../channel/thenable.js';
 
 /**
- * The outcome of what a handler, or an interceptor around it, has returned. A promise must be awaited, and may resolve to a
- * stream or another promise. A stream is run to its end; an empty one has no result.
+ * The outcome of what a handler, or an interceptor around it, has returned. A promise must be awaited, and may resolve
+ * to a stream or another promise. A stream is run to its end; an empty one has no result.
  *
  * @param signal Ends a stream, which cannot observe it in another way. Nest passes none to interceptors.
  * @throws Error for a generator: the body of the method has not run, and never would.

@@ -44,8 +44,9 @@ interface Stretch {
 }
 
 /**
- * The notifications that wait for one handler, in the order of the server. The queue is bounded: when it is full, it drops
- * the oldest notification and announces an overflow. A gap stops it until the gap methods of its provider have succeeded.
+ * The notifications that wait for one handler, in the order of the server. The queue is bounded: when it is full, it
+ * drops the oldest notification and announces an overflow. A gap stops it until the gap methods of its provider have
+ * succeeded.
  */
 export class HandlerQueue implements HeldQueue {
   private readonly stretches: Stretch[];

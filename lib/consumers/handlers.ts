@@ -39,8 +39,8 @@ export class Handlers {
   }
 
   /**
-   * Connects the handlers that one provider has for one channel. Their queues stop at each gap until the gap methods have
-   * succeeded.
+   * Connects the handlers that one provider has for one channel. Their queues stop at each gap until the gap methods
+   * have succeeded.
    */
   connect(
     notificationHandlers: readonly NotificationHandlerDefinition[],

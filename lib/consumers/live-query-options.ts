@@ -17,8 +17,9 @@ export interface PgLiveQueryOptions<T = unknown> {
    */
   readonly fallbackPollInterval?: number;
   /**
-   * What happens when a load fails. `keep`: the failure is logged, the last value stays, and the load is tried again with
-   * growing delays. `error`: the stream fails with a PgNotifyError of kind `handler`, whose `cause` is what the load threw.
+   * What happens when a load fails. `keep`: the failure is logged, the last value stays, and the load is tried again
+   * with growing delays. `error`: the stream fails with a PgNotifyError of kind `handler`, whose `cause` is what the
+   * load threw.
    *
    * @default 'keep'
    */
@@ -31,9 +32,9 @@ export interface PgLiveQueryOptions<T = unknown> {
    */
   readonly timeout?: number;
   /**
-   * Whether to leave out a value that equals the last one. `true` compares the structure with that of the last value at the
-   * time it was emitted; a value that cannot be compared, because it holds functions or private state, is always emitted.
-   * A function returns whether two values are equal.
+   * Whether to leave out a value that equals the last one. `true` compares the structure with that of the last value at
+   * the time it was emitted; a value that cannot be compared, because it holds functions or private state, is always
+   * emitted. A function returns whether two values are equal.
    *
    * @default true
    */
@@ -50,8 +51,8 @@ export interface PgLiveQueryOptions<T = unknown> {
 export interface PgLiveValue<T> {
   readonly value: T;
   /**
-   * Whether the value may be outdated: the last load has failed or timed out, there was a gap since the last load, or it is
-   * not known whether notifications arrive (it then polls).
+   * Whether the value may be outdated: the last load has failed or timed out, there was a gap since the last load, or
+   * it is not known whether notifications arrive (it then polls).
    */
   readonly stale: boolean;
 }

@@ -17,8 +17,8 @@ const UNKNOWN = Symbol('a value that cannot be compared');
 type Entries = Readonly<Record<string, unknown>>;
 
 /**
- * The structure of a value at one moment. It is a copy, because the value itself may be changed in place later, such as a Map
- * that a service keeps.
+ * The structure of a value at one moment. It is a copy, because the value itself may be changed in place later, such as
+ * a Map that a service keeps.
  */
 export class ValueSnapshot {
   private readonly copy: unknown;
@@ -28,9 +28,9 @@ export class ValueSnapshot {
   }
 
   /**
-   * Whether a value has the same structure. Of an instance of a class the properties are compared. Some values are never
-   * equal, because they cannot be compared: functions, symbols, objects with only private state, and values that are too
-   * deep.
+   * Whether a value has the same structure. Of an instance of a class the properties are compared. Some values are
+   * never equal, because they cannot be compared: functions, symbols, objects with only private state, and values that
+   * are too deep.
    */
   equals(value: unknown): boolean {
     return this.copy !== UNKNOWN && attempt(() => isSame(this.copy, value), false);

@@ -49,7 +49,9 @@ export class Fifo<T> implements WaitingList<T> {
   }
 }
 
-/** Keeps the newest item of each key at the place of its oldest, so that a key that changes all the time gets its turn. */
+/**
+ * Keeps the newest item of each key at the place of its oldest, so that a key that changes all the time gets its turn.
+ */
 export class LatestByKey<T> implements WaitingList<T> {
   private readonly items = new Map<unknown, T>();
   /** Kept between calls: a new iterator would step over the places of all items that were taken before. */

@@ -1,7 +1,7 @@
 /**
- * The server has acknowledged that it listens: from then on the channels of that LISTEN are covered. Each acknowledgement
- * is one object. It is handed on beside the gap that announces it, so a consumer knows which of them it has seen already;
- * two of the same millisecond are still two.
+ * The server's acknowledgement of a LISTEN: its channels are covered from then on. Each acknowledgement is one object,
+ * which is passed on beside the gap that announces it. So a consumer knows whether it has seen it already, even if two
+ * have the same time.
  */
 export class Acknowledgement {
   constructor(readonly at: Date = new Date()) {}

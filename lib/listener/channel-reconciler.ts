@@ -4,7 +4,7 @@ import { lackingListen } from '../session/connection-failure.js';
 import type { PgSession } from '../session/pg-session.js';
 import { Acknowledgement } from './acknowledgement.js';
 
-/** The part of a session that listening needs; tests bring sessions of their own. */
+/** The part of a session that listening needs. Tests use other implementations. */
 export type ListeningSession = Pick<
   PgSession,
   | 'lost'
@@ -22,51 +22,52 @@ export type ListeningSession = Pick<
 
 export interface ChannelReconcilerOptions {
   readonly session: ListeningSession;
-  /** The desired channels; owned by the listener, which outlives sessions. */
+  /** The desired channels. The listener owns them, because it outlives sessions. */
   readonly wanted: ReadonlyMap<string, unknown>;
   /** How long the server may be silent before it answers, in milliseconds. */
   readonly timeout: number;
-  /** The server listens to these channels from here on. Called synchronously, before any notification of theirs. */
+  /** The server listens to these channels from now on. Called synchronously, before any of their notifications. */
   readonly onAcknowledged: (channels: readonly string[], acknowledgement: Acknowledgement) => void;
-  /** The server refuses to listen to this channel, for what its name is; it goes on with the others. */
+  /** The server refuses to listen to this channel because of its name. The other channels are not affected. */
   readonly onRefused: (channel: string, error: unknown) => void;
-  /** All that is wanted is acknowledged, and nothing else is listened to. */
+  /** All desired channels are acknowledged, and no others are listened to. */
   readonly onSettled: () => void;
 }
 
 /**
- * How many channels one statement changes at most. The server compares each LISTEN of a transaction with all before it:
- * 40,000 at once took it 5.4 s, in which it sends nothing at all; in parts of 1,000 the longest took 0.3 s (PostgreSQL 18.4).
+ * The most channels that one statement changes. The server compares each LISTEN of a transaction with all earlier ones,
+ * and sends nothing meanwhile: 40,000 at once took 5.4 s, and in parts of 1,000 the longest took 0.3 s (PostgreSQL
+ * 18.4).
  */
 const MAX_CHANNELS = 1_000;
 
 /**
- * Brings the channels of one session in line with the desired ones: sends the difference as one statement, or a part of
- * it if it is large, and when the server has acknowledged it, looks again. First connect, a late subscriber, the last unsubscribe and a reconnect
- * are all this one path. It owns the session's only statement that may be on its way: whoever else has something to
- * ask takes its turn here.
+ * Brings the channels of one session in line with the desired ones. It sends the difference as one statement, or a part
+ * of a large difference, and looks again when the server has acknowledged it. A first connect, a late subscriber, the
+ * last unsubscribe and a reconnect all take this path. Only one statement may be on its way in the session, so other
+ * statements take turns here.
  */
 export class ChannelReconciler {
-  /** What the server has acknowledged: the channels of one statement share one acknowledgement. */
+  /** The acknowledged channels. Those of one statement share one acknowledgement. */
   private readonly acknowledged = new Map<string, Acknowledgement>();
-  /** What the server listens to beyond what is acknowledged: somebody else's LISTEN, or an UNLISTEN that failed. */
+  /** Channels that the server listens to without an acknowledgement: after another's LISTEN, or a failed UNLISTEN. */
   private readonly surplus = new Set<string>();
-  /** The channels of the LISTENs that are on their way; undefined when no statement is. */
+  /** The channels of the LISTENs that are on their way; undefined while no statement is. */
   private inFlight: ReadonlySet<string> | undefined;
-  /** Channels of a statement that was refused for one of them: they are asked for one by one. */
+  /** Channels of a statement that was refused because of one of them. They are tried one by one. */
   private readonly suspects = new Set<string>();
   /** Channels that the server cannot listen to. */
   private readonly refused = new Set<string>();
-  /** Callers that wait for a turn, in the order in which they came; urgent ones go first. */
+  /** Callers that wait for a turn, oldest first. Urgent ones take precedence. */
   private readonly turns: (() => void)[] = [];
   private readonly urgentTurns: (() => void)[] = [];
-  /** Asks whoever has the turn to end it early, where it can. */
+  /** Asks the caller whose turn it is to end it early. */
   private hurry = new AbortController();
   private scheduled = false;
 
   constructor(private readonly options: ChannelReconcilerOptions) {}
 
-  /** Looks at the difference soon: all changes of one turn of the event loop share a statement. */
+  /** Reconciles in a microtask, so that all changes of one turn of the event loop share a statement. */
   schedule(): void {
     if (this.scheduled) return;
     this.scheduled = true;
@@ -76,7 +77,7 @@ export class ChannelReconciler {
     });
   }
 
-  /** Whether the server has acknowledged the channel, or refused it for good. */
+  /** Whether the server has acknowledged or refused the channel. */
   isDecided(channel: string): boolean {
     return this.acknowledged.has(channel) || this.refused.has(channel);
   }
@@ -89,7 +90,7 @@ export class ChannelReconciler {
     return [...this.acknowledged.keys()];
   }
 
-  /** Whether none of our statements is on its way, and nobody has the turn for one. */
+  /** Whether none of our statements is on its way, and no caller has the turn. */
   get isQuiet(): boolean {
     return this.inFlight === undefined;
   }
@@ -105,9 +106,9 @@ export class ChannelReconciler {
   }
 
   /**
-   * Says that a notification of this channel is here, and whether it may be delivered. `pg` may emit notifications
-   * before it reports the reply to their LISTEN: the first one proves that the server has committed the statement,
-   * unless the server has listened to its channel all along.
+   * To be called for each notification; returns whether it may be delivered. `pg` may emit notifications before it
+   * reports the reply to their LISTEN. The first one proves that the server has committed the statement, unless the
+   * server was listening to its channel before.
    */
   admits(channel: string): boolean {
     if (this.inFlight?.has(channel) && !this.surplus.has(channel)) this.acknowledge();
@@ -115,8 +116,8 @@ export class ChannelReconciler {
   }
 
   /**
-   * Runs `work` when none of our statements is on its way, and holds back others until it is done. The signal is aborted
-   * when something `urgent` waits for its turn: work that can be repeated ends early then.
+   * Runs `work` when none of our statements is on its way, and holds back other statements until it is done. Its signal
+   * is aborted when an `urgent` caller waits: work that can be repeated should then end early.
    */
   async whileQuiet<T>(work: (hurry: AbortSignal) => Promise<T>, { urgent = false } = {}): Promise<T> {
     if (this.inFlight) {
@@ -134,13 +135,13 @@ export class ChannelReconciler {
     }
   }
 
-  /** Takes note of what the server really listens to; what differs is mended by the next statement. */
+  /** Records what the server really listens to. The next statement corrects the difference. */
   correct({ missing, surplus }: { missing: readonly string[]; surplus: readonly string[] }): void {
     for (const channel of missing) this.acknowledged.delete(channel);
     for (const channel of surplus) this.surplus.add(channel);
   }
 
-  /** Takes note that channels are covered anew. */
+  /** Records that channels are covered anew. */
   renew(channels: readonly string[], acknowledgement: Acknowledgement): void {
     for (const channel of channels) this.acknowledged.set(channel, acknowledgement);
   }
@@ -165,7 +166,7 @@ export class ChannelReconciler {
     };
     session.query({ text, timeout, onReply }).catch((error: unknown) => {
       if (listen.length > 0 && isRefusedForData(error)) {
-        for (const channel of unlisten) this.surplus.add(channel); // One statement fails as a whole.
+        for (const channel of unlisten) this.surplus.add(channel); // The UNLISTENs of the statement have failed as well.
         this.suspect(listen, error);
       } else {
         session.destroy(lackingListen(error));
@@ -174,7 +175,7 @@ export class ChannelReconciler {
     });
   }
 
-  /** A name that the encoding of the database lacks must not take the others down with it. */
+  /** A name that the database's encoding cannot store must not keep the other channels from being listened to. */
   private suspect(channels: readonly string[], error: unknown): void {
     const [only, ...others] = channels;
     if (only === undefined || others.length > 0) {
@@ -186,7 +187,7 @@ export class ChannelReconciler {
     this.options.onRefused(only, error);
   }
 
-  /** Statements and turns take turns: neither keeps the other from the session for long. */
+  /** Callers and our own statements alternate, so that neither waits for long. */
   private answered(): void {
     this.inFlight = undefined;
     this.passOn();
@@ -196,7 +197,7 @@ export class ChannelReconciler {
   private passOn(): void {
     const next = this.inFlight ? undefined : (this.urgentTurns.shift() ?? this.turns.shift());
     if (!next) return;
-    this.inFlight = new Set(); // Nobody comes in between.
+    this.inFlight = new Set(); // Until the caller goes on, no statement may be sent.
     next();
   }
 
@@ -213,7 +214,7 @@ export class ChannelReconciler {
     this.options.onAcknowledged(channels, acknowledgement);
   }
 
-  /** What the next statement changes: the whole difference, or as much of it as one statement may hold. */
+  /** The changes of the next statement: the whole difference, or as much of it as one statement may hold. */
   private difference(): readonly [listen: string[], unlisten: string[]] {
     const { wanted } = this.options;
     const isUnwanted = (channel: string): boolean => !wanted.has(channel);

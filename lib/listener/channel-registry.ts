@@ -5,26 +5,26 @@ import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { Acknowledgement } from './acknowledgement.js';
 import { MemberList } from './member-list.js';
 
-/** What takes the notifications and gaps of one channel, in the order in which they came. */
+/** Takes the notifications and gaps of one channel, in their order. */
 export interface ChannelConsumer {
   /** It owns the object, and may decode its payload. */
   notification(notification: ReceivedNotification): void;
   /** @param acknowledgement The one that the gap announces. */
   gap(gap: PgGap, acknowledgement: Acknowledgement): void;
-  /** Nothing comes any more: the listener was stopped. */
+  /** The listener was stopped; nothing follows. */
   complete(): void;
 }
 
-/** What takes the gaps of all channels. */
+/** Takes the gaps of all channels. */
 export type GapObserver = Pick<ChannelConsumer, 'gap' | 'complete'>;
 
-/** Why a channel is not covered now, and when it last was. */
+/** Why a channel is not covered now, and when it was covered last. */
 interface Interruption {
   readonly reason: PgGapReason;
   readonly since?: Date;
 }
 
-/** The desired channels with their consumers, and what each consumer is told: notifications, gaps, the end. */
+/** The desired channels and their consumers. It gives each consumer its notifications, its gaps and the end. */
 export class ChannelRegistry {
   private readonly consumers = new Map<string, MemberList<ChannelConsumer>>();
   private readonly interruptions = new Map<string, Interruption>();
@@ -39,7 +39,7 @@ export class ChannelRegistry {
     this.ofReceived = context.diagnostics.watch('nest-pg-notify.received');
   }
 
-  /** Keeps a channel for the listener itself: it is always wanted, and nobody is told of it. */
+  /** Reserves a channel for the listener itself. It is always wanted, and has no consumers. */
   reserve(channel: string): void {
     this.ownChannel = channel;
     this.consumers.set(channel, new MemberList());
@@ -50,22 +50,22 @@ export class ChannelRegistry {
     return this.consumers;
   }
 
-  /** How many channels have a consumer. */
+  /** The number of channels with a consumer. */
   get size(): number {
     return this.withoutOwn([...this.consumers.keys()]).length;
   }
 
-  /** How many gaps have been announced. */
+  /** The number of announced gaps. */
   get gapCount(): number {
     return this.announced;
   }
 
-  /** How many notifications have been received for consumers. */
+  /** The number of notifications received for consumers. */
   get receivedCount(): number {
     return this.dispatched;
   }
 
-  /** How many notifications were received for consumers, and kept from them. */
+  /** The number of notifications received for consumers, but withheld from them. */
   get discardedCount(): number {
     return this.discarded;
   }
@@ -80,7 +80,7 @@ export class ChannelRegistry {
     this.consumers.set(channel, consumers);
   }
 
-  /** Returns whether the channel is not wanted any more. */
+  /** Returns whether the channel is no longer wanted. */
   remove(channel: string, consumer: ChannelConsumer): boolean {
     const consumers = this.consumers.get(channel);
     consumers?.delete(consumer);
@@ -89,20 +89,22 @@ export class ChannelRegistry {
     return this.consumers.delete(channel);
   }
 
-  /** Adds an observer of all gaps, which is told after the consumers of a gap's channel. */
+  /** Adds an observer of all gaps. It is called after the consumers of a gap's channel. */
   observe(observer: GapObserver): () => void {
     this.observers.add(observer);
     return () => void this.observers.delete(observer);
   }
 
-  /** Takes note that channels were covered until `since`, and are not now. */
+  /** Records that channels were covered until `since`, and are not covered now. */
   interrupt(channels: readonly string[], interruption: Interruption): void {
     for (const channel of channels) {
       if (this.consumers.has(channel)) this.interruptions.set(channel, interruption);
     }
   }
 
-  /** Announces a gap for channels that are covered from now on: with the reason of their interruption, or as their start. */
+  /**
+   * Announces a gap for channels that are covered from now on. Its reason is that of their interruption, or `start`.
+   */
   cover(channels: readonly string[], acknowledgement: Acknowledgement): void {
     for (const channel of this.withoutOwn(channels)) {
       const interruption = this.interruptions.get(channel);
@@ -125,18 +127,18 @@ export class ChannelRegistry {
       try {
         consumer.notification(own ?? notification.again());
       } catch (error) {
-        this.context.errors.report(error); // It must not reach `pg`, whose parser would deliver again what it has delivered.
+        this.context.errors.report(error); // In `pg` it would make the parser deliver notifications again.
       }
       own = undefined;
     }
   }
 
-  /** Counts a notification that its consumers are not to get. */
+  /** Counts a notification that is withheld from its consumers. */
   discard({ channel }: ReceivedNotification): void {
     if (channel !== this.ownChannel && this.consumers.has(channel)) this.discarded += 1;
   }
 
-  /** Ends all consumers and observers, and forgets them. */
+  /** Completes all consumers and observers, and removes them. */
   complete(): void {
     const all = [...[...this.consumers.values()].flatMap(({ all: consumers }) => consumers), ...this.observers];
     this.consumers.clear();
@@ -162,7 +164,7 @@ export class ChannelRegistry {
   }
 }
 
-/** The wall clock may have been set back since: a gap that ended before it began would be none. */
+/** The wall clock may have been set back meanwhile: a gap must not end before it begins. */
 function gapOf(channel: string, { reason, since }: Interruption, until: Date): PgGap {
   if (!since) return { channel, reason, until };
   return { channel, reason, since: since > until ? until : since, until };

@@ -12,79 +12,84 @@ import type { DeliveryEnd, PgDeliveryVerdict } from './delivery-verdict.js';
 
 /** The second connection of a check. */
 export interface DeliverySender extends Omit<DeliveryEnd, 'facts'> {
-  /** Sends, and resolves with where it was sent from when it is committed. */
+  /** Sends a notification. When it is committed, resolves with the facts of the session that sent it. */
   notify(channel: string, payload: string): Promise<SessionFacts>;
   close(): Promise<void>;
 }
 
 export interface DeliveryCheckOptions {
   readonly openSender: (signal: AbortSignal) => Promise<DeliverySender>;
-  /** How long after a proof the next one is asked for, in milliseconds. */
+  /** The time between a proof and the next check, in milliseconds. */
   readonly interval: number;
   /** How long a notification may take from its commit to its arrival, in milliseconds. */
   readonly timeout: number;
   readonly clock: Clock;
-  /** Called with every verdict, before the notification that brought it is delivered. */
+  /** Called with every verdict, before the notification that caused it is delivered. */
   readonly onVerdict: (now: PgDeliveryVerdict, before: PgDeliveryVerdict) => void;
 }
 
 interface ListeningEnd {
   readonly session: ListeningSession;
   readonly reconciler: ChannelReconciler;
-  /** Whether no pooler is in between. */
+  /** Whether the session uses no pooler. */
   readonly isDirect: boolean;
 }
 
 type Attempt =
   | { readonly arrived: true }
   | { readonly missed: DeliveryEnd }
-  /** Something urgent needed the session first; with the answer to what was sent, which may still be on its way. */
+  /**
+   * An urgent caller needed the session first. Carries the answer to the sent notification, which may still be pending.
+   */
   | { readonly interrupted: Promise<unknown> }
   | { readonly unknown: PgNotifyError };
 
 const MISSES_TO_FAIL = 3;
 
-/** How long notifications of others that keep coming in may put off a miss, in milliseconds. */
+/** How long a steady flow of other notifications may postpone a miss, in milliseconds. */
 const LONGEST_BACKLOG = 60_000;
 
-/** What is left of the time for one to arrive, in milliseconds; an interruption does not bring back what was used up before. */
+/** The remaining time for a notification to arrive, in milliseconds. An interruption does not restore it. */
 interface Patience {
-  /** Since its commit, or since the last notification of others came in: it may stand behind many. */
+  /** Since its commit, or since the last other notification came in: it may be queued behind many. */
   quiet: number;
   /** In all. */
   total: number;
 }
 
 /**
- * Proves that notifications arrive: sends one from a second connection and waits for it on the first, while none of our
- * statements is on its way there. On one connection, or while it is busy, a transaction pooler answers as if all were
- * well. A notification that another backend sent, and that arrives while nothing at all is asked, is as good a proof, and
- * puts the next check off. Not behind a pooler: in transaction mode stray ones come through, while the backend of our last
- * statement is still linked to us.
+ * Proves that notifications arrive: it sends one from a second connection and waits for it on the first, while none of
+ * our statements is on its way there. On a single connection, or on a busy one, a transaction pooler answers as if all
+ * were well. A notification from another backend that arrives while no statement is on its way is also a proof, and
+ * postpones the next check. This does not hold behind a pooler: in transaction mode stray notifications arrive while
+ * the backend of our last statement is still linked to us.
  */
 export class DeliveryCheck {
-  /** The channel of the checks of this registration; nobody else listens to it. */
+  /** The channel of this registration's checks. No other session listens to it. */
   readonly channel = `nest_pg_notify_check:${randomUUID().slice(0, 13)}`;
   private current: PgDeliveryVerdict = { verdict: 'unknown', at: new Date() };
   private provenAt = -Infinity;
   private verifiedAt: Date | undefined;
   private failed = false;
   private expected: { readonly raw: string; readonly arrive: () => void; isCommitted: boolean } | undefined;
-  /** When a notification of somebody else last came in, in milliseconds of the clock. */
+  /** When another session's notification last came in, in milliseconds of the clock. */
   private othersAt = -Infinity;
-  /** When those came in of which one was looked at. */
+  /** The `receivedAt` of the last examined notification. */
   private observedAt: Date | undefined;
-  /** Whether the session that is checked now was ever verified. */
+  /** Whether the current session was ever verified. */
   private wasVerified = false;
-  /** What was committed and waited for in vain. When a later one arrives first, these are lost: PostgreSQL keeps the order. */
+  /**
+   * Committed notifications that did not arrive in time. They are lost if a later one arrives, because PostgreSQL keeps
+   * the order.
+   */
   private readonly missing = new Set<string>();
 
-  /** The end of the last second connection: nobody else waits for its server to notice. */
+  /** Settles when the last second connection has ended. */
   private goodbye: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: DeliveryCheckOptions) {}
 
-  /** Resolves when no second connection is open; for after the end of the last run. */
+  /** Resolves when no second connection is open. To be called after the end of the last run. */
   closed(): Promise<void> {
     return this.goodbye;
   }
@@ -93,36 +98,36 @@ export class DeliveryCheck {
     return this.current;
   }
 
-  /** Whether it has failed since a notification last arrived, or since the session began. */
+  /** Whether the check has failed since a notification last arrived, or since the session began. */
   get hasFailed(): boolean {
     return this.failed;
   }
 
-  /** Whether something that was sent to it is missing: it was waited for, and has not arrived since. */
+  /** Whether a notification of the check is missing: it did not arrive in time, nor later. */
   get hasMissed(): boolean {
     return this.failed || this.missing.size > 0;
   }
 
-  /** Whether something was sent that has not arrived, be it late or not yet, and nothing else arrives that it may stand behind. */
+  /** Whether a sent notification has not arrived, and no others arrive that it may be queued behind. */
   get isDoubtful(): boolean {
     const isBehindOthers = this.options.clock.now() - this.othersAt < this.options.timeout;
     return !isBehindOthers && (this.hasMissed || this.expected?.isCommitted === true);
   }
 
-  /** When a notification last arrived as it should; undefined before the first. */
+  /** When delivery was last verified; undefined before the first time. */
   get lastVerifiedAt(): Date | undefined {
     return this.verifiedAt;
   }
 
-  /** The session is gone: until the next one has shown that notifications arrive, nobody knows. */
+  /** The session is lost. Delivery is unknown until it is verified on the next session. */
   forget(): void {
     if (this.current.verdict === 'verified') this.current = { verdict: 'unknown', at: new Date() };
   }
 
-  /** Checks now, and whenever there was no proof for a while, until the signal is aborted. Never rejects. */
+  /** Checks now, and again whenever the last proof is too old, until the signal is aborted. Never rejects. */
   async run(end: ListeningEnd, signal: AbortSignal): Promise<void> {
     const { clock, interval } = this.options;
-    this.current = { verdict: 'unknown', at: new Date() }; // Of this session nothing is known yet.
+    this.current = { verdict: 'unknown', at: new Date() }; // Nothing is known of this session yet.
     this.failed = false;
     this.wasVerified = false;
     this.othersAt = -Infinity;
@@ -140,7 +145,7 @@ export class DeliveryCheck {
   /** Sees every notification of the session, before it is delivered. */
   observe({ channel, raw, processId, receivedAt }: RawPgNotification, end: ListeningEnd): void {
     if (channel === this.channel) this.observeOwn(raw, processId, end);
-    // What came in together proves as much as the first of it.
+    // Notifications that came in together prove as much as the first of them.
     else if (receivedAt !== this.observedAt) {
       this.observedAt = receivedAt;
       this.observeOther(processId, end);
@@ -149,7 +154,7 @@ export class DeliveryCheck {
 
   private observeOwn(raw: string, processId: number, { session }: ListeningEnd): void {
     this.observedAt = undefined;
-    this.missing.delete(raw); // Late, not lost.
+    this.missing.delete(raw); // It was late, not lost.
     if (this.expected?.raw === raw) {
       this.expected.arrive();
       this.prove();
@@ -158,7 +163,7 @@ export class DeliveryCheck {
 
   private observeOther(processId: number, { session, reconciler, isDirect }: ListeningEnd): void {
     if (processId === session.processId) {
-      this.observedAt = undefined; // What comes behind it may be of somebody else.
+      this.observedAt = undefined; // The next one may come from another session.
       return;
     }
     this.othersAt = this.options.clock.now();
@@ -184,10 +189,10 @@ export class DeliveryCheck {
       const attempt = await this.attempt(end, patience, signal);
       if (signal.aborted || 'arrived' in attempt) return;
       if ('unknown' in attempt) {
-        if (this.failed) return; // A second connection that fails as well mends nothing.
+        if (this.failed) return; // A failed second connection does not change the verdict.
         return this.decide({ verdict: 'unknown', at: new Date(), ...explainUnknown(attempt.unknown) });
       }
-      if ('interrupted' in attempt) continue; // With the patience that is left: it must come to an end.
+      if ('interrupted' in attempt) continue; // It continues with the remaining time, so that it ends.
       patience = { quiet: timeout, total: LONGEST_BACKLOG };
       misses += 1;
       if (misses < MISSES_TO_FAIL) continue;
@@ -206,7 +211,7 @@ export class DeliveryCheck {
       sender = await this.options.openSender(signal);
       const ready = sender;
       const attempt = await reconciler.whileQuiet((hurry) => this.send(ready, patience, signal, hurry));
-      // A commit that hangs keeps its backend: the next attempt does not begin beside it.
+      // A hanging commit keeps its backend busy, so the next attempt must wait for it.
       if ('interrupted' in attempt) await attempt.interrupted;
       return attempt;
     } catch (error) {
@@ -217,7 +222,7 @@ export class DeliveryCheck {
     }
   }
 
-  /** Sends once, and waits as long as there is patience; the end of the session, or a hurry, ends both early. */
+  /** Sends once, and waits for the remaining time. The end of the session or an urgent caller ends both early. */
   private async send(
     sender: DeliverySender,
     patience: Patience,
@@ -247,7 +252,7 @@ export class DeliveryCheck {
     }
   }
 
-  /** Waits until the signal is aborted, or there is no patience left; resolves with whether there is none. */
+  /** Waits until the signal is aborted, or no time remains. Resolves with whether the time is over. */
   private async wait(patience: Patience, signal: AbortSignal): Promise<boolean> {
     const { clock } = this.options;
     const begun = clock.now();

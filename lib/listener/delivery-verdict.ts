@@ -2,27 +2,27 @@ import { splitRemedy } from '../session/connection-failure.js';
 import type { ProblemWithRemedy } from '../session/connection-failure.js';
 import type { SessionFacts } from '../session/session-facts.js';
 
-/** Why notifications do not arrive, as far as the evidence tells. */
+/** Why notifications do not arrive, according to the evidence. */
 export type PgDeliveryCause =
   'transaction-pooler' | 'different-server' | 'standby' | 'silent-drop' | 'hanging-commit' | 'no-second-connection';
 
 /**
  * Whether notifications arrive:
  *
- * - `verified`: one that was sent from another connection has arrived while none of our statements was on its way.
+ * - `verified`: a notification from another connection has arrived while none of our statements was on its way.
  * - `failing`: three in a row did not arrive.
- * - `unknown`: not checked yet, or the second connection cannot be had.
+ * - `unknown`: not checked yet, or there is no second connection.
  */
 export interface PgDeliveryVerdict {
   readonly verdict: 'verified' | 'failing' | 'unknown';
-  /** When it became so; while it is verified, when the last proof arrived. */
+  /** When the verdict was reached; for `verified`, when the last proof arrived. */
   readonly at: Date;
   readonly cause?: PgDeliveryCause;
-  /** What is wrong, the evidence, and what to do. */
+  /** The problem, the evidence and the remedy. */
   readonly message?: string;
 }
 
-/** One end of a delivery check: where it is connected to, and what the server there says. */
+/** One end of a delivery check: where it is connected to, and the facts that the server reports. */
 export interface DeliveryEnd {
   readonly endpoint: string;
   /** The pid that was announced at connect. */
@@ -30,7 +30,7 @@ export interface DeliveryEnd {
   readonly facts: SessionFacts;
 }
 
-/** What to do, by the cause; for the others the failure itself says it. */
+/** The remedies by cause. For other causes the failure's message has one. */
 const REMEDIES: Readonly<Record<Exclude<PgDeliveryCause, 'hanging-commit' | 'no-second-connection'>, string>> = {
   'transaction-pooler':
     'Point the option connection directly to PostgreSQL, or to the pooler in session mode (PgBouncer: pool_mode=session).',
@@ -39,7 +39,7 @@ const REMEDIES: Readonly<Record<Exclude<PgDeliveryCause, 'hanging-commit' | 'no-
   'silent-drop': 'Look for a proxy between this application and PostgreSQL, and connect without it.',
 };
 
-/** Names the cause of notifications that do not arrive. The evidence explains the verdict, it does not decide it. */
+/** Names the cause why notifications do not arrive. The evidence explains the verdict, but does not decide it. */
 export function explainFailure(
   listener: DeliveryEnd & { readonly wasVerified: boolean },
   sender: DeliveryEnd,
@@ -65,7 +65,7 @@ export function explainFailure(
         `(${pids}). ${REMEDIES['transaction-pooler']}`,
     };
   }
-  // In transaction mode none would have arrived before.
+  // In transaction mode no notification would have arrived before.
   const place = isPooled
     ? `${listener.endpoint} is a pooler (${pids}) through which notifications have arrived on this connection before, ` +
       `and do not any more: was its mode changed?`
@@ -74,7 +74,7 @@ export function explainFailure(
   return { cause: 'silent-drop', message: `${found} ${place} ${REMEDIES['silent-drop']}` };
 }
 
-/** What a failure of the second connection means for the verdict: that nobody knows. */
+/** The verdict when the second connection has failed: delivery is unknown. */
 export function explainUnknown(error: { readonly message: string; readonly sqlState?: string }): {
   readonly cause: PgDeliveryCause;
   readonly message: string;
@@ -86,7 +86,7 @@ export function explainUnknown(error: { readonly message: string; readonly sqlSt
   return { cause: 'hanging-commit', message: `${unknown} none can be sent. ${error.message}` };
 }
 
-/** Takes the remedy off the message of a verdict. */
+/** Splits the message of a verdict into problem and remedy. */
 export function splitVerdict(message: string): ProblemWithRemedy {
   const split = splitRemedy(message, Object.values(REMEDIES));
   return split.remedy === undefined ? splitRemedy(message) : split;

@@ -9,17 +9,17 @@ export interface HeartbeatOptions extends Required<PgNotifyHeartbeatOptions> {
   readonly session: ListeningSession;
   readonly reconciler: ChannelReconciler;
   readonly clock: Clock;
-  /** Sets again what was set on the session: whatever drops registrations (DISCARD ALL) drops that too. */
+  /** Applies the session's settings again: DISCARD ALL, which drops registrations, drops them too. */
   readonly restoreSettings: () => Promise<void>;
-  /** Channels that the server had acknowledged and does not listen to any more, and when it last did. */
+  /** Called with the acknowledged channels that the server no longer listens to, and when it last did. */
   readonly onMissing: (channels: readonly string[], lastSeen: Date) => void;
-  /** Whether notifications are known to arrive, whatever the server says of its channels. */
+  /** Whether notifications are known to arrive, independently of the server's list of channels. */
   readonly isDelivered: () => boolean;
-  /** Takes what a heartbeat can no longer find out, for the log. */
+  /** Logs what a heartbeat can no longer check. */
   readonly note: (message: string) => void;
 }
 
-/** The order of the names' hashes, not of the names: it depends on no collation and no encoding. */
+/** Orders by the hashes of the names, because the order of the names depends on collation and encoding. */
 const COMPARE = `SELECT pg_catalog.count(*) = $1::int AND
     pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(
       pg_catalog.string_agg(hash, '' ORDER BY hash COLLATE "C"), ''), 'UTF8')), 'hex') = $2 AS same,
@@ -28,18 +28,18 @@ const COMPARE = `SELECT pg_catalog.count(*) = $1::int AND
 FROM (SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(channel, 'UTF8')), 'hex') AS hash
   FROM pg_catalog.pg_listening_channels() AS channel) AS listening`;
 
-/** What is asked of a server that cannot be asked for its channels, and of one that refuses even that. */
+/** The question for a server that cannot list its channels, and the one for a server that refuses even that. */
 const ROLE = `SELECT pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
 const LIFE = 'SELECT 1';
 
 /**
- * Asks a quiet session whether it is alive, listens to what it should and still is on the server that it was: a dead
- * connection, a lost registration and a demoted primary all look like silence. What it finds missing is listened to
- * again; anything worse loses the session. A server that refuses a question is asked a simpler one from then on.
+ * Checks that a quiet session is alive, listens to its channels and is still on a primary: a dead connection, a lost
+ * registration and a demoted primary all look like silence. Missing channels are listened to again; any other problem
+ * ends the session. A server that refuses a question is asked a simpler one from then on.
  */
 export class Heartbeat {
-  /** When the server last listed all channels. */
+  /** When the server was last asked and listed all channels. */
   private lastSame = new Date();
   private comparesChannels = true;
   private comparesRole = true;
@@ -47,7 +47,7 @@ export class Heartbeat {
 
   constructor(private readonly options: HeartbeatOptions) {}
 
-  /** Runs until the signal is aborted, which the loss of the session does. Never rejects. */
+  /** Runs until the signal is aborted, at the latest when the session is lost. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { session, clock, interval, compareInterval } = this.options;
     let asked = clock.now();
@@ -69,14 +69,14 @@ export class Heartbeat {
   private async beat(): Promise<void> {
     const { reconciler } = this.options;
     const missing = await reconciler.whileQuiet(() => this.ask(), { urgent: true });
-    // Their LISTEN takes the next turn, and this question the one after it.
+    // Their LISTEN takes the next turn, and the next question the one after it.
     if (missing.length > 0) await reconciler.whileQuiet(() => this.lookAgain(missing));
   }
 
-  /** Returns the channels that the server has forgotten, and has them listened to again. */
+  /** Returns the channels that the server no longer listens to, and schedules their LISTEN. */
   private async ask(): Promise<readonly string[]> {
     const { reconciler, onMissing, restoreSettings } = this.options;
-    // What the server drops after its answer is not in it any more, however late that is read.
+    // From before the question: the server may drop channels right after its answer, which may be read late.
     const asked = new Date();
     const known = reconciler.acknowledgedChannels;
     const isSame = await this.compare(known);
@@ -95,7 +95,7 @@ export class Heartbeat {
     return missing;
   }
 
-  /** What is missing right after it was listened to again was never lost: the server's list does not hold it. */
+  /** A channel that is missing right after its LISTEN was not lost: the server's list is incomplete. */
   private async lookAgain(missing: readonly string[]): Promise<void> {
     const { session, isDelivered, note } = this.options;
     const listed = await this.listedChannels();
@@ -108,7 +108,10 @@ export class Heartbeat {
     );
   }
 
-  /** Whether the server lists exactly these channels; undefined if it cannot be asked. Checks the server's role as well. */
+  /**
+   * Whether the server lists exactly these channels; undefined if it cannot list them. Checks the server's role as
+   * well.
+   */
   private async compare(known: readonly string[]): Promise<boolean | undefined> {
     if (this.comparesChannels) {
       try {
@@ -128,7 +131,7 @@ export class Heartbeat {
     return undefined;
   }
 
-  /** Hashing 40,000 names takes 50 ms, in which nothing else runs: once for each set of channels. */
+  /** Cached for each set of channels, because hashing 40,000 names blocks the event loop for 50 ms. */
   private fingerprintOf(channels: readonly string[]): string {
     const { of, value } = this.lastFingerprint;
     if (of.length === channels.length && of.every((channel, index) => channel === channels[index])) return value;
@@ -160,7 +163,7 @@ export class Heartbeat {
     return new Set(rows.map(({ channel }) => String(channel)));
   }
 
-  /** An old primary keeps its sessions when it is demoted by making it read-only: nothing is sent there any more. */
+  /** A primary that is demoted by making it read-only keeps its sessions, but nobody sends there any more. */
   private checkRole({ standby, read_only: readOnly }: Record<string, unknown>): void {
     const { facts, endpoint } = this.options.session;
     if (standby !== true && (readOnly !== true || facts.readOnly)) return;
@@ -172,7 +175,7 @@ export class Heartbeat {
   }
 }
 
-/** Tells one set of channels from another, whatever their order. */
+/** A hash of a set of channels, independent of their order. */
 export function fingerprint(channels: readonly string[]): string {
   const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
   return sha256(channels.map(sha256).toSorted().join(''));

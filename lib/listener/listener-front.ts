@@ -12,8 +12,8 @@ import { StatusReporter } from './status-reporter.js';
 import type { ListenerFacts } from './status-reporter.js';
 
 /**
- * What is the same for whatever listens: who wants which channel, who waits until it is covered, the status and the
- * figures. Whether a channel is covered, and what is a gap, a subclass decides.
+ * The common part of all listeners: the wanted channels and their consumers, pending `ready()` calls, the status and
+ * the figures. A subclass decides whether a channel is covered, and when there is a gap.
  */
 export abstract class ListenerFront implements ListeningTransport {
   protected readonly registry: ChannelRegistry;
@@ -79,27 +79,27 @@ export abstract class ListenerFront implements ListeningTransport {
     return { received, discarded, gaps, reconnects: this.reporter.reconnects };
   }
 
-  /** Aborted by a stop, with the error that callers get from then on. */
+  /** Aborted by stop(), with the error that callers get from then on. */
   protected get stopSignal(): AbortSignal {
     return this.stopping.signal;
   }
 
-  /** Whether it is connected to what it listens to, and has been answered. */
+  /** Whether it is connected, and its first channels are acknowledged. */
   protected abstract get isListening(): boolean;
 
-  /** Whether nothing is left to wait for on a channel that is wanted. */
+  /** Whether a wanted channel needs no more waiting: it is acknowledged or refused. */
   protected abstract isDecided(channel: string): boolean;
 
-  /** What only the subclass can say of the status. */
+  /** The part of the status that only the subclass knows. */
   protected abstract get connectionFacts(): Pick<PgNotifyStatus, 'delivery' | 'processId' | 'serverVersion'>;
 
-  /** A consumer has come or gone, so that the channel is to be listened to from now on, or is not any more. */
+  /** Called when a channel has got its first consumer or may have lost its last one. */
   protected abstract wantedChanged(channel: string): void;
 
-  /** Ends what listens; the signal is aborted, and all consumers are completed. */
+  /** Ends the connection, if there is one. The stop signal is aborted and all consumers are completed by then. */
   protected abstract end(): Promise<void> | undefined;
 
-  /** What those are told who wait when it is stopped. */
+  /** The error for pending calls when the listener is stopped. */
   protected closedError(): PgNotifyError {
     return closedError();
   }
@@ -109,7 +109,7 @@ export abstract class ListenerFront implements ListeningTransport {
     return { gaps: this.registry.gapCount, channels, ...this.connectionFacts };
   }
 
-  /** Whether each of these channels is acknowledged, or refused, or not wanted any more. */
+  /** Whether each of these channels is acknowledged, refused or no longer wanted. */
   private isReady(channels: readonly string[]): boolean {
     if (!this.isListening) return false;
     return channels.every((channel) => this.isDecided(channel) || !this.registry.wanted.has(channel));

@@ -18,23 +18,25 @@ export interface ListeningLinkOptions {
   /** How long the server may be silent before it answers a statement, in milliseconds. */
   readonly statementTimeout: number;
   readonly context: Pick<RegistrationContext, 'clock' | 'logger'>;
-  /** More of what is wanted is acknowledged, or all of it. */
+  /** Called when more of the wanted channels are acknowledged. */
   readonly onListening: () => void;
   readonly onRefused: (channel: string, error: unknown) => void;
-  /** Takes a warning that each session would repeat: it is logged once. */
+  /** Logs a warning once, although each session may repeat it. */
   readonly note: (message: string) => void;
 }
 
 const GRANT_USAGE = 'Grant the role EXECUTE on pg_catalog.pg_notification_queue_usage().';
 
-/** How often at most a question of the application may interrupt a delivery check, in milliseconds. */
+/** The shortest time between two questions of the application that interrupt a delivery check, in milliseconds. */
 const URGENT_INTERVAL = 1_000;
 
-/** A session that listens, with all that belongs to it: when it is lost, the link ends as a whole. */
+/**
+ * A listening session with its reconciler, heartbeat and delivery check. They end together when the session is lost.
+ */
 export class ListeningLink {
   readonly session: ListeningSession;
   readonly reconciler: ChannelReconciler;
-  /** When the first channels were acknowledged, or none were wanted; in milliseconds of the clock. */
+  /** When the first channels were acknowledged or no channel was wanted, in milliseconds of the clock. */
   listeningSince: number | undefined;
   private readonly ended = new AbortController();
   private watching: Promise<unknown> | undefined;
@@ -51,7 +53,7 @@ export class ListeningLink {
       timeout: statementTimeout,
       onAcknowledged: (channels, acknowledgement) => {
         registry.cover(channels, acknowledgement);
-        // The first time, all that is wanted: with a part of many channels it does not listen yet.
+        // At first, all wanted channels must be acknowledged: with a part of many it is not listening yet.
         if (this.listeningSince !== undefined || !this.reconciler.lacksChannels) this.listening();
       },
       onRefused,
@@ -59,14 +61,16 @@ export class ListeningLink {
     });
   }
 
-  /** Whether the server runs our statements in the backend that it announced at connect: no pooler is in between. */
+  /**
+   * Whether the server runs our statements in the backend that it announced at connect. Otherwise there is a pooler.
+   */
   get isDirect(): boolean {
     return this.session.facts.backendPid === this.session.processId;
   }
 
-  /** Sets the session up and asks for the desired channels. Resolves with what ended it, when nothing of it runs any more. */
+  /** Sets up the session and listens. Resolves with the reason of the loss when all parts of the link have ended. */
   async run(): Promise<Error> {
-    // Behind a transaction pooler, what is set here would be set for whoever gets that backend next.
+    // Behind a transaction pooler the settings would apply to the next client of the backend.
     if (this.isDirect) this.applySettings();
     this.reconciler.schedule();
     const { session, registry } = this.options;
@@ -78,13 +82,13 @@ export class ListeningLink {
     return failure;
   }
 
-  /** The last moment at which notifications are known to have arrived, or could have. */
+  /** The last moment at which delivery is known to have worked. */
   private get lastWell(): Date | undefined {
     const { session, check } = this.options;
     return check?.hasMissed ? check.lastVerifiedAt : session.lastHeardAt;
   }
 
-  /** Sets what a listening session needs; behind a pooler only when it has proved to be in session mode. */
+  /** Applies the settings of a listening session. Behind a pooler, only after session mode is proved. */
   applySettings(): void {
     const { session } = this.options;
     this.hasSettings = true;
@@ -96,7 +100,7 @@ export class ListeningLink {
     if (this.hasSettings) await session.applySettings(statementTimeout);
   }
 
-  /** Announces to all channels that notifications were not delivered since `since`, and are again. */
+  /** Announces to all channels that notifications were not delivered from `since` on, and are delivered again. */
   announceUndelivered(since: Date | undefined): void {
     const { registry } = this.options;
     const channels = this.reconciler.acknowledgedChannels;
@@ -107,8 +111,8 @@ export class ListeningLink {
   }
 
   /**
-   * Asks how full the notification queue is; all who ask meanwhile share the answer. A health probe does not wait for
-   * a delivery check; but whoever asks without a pause does, or the check would never come to its end.
+   * Asks how full the notification queue is. Concurrent calls share the answer. A call interrupts a delivery check, so
+   * that a health probe does not wait for it; but at most once a second, so that frequent calls cannot prevent checks.
    */
   queueUsage(): Promise<PgQueueUsage> {
     return (this.usage ??= this.askUsage().finally(() => (this.usage = undefined)));
@@ -144,8 +148,8 @@ export class ListeningLink {
       const listened = registry.withoutOwn(channels);
       if (listened.length > 0) {
         logger.warn(
-          `${session.endpoint}: the server no longer listens to ${nameSome(listened)}, on a connection that lives. ` +
-            'LISTEN is sent again; what was missed is announced as a gap.',
+          `${session.endpoint}: the server no longer listens to ${nameSome(listened)}, although the connection is alive. ` +
+            'LISTEN is sent again, and a gap announces what was missed.',
         );
       }
       registry.interrupt(channels, { reason: 'relisten', since });
@@ -164,7 +168,7 @@ export class ListeningLink {
   }
 }
 
-/** Names a few of many. */
+/** Names the first three, and counts the others. */
 function nameSome(channels: readonly string[]): string {
   const named = channels.slice(0, 3).map((channel) => JSON.stringify(channel));
   const others = channels.length - named.length;

@@ -4,10 +4,10 @@ import type { ChannelConsumer, GapObserver } from './channel-registry.js';
 import type { PgNotifyStatus } from './pg-notify-status.js';
 import type { PgQueueUsage } from './queue-usage.js';
 
-/** What a listener has counted since its start. */
+/** The counts of a listener since its start. */
 export interface ListenerFigures {
   readonly received: number;
-  /** Notifications that came in while the delivery check was failing. */
+  /** Notifications withheld from consumers while the delivery check was failing. */
   readonly discarded: number;
   readonly gaps: number;
   readonly reconnects: number;
@@ -17,23 +17,26 @@ export interface ListenerFigures {
 export interface ListeningTransport {
   readonly isStopping: boolean;
   readonly currentStatus: PgNotifyStatus;
-  /** The status now, and whenever the state, the failures, the verdict or the acknowledged channels change. */
+  /** Emits the status now, and when the state, the failures, the verdict or the acknowledged channels change. */
   readonly status$: Observable<PgNotifyStatus>;
   readonly figures: ListenerFigures;
   /** The channels that are covered now. */
   readonly coveredChannels: readonly string[];
-  /** Rejects if it cannot listen, and is stopped then. */
+  /** If it cannot listen, it is stopped and this rejects. */
   start(): Promise<void>;
   /** Resolves once all channels that are wanted now are acknowledged; rejects when stopped. */
   ready(): Promise<void>;
   /** Ends the session and all consumers, from any state. Repeated calls return the same promise. */
   stop(): Promise<void>;
-  /** Adds a consumer; returns the function that removes it. After a stop the consumer is completed at once. */
+  /** Adds a consumer, and returns a function that removes it. After a stop the consumer is completed at once. */
   subscribe(channel: string, consumer: ChannelConsumer): () => void;
-  /** Sees every gap of every channel, after the channel's own consumers; returns the function that removes it. */
+  /**
+   * Adds an observer of the gaps of all channels, called after a channel's consumers. Returns a function that removes
+   * it.
+   */
   observeGaps(observer: GapObserver): () => void;
   /** The acknowledgement by which the channel is covered on the current session; undefined while it is not. */
   acknowledgementOf(channel: string): Acknowledgement | undefined;
-  /** Asks the server how full its notification queue is. Rejects while there is no session to ask on. */
+  /** Asks the server how full its notification queue is. Rejects while there is no session. */
   queueUsage(): Promise<PgQueueUsage>;
 }

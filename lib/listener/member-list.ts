@@ -1,4 +1,4 @@
-/** Members in the order in which they came. They come and go at the same cost however many there are. */
+/** Members in the order in which they were added. Adding and removing one takes constant time. */
 export class MemberList<T> {
   private readonly members = new Set<T>();
   private listed: readonly T[] | undefined;
@@ -12,13 +12,13 @@ export class MemberList<T> {
     this.listed = undefined;
   }
 
-  /** Returns whether it was one. */
+  /** Returns whether it was a member. */
   delete(member: T): boolean {
     this.listed = undefined;
     return this.members.delete(member);
   }
 
-  /** Those that there are now; it does not change when others come or go, so it can be walked meanwhile. */
+  /** A snapshot of the members. It does not change while it is iterated. */
   get all(): readonly T[] {
     return (this.listed ??= [...this.members]);
   }

@@ -14,10 +14,10 @@ import type { PgQueueUsage } from './queue-usage.js';
 import { PrimaryWatch } from './primary-watch.js';
 import { StartupPolicy } from './startup-policy.js';
 
-/** How long after an attempt the next one may be hurried, in milliseconds. */
+/** The shortest time between two attempts that serverAnswered() causes, in milliseconds. */
 const HURRIED_INTERVAL = 1_000;
 
-/** Listens to PostgreSQL: the loop that opens one session after the other. At most one is open at a time. */
+/** Listens to PostgreSQL: opens one session after the other, at most one at a time. */
 export class PgListener extends ListenerFront {
   private readonly startup: StartupPolicy;
   private readonly backoff: Backoff;
@@ -25,10 +25,10 @@ export class PgListener extends ListenerFront {
   private readonly check: DeliveryCheck | undefined;
   private readonly firstVerdict: Promise<void>;
   private settleFirstVerdict: () => void = () => undefined;
-  /** Told once, not at each session. */
+  /** The refused channels and the notes that were reported: once, not in each session. */
   private readonly refusedChannels = new Set<string>();
   private readonly notes = new Set<string>();
-  /** Why delivery is unknown or failing, as far as the log has told since the last connection was made. */
+  /** The causes of failing or unknown delivery that were logged since the last connect. */
   private readonly toldCauses = new Set<PgDeliveryCause>();
   private link: ListeningLink | undefined;
   /** When the last attempt to connect began, in milliseconds of the clock. */
@@ -61,12 +61,12 @@ export class PgListener extends ListenerFront {
       if (!deliveryCheck) resolve();
       this.stopSignal.addEventListener('abort', () => reject(this.stopSignal.reason), { once: true });
     });
-    this.firstVerdict.catch(() => undefined); // Nobody waits for it, unless the application is starting.
+    this.firstVerdict.catch(() => undefined); // Only a start of the application waits for it.
   }
 
   /**
-   * Starts the loop, unless it runs, and waits until what is wanted now is acknowledged and the delivery was checked
-   * once, as long as the startup policy allows. When it does not, the listener is stopped before this rejects.
+   * Starts the loop unless it runs, and waits until the wanted channels are acknowledged and delivery was checked once.
+   * The startup policy limits the wait. If it fails, the listener is stopped before this rejects.
    */
   async start(): Promise<void> {
     if (!this.running && !this.isStopping) {
@@ -82,8 +82,8 @@ export class PgListener extends ListenerFront {
   }
 
   /**
-   * Another connection to the server was made: the next attempt need not wait any longer. If attempts fail nevertheless,
-   * at most one in a second is hurried.
+   * To be called when another connection to the server was made: the next attempt then begins at once. If attempts
+   * still fail, this happens at most once a second.
    */
   serverAnswered(): void {
     if (this.context.clock.now() - this.attemptedAt >= HURRIED_INTERVAL) this.endPause?.();
@@ -129,7 +129,7 @@ export class PgListener extends ListenerFront {
     await this.check?.closed();
   }
 
-  /** What a start is told that the end of the application has overtaken. */
+  /** Explains to a pending start() why the registration was closed before it listened. */
   protected override closedError(): PgNotifyError {
     if (!this.startup.isUnderWay) return super.closedError();
     const { state, lastFailure } = this.currentStatus;
@@ -138,7 +138,7 @@ export class PgListener extends ListenerFront {
     return new PgNotifyError('closed', `The registration was closed before ${before}.${why}`);
   }
 
-  /** Whether the start must not go on without a verdict: something was sent, and has not arrived. */
+  /** Whether the start must wait for a verdict: a notification was sent, and has not arrived. */
   private get isDoubtful(): boolean {
     const { deliveryCheck } = this.options;
     return deliveryCheck !== false && deliveryCheck.onStartFailure === 'fail' && this.check?.isDoubtful === true;
@@ -155,7 +155,7 @@ export class PgListener extends ListenerFront {
     }
   }
 
-  /** Waits before the next attempt, until the server shows itself or the listener is stopped. */
+  /** Waits before the next attempt. A sign of the server or a stop ends the wait early. */
   private async pause(milliseconds: number, signal: AbortSignal): Promise<void> {
     const over = new AbortController();
     const end = (): void => over.abort();
@@ -166,7 +166,7 @@ export class PgListener extends ListenerFront {
     this.endPause = undefined;
   }
 
-  /** One turn of the loop: one session, from the attempt to the loss. Returns what ended it. */
+  /** One iteration of the loop: a session from the attempt to the loss. Returns the reason of its end. */
   private async listenUntilLost(signal: AbortSignal): Promise<PgNotifyError> {
     let session: ListeningSession;
     this.attemptedAt = this.context.clock.now();
@@ -214,8 +214,8 @@ export class PgListener extends ListenerFront {
 
   private leaveStopgap(session: ListeningSession, signal: AbortSignal): Promise<void> {
     this.context.logger.warn(
-      `${session.endpoint}: this server is read-only now, and every attempt leads to it. It is listened on, because it takes LISTEN and NOTIFY, ` +
-        'until another one can write.',
+      `${session.endpoint}: this server is read-only now, and every attempt leads to it. We listen on it, because it accepts LISTEN and NOTIFY, ` +
+        'until there is a server that can write.',
     );
     return this.primary.leaveStopgap(session, signal);
   }
@@ -224,7 +224,8 @@ export class PgListener extends ListenerFront {
     const { link } = this;
     if (!link?.reconciler.admits(notification.channel)) return;
     this.check?.observe(notification, link);
-    // While delivery fails, a stray one would follow a loss without a gap: the gap that heals it covers it too.
+    // While delivery fails, a stray notification would follow a loss without a gap. The gap that ends the failure
+    // covers it.
     if (this.check?.hasFailed) this.registry.discard(notification);
     else this.registry.dispatch(notification);
   }
@@ -241,7 +242,7 @@ export class PgListener extends ListenerFront {
     this.context.logger.warn(message);
   }
 
-  /** Tells which channel it is: its consumers get nothing, and all others are served. */
+  /** Reports a refused channel. Its consumers get nothing; the other channels are not affected. */
   private refused(channel: string, error: unknown): void {
     if (this.refusedChannels.has(channel)) return;
     this.refusedChannels.add(channel);
@@ -269,14 +270,14 @@ export class PgListener extends ListenerFront {
     this.reporter.update();
   }
 
-  /** A second connection that is refused now and then is no news each time; that notifications do not arrive always is. */
+  /** A cause is logged once for each connection; but whenever delivery begins to fail, that is logged. */
   private isNews({ verdict, cause }: PgDeliveryVerdict, before: PgDeliveryVerdict): boolean {
     const isKnown = cause === undefined || this.toldCauses.has(cause);
     if (cause !== undefined) this.toldCauses.add(cause);
     return !isKnown || (verdict === 'failing' && before.verdict !== 'failing');
   }
 
-  /** Undefined as soon as the session is lost, because the loop sees the loss only a moment later. */
+  /** Undefined as soon as the session is lost, which the loop notices only a moment later. */
   private get liveLink(): ListeningLink | undefined {
     return this.link?.session.isLost ? undefined : this.link;
   }

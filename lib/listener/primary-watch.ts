@@ -4,34 +4,34 @@ import type { SessionFacts } from '../session/session-facts.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import type { OpenListeningSession } from './listener-options.js';
 
-/** So many attempts in a row that meet one read-only server are taken to show that there is no other. */
+/** After so many attempts in a row that reach one read-only server, it is taken for the only server. */
 const ATTEMPTS_TO_ACCEPT = 3;
 
 export interface PrimaryWatchOptions {
   readonly openSession: OpenListeningSession;
-  /** How long between two looks for a server that can write, in milliseconds. */
+  /** The time between two searches for a server that can write, in milliseconds. */
   readonly interval: number;
   readonly clock: Clock;
 }
 
 /**
- * Decides which servers are fit to listen on. A server that could write and no longer can is usually an old primary, and
- * the next attempt may lead to the new one. If all attempts meet that server, it is the only one, for instance because
- * its disk is full: it still takes LISTEN and NOTIFY, so it is listened on until another is found.
+ * Decides which servers to listen on. A server that could write and no longer can is usually an old primary, and the
+ * next attempt may reach the new one. If all attempts reach that server, it is the only one, for instance because its
+ * disk is full. It still accepts LISTEN and NOTIFY, so we listen on it until another server is found.
  */
 export class PrimaryWatch {
-  /** Once a session could write, a server that cannot is probably not the primary any more. */
+  /** After a session that could write, a server that cannot is probably no longer the primary. */
   private hasBeenWritable = false;
   private met: { readonly server: string; readonly attempts: number } | undefined;
 
   constructor(private readonly options: PrimaryWatchOptions) {}
 
-  /** Whether this is a session on the only server that attempts lead to, which was the primary and cannot write now. */
+  /** Whether the session is on the only reachable server, a former primary that cannot write now. */
   isStopgap({ readOnly }: SessionFacts): boolean {
     return readOnly && this.hasBeenWritable;
   }
 
-  /** Returns why nothing can be listened to on a new session; undefined if it is fit. */
+  /** Returns why a new session is refused; undefined if it can listen. */
   refusalOf({ facts, endpoint }: ListeningSession): PgNotifyError | undefined {
     if (facts.standby) {
       this.met = undefined;
@@ -46,11 +46,11 @@ export class PrimaryWatch {
     const { server } = facts;
     this.met = { server, attempts: this.met?.server === server ? this.met.attempts + 1 : 1 };
     if (this.met.attempts > ATTEMPTS_TO_ACCEPT) return undefined;
-    const message = `${endpoint}: this server is read-only now, and was not before. Connect to the primary.`;
+    const message = `${endpoint}: this server has become read-only. Connect to the primary.`;
     return new PgNotifyError('connection', message, { endpoint, permanent: false });
   }
 
-  /** Gives a session on a read-only server up as soon as attempts lead to one that can write. Never rejects. */
+  /** Ends a session on a read-only server as soon as a server that can write is found. Never rejects. */
   async leaveStopgap(session: ListeningSession, signal: AbortSignal): Promise<void> {
     const { interval, clock } = this.options;
     while (!signal.aborted) {
@@ -64,11 +64,11 @@ export class PrimaryWatch {
           new PgNotifyError('connection', `${session.endpoint}: read-only, and ${endpoint} can write.`, { endpoint }),
         );
       }
-      return; // Or it can write again.
+      return; // Or this server can write again.
     }
   }
 
-  /** Returns a server that can write, if that is where the settings lead now. */
+  /** Returns the server that the settings lead to now, if it can write. */
   private async look(signal: AbortSignal): Promise<Pick<ListeningSession, 'facts' | 'endpoint'> | undefined> {
     try {
       const other = await this.options.openSession(signal, () => undefined);
@@ -76,7 +76,7 @@ export class PrimaryWatch {
       await other.close();
       return facts.readOnly || facts.standby ? undefined : { facts, endpoint };
     } catch {
-      return undefined; // Nothing is lost: the next look may find one.
+      return undefined; // The next search may find one.
     }
   }
 }

@@ -10,7 +10,7 @@ interface Waiter {
 export class Readiness {
   private readonly waiters = new Set<Waiter>();
 
-  /** @param isReady Whether nothing is left to wait for, for any of these channels. */
+  /** @param isReady Whether no more waiting is needed for any of these channels. */
   constructor(private readonly isReady: (channels: readonly string[]) => boolean) {}
 
   /** Resolves when these channels are ready, at once if they are. */
@@ -19,7 +19,7 @@ export class Readiness {
     return new Promise((resolve, reject) => this.waiters.add({ channels, resolve, reject }));
   }
 
-  /** Looks again who need not wait any more. */
+  /** Resolves the calls whose channels are ready by now. */
   update(): void {
     for (const waiter of this.waiters) {
       if (!this.isReady(waiter.channels)) continue;
@@ -28,7 +28,7 @@ export class Readiness {
     }
   }
 
-  /** Rejects all who wait. */
+  /** Rejects all pending calls. */
   end(error: PgNotifyError): void {
     for (const { reject } of this.waiters) reject(error);
     this.waiters.clear();

@@ -3,18 +3,18 @@ import type { PgNotifyStartupOptions } from '../pg-notify.options.js';
 import type { Clock } from '../time/clock.js';
 
 /**
- * Decides how long the start of an application waits for PostgreSQL, and which failures end it. One time-out covers
- * every wait of the start.
+ * Decides how long the start of an application waits for PostgreSQL, and which failures end it. One timeout covers all
+ * waits of the start.
  */
 export class StartupPolicy {
   private readonly verdict: Promise<never>;
   private reject: (error: PgNotifyError) => void = () => undefined;
-  /** How long the start may still wait: what other modules do in between does not count. */
+  /** The remaining time of the start. The time that other modules need in between does not count. */
   private remaining: number;
-  /** How many waits are under way: none before the start, and none after it. */
+  /** The number of waits under way; zero before the start and after it. */
   private waits = 0;
   private lastFailure: PgNotifyError | undefined;
-  /** The time was over while only the verdict on delivery was missing: it is not waited for again. */
+  /** The time was over while only the verdict on delivery was missing. It is not waited for again. */
   private goesOnUnverified = false;
 
   constructor(
@@ -23,15 +23,15 @@ export class StartupPolicy {
   ) {
     this.remaining = options.timeout;
     this.verdict = new Promise((_, reject) => (this.reject = reject));
-    this.verdict.catch(() => undefined); // After the start nobody waits for the verdict any more.
+    this.verdict.catch(() => undefined); // After the start the verdict is not waited for.
   }
 
-  /** Whether something waits for it. */
+  /** Whether a start is waiting. */
   get isUnderWay(): boolean {
     return this.waits > 0;
   }
 
-  /** Tells of a failed attempt, or of a loss; returns whether that ends a start which is under way. */
+  /** To be called for each failed attempt and each loss. Returns whether that ends a start under way. */
   failed(error: PgNotifyError): boolean {
     this.lastFailure = error;
     const { mode } = this.options;
@@ -43,12 +43,13 @@ export class StartupPolicy {
   /**
    * Waits for `listening`, and then for `verified`, as long as the policy allows.
    *
-   * @param isDoubtful Whether a time-out of `verified` ends the start; without a reason to doubt it goes on.
-   * @throws PgNotifyError that says why the application cannot start, and what to do.
+   * @param isDoubtful Whether the start fails if `verified` takes too long; if there is no reason to doubt, it
+   * succeeds.
+   * @throws PgNotifyError with the reason why the application cannot start, and the remedy.
    */
   async wait(listening: Promise<void>, verified: Promise<void>, isDoubtful: () => boolean): Promise<void> {
     if (this.options.mode === 'background') {
-      listening.catch(() => undefined); // Rejects when the application is closed first.
+      listening.catch(() => undefined); // It rejects if the application is closed first.
       return;
     }
     const begun = this.clock.now();
@@ -71,7 +72,7 @@ export class StartupPolicy {
     } finally {
       over.abort();
       this.waits -= 1;
-      // What a check has used up in vain must not be missing for the LISTENs that follow.
+      // Time that the check has used up must not be taken from the LISTENs that follow.
       this.remaining -= (this.goesOnUnverified ? (listeningAt ?? this.clock.now()) : this.clock.now()) - begun;
     }
   }

@@ -5,13 +5,13 @@ import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { ListeningSession } from './channel-reconciler.js';
 import type { PgNotifyFailure, PgNotifyState, PgNotifyStatus } from './pg-notify-status.js';
 
-/** The part of the status that the listener reads where it is. */
+/** The part of the status that is read from the listener. */
 export type ListenerFacts = Omit<PgNotifyStatus, 'state' | 'since' | 'attempts' | 'lastFailure'>;
 
-/** Causes may be without number, where their texts differ at each attempt. */
+/** Bounds the logged causes, because their texts may differ at each attempt. */
 const MAX_CAUSES = 10;
 
-/** Tells how a listener is doing: as a status to whoever asks, and in one line of the log for each change. */
+/** Reports the state of a listener: as a status, and with one log line for each change. */
 export class StatusReporter {
   private subject: BehaviorSubject<PgNotifyStatus> | undefined;
   private state: PgNotifyState = 'closed';
@@ -19,7 +19,7 @@ export class StatusReporter {
   private attempts = 0;
   private recoveries = 0;
   private lastFailure: PgNotifyFailure | undefined;
-  /** The causes that were logged since it last listened: each is logged once, even if several take turns. */
+  /** The causes that were logged since it last listened. Each is logged once, even if several alternate. */
   private readonly loggedCauses = new Set<string>();
 
   constructor(
@@ -37,12 +37,12 @@ export class StatusReporter {
     return this.status.asObservable();
   }
 
-  /** How often it has listened again after a loss. */
+  /** The number of recoveries after a loss. */
   get reconnects(): number {
     return this.recoveries;
   }
 
-  /** Reports what has changed outside the state. */
+  /** Emits the status, because something beside the state has changed. */
   update(): void {
     this.status.next(this.current);
   }
@@ -55,7 +55,9 @@ export class StatusReporter {
     this.enter('connecting');
   }
 
-  /** More of what is wanted is acknowledged, or all of it: the first time for a session, and whenever it settles. */
+  /**
+   * More of the wanted channels are acknowledged. Called first when a session listens, then at each acknowledgement.
+   */
   listening({ endpoint, facts }: Pick<ListeningSession, 'endpoint' | 'facts'>): void {
     if (this.state !== 'listening') {
       const again = this.state === 'reconnecting' ? ' again' : '';
@@ -70,7 +72,10 @@ export class StatusReporter {
     if (before.wanted !== now.wanted || before.acknowledged !== now.acknowledged) this.update();
   }
 
-  /** An attempt failed, or the session was lost. @param isThrown Whether the start rejects with it: that tells it. */
+  /**
+   * An attempt has failed, or the session was lost. @param isThrown Whether start() rejects with it; it is not logged
+   * then.
+   */
   failed(error: PgNotifyError, isThrown: boolean): void {
     this.attempts += 1;
     const { kind, message, sqlState, endpoint } = error;
@@ -96,7 +101,7 @@ export class StatusReporter {
     this.status.complete();
   }
 
-  /** Made when it is first used: whoever has the facts may have none while it is constructed. */
+  /** Made at its first use, because the listener has no facts while it is being constructed. */
   private get status(): BehaviorSubject<PgNotifyStatus> {
     return (this.subject ??= new BehaviorSubject(this.current));
   }

@@ -11,13 +11,16 @@ export interface ListenerParts {
   readonly connection: ConnectionSettings;
   /** Opens the second connection of a delivery check. */
   readonly openSendingSession: (request: SendingSessionRequest) => Promise<PgSession>;
-  /** How long an answer on the listening connection may take, whatever else is received; milliseconds. @default 60_000 */
+  /**
+   * How long an answer on the listening connection may take, even if other messages arrive; milliseconds. @default
+   * 60_000
+   */
   readonly answerLimit?: number;
-  /** Sees each session that is to listen, before it does. */
+  /** Called with each new session, before it listens. */
   readonly onOpened?: (session: PgSession) => void;
 }
 
-/** A listener of the options of a registration. Nothing is connected before it is started. */
+/** Makes the listener of a registration. It connects when it is started. */
 export function createListener(
   options: ResolvedPgNotifyOptions,
   parts: ListenerParts,
@@ -27,7 +30,7 @@ export function createListener(
   const { connection, openSendingSession, answerLimit, onOpened } = parts;
   const { budget, logger } = context;
   const onForeignClient = (): void =>
-    logger.debug('This version of pg is not as expected: its own event brings notifications.');
+    logger.debug('This version of pg has unexpected internals, so notifications are taken from its own event.');
   return new PgListener(
     {
       openSession: async (signal, onNotification) => {

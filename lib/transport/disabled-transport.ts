@@ -4,7 +4,7 @@ import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { FailedNotification } from '../publisher/sending-group.js';
 import type { ListeningTransport, PgNotifyTransport, SendingTransport } from './pg-notify-transport.js';
 
-/** Stands in where the option `enabled` is false: nothing is connected, nothing comes, and nothing is sent. */
+/** The transport if the option `enabled` is false: it neither connects nor receives nor sends. */
 export class DisabledTransport implements PgNotifyTransport {
   readonly listener: ListeningTransport;
   readonly publisher: SendingTransport = new DisabledPublisher();
@@ -73,10 +73,10 @@ class DisabledListener extends ListenerFront {
   }
 
   protected wantedChanged(): void {
-    // Nothing is listened to.
+    // There are no channels to listen to.
   }
 
   protected end(): undefined {
-    // Nothing was begun.
+    // There is no connection to end.
   }
 }

@@ -5,25 +5,25 @@ import type { PgPublisher } from '../publisher/pg-publisher.js';
 export type { ListeningTransport };
 
 export interface SettlingConsumers {
-  /** Resolves when they have handled all that they were given. */
+  /** Resolves when they have handled everything that they were given. */
   settled(): Promise<void>;
 }
 
 /** The side that sends. */
 export type SendingTransport = Pick<PgPublisher, 'publish' | 'publishMany' | 'waiting' | 'close'>;
 
-/** What a registration of an application stands on: whatever listens and sends. */
+/** The listening and the sending side of a registration. */
 export interface PgNotifyTransport {
   readonly listener: ListeningTransport;
   readonly publisher: SendingTransport;
-  /** Gets the consumers that it serves, if it has to wait for them. */
+  /** Passes the consumers to a transport that has to wait for them. */
   serve?(consumers: SettlingConsumers): void;
 }
 
 /**
- * What is injected for `getPgNotifyTransportToken()`: the seam of the test kit. Without an override it is PostgreSQL.
+ * The provider of `getPgNotifyTransportToken()`, which the test kit overrides. By default it connects to PostgreSQL.
  */
 export interface PgNotifyTransportSource {
-  /** Makes the transport of one registration of one application. */
+  /** Makes the transport of a registration. */
   connect(context: RegistrationContext): PgNotifyTransport;
 }

@@ -8,7 +8,7 @@ import { createListener } from './create-listener.js';
 import type { ListenerParts } from './create-listener.js';
 import type { PgNotifyTransport } from './pg-notify-transport.js';
 
-/** Listens and sends with PostgreSQL. Nothing is connected before it is asked to. */
+/** Listens and sends with PostgreSQL. It connects at the first use of each side. */
 export class PgTransport implements PgNotifyTransport {
   readonly listener: PgListener;
   readonly publisher: PgPublisher;
@@ -29,7 +29,7 @@ export class PgTransport implements PgNotifyTransport {
         this.listener.serverAnswered();
         return session;
       },
-      // Others wait for the clients of a pool.
+      // A client of a pool is given back at once, because others may wait for it.
       idleTimeout: publisherPool ? 0 : 10_000,
       timeout,
     });

@@ -89,7 +89,7 @@ describe('a primary with a standby', () => {
 
       await setReadOnly('on');
       await statuses.until(() => failures().includes(`127.0.0.1:${first.port}: the server has become read-only.`));
-      const refused = `127.0.0.1:${first.port}: this server is read-only now, and was not before. Connect to the primary.`;
+      const refused = `127.0.0.1:${first.port}: this server has become read-only. Connect to the primary.`;
       await statuses.until(() => failures().includes(refused));
       await service.ready();
       expect(service.status).toMatchObject({ state: 'listening', channels: { wanted: 1, acknowledged: 1 } });
