@@ -306,7 +306,7 @@ describe('a payload that does not match its schema', () => {
     bus.emit(Own, 1);
     await bus.settled();
     expect(errors[0]!.message).toContain(
-      'does not match the schema of the channel: the payload; id. All that it found',
+      'does not match the schema of the channel: the payload; id. All findings are in the property issues',
     );
   });
 });
