@@ -4,17 +4,19 @@ import type { Scenario } from '../frame/scenario.js';
 
 const FOLDER = new URL('../scenarios/', import.meta.url);
 const NAMES = readdirSync(FOLDER)
-  .filter((file) => /^events-.*\.ts$/.test(file))
+  .filter((file) => /^(events-.*|roads|simulation)\.ts$/.test(file))
   .map((file) => file.slice(0, -'.ts'.length));
 
 describe('the scenarios of events', () => {
-  it('cover publishing, draining, latency, stalls and idling', () => {
+  it('cover publishing, draining, latency, stalls, idling, other roads and many instances', () => {
     expect(NAMES.toSorted()).toEqual([
       'events-drain',
       'events-idle',
       'events-latency',
       'events-publish',
       'events-stall',
+      'roads',
+      'simulation',
     ]);
   });
 

@@ -18,6 +18,7 @@ const SETTINGS = { fsync: 'on', max_connections: '200', max_prepared_transaction
 /** What a contestant gets to measure itself with: a server, child processes, channels that nobody else uses. */
 export class Bench {
   private readonly children: { stop(): Promise<void> }[] = [];
+  private readonly servers: PostgresCluster[] = [];
   private channels = 0;
 
   private constructor(
@@ -69,9 +70,17 @@ export class Bench {
     return child;
   }
 
-  /** Ends the processes that a round has started. */
+  /** Starts one more server, for a round that needs settings of its own. */
+  async startServer(settings: Readonly<Record<string, string>>): Promise<PostgresCluster> {
+    const server = await startTemporaryCluster(settings);
+    this.servers.push(server);
+    return server;
+  }
+
+  /** Ends the processes and the servers that a round has started. */
   async endRound(): Promise<void> {
     await Promise.all(this.children.splice(0).map((child) => child.stop()));
+    await Promise.all(this.servers.splice(0).map((server) => server.remove()));
   }
 
   async close(): Promise<void> {
