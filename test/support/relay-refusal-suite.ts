@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { relayTo } from 'nest-pg-notify/events';
 import type { PgRelayClient, PgRelayOptions } from 'nest-pg-notify/events';
+import { publishedEvent } from './published-event.js';
 import type { NestClients } from './nest-clients.js';
 
 /** What JavaScript or a cast may hold: the compiler sees none of it. */
@@ -109,6 +110,20 @@ export function relayRefusalSuite(origin: string, nest: NestClients): void {
       }
       const data = ({ id, payload }: { id: string; payload: unknown }): unknown => ({ id, payload });
       expect(refusalOf(new ClientMqtt({}), { data })).toBeInstanceOf(Function);
+    });
+
+    it('refuses payloads and a single event in the place of the events of a batch', async () => {
+      const relay = relayTo(new ClientKafka({}));
+      const remedy = 'Hand over the second argument of a method with the option batch, or [event].';
+      const mistakes: [given: unknown, printed: string][] = [
+        [[{ id: 7 }, null], '[an object, null]'],
+        [publishedEvent(), 'an object'],
+        [undefined, 'undefined'],
+      ];
+      for (const [given, printed] of mistakes) {
+        const message = `A relay takes a list of events, not ${printed}. ${remedy}`;
+        await expect(relay(unchecked(given))).rejects.toThrow(message);
+      }
     });
 
     it('refuses what is no client, and options that it does not know', () => {

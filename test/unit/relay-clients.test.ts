@@ -236,6 +236,28 @@ describe('a relay to RabbitMQ', () => {
     expect(client.channels.length).toBe(1);
   });
 
+  it('opens one channel for calls at the same time', async () => {
+    const client = new FakeRmq({ queue: 'inbox' });
+    const relay = relayTo(client);
+    await Promise.all([relay([publishedEvent()]), relay([publishedEvent()])]);
+    expect(client.channels.map(({ sent }) => sent.length)).toEqual([2]);
+  });
+
+  it('rejects while no channel can be opened, and goes on when one can', async () => {
+    const client = new FakeRmq({ queue: 'inbox' });
+    const relay = relayTo(client);
+    const { createConfirmChannel } = client.newConnection();
+    const refusal = new Error('There are too many channels.');
+    let isFull = true;
+    client.manager = {
+      connection: { createConfirmChannel: () => (isFull ? Promise.reject(refusal) : createConfirmChannel()) },
+    };
+    expect(await rejectionOf(relay([EVENT]))).toBe(refusal);
+    isFull = false;
+    await relay([EVENT]);
+    expect(client.channels.length).toBe(1);
+  });
+
   it('rejects what is refused or was under way when the channel closed, and takes a new channel then', async () => {
     const client = new FakeRmq({ queue: 'inbox' });
     const relay = relayTo(client);

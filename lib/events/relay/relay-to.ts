@@ -96,8 +96,20 @@ export function relayTo(client: PgRelayClient, options: PgRelayOptions = {}): Pg
   }
   const send = relay(client as never, { ...message, data: (event) => hasJson(message.data(event)) });
   return async (events) => {
+    checkEvents(events);
     if (events.length > 0) await send(events);
   };
+}
+
+/** Without types, the payloads of a batch are easily given in the place of its events. */
+function checkEvents(events: unknown): void {
+  const isEvent = (value: unknown): boolean => {
+    const { id, publishedAt } = (value ?? {}) as Partial<PgEvent>;
+    return typeof id === 'string' && typeof publishedAt?.toISOString === 'function';
+  };
+  if (Array.isArray(events) && events.every(isEvent)) return;
+  const remedy = 'Hand over the second argument of a method with the option batch, or [event].';
+  throw new PgNotifyError('configuration', `A relay takes a list of events, not ${shown(events)}. ${remedy}`);
 }
 
 /** What is known of a class of clients. */

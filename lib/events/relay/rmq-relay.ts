@@ -74,7 +74,7 @@ export function rmqRelay(client: RmqClient, options: MessageOptions): Send {
     await client.connect();
     const { connection } = client.unwrap() as ConnectionManager;
     if (!connection) throw new Error('RabbitMQ is not connected.');
-    if (!channel?.isOf(connection)) channel = await RelayChannel.open(connection);
+    if (!channel?.isOf(connection)) channel = new RelayChannel(connection);
     return channel;
   };
   return async (events) => {
@@ -108,23 +108,16 @@ function contentOf(
 /** A confirm channel of amqplib, with what RabbitMQ says of its messages. */
 class RelayChannel {
   private isClosed = false;
+  private readonly opened: Promise<ConfirmChannel>;
   /** The ids of messages that no queue has taken. RabbitMQ returns a message before it confirms it. */
   private readonly returned = new Set<unknown>();
 
-  private constructor(
-    private readonly connection: Connection,
-    private readonly channel: ConfirmChannel,
-  ) {
-    channel.on('error', () => (this.isClosed = true)); // Whatever is under way fails with it.
-    channel.on('close', () => (this.isClosed = true));
-    channel.on('return', ({ properties }) => this.returned.add(properties.messageId));
+  constructor(private readonly connection: Connection) {
+    this.opened = this.open();
+    this.opened.catch(() => (this.isClosed = true)); // Whoever publishes gets the error.
   }
 
-  static async open(connection: Connection): Promise<RelayChannel> {
-    return new RelayChannel(connection, await connection.createConfirmChannel());
-  }
-
-  /** Whether it is an open channel of this connection. */
+  /** Whether it is a channel of this connection, and has not been closed. */
   isOf(connection: Connection): boolean {
     return this.connection === connection && !this.isClosed;
   }
@@ -135,10 +128,11 @@ class RelayChannel {
     content: Buffer,
     properties: { readonly messageId: string; readonly [property: string]: unknown },
   ): Promise<void> => {
+    const channel = await this.opened;
     const { messageId } = properties;
     const options = { ...properties, persistent: true, mandatory: true };
     await new Promise<void>((resolve, reject) => {
-      this.channel.publish(exchange, routingKey, content, options, (error) => {
+      channel.publish(exchange, routingKey, content, options, (error) => {
         if (error) reject(error instanceof Error ? error : new Error('RabbitMQ has refused the message.'));
         else resolve();
       });
@@ -148,6 +142,14 @@ class RelayChannel {
       exchange === '' ? `There is no queue ${routingKey}` : `The exchange ${exchange} has no queue for ${routingKey}`;
     throw new Error(`${where}: RabbitMQ has returned event ${messageId}.`);
   };
+
+  private async open(): Promise<ConfirmChannel> {
+    const channel = await this.connection.createConfirmChannel();
+    channel.on('error', () => (this.isClosed = true)); // Whatever is under way fails with it.
+    channel.on('close', () => (this.isClosed = true));
+    channel.on('return', ({ properties }) => this.returned.add(properties.messageId));
+    return channel;
+  }
 }
 
 function routeOf({ options = {} }: RmqClient, pattern: string): Route {
