@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import ts from 'typescript';
 import { MarkdownPage } from './markdown-page.js';
@@ -15,18 +15,20 @@ export interface PageSource {
  * A block is compiled as it stands, with the options of this repository, as if it were a file in `test/recipes/`: in the
  * folder of its page if there is one (`test/recipes/channels/` for `docs/channels.md`). So it may import the other files that the
  * page shows. A block that begins with the fence `ts fragment` is part of a file. It must be free of imports, by which
- * readers tell the two apart, and its syntax must be right.
+ * readers tell the two apart, and its syntax must be right. What is a file of `test/brokers/recipes/` is compiled there, by
+ * `npm run test:brokers`, beside the packages that it needs.
  */
 export function findBrokenBlocks(root: string, pages: readonly PageSource[]): string[] {
   const files = new Map<string, BlockFile>();
   const broken: string[] = [];
+  const elsewhere = filesIn(join(root, 'test/brokers/recipes'));
   for (const { path, markdown } of pages) {
     for (const { info, code, line } of new MarkdownPage(markdown).codeBlocks) {
       if (!['ts', 'typescript', 'tsx'].includes(info[0]!)) continue;
       if (info.includes('fragment')) {
         const problem = problemOfFragment(code);
         if (problem !== undefined) broken.push(`${path}:${line}: ${problem}`);
-      } else {
+      } else if (!elsewhere.has(code)) {
         // An empty export makes a module of a block that neither imports nor exports.
         files.set(join(folderOf(root, path), `block-of-${basename(path, '.md')}-${line}.ts`), {
           path,
@@ -37,6 +39,10 @@ export function findBrokenBlocks(root: string, pages: readonly PageSource[]): st
     }
   }
   return [...broken, ...compile(root, files)];
+}
+
+function filesIn(folder: string): ReadonlySet<string> {
+  return new Set(readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8')));
 }
 
 interface BlockFile {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { findBrokenBlocks } from '../../dev/markdown/typescript-blocks.js';
@@ -36,6 +37,13 @@ describe('findBrokenBlocks()', () => {
     const fragments = ['export const a = b;', 'await pgNotify.notify(a);', '@Sse() stream() {}', 'imports: [b],'];
     expect(findIn(...fragments.map((code) => ['ts fragment', code] as const))).toEqual([]);
   });
+
+  it('leaves a block that is a recipe for a broker to the compilation beside its packages', async () => {
+    const recipe = await readFile(join(ROOT, 'test/brokers/recipes/jetstream.ts'), 'utf8');
+    expect(findIn(['ts', recipe.trimEnd()])).toEqual([]);
+    const changed = recipe.replaceAll('JetStreamRelay', 'OtherRelay').trimEnd();
+    expect(findIn(['ts', changed])).toContainEqual(expect.stringContaining("Cannot find module '@nats-io/jetstream'"));
+  }, 120_000);
 
   it('refuses fragments that import, and those that are no TypeScript', () => {
     expect(findIn(['ts fragment', "import { a } from 'a';"], ['ts fragment', 'evict() { … }'])).toEqual([

@@ -1,0 +1,34 @@
+import { Inject, Injectable, Module } from '@nestjs/common';
+import { ClientRMQ, ClientsModule, Transport } from '@nestjs/microservices';
+import { OnPgEvent, relayTo } from 'nest-pg-notify/events';
+import type { PgEvent, PgRelay } from 'nest-pg-notify/events';
+
+@Injectable()
+export class OrderRelay {
+  private readonly relay: PgRelay;
+
+  constructor(@Inject('BROKER') client: ClientRMQ) {
+    this.relay = relayTo(client);
+  }
+
+  @OnPgEvent('order_events', { consumer: 'to-nest-rabbitmq', batch: { maxSize: 500 }, retry: { attempts: Infinity } })
+  async forward(_orders: unknown[], events: PgEvent[]): Promise<void> {
+    await this.relay(events);
+  }
+}
+
+@Module({
+  imports: [
+    ClientsModule.registerAsync([
+      {
+        name: 'BROKER',
+        useFactory: () => ({
+          transport: Transport.RMQ,
+          options: { urls: [process.env['RABBITMQ_URL']!], queue: 'orders', persistent: true },
+        }),
+      },
+    ]),
+  ],
+  providers: [OrderRelay],
+})
+export class OrderRelayModule {}

@@ -1,0 +1,29 @@
+import { Injectable } from '@nestjs/common';
+import type { OnApplicationShutdown } from '@nestjs/common';
+import { OnPgEvent } from 'nest-pg-notify/events';
+import type { PgEvent } from 'nest-pg-notify/events';
+import { Connection } from 'rabbitmq-client';
+import type { Publisher } from 'rabbitmq-client';
+
+@Injectable()
+export class RabbitMqRelay implements OnApplicationShutdown {
+  private readonly publisher: Publisher;
+  private readonly returned = new Set<unknown>();
+
+  constructor(connection: Connection) {
+    this.publisher = connection.createPublisher({ confirm: true, queues: [{ queue: 'orders', durable: true }] });
+    this.publisher.on('basic.return', ({ messageId }) => this.returned.add(messageId));
+  }
+
+  /** RabbitMQ confirms also what no queue has taken. With `mandatory` it returns such a message first. */
+  @OnPgEvent('order_events', { consumer: 'to-rabbitmq', concurrency: 100, retry: { attempts: Infinity } })
+  async forward(_order: unknown, { id, key, payload }: PgEvent): Promise<void> {
+    const message = { routingKey: 'orders', durable: true, mandatory: true, messageId: id, headers: { key } };
+    await this.publisher.send(message, payload);
+    if (this.returned.delete(id)) throw new Error(`No queue has taken event ${id}.`);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.publisher.close();
+  }
+}

@@ -1,0 +1,21 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { OnPgEvent } from 'nest-pg-notify/events';
+import type { PgEvent, PgEventContext } from 'nest-pg-notify/events';
+
+@Injectable()
+export class WebhookRelay {
+  constructor(@Inject('WEBHOOK_URL') private readonly url: string) {}
+
+  /** Only an answer counts, and only a good one. Whoever takes it tells repeats by the idempotency key. */
+  @OnPgEvent('order_events', { consumer: 'to-webhook', concurrency: 20, retry: { attempts: 20 } })
+  async forward(_order: unknown, { id, key, payload }: PgEvent, { signal }: PgEventContext): Promise<void> {
+    const answer = await fetch(this.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': id },
+      body: JSON.stringify({ key, payload }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]),
+    });
+    await answer.body?.cancel();
+    if (!answer.ok) throw new Error(`The webhook answered ${answer.status}.`);
+  }
+}

@@ -1,0 +1,23 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Verdict } from './verdict.js';
+
+export type FaultName = 'frozen' | 'killed' | 'restarted' | 'relay killed';
+
+/** What a run has measured of one road. */
+export interface Figures {
+  readonly road: string;
+  readonly broker: string;
+  readonly clients: readonly string[];
+  readonly acknowledgedBy: string;
+  readonly figures: Partial<Record<FaultName, Verdict>>;
+}
+
+/** Where `npm run test:brokers -- --write` finds them. */
+export const FIGURES = join(import.meta.dirname, '../../../.data/brokers');
+
+export async function writeFigures({ road, broker, clients, acknowledgedBy, figures }: Figures): Promise<void> {
+  await mkdir(FIGURES, { recursive: true });
+  const content = JSON.stringify({ road, broker, clients, acknowledgedBy, figures }, undefined, 2);
+  await writeFile(join(FIGURES, `${road}.json`), content);
+}
