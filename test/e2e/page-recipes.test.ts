@@ -1,11 +1,16 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { WsAdapter } from '@nestjs/platform-ws';
 import { describe, expect, it } from '@jest/globals';
 import { Pool } from 'pg';
+import { WebSocket } from 'ws';
 import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
 import { ProductCache, ProductChanges } from '../recipes/gaps/product-cache.js';
 import { Dashboard, OrderEvents } from '../recipes/live-queries/dashboard.js';
 import { DashboardController } from '../recipes/live-queries/dashboard.controller.js';
+import { DashboardGateway } from '../recipes/live-queries/dashboard.gateway.js';
 import { TenantSummaries } from '../recipes/live-queries/tenant-summaries.js';
 import { Catalogue, Clicks, PriceChanges } from '../recipes/handlers/catalogue.js';
 import { Announcer } from '../recipes/publishing/announcer.js';
@@ -92,6 +97,36 @@ describe('docs/live-queries.md', () => {
     expect(shown.items.at(-1)).toEqual({ value: { orders: 2, amount: 12 }, stale: false });
     expect(ofAnn.items).toEqual([{ orders: 0 }, { orders: 1 }]);
     expect(app.get(TenantSummaries).summaryOf('Ann')).toBe(app.get(TenantSummaries).summaryOf('Ann'));
+  });
+});
+
+describe('the gateway of docs/live-queries.md', () => {
+  it('sends each value to a client that asks for them, until it leaves', async () => {
+    await suite.database.query('CREATE TABLE IF NOT EXISTS orders (id serial, tenant text, amount int)');
+    await suite.database.query('TRUNCATE orders');
+    const { app, service } = await suite.create({ providers: [Dashboard, DashboardGateway, providePool()] });
+    app.useWebSocketAdapter(new WsAdapter(app));
+    await app.listen(0, '127.0.0.1');
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    const client = new WebSocket(`ws://127.0.0.1:${port}/live`);
+    suite.cleanup(() => client.terminate());
+    const received = new Recorder<unknown>();
+    client.on('message', (data: Buffer) => received.push(JSON.parse(data.toString())));
+    await once(client, 'open');
+    client.send('{ "event": "summary" }');
+    await received.until(1);
+    await suite.database.query("INSERT INTO orders (tenant, amount) VALUES ('Ann', 5)");
+    await service.notify(OrderEvents, { id: 1 });
+    await received.until(2);
+    expect(received.items).toEqual([
+      { event: 'summary', data: { value: { orders: 0, amount: 0 }, stale: false } },
+      { event: 'summary', data: { value: { orders: 1, amount: 5 }, stale: false } },
+    ]);
+    client.close();
+    await eventually(
+      () => service.status.channels.wanted,
+      (wanted) => wanted === 0,
+    );
   });
 });
 
