@@ -17,7 +17,6 @@ it('prints orders', async () => {
     .useValue(bus)
     .compile();
   const app = await module.createNestApplication().init();
-
   bus.emit(OrderEvents, { id: 1, customer: 'Ann' });
   await bus.settled();
   expect(log).toHaveBeenCalledWith('Order 1 of Ann');
