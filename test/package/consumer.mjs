@@ -6,7 +6,7 @@ import { run } from './command.mjs';
 const FIXTURES = join(import.meta.dirname, 'fixtures');
 
 /** The packages whose versions say what was tested. */
-const TESTED = ['@nestjs/core', 'pg', 'rxjs', 'reflect-metadata', 'typescript', 'jest', 'ts-jest'];
+const TESTED = ['@nestjs/core', 'pg', 'rxjs', 'reflect-metadata', 'typescript', 'jest', 'ts-jest', 'vitest'];
 
 /** Installs the tarball into a new folder, with the consumer's versions of everything else, and checks it there. */
 export async function checkConsumer(consumer, { folder, tarball, report, signal }) {
@@ -17,6 +17,10 @@ export async function checkConsumer(consumer, { folder, tarball, report, signal 
     const execute = (...args) => run(process.execPath, args, { cwd: directory, signal, env: { DATABASE_URL: url } });
     if (consumer.jest) {
       await check('is tested by jest', () => testWithJest(directory, consumer.jest, execute));
+      return;
+    }
+    if (consumer.vitest) {
+      await check('is tested by vitest', () => testWithVitest(directory, consumer.vitest, execute));
       return;
     }
     await check('import and require() give the same', () => load(directory, execute));
@@ -111,6 +115,14 @@ async function testWithJest(directory, { tsconfig }, execute) {
   const spec = join(application, 'app.spec.ts');
   await writeFile(spec, (await readFile(spec, 'utf8')).replace(`'./app.js'`, `'./app'`));
   await execute('node_modules/jest/bin/jest.js', '--ci', '--cacheDirectory', join(directory, 'jest-cache'));
+}
+
+async function testWithVitest(directory, { tsconfig }, execute) {
+  const application = join(directory, 'src');
+  await copyApplication(application, { type: 'module', tsconfig, files: ['app.ts', 'app.spec.ts'] });
+  const spec = join(application, 'app.spec.ts');
+  await writeFile(spec, (await readFile(spec, 'utf8')).replace(`'@jest/globals'`, `'vitest'`));
+  await execute('node_modules/vitest/vitest.mjs', 'run', '--root', 'src');
 }
 
 async function copyApplication(application, { type, tsconfig, files }) {

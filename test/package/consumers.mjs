@@ -20,6 +20,12 @@ export const CONSUMERS = [
     compilers: NODENEXT,
   },
   {
+    // What `nest new` of Nest 12 sets up.
+    name: 'Nest 12 with Vitest 4',
+    dependencies: { ...nest('12'), ...nestTesting('12'), ...NEWEST, typescript: '~6.0', vitest: '4' },
+    vitest: { tsconfig: 'tsconfig.nodenext.json' },
+  },
+  {
     name: 'Nest 12, lowest',
     // 12.0.0 cannot be installed: its @nestjs/core asks for the peer @nestjs/common ^11.0.0.
     dependencies: { ...nest('12.0.1'), ...NEWEST, typescript: '~6.0' },
