@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import type { OnApplicationShutdown } from '@nestjs/common';
 import { OnPgEvent } from 'nest-pg-notify/events';
@@ -20,6 +21,7 @@ export class RabbitMqRelay implements OnApplicationShutdown {
   async forward(_order: unknown, { id, key, payload }: PgEvent): Promise<void> {
     const message = { routingKey: 'orders', durable: true, mandatory: true, messageId: id, headers: { key } };
     await this.publisher.send(message, payload);
+    await setImmediate(); // By then this client has told of a return that came in one piece with the confirmation.
     if (this.returned.delete(id)) throw new Error(`No queue has taken event ${id}.`);
   }
 
