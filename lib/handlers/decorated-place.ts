@@ -1,20 +1,20 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { refuseStandardDecorator } from '../standard-decorator.js';
 
-/** A method that a decorator may stand on. */
+/** A method that a decorator may decorate. */
 export interface DecoratedMethod {
   readonly prototype: object;
   readonly name: string;
-  /** The method as the decorator found it: a decorator above may replace it. */
+  /** The method as the decorator found it. A decorator above may replace it. */
   readonly method: object;
 }
 
 /**
- * Finds the method that a decorator stands on.
+ * Finds the decorated method.
  *
  * @param written The decorator as it is written, for messages.
- * @param place What the decorator was given.
- * @throws PgNotifyError of kind `configuration` for every place at which no handler would ever be called.
+ * @param place The arguments of the decorator.
+ * @throws PgNotifyError of kind `configuration` for a place where no handler would ever be called.
  */
 export function decoratedMethod(
   written: string,

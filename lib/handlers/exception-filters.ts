@@ -6,11 +6,11 @@ import type { HandlerHost } from './handler-discovery.js';
 import { classOf, moduleOf } from './handler-enhancers.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
 
-/** Where `@UseFilters` and `@Catch` keep what they were given: `@nestjs/common`, constants. */
+/** The metadata keys of `@UseFilters` and `@Catch`: `@nestjs/common`, constants. */
 const FILTERS = '__exceptionFilters__';
 const CAUGHT_TYPES = '__filterCatchExceptions__';
 
-/** The run that an exception belongs to. */
+/** The run that has thrown an exception. */
 export type FilterPlace = readonly [
   args: readonly unknown[],
   host: HandlerHost,
@@ -19,18 +19,18 @@ export type FilterPlace = readonly [
 ];
 
 /**
- * The filters of a handler, those of the method first, then those of its class and the global ones. Nest's own chain for
- * handlers that are no routes logs and throws again whatever a filter caught and returned nothing for.
+ * The filters of a handler: those of the method first, then those of its class and the global ones. Nest's own chain
+ * for handlers that are not routes logs and rethrows an exception if the filter that caught it returned nothing.
  */
 export class ExceptionFilters {
-  /** @param globals Whose global filters run as well. */
+  /** @param globals The configuration whose global filters run as well. */
   constructor(private readonly globals: ApplicationConfig | undefined) {}
 
   /**
-   * Hands an exception to the first filter that catches its type.
+   * Passes an exception to the first filter that catches its type.
    *
-   * @throws The exception if no filter catches it, or the filter throws it again. If a filter fails, an AggregateError of
-   * the exception and of what the filter has thrown: a filter that is made for requests would hide the one behind the other.
+   * @throws The exception if no filter catches it, or the filter throws it again. If a filter fails, an AggregateError
+   * of the exception and of what the filter has thrown, so that a filter made for requests cannot hide the exception.
    */
   async handle(exception: unknown, ...[args, host, method, id]: FilterPlace): Promise<void> {
     const filters = await this.filtersOf(host, method, id);
@@ -61,7 +61,7 @@ function filtersOn(target: object): readonly (Type<ExceptionFilter> | ExceptionF
   );
 }
 
-/** A filter that was given as a class was made by Nest, in the module of its host. */
+/** Nest has made the filters that were given as classes, in the module of their host. */
 async function resolve(
   filter: Type<ExceptionFilter> | ExceptionFilter,
   host: HandlerHost,
@@ -73,7 +73,7 @@ async function resolve(
     const parent = id.getParent?.({ token: wrapper.token, isTreeDurable: wrapper.isDependencyTreeDurable() });
     return wrapper.getInstanceByContextId(parent ?? id, host.id)?.instance;
   }
-  // Outside of a context there is but a placeholder of it.
+  // Outside of a context there is only a placeholder for it.
   return wrapper.isTransient ? moduleOf(host).resolve<unknown>(filter) : wrapper.instance;
 }
 
@@ -86,7 +86,7 @@ function catches(filter: ExceptionFilter, exception: unknown): boolean {
   try {
     return types.length === 0 || types.some((type) => exception instanceof type);
   } catch {
-    return false; // A Proxy, which is of no type.
+    return false; // A Proxy, which has no type.
   }
 }
 
@@ -98,7 +98,7 @@ function filterFailure(filter: ExceptionFilter, exception: unknown, thrown: unkn
   );
 }
 
-/** What a filter sees of the run. */
+/** The run, as a filter sees it. */
 function argumentsHost(args: readonly unknown[]): ArgumentsHost {
   const at = (index: number) => (): never => args[index] as never;
   return {

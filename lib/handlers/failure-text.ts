@@ -1,14 +1,14 @@
 import { withoutValues } from '../channel/without-values.js';
 import { messageOf } from '../pg-notify.errors.js';
 
-/** How many messages of one exception are printed. */
+/** The number of messages that are printed of one exception. */
 const MAX_MESSAGES = 5;
 
 /**
- * What a handler threw, for a message. Nest's validation pipes say what they have found in the response of their exception
- * alone; these messages may quote the payload, whose values are left out.
+ * Describes what a handler threw. Nest's validation pipes put their findings only into the response of their exception.
+ * These may quote the payload, so its values are left out.
  *
- * @param given What the handler was called with.
+ * @param given The arguments of the handler.
  */
 export function failureText(thrown: unknown, given: unknown): string {
   const messages = responseMessagesOf(thrown);
@@ -24,6 +24,6 @@ function responseMessagesOf(thrown: unknown): readonly string[] {
     const { message } = exception.getResponse();
     return Array.isArray(message) ? message.map(String) : [];
   } catch {
-    return []; // Not an exception of Nest's.
+    return []; // It is not an exception of Nest.
   }
 }

@@ -11,15 +11,16 @@ export class GuardRefusal extends Error {
     return this.#reason;
   }
 
-  /** Not by `instanceof`, which asks a Proxy for its prototype, and that may throw. */
+  /** Does not use `instanceof`, because it reads the prototype of a Proxy, which may throw. */
   static is(thrown: unknown): thrown is GuardRefusal {
     return typeof thrown === 'object' && thrown !== null && #reason in thrown;
   }
 }
 
 /**
- * Throws the error of a guard again. An exception meant for a caller (Nest's with a status below 500, or one of its
- * microservices and gateways) rejects the run and becomes a {@link GuardRefusal}; any other error is a failure of the guard.
+ * Rethrows the error of a guard. An exception that is meant for a caller (Nest's with a status below 500, or one of its
+ * microservices and gateways) rejects the run and becomes a {@link GuardRefusal}. Any other error is a failure of the
+ * guard.
  */
 export function throwAsOfGuard(thrown: unknown): never {
   throw isForCaller(thrown) ? new GuardRefusal(thrown) : thrown;
@@ -30,6 +31,6 @@ function isForCaller(thrown: unknown): boolean {
     const { getStatus, getError } = thrown as Partial<Record<'getStatus' | 'getError', () => unknown>>;
     return typeof getStatus === 'function' ? Number(getStatus.call(thrown)) < 500 : typeof getError === 'function';
   } catch {
-    return false; // Nothing that has properties, or a Proxy.
+    return false; // It has no properties, or is a Proxy.
   }
 }

@@ -5,16 +5,16 @@ import { PAYLOAD_TYPE } from './handler-metadata.js';
 import { finalOutcomeOf } from '../consumers/handler-outcome.js';
 
 /**
- * Nest's creator of contexts, for the handlers of one host: with the host's module, whichever others have its class too,
- * and with nothing remembered of other classes of the same name, as Nest 11.0 would.
+ * Nest's creator of contexts for the handlers of one host. It uses the host's own module, even if others have its class
+ * as well, and remembers nothing of other classes of the same name, as Nest 11.0 would.
  *
- * @param globals Whose global enhancers run as well; undefined for none.
+ * @param globals The configuration whose global enhancers run as well; undefined for none.
  */
 export function createContexts(host: HandlerHost, globals: ApplicationConfig | undefined): ExternalContextCreator {
-  // A configuration of its own has no global enhancers: those of the application are meant for requests.
+  // An empty configuration has no global enhancers: those of the application are meant for requests.
   const contexts = ExternalContextCreator.fromContainer(new HostContainer(host, globals ?? new ApplicationConfig()));
   const applyPipes = contexts.getParamValue.bind(contexts);
-  // A pipe of the method is for the payload: it could do nothing with a notification or a context but fail.
+  // Pipes of the method are for the payload: for a notification or a context they could only fail.
   contexts.getParamValue = async (value, metadata, pipes) =>
     Number(metadata.type) === PAYLOAD_TYPE ? ((await applyPipes(value, metadata, pipes)) as unknown) : value;
   const createGuards = contexts.createGuardsFn.bind(contexts);
@@ -26,7 +26,10 @@ export function createContexts(host: HandlerHost, globals: ApplicationConfig | u
   return contexts;
 }
 
-/** The one module of a host. Nest's creator of contexts looks for hosts among providers only: here controllers are some. */
+/**
+ * A view of the host's module in which controllers are providers, because Nest's creator looks for hosts among
+ * providers only.
+ */
 class HostContainer extends NestContainer {
   private readonly view = new ModulesContainer();
 

@@ -5,7 +5,7 @@ import { PgNotifyError } from '../pg-notify.errors.js';
 import { describeHandler, handlerNamesOf, handlersOf } from './handler-metadata.js';
 import type { PgHandlerMetadata } from './handler-metadata.js';
 
-/** What Nest's discovery gives for each provider and controller. */
+/** A provider or a controller, as Nest's discovery returns it. */
 export type HandlerHost = ReturnType<DiscoveryService['getProviders']>[number];
 
 /** One use of a decorator, on one provider or controller. */
@@ -26,15 +26,15 @@ export class HandlerDiscovery {
     @Inject(ApplicationConfig) private readonly config: ApplicationConfig,
   ) {}
 
-  /** @throws PgNotifyError of kind `configuration` for a handler on an instance that nothing can be delivered to. */
+  /** @throws PgNotifyError of kind `configuration` for a handler on an instance that cannot be reached. */
   find(): DiscoveredHandler[] {
     const hosts = new Map<object, HandlerHost>();
     for (const host of [...this.discovery.getProviders(), ...this.discovery.getControllers()]) {
       const instance: unknown = host.instance;
-      // The alias of a transient provider has an instance of its own, which nobody has asked to handle anything.
+      // The alias of a transient provider has its own instance, which must not handle anything as well.
       if (host.isAlias) continue;
       if (typeof instance !== 'object' || instance === null) continue;
-      // A factory or a value may hand out what another provider made: it is still one instance, of that provider.
+      // A factory or a value may return another provider's instance: it counts once, for that provider.
       if (hosts.get(instance)?.isNotMetatype !== false) hosts.set(instance, host);
     }
     this.refuseUnreachable(new Set(hosts.keys()));
@@ -42,8 +42,8 @@ export class HandlerDiscovery {
   }
 
   /**
-   * Nest makes an instance of its own of each guard, interceptor, pipe, filter and middleware that it is given as a class,
-   * for each module that uses it, whether or not the class is a provider as well. It makes none of those that are given to
+   * Nest makes a separate instance of each guard, interceptor, pipe, filter and middleware that is given as a class,
+   * for each module that uses it, even if the class is a provider as well. It makes none of those that are given to
    * `useGlobalGuards()` and the like.
    */
   private refuseUnreachable(reachable: ReadonlySet<unknown>): void {
@@ -83,7 +83,7 @@ export class HandlerDiscovery {
   }
 }
 
-/** The class that a decorator of classes puts in place of another is often without a name. */
+/** A class that a class decorator puts in place of another often has no name. */
 function classNameOf(prototype: object): string | undefined {
   const parent = Object.getPrototypeOf(prototype) as object | null;
   return prototype.constructor?.name || (parent && parent !== Object.prototype ? classNameOf(parent) : undefined);

@@ -4,7 +4,7 @@ import type { ApplicationConfig } from '@nestjs/core';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { HandlerHost } from './handler-discovery.js';
 
-/** Where Nest's decorators keep what they were given: `@nestjs/common`, constants. */
+/** The metadata keys of Nest's decorators: `@nestjs/common`, constants. */
 const ENHANCERS = {
   '@UseGuards': '__guards__',
   '@UseInterceptors': '__interceptors__',
@@ -15,12 +15,12 @@ const ENHANCERS = {
 /** The keys of the metadata of guards, interceptors, pipes and filters. */
 export const ENHANCER_KEYS: readonly unknown[] = Object.values(ENHANCERS);
 
-/** The class that a host is an instance of; that of a factory or a value is known by its instance only. */
+/** The class of a host. For a factory or a value only its instance shows the class. */
 export function classOf({ metatype, isNotMetatype, instance }: HandlerHost): object {
   return isNotMetatype || !metatype ? (instance as object).constructor : metatype;
 }
 
-/** Resolves in the module of a host. */
+/** Looks up enhancers in the module of a host. */
 export function moduleOf(host: HandlerHost): ModuleRef {
   return host.host!.getProviderByKey(ModuleRef).instance;
 }
@@ -31,10 +31,10 @@ export function hasEnhancers(host: HandlerHost, method: object): boolean {
 }
 
 /**
- * Nest silently leaves out a guard that was given as a class and that it has not made, as for what a factory returns, or
- * where it stands on a method that another decorator has replaced.
+ * Refuses enhancers that Nest would leave out silently: those of a class that it has not made, such as one from a
+ * factory, and those on a method that another decorator has replaced.
  *
- * @param method The method with all that stands on it.
+ * @param method The method with the metadata of all its decorators.
  * @param current The method as Nest finds it.
  * @param where The decorator of the handler and its method, for messages.
  * @throws PgNotifyError of kind `configuration` that names the first of them.
@@ -57,7 +57,7 @@ export function checkEnhancers(host: HandlerHost, method: object, current: objec
   }
 }
 
-/** What Nest has made for all handlers of the application and each context anew: these are in no instance of a context yet. */
+/** Global enhancers that Nest makes for each context: no context has an instance of them yet. */
 export function scopedGlobals(config: ApplicationConfig) {
   return [
     ...config.getGlobalRequestGuards(),

@@ -12,36 +12,36 @@ import { checkMethod } from './handler-method-checks.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
-/** Calls a handler. The last argument is its context. */
+/** Calls a handler. Its last argument is the context. */
 export type Invoke = (...args: [...unknown[], PgNotifyContext]) => unknown;
 
 type Method = (...args: unknown[]) => unknown;
 type Instance = Record<string, Method>;
 
-/** What it takes to call a handler on any instance of its host. */
+/** A handler that can be called on any instance of its host. */
 interface Binding {
   readonly handler: DiscoveredHandler;
-  /** The method as its class has it, with all that stands on it. */
+  /** The method of the class, with the metadata of all its decorators. */
   readonly method: Method;
   /** Undefined for a handler without enhancers. */
   readonly contexts: ExternalContextCreator | undefined;
 }
 
-/** Finds the argument of a parameter: the payload stands for itself, the others are known by their index. */
+/** Resolves the argument of a parameter: the payload, or another argument by its index. */
 const PARAMETERS = {
   exchangeKeyForValue: (_type: number, data: unknown, args: readonly unknown[]): unknown => args[Number(data ?? 0)],
 };
 
 /**
- * Calls handlers as Nest calls the handlers of controllers: with the guards, interceptors, pipes and filters of class and
- * method, on the instance that their scope asks for. A handler without any of it is called directly.
+ * Calls handlers as Nest calls the routes of controllers: with the guards, interceptors, pipes and filters of class and
+ * method, on an instance of the right scope. A handler without any of these is called directly.
  */
 export class HandlerInvoker {
   private readonly filters: ExceptionFilters;
-  /** Global enhancers that are made anew for each run: Nest gives them to controllers, but not to providers. */
+  /** Global enhancers that are made for each run. Nest provides them to controllers, but not to providers. */
   private readonly scopedGlobals: readonly HandlerHost[];
 
-  /** @param globals Whose global enhancers run as well; undefined for none. */
+  /** @param globals The configuration whose global enhancers run as well; undefined for none. */
   constructor(private readonly globals: ApplicationConfig | undefined) {
     this.filters = new ExceptionFilters(globals);
     this.scopedGlobals = globals ? scopedGlobals(globals) : [];
@@ -68,7 +68,9 @@ export class HandlerInvoker {
     return this.callerOf(binding, await moduleOf(host).resolve<Instance>(host.token, id), id);
   }
 
-  /** On a provider that is made anew for each run, or, if it is durable, for whatever the application's strategy says. */
+  /**
+   * Calls a request-scoped provider, which is made for each run or, if it is durable, by the application's strategy.
+   */
   private async callInScope(binding: Binding, args: Parameters<Invoke>): Promise<unknown> {
     const { host } = binding.handler;
     const context = args.at(-1) as PgNotifyContext;
@@ -88,7 +90,7 @@ export class HandlerInvoker {
     const { host, method, metadata } = handler;
     if (!contexts) return (...args) => instance[method]!(...args);
     const own = instance[method]!;
-    // A spy, or whatever else stands in its place on the instance, has no enhancers of its own.
+    // A spy or another replacement on the instance has no enhancers.
     const callback = own === currentMethodOf(handler) ? declared : withMetadata(method, own, [declared]);
     const call = contexts.create(
       instance,
@@ -111,7 +113,7 @@ export class HandlerInvoker {
     };
   }
 
-  /** @throws What a filter of the refusal throws, if that is something else. */
+  /** @throws What a filter of the refusal throws, unless it is the refusal itself. */
   private async rejectionOf({ reason }: GuardRefusal, ...where: FilterPlace): Promise<HandlerRejection> {
     try {
       await this.filters.handle(reason, ...where);
@@ -123,7 +125,7 @@ export class HandlerInvoker {
   }
 }
 
-/** Makes a global enhancer for one run, where Nest looks for it. */
+/** Makes a global enhancer for one run, in the place where Nest looks for it. */
 async function makeFor(host: HandlerHost, enhancer: HandlerHost, id: ContextId): Promise<void> {
   const instance: unknown = await moduleOf(enhancer).resolve(enhancer.token, id);
   if (enhancer.isTransient) enhancer.setInstanceByContextId(id, { instance, isResolved: true }, host.id);

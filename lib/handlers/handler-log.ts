@@ -2,12 +2,12 @@ import type { PgNotifyLogger } from '../pg-notify.logger.js';
 import type { DiscoveredHandler } from './handler-discovery.js';
 import { describeDecorator } from './handler-metadata.js';
 
-/** How many handlers are logged with a line each. */
+/** The number of handlers that are logged with a line each. */
 const MAX_LINES = 100;
 
 /**
- * Logs which method handles what, as Nest logs its routes, and warns of a class that handles a channel on several
- * instances.
+ * Logs which method handles which channel, as Nest logs its routes, and warns of a class that handles a channel on
+ * several instances.
  */
 export function logHandlers(handlers: readonly DiscoveredHandler[], logger: PgNotifyLogger): void {
   for (const { metadata, label } of handlers.slice(0, MAX_LINES)) {
@@ -18,7 +18,7 @@ export function logHandlers(handlers: readonly DiscoveredHandler[], logger: PgNo
   for (const warning of duplicatesIn(handlers)) logger.warn(warning);
 }
 
-/** One warning for each class of which several instances handle the same. */
+/** Returns a warning for each class with several instances that handle the same channels. */
 function* duplicatesIn(handlers: readonly DiscoveredHandler[]): Generator<string> {
   for (const ofClass of groupBy(handlers, ({ host }) => (host.instance as object).constructor).values()) {
     const uses = groupBy(ofClass, (handler) => `${describeDecorator(handler.metadata)} ${handler.method}`);

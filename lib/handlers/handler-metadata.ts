@@ -7,43 +7,45 @@ import { DEFAULT_REGISTRATION } from '../pg-notify.tokens.js';
 import { decoratedMethod } from './decorated-place.js';
 import type { OnPgGapOptions, OnPgNotifyOptions, OnPgWakeUpOptions, PgHandlerOptions } from './handler-options.js';
 
-/** What a decorator is given. */
+/** The arguments of a decorator. */
 export type PgHandlerDefinition =
   | { readonly kind: 'notification'; readonly channel: string | PgChannel; readonly options: OnPgNotifyOptions }
   | { readonly kind: 'gap'; readonly channel: string | PgChannel; readonly options: OnPgGapOptions }
   | { readonly kind: 'wake-up'; readonly channel: string | PgChannel; readonly options: OnPgWakeUpOptions }
-  // The event log knows the rest of its options.
+  // The event log checks the rest of its options.
   | { readonly kind: 'event'; readonly channels: readonly (string | PgChannel)[]; readonly options: PgHandlerOptions };
 
 /** One use of a decorator on a method. */
 export type PgHandlerMetadata = PgHandlerDefinition & {
-  /** The form of this metadata. */
+  /** The version of this metadata's form. */
   readonly version: typeof VERSION;
-  /** The key under which Nest finds, on the method, the metadata of its parameters for this use; pipes get it. */
+  /** The key of the metadata of the method's parameters for this use. Nest reads it, and passes it to pipes. */
   readonly parameters: string;
-  /** The method as the decorator found it. A decorator above it may have replaced it since. */
+  /** The method as the decorator found it. A decorator above may have replaced it since. */
   readonly decorated: object;
 };
 
 const DECORATORS = { notification: 'OnPgNotify', gap: 'OnPgGap', 'wake-up': 'OnPgWakeUp', event: 'OnPgEvent' } as const;
 
-/** Registered, so that another copy of this package, which some dependency brings along, finds what this one has written. */
+/** A registered symbol, so that another copy of this package, from some dependency, finds this metadata. */
 const HANDLERS = Symbol.for('nest-pg-notify:handlers');
-/** To be raised with every change of {@link PgHandlerMetadata} that an older copy of this package would misread. */
+/** Must be raised with every change of {@link PgHandlerMetadata} that an older copy of this package would misread. */
 const VERSION = 1;
 
-/** Nest's number for the body of a request: pipes take the payload for one. */
+/** Nest's number for the body of a request, which pipes take the payload for. */
 export const PAYLOAD_TYPE = 3;
-/** A number that says nothing to Nest. */
+/** A number without a meaning for Nest. */
 const OTHER_TYPE = 0;
 
-/** The metadata of the parameters that pipes get; Nest reads it by `<type>:<index>`. `data` is the number of the argument. */
+/**
+ * The metadata of parameters that pipes get. Nest reads it by `<type>:<index>`; `data` is the number of the argument.
+ */
 type ParameterMetadata = Record<
   string,
   { readonly index: number; readonly data?: number; readonly schema?: StandardSchemaV1 }
 >;
 
-/** The decorator of one use; it checks the channels where the user wrote them. */
+/** Makes a decorator. It checks the channels at the place where the user wrote them. */
 export function handlerDecorator(definition: PgHandlerDefinition): MethodDecorator {
   for (const channel of channelsOf(definition)) toPgChannel(channel);
   return (...place) => {
@@ -51,25 +53,25 @@ export function handlerDecorator(definition: PgHandlerDefinition): MethodDecorat
     const others = ownHandlersOf(prototype, name);
     const parameters = `nest-pg-notify:parameters:${others.length}`;
     const metadata: PgHandlerMetadata = { ...definition, version: VERSION, parameters, decorated: method };
-    // By class and name, not on the method itself: decorators above ours may put another one in its place.
+    // Stored by class and name, not on the method: decorators above ours may replace the method.
     Reflect.defineMetadata(HANDLERS, [metadata, ...others], prototype, name);
     Reflect.defineMetadata(HANDLERS, [...ownNamesOf(prototype).filter((other) => other !== name), name], prototype);
     Reflect.defineMetadata(parameters, parametersOf(definition), prototype.constructor, name);
   };
 }
 
-/** The names of the decorated methods of an object with this prototype, inherited ones and those that were overridden too. */
+/** The names of the decorated methods of an object with this prototype, including inherited and overridden ones. */
 export function handlerNamesOf(prototype: object): readonly string[] {
   const parent = Object.getPrototypeOf(prototype) as object | null;
   return [...new Set([...ownNamesOf(prototype), ...(parent ? handlerNamesOf(parent) : [])])];
 }
 
 /**
- * The uses of the decorators on a method that an object with this prototype has, in the order in which they are written.
- * What an overridden method has is not inherited, as with Nest's routes.
+ * The uses of the decorators on a method of an object with this prototype, in the order in which they are written. As
+ * with Nest's routes, the decorators of an overridden method are not inherited.
  *
- * @throws PgNotifyError of kind `configuration` for what another version of this package has written, and if another
- * decorator has made something else of the method.
+ * @throws PgNotifyError of kind `configuration` for metadata of another version of this package, and if another
+ * decorator has turned the method into something else.
  */
 export function handlersOf(prototype: object, name: string): readonly PgHandlerMetadata[] {
   const owner = ownerOf(prototype, name);
@@ -116,7 +118,7 @@ export function describeDecorator(definition: PgHandlerDefinition): string {
 
 /** The registration that a use of a decorator belongs to. */
 export function registrationOf({ options }: PgHandlerDefinition): string {
-  // What was written in place of the options is refused when they are read.
+  // Invalid options are refused when they are read.
   return (options as PgHandlerDefinition['options'] | null)?.registration ?? DEFAULT_REGISTRATION;
 }
 

@@ -5,10 +5,10 @@ import type { DiscoveredHandler } from './handler-discovery.js';
 import { currentMethodOf } from './handler-method.js';
 import { ownerOf } from './handler-metadata.js';
 
-/** Under which key Nest's decorators of parameters keep what they were given: `@nestjs/common`, constants. */
+/** The metadata key of Nest's parameter decorators: `@nestjs/common`, constants. */
 const PARAMETERS = '__routeArguments__';
 
-/** What marks a method that something else calls as well, to which the decorators of its parameters belong then. */
+/** Metadata of methods that something else calls as well. Their parameter decorators belong to that. */
 const OTHER_ENTRANCES = [
   'path', // @Get(), @Sse() … of @nestjs/common
   'microservices:pattern', // @EventPattern(), @MessagePattern()
@@ -26,10 +26,10 @@ const ARGUMENTS = {
 } as const;
 
 /**
- * Refuses methods that would be called and yet not do what is written there.
+ * Refuses methods that would be called without doing what is written there.
  *
  * @param where The decorator of the handler and its method, for messages.
- * @throws PgNotifyError of kind `configuration` with what to write.
+ * @throws PgNotifyError of kind `configuration` with the remedy.
  */
 export function checkMethod(handler: DiscoveredHandler, where: string): void {
   const current = currentMethodOf(handler);

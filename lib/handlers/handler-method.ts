@@ -4,15 +4,15 @@ import { ENHANCER_KEYS } from './handler-enhancers.js';
 
 type Method = (...args: unknown[]) => unknown;
 
-/** The method of a handler as its class has it now, whatever decorators and spies have put in its place. */
+/** The method of a handler as its class has it now, possibly replaced by decorators or spies. */
 export function currentMethodOf({ host, method }: DiscoveredHandler): Method {
   return (Object.getPrototypeOf(host.instance) as Readonly<Record<string, Method>>)[method]!;
 }
 
 /**
- * The method with all metadata that stands on it. If a decorator above ours has replaced the method and left its metadata
- * behind, this is a function of its own that calls the replacement: another application of the process must find the
- * class as it was.
+ * The method with the metadata of all its decorators. If a decorator above ours has replaced the method without copying
+ * its metadata, this is a new function that calls the replacement: the class must stay unchanged for other applications
+ * in the process.
  */
 export function methodWithMetadata(handler: DiscoveredHandler): Method {
   const current = currentMethodOf(handler);
@@ -20,7 +20,7 @@ export function methodWithMetadata(handler: DiscoveredHandler): Method {
   return current === decorated ? current : withMetadata(handler.method, current, [decorated, current]);
 }
 
-/** A function that calls `method`, and has the metadata of all of `sources`; what comes later in these takes precedence. */
+/** A function that calls `method` and has the metadata of all `sources`, of which later ones take precedence. */
 export function withMetadata(name: string, method: Method, sources: readonly object[]): Method {
   const caller = function (this: unknown, ...args: unknown[]): unknown {
     return method.apply(this, args);
@@ -35,7 +35,7 @@ export function withMetadata(name: string, method: Method, sources: readonly obj
   return caller;
 }
 
-/** Enhancers add up, each once: a decorator that copies the metadata has those of the method below as well. */
+/** Enhancers of all sources, each once: a decorator that copies the metadata has those of the method below as well. */
 function joined(key: unknown, target: object, value: unknown): unknown[] {
   const before = (Reflect.getMetadata(key, target) as unknown[] | undefined) ?? [];
   return [...new Set([...before, ...(value as unknown[])])];

@@ -18,22 +18,23 @@ import {
 import type { ChecksOf, OptionCheck } from '../option-checks.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 
-/** How many notifications a method takes together. */
+/** How a method takes notifications together. */
 export interface PgBatchOptions {
-  /** How many at the most. */
+  /** The largest batch. */
   readonly maxSize: number;
   /**
-   * How long the first one may wait for others, in milliseconds. While the method runs, they gather anyway.
+   * How long the first notification of a batch may wait for others, in milliseconds. While the method runs,
+   * notifications gather anyway.
    *
    * @default 0
    */
   readonly maxWait?: number;
 }
 
-/** What every decorator of a handler takes. */
+/** The common options of all handlers. */
 export interface PgHandlerOptions {
   /**
-   * The registration that listens, where an application has several.
+   * The name of the registration that listens, if the application has several.
    *
    * @default 'default'
    */
@@ -49,27 +50,28 @@ export interface PgHandlerOptions {
 
 export interface OnPgNotifyOptions extends PgHandlerOptions {
   /**
-   * How many runs may be under way at the same time. They begin in order, and end as they like.
+   * The number of runs that may be under way at the same time. They begin in order, and end in any order.
    *
    * @default 1
    */
   readonly concurrency?: number;
-  /** Gives the method lists of payloads and of notifications. One batch at a time. */
+  /** Calls the method with lists of payloads and notifications, one batch at a time. */
   readonly batch?: PgBatchOptions;
   /**
-   * Of those that wait only the newest counts: of all (`true`), or of those for which the function returns the same key.
-   * What is replaced is neither handled nor announced.
+   * Only the newest waiting notification is kept: one in all (`true`), or one for each key that the function returns.
+   * The replaced ones are neither handled nor announced as a gap.
    */
   readonly latest?: true | ((payload: never) => unknown);
   /**
-   * How many notifications may wait. What does not fit is dropped, oldest first, and announced as an `overflow` gap.
+   * The number of notifications that may wait. When more come, the oldest are dropped and announced as an `overflow`
+   * gap.
    *
    * @default the registration's `handlers.bufferSize`
    */
   readonly bufferSize?: number;
   /**
-   * The schema that pipes get with the payload, as by the `@Body({ schema })` of Nest 12, for its
-   * `StandardSchemaValidationPipe`. By itself it checks nothing. To check every payload, give the schema to
+   * The schema that pipes get with the payload, like that of `@Body({ schema })` in Nest 12, for its
+   * `StandardSchemaValidationPipe`. Without such a pipe it checks nothing. To check every payload, pass the schema to
    * `definePgChannel()`.
    */
   readonly schema?: StandardSchemaV1;
@@ -77,7 +79,7 @@ export interface OnPgNotifyOptions extends PgHandlerOptions {
 
 export interface OnPgGapOptions extends PgHandlerOptions {
   /**
-   * Which gaps the method is called for.
+   * The reasons of the gaps that the method is called for.
    *
    * @default all, `start` included
    */
@@ -86,20 +88,19 @@ export interface OnPgGapOptions extends PgHandlerOptions {
 
 export interface OnPgWakeUpOptions extends PgHandlerOptions {
   /**
-   * How long after a run the method is called anyway, while notifications are known to arrive; in milliseconds.
+   * The time between a run and the next poll while notifications are known to arrive, in milliseconds.
    *
    * @default 30_000
    */
   readonly pollInterval?: number;
   /**
-   * How long after a run the method is called anyway, while it is not known whether notifications arrive; in
-   * milliseconds.
+   * The time between a run and the next poll while it is not known whether notifications arrive, in milliseconds.
    *
    * @default 1_000
    */
   readonly fallbackPollInterval?: number;
   /**
-   * How long after a run that failed the method is called again; in milliseconds. Wake-ups do not shorten it.
+   * The time between a failed run and the next one, in milliseconds. Wake-ups do not shorten it.
    *
    * @default 1_000
    */
@@ -143,13 +144,13 @@ const ON_WAKE_UP = {
   errorDelay: orElse(1_000, milliseconds()),
 } satisfies ChecksOf<OnPgWakeUpOptions>;
 
-/** What the registration says of all handlers. */
+/** The registration's defaults for its handlers. */
 export interface HandlerDefaults {
   readonly bufferSize: number;
   readonly timeout: number | undefined;
 }
 
-/** How a handler of notifications works: its queue, and how long a run may take. */
+/** The resolved options of a handler of notifications. */
 export interface NotifyHandlerSettings {
   readonly mode: HandlerQueueMode;
   readonly bufferSize: number;

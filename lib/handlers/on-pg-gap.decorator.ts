@@ -4,7 +4,7 @@ import { handlerDecorator } from './handler-metadata.js';
 import type { OnPgGapOptions } from './handler-options.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
-/** Decorates a method that takes a gap and, if it likes, the context. */
+/** Decorates a method that takes a gap and, optionally, the context. */
 export type PgGapHandlerDecorator = <H extends (gap: PgGap, context: PgNotifyContext) => unknown>(
   target: object,
   method: string | symbol,
@@ -12,13 +12,13 @@ export type PgGapHandlerDecorator = <H extends (gap: PgGap, context: PgNotifyCon
 ) => void;
 
 /**
- * Calls the method whenever notifications of the channel may have been missed: read the full state in it. At the start it
- * is called once, for the reason `start`: it is the warm-up as well.
+ * Calls the method whenever notifications of the channel may have been missed. Read the full state in it. It is called
+ * once at the start, for the reason `start`, so it also warms up.
  *
- * A gap is a barrier for the `@OnPgNotify` methods that the same provider has for the same channel. What was received
- * before it is handled first; then they stop, the method runs, and when it has succeeded they go on with what was
- * received since. When it fails, it is called again, with growing delays, until it succeeds; a newer gap has it called at once,
- * and is merged with the one that waits unless something was received in between. What overflows meanwhile adds to its
+ * A gap is a barrier for the `@OnPgNotify` methods of the same provider for the same channel. They first handle
+ * everything that was received before the gap, and then stop. The method runs, and when it has succeeded, they go on.
+ * If it fails, it is called again with growing delays until it succeeds. A newer gap ends the delay, and is merged with
+ * the waiting one unless notifications were received in between. Notifications that overflow meanwhile add to its
  * `dropped`.
  *
  * ```ts

@@ -4,7 +4,7 @@ import { handlerDecorator } from './handler-metadata.js';
 import type { OnPgNotifyOptions, PgBatchOptions } from './handler-options.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
-/** Decorates a method that takes the payload of a notification and, if it likes, the notification and the context. */
+/** Decorates a method that takes the payload of a notification and, optionally, the notification and the context. */
 export type PgNotifyHandlerDecorator<T> = <
   H extends (payload: T, notification: PgNotification<T>, context: PgNotifyContext) => unknown,
 >(
@@ -13,7 +13,7 @@ export type PgNotifyHandlerDecorator<T> = <
   descriptor: TypedPropertyDescriptor<H>,
 ) => void;
 
-/** Decorates a method that takes the payloads of several notifications and, if it likes, these and the context. */
+/** Decorates a method that takes the payloads of several notifications and, optionally, these and the context. */
 export type PgBatchHandlerDecorator<T> = <
   H extends (payloads: T[], notifications: PgNotification<T>[], context: PgNotifyContext) => unknown,
 >(
@@ -25,11 +25,11 @@ export type PgBatchHandlerDecorator<T> = <
 type TypedOptions<T> = Omit<OnPgNotifyOptions, 'latest'> & { readonly latest?: true | ((payload: T) => unknown) };
 
 /**
- * Calls the method for each notification of the channel: one at a time, in the order in which the server sent them, unless
- * the options say otherwise. A method may carry several of these decorators, on providers and on controllers alike; each
- * is a handler of its own, with a queue of its own. What the method throws is logged, with the handler and the channel,
- * and goes no further. Guards, interceptors, pipes and filters of the class and the method run, as in Nest's controllers;
- * pipes are given the payload, as a `body`, and nothing else. A stream that the method returns is run to its end.
+ * Calls the method for each notification of the channel, one at a time and in the order of the server, unless the
+ * options say otherwise. A method of a provider or controller may have several of these decorators; each is a separate
+ * handler with its own queue. An error of the method is logged with the handler and the channel, and has no further
+ * effect. Guards, interceptors, pipes and filters of the class and the method run as in Nest's controllers. Pipes get
+ * only the payload, as a `body`. If the method returns a stream, it is run to its end.
  *
  * ```ts
  * @OnPgNotify(ProductChanges)
@@ -50,7 +50,7 @@ export function OnPgNotify<T>(
 ): PgNotifyHandlerDecorator<T>;
 export function OnPgNotify(
   channel: string,
-  // eslint-disable-next-line typescript/no-explicit-any -- A name says nothing of the payload.
+  // eslint-disable-next-line typescript/no-explicit-any -- A name has no payload type.
   options?: Omit<OnPgNotifyOptions, 'latest'> & { readonly latest?: true | ((payload: any) => unknown) },
 ): MethodDecorator;
 export function OnPgNotify(channel: string | PgChannel, options: OnPgNotifyOptions = {}): MethodDecorator {

@@ -5,20 +5,20 @@ import type { OnPgWakeUpOptions } from './handler-options.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
 /**
- * Why a method is woken: `start` when the application starts, `notification`, `gap`, `poll` after a while without either,
- * `again` because the run before returned something truthy, `retry` because it failed.
+ * Why a method is woken: `start` when the application starts, `notification`, `gap`, `poll` after a while without
+ * either, `again` because the run before returned something truthy, `retry` because it failed.
  */
 export type PgWakeReason = WakeReason;
 
-/** What a woken method gets. */
+/** The argument of a woken method. */
 export interface PgWakeUp {
   readonly reason: PgWakeReason;
   readonly channel: string;
-  /** Aborted at the timeout, and when a shutdown does not wait any longer. */
+  /** Aborted at the timeout, and when a shutdown stops waiting. */
   readonly signal: AbortSignal;
 }
 
-/** Decorates a method that takes a wake-up and, if it likes, the context. */
+/** Decorates a method that takes a wake-up and, optionally, the context. */
 export type PgWakeUpHandlerDecorator = <H extends (wakeUp: PgWakeUp, context: PgNotifyContext) => unknown>(
   target: object,
   method: string | symbol,
@@ -26,10 +26,10 @@ export type PgWakeUpHandlerDecorator = <H extends (wakeUp: PgWakeUp, context: Pg
 ) => void;
 
 /**
- * Calls the method whenever there may be work: for a job queue whose table holds the jobs and whose notifications only
- * wake. One call at a time; whatever wakes it meanwhile means one more call. A truthy result says that there may be more
- * work, and calls it again. It is called at the start, after every gap, and now and then without a reason, more often
- * while notifications may not arrive: so work waits no longer than the poll interval, whatever happens.
+ * Calls the method whenever there may be work: for a job queue whose jobs are in a table, and whose notifications only
+ * wake workers. There is one call at a time, and all wake-ups during a call cause one more. A truthy result means that
+ * there may be more work, and causes another call. It is also called at the start, after every gap, and by polling,
+ * more often while notifications may not arrive. So work never waits longer than the poll interval.
  *
  * ```ts
  * @OnPgWakeUp('job_queue')

@@ -8,23 +8,23 @@ export const PG_NOTIFY_CONTEXT_TYPE = 'pg-notify';
 /** One run of a handler: its last argument, and what `REQUEST` injects into request-scoped providers. */
 export interface PgNotifyContext {
   /**
-   * What the handler is called with: a notification, several of them, a gap, a wake-up; an event of the event log, or
-   * several of them.
+   * What the handler is called for: a notification, a batch of notifications, a gap, a wake-up, an event of the event
+   * log or a batch of events.
    */
   readonly kind: 'notification' | 'batch' | 'gap' | 'wake-up' | 'event' | 'events';
-  /** For events of several channels, their names, with a comma between them. */
+  /** For events of several channels: their names, separated by commas. */
   readonly channel: string;
   /** The registration that listens. */
   readonly registration: string;
   /** As `ProductCache.evict`. */
   readonly handler: string;
-  /** Aborted at the handler's timeout, and when a shutdown does not wait any longer. */
+  /** Aborted at the handler's timeout, and when a shutdown stops waiting. */
   readonly signal: AbortSignal;
-  /** What a handler of single notifications is called for. */
+  /** The notification, for a handler of single ones. */
   readonly notification?: PgNotification;
-  /** What a handler of batches is called for. */
+  /** The notifications, for a handler of batches. */
   readonly notifications?: readonly PgNotification[];
-  /** What a gap method is called for. */
+  /** The gap, for a gap method. */
   readonly gap?: PgGap;
 }
 
@@ -40,7 +40,7 @@ export function isPgNotifyContext(host: ArgumentsHost): boolean {
 }
 
 /**
- * The context of the run that a guard, an interceptor or a filter sees. It is the last argument of the handler:
+ * Returns the context of a run, for a guard, an interceptor or a filter. It is the last argument of the handler:
  * `host.getArgs()` is `[payload, notification, context]`, `[payloads, notifications, context]`, `[gap, context]`,
  * `[wakeUp, context]`, `[payload, event, context]` or `[payloads, events, context]`.
  */

@@ -29,14 +29,14 @@ import { readGapOptions, readNotifyOptions, readWakeUpOptions } from './handler-
 import type { HandlerDefaults } from './handler-options.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
-/** What this explorer connects: the explorer of the event log connects the others. */
+/** The kinds that this explorer connects. The explorer of the event log connects the others. */
 type OwnKind = Exclude<PgHandlerMetadata['kind'], 'event'>;
 
 type Handler<Kind extends PgHandlerMetadata['kind'] = OwnKind> = DiscoveredHandler<
   Extract<PgHandlerMetadata, { kind: Kind }>
 >;
 
-/** The handlers that one provider has for one channel: a gap stops them together. */
+/** The handlers that one provider has for one channel. A gap stops them together. */
 interface HandlerGroup {
   readonly host: HandlerHost;
   readonly channel: string;
@@ -68,7 +68,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     await this.start.listen();
   }
 
-  /** Takes nothing more; what was received still runs. */
+  /** Takes nothing more. Notifications that were received before are still handled. */
   onModuleDestroy(): void {
     this.consumers.handlers.end();
   }
@@ -92,7 +92,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
       if (isOfKind(handler, 'notification')) group.notificationHandlers.push(notificationHandlerOf(handler, binding));
       else if (isOfKind(handler, 'gap')) group.gapHandlers.push(gapHandlerOf(handler, binding));
     }
-    // Nothing is connected before all is checked; and nothing at all where there never is a connection.
+    // Handlers are connected only after all of them are checked, and never if the registration is disabled.
     if (this.transport.listener.currentStatus.state === 'disabled') return;
     logHandlers(own, new PgNotifyLogger(this.registrations.own, PgNotifyExplorer.name));
     for (const { notificationHandlers, gapHandlers } of groups) {
@@ -134,7 +134,7 @@ function notificationHandlerOf(
   const { channel, registration, handler: label } = place;
   const call = (taken: Taken, signal: AbortSignal): unknown => {
     if (!isBatch(taken)) {
-      // Field by field: there are many of them.
+      // Without a spread, because it runs for each notification.
       const context = {
         kind: 'notification',
         channel,
@@ -173,7 +173,7 @@ function definitionOf(handler: Handler): Omit<HandlerDefinition<unknown>, 'call'
   return { label: handler.label, channel: handler.metadata.channel, describe: failureText };
 }
 
-/** What the contexts of all runs of a handler have in common. */
+/** The common part of the contexts of all runs of a handler. */
 function placeOf(handler: Handler): Pick<PgNotifyContext, 'channel' | 'registration' | 'handler'> {
   return {
     channel: channelName(handler.metadata.channel),
