@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { PgNotifyError } from '../pg-notify.errors.js';
 
-/** What {@link requireChannelBinding} ends. */
+/** A session that {@link requireChannelBinding} may end. */
 interface OpeningSession {
   readonly endpoint: string;
   destroy(reason: PgNotifyError): void;
@@ -13,12 +13,12 @@ interface SaslRequest {
 
 const WITH_BINDING = 'SCRAM-SHA-256-PLUS';
 
-/** What a server may ask for, or say, to let a client in without the exchange that is bound to the channel. */
+/** The messages by which a server logs a client in without channel binding. */
 const WITHOUT_BINDING = ['authenticationCleartextPassword', 'authenticationMD5Password', 'authenticationOk'];
 
 /**
- * Ends a session whose server lets it in without channel binding: somebody in between could be it. `pg` takes the binding
- * if it is offered, and goes on without it if it is not.
+ * Ends a session whose server logs it in without channel binding, because it may be a man in the middle. `pg` uses
+ * channel binding if it is offered, and goes on without it otherwise.
  */
 export function requireChannelBinding(connection: EventEmitter, session: OpeningSession): void {
   const { endpoint } = session;
@@ -28,7 +28,7 @@ export function requireChannelBinding(connection: EventEmitter, session: Opening
     const message = `${endpoint}: the server offers no channel binding, which channel_binding=require asks for. It takes TLS, and a password in the form of scram-sha-256.`;
     session.destroy(new PgNotifyError('connection', message, { endpoint, permanent: true }));
   };
-  // Before the listeners of `pg`, which send the password.
+  // Registered before the listeners of `pg`, which send the password.
   connection.prependListener('authenticationSASL', ({ mechanisms }: SaslRequest) => {
     isBound = mechanisms.includes(WITH_BINDING);
     refuse();

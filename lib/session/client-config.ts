@@ -36,7 +36,10 @@ const port: OptionCheck<number | null | undefined> = (given, place) => {
 
 type Password = string | ((...parameters: unknown[]) => unknown) | null | undefined;
 
-/** A number, as YAML makes one of digits, is refused by `pg` only when the server asks for it. Not quoted, whatever it is. */
+/**
+ * A number, as YAML makes one of digits, is refused by `pg` only when the server asks for it. Not quoted, whatever it
+ * is.
+ */
 const password: OptionCheck<Password> = (given, place) => {
   if (given === undefined || given === null || typeof given === 'string') return given;
   if (typeof given === 'function') return given as Exclude<Password, string | null | undefined>;

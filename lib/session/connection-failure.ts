@@ -1,13 +1,13 @@
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 
-/** What is known of an error that `pg`, Node or the server raised, without the settings it may drag along. */
+/** The description of an error from `pg`, Node or the server, without connection settings. */
 interface Failure {
   readonly message: string;
   readonly code: string | undefined;
 }
 
 /**
- * Why no retry can help at the start of an application, by SQLSTATE
+ * The remedies of failures that retries at the start cannot solve, by SQLSTATE
  * (https://www.postgresql.org/docs/current/errcodes-appendix.html), and what to do.
  */
 const PERMANENT_STATES: Readonly<Record<string, string>> = {
@@ -17,10 +17,10 @@ const PERMANENT_STATES: Readonly<Record<string, string>> = {
   '42501': 'Grant the role what the message names: CONNECT on the database, or EXECUTE on pg_notify.',
 };
 
-/** What to do where nobody answers. */
+/** The remedy if nobody answers. */
 export const NO_ANSWER_REMEDY = 'Is the address right, and does a firewall let this application through?';
 
-/** The codes of what our own reader of messages finds. */
+/** The error codes of our message reader. */
 export const PROTOCOL_ERROR = 'ERR_PG_PROTOCOL';
 export const UNSUPPORTED_AUTHENTICATION = 'ERR_PG_AUTHENTICATION';
 
@@ -52,31 +52,34 @@ const REMEDIES: Readonly<Record<string, string>> = {
     'Let something else use fewer connections, or raise what the message names: max_connections, or the CONNECTION LIMIT of the role or of the database.',
 };
 
-/** OpenSSL's and Node's codes for a certificate that does not hold: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+/**
+ * OpenSSL's and Node's codes for a certificate that does not hold:
+ * https://nodejs.org/api/tls.html#x509-certificate-error-codes
+ */
 const TLS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|ERR_OSSL_|HOSTNAME_MISMATCH)/;
 const TLS_REMEDY =
   'Check the ssl settings of the connection and the certificate of the server; a connection is never made without what they ask for. In a URL, sslmode=prefer, require and verify-ca mean verify-full.';
 const TLS_MESSAGE = /does not support SSL|establishing an SSL connection/;
 
-/** What `pg` says where the server asks for a password, and the connection has none. */
+/** The message of `pg` if the server requires a password and the connection has none. */
 const NO_PASSWORD = /client password must be a /;
 const PASSWORD_REMEDY = 'Give the connection a password: in its URL, in PGPASSWORD or in a .pgpass file.';
 
-/** What `pg` says where the other side ends the connection without a word. */
+/** The message of `pg` if the other side ends the connection silently. */
 const ENDED = /^(Connection terminated unexpectedly|the connection was closed)/;
 const ENDED_REMEDY =
   'PostgreSQL, or a proxy or firewall in between, ended the connection without saying why: its log may. Is it PostgreSQL that answers there?';
 
-/** Remedies by the message, for what has no code. */
+/** Remedies by message, for errors without a code. */
 const MESSAGES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [NO_PASSWORD, PASSWORD_REMEDY],
   [ENDED, ENDED_REMEDY],
 ];
 
-/** Five digits and letters, as Node's EPIPE is; but each state that PostgreSQL knows has a digit. */
+/** Five digits and letters with at least one digit: Node's EPIPE has five letters as well, but no digit. */
 const SQL_STATE = /^(?=.*\d)[0-9A-Z]{5}$/;
 
-/** Something that opening or losing a session raised, as an error of kind `connection` that is safe to log. */
+/** Turns an error from opening or losing a session into one of kind `connection` that is safe to log. */
 export function connectionFailure(error: unknown, endpoint: string): PgNotifyError {
   if (error instanceof PgNotifyError) return error;
   const { message, code } = describe(error);
@@ -94,13 +97,13 @@ export function connectionFailure(error: unknown, endpoint: string): PgNotifyErr
   return new PgNotifyError('connection', text, { endpoint, permanent, ...(sqlState && { sqlState }) });
 }
 
-/** A message that ends with what to do, for whoever shows the two apart. */
+/** A message split into problem and remedy. */
 export interface ProblemWithRemedy {
   readonly problem: string;
   readonly remedy?: string;
 }
 
-/** Takes the remedy off a message; without one of these at its end, all of it is the problem. */
+/** Splits a known remedy from the end of a message. Without one, the whole message is the problem. */
 export function splitRemedy(
   message: string,
   remedies: readonly string[] = [
@@ -115,14 +118,16 @@ export function splitRemedy(
   return remedy === undefined ? { problem: message } : { problem: message.slice(0, -remedy.length).trimEnd(), remedy };
 }
 
-/** `host:port`, or the socket's folder, of a client's parameters. A URL in the place of a host would hold its password. */
+/**
+ * `host:port` or the socket's folder. A URL that was given as a host would contain its password, so that is removed.
+ */
 export function endpointOf({ host, port }: { host: string; port: number }): string {
   return withoutCredentials(host.startsWith('/') ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`);
 }
 
 /**
- * A message that quotes a URL may quote its password: `scheme://user:password@host` loses what stands before the @, also
- * where the password has spaces, `password=` what stands behind it, and a private key all of it.
+ * Removes credentials from a message: from a quoted URL everything before the @, even if the password has spaces; the
+ * value of `password=`; and private keys.
  */
 export function withoutCredentials(message: string): string {
   return message
@@ -137,19 +142,19 @@ function describe(error: unknown): Failure {
   return { message: withoutCredentials(messageOf(cause)).replace(/\.$/, ''), code };
 }
 
-/** Node tries every address of a host name, and reports them together in an AggregateError without a message. */
+/** Node tries every address of a host name, and reports all failures in an AggregateError without a message. */
 function lastOfSeveral(error: unknown): unknown {
   if (typeof error !== 'object' || error === null || !('errors' in error) || !Array.isArray(error.errors)) return error;
   return error.errors.at(-1) ?? error;
 }
 
-/** The SQLSTATEs with which a server ends a session. Its severity says so too, but in the language of the server. */
+/** The SQLSTATEs with which a server ends a session. The severity is no help, because it may be translated. */
 const ENDS_SESSION = /^(57P|08|25P03|25P04|XX)/;
 
 /** No privilege, no such function, no such feature: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const UNAVAILABLE = ['42501', '42883', '0A000'];
 
-/** Whether the server will answer a question of this kind no better the next time; the session goes on. */
+/** Whether the server will always refuse such a question. The session goes on. */
 export function isUnavailable(error: unknown): error is PgNotifyError {
   return error instanceof PgNotifyError && error.sqlState !== undefined && UNAVAILABLE.includes(error.sqlState);
 }
@@ -161,8 +166,8 @@ const NO_LISTEN_REMEDY =
   "Connect to PostgreSQL, or set startup.mode to 'background' to let woken methods and live queries poll without it.";
 
 /**
- * The failure of a statement that any PostgreSQL takes. A server that only speaks the protocol, and refuses it because it
- * has no such thing, will never listen.
+ * The failure of a statement that every PostgreSQL accepts. A server that only speaks the protocol and does not have
+ * the feature will never listen, so this is permanent.
  */
 export function lackingListen(error: unknown): unknown {
   if (!(error instanceof PgNotifyError)) return error;
@@ -173,12 +178,12 @@ export function lackingListen(error: unknown): unknown {
   return new PgNotifyError('connection', message, { endpoint, sqlState, permanent: true });
 }
 
-/** Whether the server refused a statement and goes on with the session. */
+/** Whether the server has refused a statement and keeps the session. */
 export function isRefusal({ sqlState }: PgNotifyError): boolean {
   return sqlState !== undefined && !ENDS_SESSION.test(sqlState);
 }
 
-/** The failure of a session whose server has not answered for so long, in milliseconds. */
+/** The failure of a session whose server has not answered for this time, in milliseconds. */
 export function unanswered(endpoint: string, why: 'silence' | 'no answer', duration: number): PgNotifyError {
   const how =
     why === 'silence'

@@ -4,8 +4,8 @@ export const SEVERAL_HOSTS =
   'names several hosts, and pg connects to one. Give a function that returns the settings of the primary: docs/connecting.md has one';
 
 /**
- * What is wrong with the name of a host, without quoting it: a URL in its place holds a password, and the host stands in
- * every message about the connection. Undefined for a name, an address or the folder of a Unix socket.
+ * What is wrong with the name of a host, without quoting it: a URL in its place holds a password, and the host stands
+ * in every message about the connection. Undefined for a name, an address or the folder of a Unix socket.
  */
 export function problemOfHost(host: string): string | undefined {
   if (host.includes('://')) return 'is a URL. Give it as connectionString';

@@ -80,7 +80,9 @@ export const CHECKED_PARAMETERS: Readonly<Record<string, ParameterCheck>> = {
     value === '3.0' ? undefined : `asks for min_protocol_version=${value}, but pg speaks 3.0. Leave it out`,
 };
 
-/** What `pg` honours as libpq does, and what has no effect that anybody would miss: this module has settings of its own. */
+/**
+ * What `pg` honours as libpq does, and what has no effect that anybody would miss: this module has settings of its own.
+ */
 const OTHER_PARAMETERS = [
   'user',
   'password',

@@ -6,23 +6,23 @@ import type { TurnBudget } from '../time/turn-budget.js';
 import { PROTOCOL_ERROR, UNSUPPORTED_AUTHENTICATION } from './connection-failure.js';
 import type { ClientConnection } from './pg-client.js';
 
-/** Where what the server sends goes to. */
+/** The recipients of a server's messages. */
 export interface MessageRoutes {
-  /** Takes each notification, which pg's parser does not see then. It must not throw. */
+  /** Takes each notification, which pg's parser then does not see. It must not throw. */
   readonly onNotification: (notification: ReceivedNotification) => void;
-  /** Called once, with what cannot be read; nothing is read after that. */
+  /** Called once for a message that cannot be read. Nothing is read after it. */
   readonly onUnreadable: (error: Error) => void;
-  /** What the reading has its share of. */
+  /** The budget that reading is counted against. */
   readonly budget?: TurnBudget | undefined;
 }
 
 /**
- * Reads what the server sends to a client message by message: notifications by itself, at less than half of what pg's
- * parser and event take for one, and all else by pg's parser, which gets whole messages. That parser throws inside the
- * socket's `data` event when it cannot read a message, which would end the process, and it reads beyond the end of a message
- * whose texts have none. To be called before the client connects.
+ * Reads a server's messages one by one. It reads notifications by itself, at less than half the cost of pg's parser and
+ * event, and passes all other messages to pg's parser as a whole. Without this, that parser throws inside the socket's
+ * `data` event when it cannot read a message, which would end the process; and it reads beyond the end of a message
+ * whose texts are not terminated. To be called before the client connects.
  *
- * @param onForeign Called if the connection is not made as expected: then pg reads all by itself.
+ * @param onForeign Called if pg's internals are not as expected. pg then reads all messages itself.
  */
 export function readMessages(
   connection: Pick<ClientConnection, 'attachListeners'>,
@@ -32,9 +32,9 @@ export function readMessages(
   const attach = connection.attachListeners;
   if (typeof attach !== 'function') return onForeign();
   let isForeign = false;
-  // Called for the socket, and for the one that TLS puts in its place.
+  // Called for the socket, and again for the TLS socket that replaces it.
   connection.attachListeners = (stream: EventEmitter) => {
-    const parser = new EventEmitter(); // Stands in for the stream.
+    const parser = new EventEmitter(); // pg's parser listens to this in place of the stream.
     attach.call(connection, parser);
     if (parser.listenerCount('data') === 0) {
       if (!isForeign) onForeign();
@@ -46,7 +46,7 @@ export function readMessages(
   };
 }
 
-/** How much of what has come in during a pause is read at once, in bytes. */
+/** The number of bytes that are read at once after a pause. */
 const MOST_AT_ONCE = 16_384;
 
 function readFrom(
@@ -55,7 +55,7 @@ function readFrom(
   { onNotification, onUnreadable, budget }: MessageRoutes,
 ): void {
   const reader = new MessageReader(onMessage, onNotification);
-  // A pause until the next turn: what has been read is handled meanwhile, and the kernel keeps what comes in.
+  // A pause lasts until the next turn. Handlers run meanwhile, and the kernel buffers new data.
   let isPaused = false;
   const pause = (): void => {
     isPaused = true;
@@ -63,7 +63,7 @@ function readFrom(
   };
   const resume = (): void => {
     isPaused = false;
-    // Emits what has come in since: chunk by chunk, small ones would wait for a turn, or for a pause, each.
+    // Reads buffered data as one chunk. Otherwise each small chunk would wait for a turn or a pause.
     stream.read(Math.min(stream.readableLength, MOST_AT_ONCE));
     if (!isPaused) stream.resume();
   };
@@ -80,18 +80,18 @@ function readFrom(
   stream.on('data', onData);
 }
 
-/** A type of message and its length, which counts itself and not the type. */
+/** The size of a message's type and length. The length includes itself, but not the type. */
 const HEADER = 5;
 
-/** Far more than anything that this module asks for: a longer message is no message. */
+/** Far larger than any answer to this module. A longer message is invalid. */
 const MAX_LENGTH = 16 * 1024 * 1024;
 
-/** All that a server may send: https://www.postgresql.org/docs/current/protocol-message-formats.html */
+/** All types of messages from a server: https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const TYPES: ReadonlySet<number> = new Set(Buffer.from('ACDEGHIKNRSTVWZcdnstv123'));
 
 const [NOTIFICATION, AUTHENTICATION, ERROR, NOTICE, PARAMETER_STATUS, COMMAND_COMPLETE] = [...Buffer.from('ARENSC')];
 
-/** What cannot be read, or not be answered; with a code that the remedy is found by. */
+/** A message that cannot be read or answered. Its code leads to the remedy. */
 class UnreadableMessage extends Error {
   readonly code: string;
 
@@ -110,14 +110,14 @@ class UnsupportedAuthentication extends UnreadableMessage {
   }
 }
 
-/** Cuts what comes in into messages, and hands them on when they are whole. */
+/** Splits the incoming bytes into messages, and passes on complete ones. */
 class MessageReader {
-  /** What has come in of a message that is not whole. */
+  /** The received part of an incomplete message. */
   private parts: Buffer[] = [];
   private size = 0;
-  /** How many bytes must be there before it is worth looking. */
+  /** The number of bytes needed before the next attempt to read a message. */
   private needed = HEADER;
-  /** The channel of the last notification, as bytes with the NUL at their end: most notifications repeat it. */
+  /** The channel of the last notification as bytes, with its NUL: most notifications repeat it. */
   private channelBytes = Buffer.of(0);
   private channel = '';
 
@@ -126,7 +126,7 @@ class MessageReader {
     private readonly onNotification: (notification: ReceivedNotification) => void,
   ) {}
 
-  /** @throws Whatever pg's parser throws; UnreadableMessage for what it must not get. */
+  /** @throws What pg's parser throws; UnreadableMessage for a message that it must not get. */
   read(chunk: Buffer): void {
     this.parts.push(chunk);
     this.size += chunk.length;
@@ -137,9 +137,9 @@ class MessageReader {
     this.size = bytes.length - end;
   }
 
-  /** Reads the whole messages at the front; returns where they end. */
+  /** Reads the complete messages at the front, and returns where they end. */
   private readFrom(bytes: Buffer): number {
-    /** What came in together was received together. */
+    /** Notifications that came in together share it. */
     let receivedAt: Date | undefined;
     let at = 0;
     for (;;) {
@@ -153,14 +153,14 @@ class MessageReader {
         this.onNotification(this.notificationOf(bytes, at + HEADER, end, (receivedAt ??= new Date())));
       } else {
         checkMessage(type, bytes, at + HEADER, end);
-        // Each by itself: what lacks in it must not be read from what follows.
+        // Each message separately, so that the parser cannot read beyond its end.
         this.onMessage(bytes.subarray(at, end));
       }
       at = end;
     }
   }
 
-  /** A pid, a channel and a payload. There are many of them: without a copy, and without a call for each byte. */
+  /** Reads a pid, a channel and a payload. This is the hot path: it makes no copy, and no call for each byte. */
   private notificationOf(bytes: Buffer, from: number, end: number, receivedAt: Date): ReceivedNotification {
     const { channelBytes } = this;
     let at = from + 4;
@@ -181,7 +181,7 @@ class MessageReader {
   }
 }
 
-/** As readUInt32BE() would, without its checks; `| 0` makes a signed one of it. */
+/** Like readUInt32BE(), but without its checks; `| 0` makes the number signed. */
 function lengthAt(bytes: Buffer, at: number): number {
   return bytes[at]! * 0x1000000 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!);
 }
@@ -193,7 +193,7 @@ function checkedLength(type: number, length: number): number {
   return length;
 }
 
-/** @throws UnreadableMessage for what pg's parser would take in any case, and make something wrong of. */
+/** @throws UnreadableMessage for a message that pg's parser would misread without an error. */
 function checkMessage(type: number, bytes: Buffer, from: number, end: number): void {
   if (type === ERROR || type === NOTICE) checkFields(bytes.subarray(from, end));
   else if (type === PARAMETER_STATUS) checkTexts(bytes.subarray(from, end), 2);
@@ -202,7 +202,7 @@ function checkMessage(type: number, bytes: Buffer, from: number, end: number): v
 }
 
 interface SlicingBuffer extends Buffer {
-  /** Not documented: what toString('utf8', …) comes to, without its checks. */
+  /** Undocumented: the function that toString('utf8', …) calls, without its checks. */
   utf8Slice?: (start: number, end: number) => string;
 }
 
@@ -215,7 +215,7 @@ function checkTexts(body: Buffer, count: number): void {
   for (let left = count; left > 0; left -= 1) at = endOfText(body, at);
 }
 
-/** A letter and a text for each field, and a NUL after the last: without that, pg's parser would never end. */
+/** A letter and a text for each field, and a final NUL. Without the NUL, pg's parser would never end. */
 function checkFields(body: Buffer): void {
   let at = 0;
   while (body[at] !== 0) at = endOfText(body, at + 1);
@@ -229,7 +229,7 @@ function endOfText(body: Buffer, from: number): number {
 
 const SASL = 10;
 
-/** What pg can do: nothing, a password in clear text or by MD5, and the three steps of SASL. */
+/** The methods that pg supports: none, a password in clear text or by MD5, and the three steps of SASL. */
 const SUPPORTED_METHODS: ReadonlySet<number> = new Set([0, 3, 5, SASL, 11, 12]);
 const SUPPORTED_MECHANISMS: ReadonlySet<string> = new Set(['SCRAM-SHA-256', 'SCRAM-SHA-256-PLUS']);
 

@@ -12,14 +12,14 @@ export interface ParameterStatus {
   readonly parameterValue: string;
 }
 
-/** The part of a client that its types do not have. */
+/** The part of a client that its types lack. */
 export interface ClientConnection extends EventEmitter {
   readonly stream: Duplex;
-  /** Makes pg's parser read from the stream. Not part of what pg documents: it may be absent. */
+  /** Connects pg's parser to the stream. It is undocumented, so it may be absent. */
   attachListeners?: (stream: EventEmitter) => void;
 }
 
-/** The parsers that clients of this process have, unless they have their own. */
+/** The process-wide type parsers of clients that have none of their own. */
 export const PROCESS_TYPES: CustomTypesConfig = types;
 
 export function connectionOf(client: Client): ClientConnection {
@@ -27,24 +27,24 @@ export function connectionOf(client: Client): ClientConnection {
 }
 
 /**
- * How long a connection may be silent before the kernel asks whether the other side is there, in milliseconds. The usual
- * default is two hours; NAT gateways and load balancers of clouds forget a silent connection after four to ten minutes.
+ * The silence after which the kernel probes the other side (TCP keep-alive), in milliseconds. The usual default is two
+ * hours, but NAT gateways and load balancers of clouds drop a silent connection after four to ten minutes.
  */
 const KEEP_ALIVE_DELAY = 10_000;
 
-/** Whether the clients of a pool are native ones. A client that is never connected says so: nothing public does. */
+/** Whether a pool has native clients. Only a client shows it, so one is made that never connects. */
 export function isNativePool(pool: Pool): boolean {
   const { Client: Own } = pool as { readonly Client?: typeof Client };
   return typeof Own === 'function' && isNative(new Own({ sslnegotiation: 'postgres' })); // Whatever the environment asks for.
 }
 
-/** The native client hides its connection: neither its socket nor the messages of the server can be seen. */
+/** The native client hides its connection: its socket and the server's messages are inaccessible. */
 function isNative(client: Client): boolean {
   return !('connection' in client);
 }
 
 /**
- * A client that is not connected yet. This is the only file that touches `pg`.
+ * Makes a client that is not connected yet. This is the only file that uses `pg`.
  *
  * @param option The option that the settings come from, for messages.
  * @throws PgNotifyError of kind `configuration` for settings that cannot be used.

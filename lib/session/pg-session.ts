@@ -39,46 +39,49 @@ import { OWN_TYPES } from './type-parsers.js';
 export interface PgSessionOptions {
   /** Shown as `application_name` in pg_stat_activity, unless the connection names one. */
   readonly applicationName: string;
-  /** Bounds settings, TCP, TLS and login together; milliseconds. */
+  /** The time limit of settings, TCP, TLS and login together, in milliseconds. */
   readonly connectTimeout: number;
   /** Aborts the attempt. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * How long an answer may take, whatever else is received meanwhile; milliseconds. Longer than any honest backlog takes.
+   * How long an answer may take even if other messages are received, in milliseconds. Longer than any real backlog
+   * takes.
    *
    * @default 60_000
    */
   readonly answerLimit?: number | undefined;
-  /** Of a session that sends: how long a statement may wait for a lock, in milliseconds. */
+  /** For a session that sends: how long a statement may wait for a lock, in milliseconds. */
   readonly lockTimeout?: number | undefined;
-  /** Runs while what has come in is read: it must not throw. */
+  /** Called for each notification while the socket is read. It must not throw. */
   readonly onNotification?: (notification: ReceivedNotification) => void;
-  /** What the reading has its share of. */
+  /** The budget that reading is counted against. */
   readonly budget?: TurnBudget | undefined;
-  /** Called if this version of `pg` is not as expected: notifications come from its own event then, at more than twice the cost. */
+  /**
+   * Called if the internals of `pg` are not as expected. Notifications then come from its own event, at twice the cost.
+   */
   readonly onForeignClient?: () => void;
 }
 
 export interface PgStatement {
   readonly text: string;
-  /** It stays prepared under this name: only for a session that {@link PgSession.keepsStatements}. */
+  /** The name under which it stays prepared. Only for a session that {@link PgSession.keepsStatements}. */
   readonly name?: string;
   readonly values?: readonly unknown[];
-  /** The session is given up when, before the answer, nothing at all is received for this long; milliseconds. */
+  /** The session is given up after this time of silence before the answer, in milliseconds. */
   readonly timeout: number;
-  /** The session is given up when the answer takes longer, whatever else is received; milliseconds. */
+  /** The session is given up if the answer takes longer, even if other messages are received; milliseconds. */
   readonly limit?: number;
-  /** Runs with the server's answer, before any later message of the server is looked at: it must not throw. */
+  /** Called with the server's answer, before any later message is read. It must not throw. */
   readonly onReply?: () => void;
 }
 
-/** The SQLSTATE of what is asked in a transaction that has failed. */
+/** The SQLSTATE of a statement in a failed transaction. */
 const FAILED_TRANSACTION = '25P02';
 
-/** How long an answer may take, whatever else is received, in milliseconds. */
+/** How long an answer may take even if other messages are received, in milliseconds. */
 const ANSWER_LIMIT = 60_000;
 
-/** How long the server may take to notice a polite goodbye before the socket is destroyed, in milliseconds. */
+/** How long the server may take to answer a goodbye before the socket is destroyed, in milliseconds. */
 const GOODBYE_TIMEOUT = 1_000;
 
 /**
@@ -99,12 +102,15 @@ export class PgSession {
   private wasAsking = false;
   /** See {@link lockTimeout}. */
   private unkeptLockTimeout: number | undefined;
-  /** Whether transactions are read-only by default, where the server has said so: from PostgreSQL 14 on, at connect and when it changes. */
+  /**
+   * Whether transactions are read-only by default, if the server reports it: since PostgreSQL 14, at connect and at
+   * changes.
+   */
   private toldReadOnly: boolean | undefined;
   private readonly onError = (error: Error): void => this.destroy(error);
   private readonly onEnd = (): void => {
     this.destroy(new Error('the connection was closed'));
-    // Not before: until then the client may tell of errors, and a pool ends the process with one that nobody hears.
+    // Not earlier: until now the client may emit errors, and an unheard one would end the process.
     this.loan?.giveBack(this.loss);
   };
   private readonly onParameterStatus = ({ parameterName, parameterValue }: ParameterStatus): void => {
@@ -125,7 +131,7 @@ export class PgSession {
   }
 
   /**
-   * Connects. Whatever fails, no socket is left behind.
+   * Connects. On any failure the socket is destroyed.
    *
    * @throws PgNotifyError of kind `connection` (or `configuration`, for settings that cannot be read), or the signal's
    * reason.
@@ -175,7 +181,8 @@ export class PgSession {
   }
 
   /**
-   * Takes a client from a pool, for statements only; {@link close} gives it back, and one that is lost is not used again.
+   * Borrows a client from a pool, for statements only. {@link close} returns it; a lost client is removed from the
+   * pool.
    *
    * @throws PgNotifyError of kind `connection`, or the signal's reason.
    */
@@ -194,7 +201,7 @@ export class PgSession {
         if (session.known.mayConfigure) session.unkeptLockTimeout = options.lockTimeout;
         return session;
       }
-      // What is sent in a transaction that somebody else has begun would not be committed: the next client may be a good one.
+      // A statement in a transaction that another user has begun would not be committed. The next client may be usable.
       const message = `${session.endpoint}: the client was given back to the pool in the middle of a transaction.`;
       session.destroy(failure ?? new PgNotifyError('connection', message));
       if (failure && failure.sqlState !== FAILED_TRANSACTION) throw failure;
@@ -208,7 +215,7 @@ export class PgSession {
     if (lockTimeout !== undefined && this.known.mayConfigure) await this.prepareToSend(lockTimeout, connectTimeout);
   }
 
-  /** Behind a pooler nothing is set: it would be set for whoever gets that backend next. */
+  /** Behind a pooler no settings are applied, because they would affect the next client of the backend. */
   private async prepareToSend(lockTimeout: number, timeout: number): Promise<void> {
     if (!this.isDirect) {
       this.unkeptLockTimeout = lockTimeout;
@@ -235,53 +242,55 @@ export class PgSession {
     return this.loss !== undefined;
   }
 
-  /** The backend's pid as it was announced at connect; a pooler announces one of its own. */
+  /** The backend's pid as announced at connect. A pooler announces a pid of its own. */
   get processId(): number | undefined {
     return (this.client as unknown as { processID: number | null }).processID ?? undefined;
   }
 
-  /** Whether it speaks with the backend that was announced at connect: a pooler announces another. */
+  /** Whether statements run in the backend that was announced at connect. Otherwise there is a pooler. */
   get isDirect(): boolean {
     return this.processId === this.known.backendPid;
   }
 
-  /** What the server said of itself at connect. */
+  /** The facts that the server reported at connect. */
   get facts(): SessionFacts {
     return this.known;
   }
 
   /**
-   * Whether the server has made its transactions read-only by now, as of its last answer; undefined where nobody tells: old
-   * servers, poolers, clients of a pool.
+   * Whether transactions are read-only, as of the server's last answer; undefined if it is not reported, as by old
+   * servers, poolers and clients of a pool.
    */
   get isReadOnlyNow(): boolean | undefined {
     return this.isDirect ? this.toldReadOnly : undefined;
   }
 
-  /** Whether a statement that was prepared is there for the next one: not behind a pooler, and not for a client of a pool. */
+  /** Whether prepared statements are kept. They are not behind a pooler, nor for a client of a pool. */
   get keepsStatements(): boolean {
     return this.isDirect && !this.loan;
   }
 
-  /** Whether TLS protects the connection, as far as its other end: a pooler may go on without it. */
+  /** Whether the connection uses TLS. It ends at a pooler, which may go on without TLS. */
   get isEncrypted(): boolean {
     return 'encrypted' in this.socket;
   }
 
   /**
-   * The time that a statement of a session which sends has to bring along by itself, because the session does not keep it;
+   * The lock timeout that each sending statement must set by itself, because the session does not keep settings; in
    * milliseconds.
    */
   get lockTimeout(): number | undefined {
     return this.unkeptLockTimeout;
   }
 
-  /** The backend of a session that was lost in the middle of a statement, where it may still be at it, and is known. */
+  /**
+   * The backend of a session that was lost during a statement, if it is known: it may still be running the statement.
+   */
   get abandonedBackend(): SessionFacts | undefined {
     return this.wasAsking && this.isDirect ? this.known : undefined;
   }
 
-  /** Whether somebody else waits for the client. */
+  /** Whether another user of the pool waits for the client. */
   get isWanted(): boolean {
     return this.loan?.isWanted === true;
   }
@@ -291,12 +300,12 @@ export class PgSession {
     return this.heard.time;
   }
 
-  /** The same by the wall clock: no later than that, whatever became of the clocks meanwhile. */
+  /** The same by the wall clock. Changes of the clocks cannot make it later. */
   get lastHeardAt(): Date {
     return this.heard.toDate();
   }
 
-  /** Sets what a listening session needs, as far as the server knows it. */
+  /** Applies the settings of a listening session, as far as the server has them. */
   async applySettings(timeout: number): Promise<void> {
     await this.query({ text: LIFT_STATEMENT_TIMEOUT, timeout });
     if (this.known.mayConfigure) await this.set(APPLY_LISTENING_SETTINGS, LISTENING_SETTINGS, timeout);
@@ -307,15 +316,15 @@ export class PgSession {
   }
 
   /**
-   * Runs one statement, or several without values, whose rows are those of the last; callers never have two on their
-   * way.
+   * Runs one statement, or several without values, and returns the rows of the last. Callers must not run two at a
+   * time.
    *
-   * @throws PgNotifyError of kind `connection` when the server refuses it, when it is silent for too long (the session
-   * is lost then) or when the session is lost.
+   * @throws PgNotifyError of kind `connection` if the server refuses it, is silent for too long (the session is then
+   * lost), or the session is lost.
    */
   async query(statement: PgStatement): Promise<readonly Record<string, unknown>[]> {
     const { name, text, values } = statement;
-    // A client that was borrowed has the type parsers of its owner.
+    // A borrowed client has the type parsers of its owner.
     const config = { text, values: values as unknown[], types: OWN_TYPES, ...(name && { name }) };
     const answer = await this.exchange(config, statement).catch((error: unknown) => {
       throw connectionFailure(error, this.endpoint);
@@ -325,10 +334,10 @@ export class PgSession {
   }
 
   /**
-   * Runs `work` in one transaction: commits if it resolves, rolls back if it rejects. Nothing else may be asked of the
-   * session meanwhile, and a session on which nobody knows what became of the transaction is lost.
+   * Runs `work` in a transaction: commits if it resolves, rolls back if it rejects. No other statement may run on the
+   * session meanwhile. If the outcome of the transaction is unknown, the session is given up.
    *
-   * @throws what `work` throws, or what kept the transaction from being committed.
+   * @throws The error of `work`, or the one that prevented the commit.
    */
   transaction(limits: TransactionLimits, work: (transaction: SessionTransaction) => Promise<void>): Promise<void> {
     return runTransaction(
@@ -344,14 +353,14 @@ export class PgSession {
     );
   }
 
-  /** Runs a statement of somebody else, who expects what pg returns and throws. */
+  /** Runs a statement of a user, with the results and errors of pg. */
   private async send({ name, ...statement }: QueryConfig, limit: number): Promise<QueryResult> {
     const types = this.loan ? undefined : PROCESS_TYPES;
     const named = this.keepsStatements && name !== undefined ? { name } : undefined;
     return (await this.exchange({ types, ...statement, ...named }, { timeout: limit, limit })) as QueryResult;
   }
 
-  /** Rejects with what pg throws, or with the loss of the session. */
+  /** Rejects with the error of pg, or with the loss of the session. */
   private async exchange(
     statement: QueryConfig,
     { timeout, limit = this.answerLimit, onReply }: Pick<PgStatement, 'timeout' | 'limit' | 'onReply'>,
@@ -374,7 +383,7 @@ export class PgSession {
     try {
       return await reply;
     } catch (error) {
-      // The statement only hears that the connection ended; why, the session was told before.
+      // pg only reports that the connection ended. The session knows the reason.
       this.throwIfLost();
       const failure = connectionFailure(error, this.endpoint);
       if (isRefusal(failure)) throw error;
@@ -386,12 +395,14 @@ export class PgSession {
     }
   }
 
-  /** Says goodbye, and destroys the socket when that takes too long; or gives the client back. Never rejects. */
+  /**
+   * Ends the connection politely, and destroys the socket if that takes too long; or returns the client. Never rejects.
+   */
   async close(): Promise<void> {
     if (this.loss) return;
     const closed = new PgNotifyError('closed', `${this.endpoint}: the connection was closed by this application.`);
     if (this.loan) {
-      // With a statement on its way it is of no use to others.
+      // A client with a statement on its way is unusable for others.
       if (this.isAsking) this.destroy(closed);
       else this.giveBack(closed, this.loan);
       return;
@@ -403,7 +414,7 @@ export class PgSession {
     this.socket.destroy();
   }
 
-  /** Gives the session up at once. */
+  /** Gives up the session at once. */
   destroy(reason: unknown): void {
     this.lose(connectionFailure(reason, this.endpoint));
     this.socket.destroy();
@@ -427,7 +438,7 @@ export class PgSession {
     this.settleLost(this.loss);
   }
 
-  /** TLS replaces the socket of the connection by its own. */
+  /** TLS replaces the socket of the connection with its own. */
   private get socket(): Duplex {
     return connectionOf(this.client).stream;
   }

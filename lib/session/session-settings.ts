@@ -22,13 +22,13 @@ export const LISTENING_SETTINGS = {
 } as const;
 
 /**
- * What a session that sends asks of its server. Every NOTIFY waits in its commit for one lock of the whole cluster, and who
- * holds that lock may hang in a commit of its own. A statement then has to end before we give it up: a backend that nobody
- * waits for any more would go on waiting, and the next one beside it. `statement_timeout` is over by then.
+ * What a session that sends asks of its server. Every NOTIFY waits in its commit for one lock of the whole cluster, and
+ * who holds that lock may hang in a commit of its own. A statement then has to end before we give it up: a backend that
+ * nobody waits for any more would go on waiting, and the next one beside it. `statement_timeout` is over by then.
  *
  * - `lock_timeout` ends the wait: nothing was sent then.
- * - `client_connection_check_interval` (14 and later, not on Windows) and the TCP settings let the server notice that we
- *   have gone, where it has something to wait for.
+ * - `client_connection_check_interval` (14 and later, not on Windows) and the TCP settings let the server notice that
+ *   we have gone, where it has something to wait for.
  */
 export function sendingSettings(lockTimeout: number): Readonly<Record<string, string>> {
   const { tcp_keepalives_idle, tcp_keepalives_interval, tcp_keepalives_count, tcp_user_timeout } = LISTENING_SETTINGS;

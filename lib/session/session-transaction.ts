@@ -132,7 +132,9 @@ class Transaction implements SessionTransaction {
   }
 }
 
-/** Whatever the defaults of the role and the database are, and without the session's own limit for waiting for locks. */
+/**
+ * Whatever the defaults of the role and the database are, and without the session's own limit for waiting for locks.
+ */
 function begin({ idleTimeout }: TransactionLimits): string {
   return `BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE;
 SET LOCAL idle_in_transaction_session_timeout = ${Math.ceil(idleTimeout)};

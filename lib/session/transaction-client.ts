@@ -1,7 +1,9 @@
 import type { QueryConfig, QueryResult, QueryResultRow } from 'pg';
 import { PgNotifyError } from '../pg-notify.errors.js';
 
-/** What runs statements in a transaction that is begun and ended elsewhere. It has the method `query` of pg's clients. */
+/**
+ * What runs statements in a transaction that is begun and ended elsewhere. It has the method `query` of pg's clients.
+ */
 export interface PgTransactionClient {
   /**
    * Runs one statement. Statements that are not awaited run one after the other, and still belong to the transaction.

@@ -1,6 +1,6 @@
 /**
- * Runs `work` with a signal that is aborted as soon as one of these is. Nothing of it stays with them, which may live as
- * long as the process does: `AbortSignal.any()` leaves some bytes with each of its sources at every call, on Node 20.
+ * Runs `work` with a signal that is aborted as soon as one of these signals is. It leaves no listener on them, because
+ * they may live as long as the process: on Node 20, each call of `AbortSignal.any()` leaves some bytes in its sources.
  */
 export async function withEitherSignal<T>(
   signals: readonly AbortSignal[],
@@ -17,7 +17,7 @@ export async function withEitherSignal<T>(
   }
 }
 
-/** Settles as `work` does, unless the signal is aborted before: then it rejects with the signal's reason. */
+/** Settles as `work` does. If the signal is aborted before, rejects with the signal's reason. */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   let interrupt: (reason: unknown) => void = () => undefined;
   const interrupted = new Promise<never>((_, reject) => (interrupt = reject));

@@ -6,8 +6,8 @@ export interface BackoffOptions {
 }
 
 /**
- * Delays between attempts, with full jitter: each is drawn evenly between zero and a bound that doubles. After a
- * restart of the server, clients that lost it together come back spread out.
+ * Delays between attempts, with full jitter: each is drawn evenly between zero and a bound that doubles. So after a
+ * restart of the server its clients do not all reconnect at once.
  *
  * Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */

@@ -1,14 +1,14 @@
 import { setImmediate as turn } from 'node:timers/promises';
 
-/** Time as the listener needs it; injected, so that a test can run it by hand. */
+/** The time of a registration. It is injected, so that tests can run it by hand. */
 export interface Clock {
-  /** Milliseconds of a clock that is never set back. */
+  /** Milliseconds of a monotonic clock. */
   now(): number;
   /** Waits; rejects with the signal's reason as soon as it is aborted. */
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
-/** With the global timer, looked up at each call: whoever tests with fake timers can let a poll or a retry fall due. */
+/** Looks up the global timer at each call, so that fake timers of a test can let a poll or a retry fall due. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   sleep: (milliseconds, signal) =>
@@ -25,7 +25,7 @@ export const systemClock: Clock = {
     }),
 };
 
-/** Calls back in a microtask. Not by `queueMicrotask`: Jest's fake timers replace it, and nothing would ever happen. */
+/** Calls back in a microtask. Jest's fake timers replace `queueMicrotask`, so it would never be called with that. */
 export function soon(call: () => void): void {
   void Promise.resolve().then(call);
 }

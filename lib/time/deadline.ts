@@ -1,15 +1,15 @@
 export interface Deadline {
   /** Milliseconds. */
   readonly timeout: number;
-  /** The error to reject with when the time is over. */
+  /** Makes the error to reject with when the time is over. */
   readonly expired: () => Error;
   /** Ends the wait early, with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Settles as `work` does, unless its time is over or the signal is aborted before. No timer or listener outlives it; a
- * failure of `work` after that is ignored.
+ * Settles as `work` does, or rejects when the time is over or the signal is aborted. It leaves no timer or listener
+ * behind, and ignores a later failure of `work`.
  */
 export async function withDeadline<T>(work: Promise<T>, { timeout, expired, signal }: Deadline): Promise<T> {
   let interrupt: (reason: unknown) => void = () => undefined;

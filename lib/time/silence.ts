@@ -1,20 +1,20 @@
 import { readArrived } from './clock.js';
 
 export interface AnswerWatch {
-  /** How long nothing at all may be received, in milliseconds. */
+  /** The longest silence, in milliseconds. */
   readonly timeout: number;
-  /** How long the answer may take, whatever else is received meanwhile, in milliseconds. */
+  /** How long the answer may take even if other messages are received, in milliseconds. */
   readonly limit: number;
   /** When the last bytes were received, in milliseconds of `performance.now()`. */
   readonly lastHeard: () => number;
-  /** Called once: there was silence for too long, or the answer took too long. */
+  /** Called once when the silence or the answer has taken too long. */
   readonly onMissing: (why: 'silence' | 'no answer') => void;
 }
 
 /**
- * Watches for an answer that does not come; returns the function that ends the watch. An answer may stand behind a large
- * backlog, so any byte counts as a sign of life; but not without end, because what we send may be lost on its way while
- * what the server sends still arrives.
+ * Watches for a missing answer, and returns a function that ends the watch. An answer may be queued behind a large
+ * backlog, so any byte counts as a sign of life. This has a limit, because our messages may be lost while those of the
+ * server still arrive.
  */
 export function watchAnswer({ timeout, limit, lastHeard, onMissing }: AnswerWatch): () => void {
   const begun = performance.now();
@@ -23,7 +23,7 @@ export function watchAnswer({ timeout, limit, lastHeard, onMissing }: AnswerWatc
   let timer: NodeJS.Timeout | undefined;
   let ended = false;
   const look = async (due: number): Promise<void> => {
-    // While the whole process stood still, nobody could read what had come in.
+    // The time during which the event loop was blocked does not count, because nothing could be read.
     latest += Math.max(0, performance.now() - due);
     await readArrived();
     if (ended) return;

@@ -1,32 +1,36 @@
-import { setImmediate } from 'node:timers'; // The global one is replaced by fake timers, which would end all deliveries.
+import { setImmediate } from 'node:timers'; // Fake timers replace the global one, which would end all deliveries.
 import { systemClock } from './clock.js';
 import type { Clock } from './clock.js';
 
-/** How long deliveries may go on in a turn of the event loop beyond what reading took in it, in milliseconds. */
+/**
+ * The time that deliveries may use in a turn of the event loop, in addition to the time that reading took, in
+ * milliseconds.
+ */
 const SHARE = 8;
-/** How long a turn may be before what comes in has to wait for the next one, in milliseconds. */
+/** After this time in a turn, reading is paused until the next one, in milliseconds. */
 const LONG_TURN = 20;
 /**
- * How long what comes in may wait for deliveries in all, in milliseconds: all other channels wait with it, the answers to
- * heartbeats as well, and the server keeps it for all its listeners.
+ * The longest pause of reading, in milliseconds. All channels and the answers to heartbeats wait during it, and the
+ * server keeps the notifications for all its listeners.
  */
 const LONGEST_PAUSE = 250;
-/** How many deliveries that return at once are made between two looks at the clock. */
+/** The most deliveries between two looks at the clock. */
 const MOST_UNWATCHED = 64;
-/** How long what is made between two looks may take for there to be more of it the next time, in milliseconds. */
+/** If the deliveries between two looks take less than this, there may be more of them next time, in milliseconds. */
 const AT_ONCE = 1;
 
-/** A queue or a runner that goes on in a later turn. */
+/** A queue or a runner that waits for a later turn. */
 interface Waiting {
   readonly resume: () => void;
   readonly isCrowded: boolean;
 }
 
 /**
- * Shares the turns of the event loop between reading and all handlers of a registration. In each turn handlers may use as
- * much time as reading took, and a little more: a handler that returns at once keeps up with any burst, and a slow one does
- * not hold up timers and HTTP. Queues that have work left go on in the next turn, before all others. The socket is not read
- * until then, or for some turns more while a buffer fills up: so a burst waits in the socket rather than in buffers that drop it.
+ * Shares the turns of the event loop between reading and all handlers of a registration. In each turn handlers may use
+ * as much time as reading took, and a little more. So a handler that returns at once keeps up with any burst, and a
+ * slow one does not hold up timers and HTTP. Queues with remaining work go on first in the next turn. The socket is not
+ * read until then, and for some more turns while a buffer fills up, so that a burst waits in the socket and is not
+ * dropped.
  */
 export class TurnBudget {
   /** When the turn's first reading or delivery began; undefined before it. */
@@ -34,13 +38,13 @@ export class TurnBudget {
   /** How long reading took in this turn. */
   private reading = 0;
   private readingSince = 0;
-  /** How long everything else took up to the last look at the clock. */
+  /** The time used by deliveries up to the last look at the clock. */
   private used = 0;
-  /** How many deliveries are made between this look and the next, and how many of them are left. */
+  /** The number of deliveries until the next look at the clock, and the remaining ones. */
   private unwatched = 1;
   private left = 1;
   private waiting: Waiting[] = [];
-  /** How many of those that wait are crowded. */
+  /** The number of crowded queues that wait. */
   private crowded = 0;
   private pausing: (() => void)[] = [];
   private pausedAt = 0;
@@ -63,25 +67,24 @@ export class TurnBudget {
   /**
    * Calls back in a turn with budget left.
    *
-   * @param isCrowded Whether the buffer of the queue fills up: it would drop much of what comes in until then.
+   * @param isCrowded Whether the buffer of the queue is filling up, so that it would drop notifications until then.
    */
   later(resume: () => void, isCrowded = false): void {
     this.waiting.push({ resume, isCrowded });
     if (isCrowded) this.crowded += 1;
   }
 
-  /** Something that has come in is read from here on. */
+  /** Reading begins. */
   beginReading(): void {
     this.readingSince = this.begunAt === undefined ? this.begin() : this.clock.now();
   }
 
   /**
-   * It was read.
+   * Reading has ended.
    *
-   * @param pause Called if nothing more is to be read in this turn: it has become long, or has nothing left for what was
-   * read.
-   * @param resume Called then in the next turn for which nobody crowded has waited.
-   * @param isCutShort Whether more is there, and is left for the next turn in any case.
+   * @param pause Called if nothing more may be read in this turn, because the turn is long or its budget is used up.
+   * @param resume Called after a pause, in the next turn for which no crowded queue has waited.
+   * @param isCutShort Whether unread data is left, so that there must be a pause.
    */
   endReading(pause: () => void, resume: () => void, isCutShort = false): void {
     const now = this.clock.now();
@@ -117,7 +120,7 @@ export class TurnBudget {
     this.unwatched = 1;
     this.left = 1;
     while (!this.isUsedUp && this.waiting.length > 0) this.goOn(this.waiting.shift()!);
-    // Unless something is delivered in this turn, no other one is asked for.
+    // If nothing is delivered in this turn, no further turn is scheduled.
     const isWorking = this.begunAt !== undefined;
     if (isCrowded && isWorking && this.clock.now() - this.pausedAt < LONGEST_PAUSE) return;
     for (const resume of this.pausing.splice(0)) resume();
