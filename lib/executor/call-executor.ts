@@ -4,19 +4,20 @@ import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { checkExecutor, isExecutor } from './pg-executor.js';
 import type { PgExecutor } from './pg-executor.js';
 
-/** What a call may say of its transaction. */
+/** The options of a call about its transaction. */
 export interface CallOptions {
   readonly executor?: PgExecutor | false | undefined;
 }
 
-/** What tells the transaction that a call is made in, where the application keeps it in async context. */
+/** Returns the transaction in which a call is made, if the application keeps it in async context. */
 export type CurrentExecutor = () => PgExecutor | undefined;
 
 /**
- * The executor of one call: what the call says goes before the transaction that it is made in; `false` means none.
+ * Returns the executor of one call. The call's option takes precedence over the transaction in which the call is made;
+ * `false` means none.
  *
- * @param call What it is called in the message.
- * @throws PgNotifyError of kind `configuration` for what is no executor, and when `current` throws.
+ * @param call The call's name, for messages.
+ * @throws PgNotifyError of kind `configuration` for an invalid executor, and if `current` throws.
  */
 export function callExecutor(
   call: string,
@@ -34,10 +35,10 @@ export function refuseBareExecutor(call: string, options: unknown): void {
 }
 
 /**
- * What a call has said if it has said something, `false` included; else the executor of the transaction that it is made in,
- * or undefined if it is in none.
+ * Returns the call's option if it is given, including `false`; otherwise the executor of the transaction in which the
+ * call is made, or undefined outside of a transaction.
  *
- * @throws PgNotifyError of kind `configuration` when `current` throws or returns what is no executor.
+ * @throws PgNotifyError of kind `configuration` if `current` throws or returns an invalid executor.
  */
 export function chosenExecutor(
   given: PgExecutor | false | undefined,

@@ -1,13 +1,13 @@
 import { messageOf } from '../pg-notify.errors.js';
 
-/** What the driver said when a statement failed. */
+/** The driver's error of a failed statement. */
 export interface DriverFailure {
   readonly message: string;
   readonly sqlState?: string;
 }
 
 /**
- * The properties in which libraries keep the error that they have wrapped (TypeORM in `driverError`, Sequelize in `original`,
+ * The properties in which libraries keep a wrapped error (TypeORM in `driverError`, Sequelize in `original`,
  * db-errors for Objection in `nativeError`), and those in which Prisma keeps its parts.
  */
 interface WrappingError {
@@ -21,15 +21,15 @@ interface WrappingError {
   readonly originalMessage?: unknown;
 }
 
-/** Far more than any library wraps: an error may be its own cause. */
+/** The most levels of wrapped errors. An error may be its own cause. */
 const MAX_DEPTH = 8;
 
-/** Prisma's own codes look like a SQLSTATE too: P2010. */
+/** Prisma's own codes, such as P2010, look like a SQLSTATE. */
 const SQL_STATE = /^(?!P[1-9])(?=.*\d)[0-9A-Z]{5}$/;
 
 /**
- * What lies innermost in an error of a library: its own message may quote the statement with its values, which must not
- * get into a log.
+ * Returns the innermost error of a library's error. The library's message may quote the statement with its values,
+ * which must not be logged.
  */
 export function driverFailure(error: unknown): DriverFailure {
   let inner = partsOf(error);

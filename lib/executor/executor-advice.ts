@@ -1,8 +1,8 @@
-/** A library whose transactions, or what is taken for them, are not executors by themselves. */
+/** A library whose transactions, or objects that look like them, are not executors. */
 interface Library {
-  /** Whether an object or function is of this library. */
+  /** Whether an object or function belongs to this library. */
   readonly owns: (value: Members) => boolean;
-  /** What to do instead. */
+  /** The remedy. */
   readonly advice: (value: Members) => string;
 }
 
@@ -10,7 +10,7 @@ type Members = Readonly<Record<string, unknown>>;
 
 const SEQUELIZE = 'write (text, bind) => sequelize.query(text, { bind, transaction })';
 
-/** Objects with a method `query` that takes something else than a text and values. */
+/** Objects whose method `query` does not take a text and values. */
 const WITH_ANOTHER_QUERY: readonly Library[] = [
   // Sequelize itself: its query() takes options, and runs outside of every transaction without them.
   { owns: (value) => has(value, 'getQueryInterface'), advice: () => SEQUELIZE },
@@ -22,7 +22,7 @@ const WITH_ANOTHER_QUERY: readonly Library[] = [
 ];
 
 /**
- * Everything else. The functions among them would run as executors without an error, and send nothing. The order counts: a
+ * All other libraries. Their functions would run as executors without an error, and send nothing. The order matters: a
  * method that several libraries have comes last.
  */
 const WITHOUT_QUERY: readonly Library[] = [
@@ -54,7 +54,7 @@ const WITHOUT_QUERY: readonly Library[] = [
   { owns: (value) => has(value, 'execute'), advice: () => 'write fromDrizzle(tx, sql)' },
 ];
 
-/** Returns what to do with a value of a library that is not an executor by itself; undefined for everything else. */
+/** Returns the remedy for a library's value that is not an executor; undefined for other values. */
 export function executorAdvice(value: unknown): string | undefined {
   const members = membersOf(value);
   const libraries = typeof value === 'object' && has(members, 'query') ? WITH_ANOTHER_QUERY : WITHOUT_QUERY;

@@ -1,8 +1,8 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 
 /**
- * The rows in what an executor has answered: an array of them, as most ORMs return it; an object that holds them in
- * `rows`, as pg does; or an array that begins with the array of them, as Sequelize's does.
+ * Returns the rows of an executor's answer: an array of rows, as most ORMs return it; an object with the property
+ * `rows`, as of pg; or an array whose first item is the array of rows, as of Sequelize.
  *
  * @throws PgNotifyError of kind `configuration` for an answer without rows.
  */

@@ -2,12 +2,12 @@ import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgExecutor } from './pg-executor.js';
 import { statementParts } from './statement-parts.js';
 
-/** The part of a transaction of Drizzle that sends. */
+/** The part of a Drizzle transaction that runs statements. */
 export interface DrizzleTransaction<Sql> {
   execute(query: Sql): PromiseLike<unknown>;
 }
 
-/** The part of Drizzle's `sql` that makes a statement. */
+/** The part of Drizzle's `sql` that makes statements. */
 export interface DrizzleSql<Sql> {
   raw(text: string): Sql;
   param(value: unknown): unknown;
@@ -15,7 +15,7 @@ export interface DrizzleSql<Sql> {
 }
 
 /**
- * Sends inside a transaction of Drizzle.
+ * Makes an executor of a Drizzle transaction.
  *
  * ```ts
  * import { sql } from 'drizzle-orm';
@@ -26,7 +26,8 @@ export interface DrizzleSql<Sql> {
  * });
  * ```
  *
- * @param tx What `transaction()` hands to its callback. With `db` itself it is sent at once, in a transaction of its own.
+ * @param tx The argument of the callback of `transaction()`. With `db` itself the notification is sent at once, in its
+ * own transaction.
  * @param sql The `sql` of `drizzle-orm`: this module does not import it.
  * @throws PgNotifyError of kind `configuration` for anything else.
  */
@@ -47,7 +48,7 @@ export function fromDrizzle<Sql>(tx: DrizzleTransaction<Sql>, sql: DrizzleSql<Sq
   return (text, values) => {
     const parts = statementParts(text, values);
     return tx.execute(
-      // As a parameter, because Drizzle makes a list of its own of an array.
+      // As a parameter, because Drizzle turns an array into a list.
       sql.join(parts.map((part) => (typeof part === 'string' ? sql.raw(part) : sql.param(part.value)))),
     );
   };

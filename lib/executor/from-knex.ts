@@ -2,13 +2,13 @@ import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgExecutor } from './pg-executor.js';
 import { statementParts } from './statement-parts.js';
 
-/** The part of a transaction of Knex that sends. */
+/** The part of a Knex transaction that runs statements. */
 export interface KnexTransaction {
   raw(text: string, bindings: readonly unknown[]): PromiseLike<unknown>;
 }
 
 /**
- * Sends inside a transaction of Knex.
+ * Makes an executor of a Knex transaction.
  *
  * ```ts
  * await knex.transaction(async (trx) => {
@@ -17,8 +17,8 @@ export interface KnexTransaction {
  * });
  * ```
  *
- * @param trx What `transaction()` hands to its callback. With `knex` itself it is sent at once, in a transaction of its
- * own.
+ * @param trx The argument of the callback of `transaction()`. With `knex` itself the notification is sent at once, in
+ * its own transaction.
  * @throws PgNotifyError of kind `configuration` for anything else.
  */
 export function fromKnex(trx: KnexTransaction): PgExecutor {
@@ -31,7 +31,7 @@ export function fromKnex(trx: KnexTransaction): PgExecutor {
   return async (text, values) => {
     const parts = statementParts(text, values);
     const bindings = parts.flatMap((part) => (typeof part === 'string' ? [] : [part.value]));
-    // The space keeps a placeholder apart from a question mark before it: two of them mean an identifier to Knex.
+    // The space separates a placeholder from a question mark before it: Knex takes two of them for an identifier.
     const statement = parts.map((part) => (typeof part === 'string' ? escaped(part) : ' ?')).join('');
     try {
       return await trx.raw(statement, bindings);
@@ -42,7 +42,7 @@ export function fromKnex(trx: KnexTransaction): PgExecutor {
   };
 }
 
-/** Knex has put the statement before the server's message, and the values into it: a payload must not get into a log. */
+/** Knex puts the statement with its values before the server's message. A payload must not be logged. */
 function shorten(error: unknown, endOfStatement: string): void {
   if (!(error instanceof Error)) return;
   const end = `${endOfStatement} - `;
@@ -50,7 +50,7 @@ function shorten(error: unknown, endOfStatement: string): void {
   if (at !== -1) error.message = error.message.slice(at + end.length);
 }
 
-/** Knex takes a question mark for a place of a value, and takes away all backslashes before one. */
+/** Knex takes a question mark for a placeholder, and removes all backslashes before one. */
 function escaped(text: string): string {
   if (!text.includes('\\?')) return text.replaceAll('?', '\\?');
   throw new PgNotifyError(

@@ -1,7 +1,7 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgExecutor } from './pg-executor.js';
 
-/** A statement, as Kysely has it when it is compiled. */
+/** A compiled statement of Kysely. */
 export interface KyselyStatement {
   readonly sql: string;
   readonly parameters: readonly unknown[];
@@ -9,13 +9,13 @@ export interface KyselyStatement {
   readonly queryId: { readonly queryId: string };
 }
 
-/** The part of a transaction of Kysely that sends. */
+/** The part of a Kysely transaction that runs statements. */
 export interface KyselyTransaction {
   executeQuery(statement: KyselyStatement): PromiseLike<unknown>;
 }
 
 /**
- * Sends inside a transaction of Kysely, also a controlled one.
+ * Makes an executor of a Kysely transaction, controlled ones included.
  *
  * ```ts
  * await db.transaction().execute(async (tx) => {
@@ -24,8 +24,8 @@ export interface KyselyTransaction {
  * });
  * ```
  *
- * @param tx What `transaction().execute()` hands to its callback, or what `startTransaction().execute()` resolves with.
- * With `db` itself it is sent at once, in a transaction of its own.
+ * @param tx The argument of the callback of `transaction().execute()`, or the result of `startTransaction().execute()`.
+ * With `db` itself the notification is sent at once, in its own transaction.
  * @throws PgNotifyError of kind `configuration` for anything else.
  */
 export function fromKysely(tx: KyselyTransaction): PgExecutor {
@@ -40,6 +40,6 @@ export function fromKysely(tx: KyselyTransaction): PgExecutor {
       sql: text,
       parameters: values,
       query: { kind: 'RawNode', sqlFragments: [text], parameters: [] },
-      queryId: { queryId: 'nest-pg-notify' }, // A new object each time: plugins tell statements by it.
+      queryId: { queryId: 'nest-pg-notify' }, // A new object each time, because plugins identify statements by it.
     });
 }

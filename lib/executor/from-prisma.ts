@@ -1,13 +1,13 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgExecutor } from './pg-executor.js';
 
-/** The part of a Prisma client, or of the client of its interactive transaction, that sends. */
+/** The part of a Prisma client, or of an interactive transaction, that runs statements. */
 export interface PrismaTransaction {
   $queryRawUnsafe(text: string, ...values: unknown[]): PromiseLike<unknown>;
 }
 
 /**
- * Sends inside a transaction of Prisma.
+ * Makes an executor of a Prisma transaction.
  *
  * ```ts
  * await prisma.$transaction(async (tx) => {
@@ -16,8 +16,8 @@ export interface PrismaTransaction {
  * });
  * ```
  *
- * @param tx What `$transaction()` hands to its callback. With the client itself it is sent at once, in a transaction of
- * its own.
+ * @param tx The argument of the callback of `$transaction()`. With the client itself the notification is sent at once,
+ * in its own transaction.
  * @throws PgNotifyError of kind `configuration` for anything else.
  */
 export function fromPrisma(tx: PrismaTransaction): PgExecutor {

@@ -1,10 +1,10 @@
 import { invalidOption, nonEmptyText } from '../option-checks.js';
 import type { OptionCheck } from '../option-checks.js';
 
-/** PostgreSQL cuts longer names. */
+/** PostgreSQL truncates longer names. */
 const MAX_NAME_BYTES = 63;
 
-/** A name that PostgreSQL takes as it is. */
+/** A name that PostgreSQL stores unchanged. */
 export function identifier(limit = MAX_NAME_BYTES): OptionCheck<string> {
   return (given, place) => {
     const checked = nonEmptyText(given, place);

@@ -1,22 +1,24 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { executorAdvice } from './executor-advice.js';
 
-/** What runs one SQL statement inside the caller's own transaction, such as a `pg` client or TypeORM's EntityManager. */
+/**
+ * An object that runs one SQL statement in the caller's transaction, such as a `pg` client or TypeORM's EntityManager.
+ */
 export interface PgQueryable {
   query(text: string, values: unknown[]): PromiseLike<unknown>;
 }
 
 /**
- * Anything that can run one SQL statement inside the caller's own transaction. The placeholders are `$1`, `$2`, …; each value
- * is text or null, because that is what every driver sends as it is.
+ * Anything that can run one SQL statement in the caller's transaction. The placeholders are `$1`, `$2`, …. Each value
+ * is text or null, because every driver sends these unchanged.
  */
 export type PgExecutor = PgQueryable | ((text: string, values: (string | null)[]) => PromiseLike<unknown>);
 
 /**
- * Returns the executor, if it is one.
+ * Returns the executor if it is valid.
  *
- * @param option What it is called in the message.
- * @throws PgNotifyError of kind `configuration` that says what one is.
+ * @param option The option's name, for messages.
+ * @throws PgNotifyError of kind `configuration` that describes a valid executor.
  */
 export function checkExecutor(option: string, executor: PgExecutor): PgExecutor {
   const advice = executorAdvice(executor);
@@ -30,7 +32,7 @@ export function checkExecutor(option: string, executor: PgExecutor): PgExecutor 
   );
 }
 
-/** Whether something can run a statement, or is a transaction that an adapter makes one of. */
+/** Whether a value can run a statement, or is a transaction for which there is an adapter. */
 export function isExecutor(value: unknown): boolean {
   if (typeof value === 'function') return true;
   const isObject = typeof value === 'object' && value !== null;
@@ -38,10 +40,10 @@ export function isExecutor(value: unknown): boolean {
 }
 
 /**
- * Runs one statement with bind parameters; resolves with whatever the executor makes of the answer.
+ * Runs one statement with bind parameters. Resolves with the executor's result.
  *
- * @throws PgNotifyError of kind `configuration` for an executor that returns nothing to wait for: nobody knows whether it
- * has sent the statement, or to which transaction.
+ * @throws PgNotifyError of kind `configuration` for an executor that returns no promise: it is unknown whether it has
+ * sent the statement, and in which transaction.
  */
 export async function execute(executor: PgExecutor, text: string, values: (string | null)[]): Promise<unknown> {
   const answer: unknown = typeof executor === 'function' ? executor(text, values) : executor.query(text, values);

@@ -4,15 +4,15 @@ export function quoteIdentifier(name: string): string {
 }
 
 /**
- * A text as an SQL literal that means the same whatever `standard_conforming_strings` says: when the SQL is run, and
- * when a function reads its body in the session of somebody who writes.
+ * A text as an SQL literal that does not depend on `standard_conforming_strings`: neither when the SQL is run, nor when
+ * a function's body is read in the session of a writer.
  */
 export function quoteLiteral(text: string): string {
   const quoted = text.replaceAll("'", "''");
   return quoted.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
 }
 
-/** A text between dollar quotes, with a tag that does not occur in it. */
+/** A dollar-quoted text, with a tag that does not occur in it. */
 export function dollarQuote(text: string): string {
   let tag = '$notify$';
   for (let attempt = 1; text.includes(tag); attempt++) tag = `$notify_${attempt}$`;

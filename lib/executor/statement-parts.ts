@@ -1,10 +1,10 @@
-/** One piece of a statement: text as it is, or a place where a value goes. */
+/** One part of a statement: text, or a placeholder. */
 export type StatementPart = string | { readonly value: unknown };
 
 /**
- * What may hold a `$1` that is no place for a value (strings, quoted and plain identifiers, dollar quotes, comments), and
- * last what is one: https://www.postgresql.org/docs/current/sql-syntax-lexical.html. A comment may hold comments, but no
- * comments within those.
+ * Parts that may contain a `$1` that is not a placeholder (strings, quoted and plain identifiers, dollar quotes,
+ * comments), and finally a placeholder: https://www.postgresql.org/docs/current/sql-syntax-lexical.html. A comment may
+ * hold comments, but no comments within those.
  */
 const TOKENS = new RegExp(
   [
@@ -21,8 +21,9 @@ const TOKENS = new RegExp(
 );
 
 /**
- * Takes a statement apart at its `$1`, `$2`, …: for libraries that write placeholders in another way, or by themselves. They
- * make each place a parameter of its own: one that is repeated needs a type (`$1::text`) at each place that does not tell it.
+ * Splits a statement at its `$1`, `$2`, …, for libraries that write placeholders differently or by themselves. They
+ * turn each placeholder into a parameter of its own, so a repeated one needs a type (`$1::text`) wherever the context
+ * has none.
  */
 export function statementParts(text: string, values: readonly unknown[]): readonly StatementPart[] {
   const parts: StatementPart[] = [];

@@ -1,11 +1,11 @@
-/** Keeps the order of calls while an array is sent in parts: a call that is made meanwhile comes after all of them. */
+/** Keeps the order of calls while an array is sent in parts: a later call is sent after all of its parts. */
 export class CallOrder {
-  /** Resolves when all arrays so far have been handed to the publisher; never rejects. */
+  /** Resolves when all arrays so far have been passed to the publisher; never rejects. */
   private arrays: Promise<void> | undefined;
-  /** How many calls, and parts of arrays, wait for their turn. */
+  /** The number of waiting calls and parts of arrays. */
   waiting = 0;
 
-  /** Runs `work` after all earlier calls, at once if none of them waits. */
+  /** Runs `work` after all earlier calls; at once if none of them waits. */
   run<T>(work: () => Promise<T>): Promise<T> {
     if (!this.arrays) return work();
     this.waiting += 1;
@@ -18,7 +18,7 @@ export class CallOrder {
   /**
    * Runs `handOn`, which never rejects, after all earlier calls. Later calls run when it has resolved.
    *
-   * @param count How many parts `handOn` has; it calls its argument for each that it has handed on.
+   * @param count The number of parts. `handOn` calls its argument for each part that it has passed on.
    */
   async runParts(count: number, handOn: (onPart?: () => void) => Promise<void>): Promise<void> {
     if (count === 1) return this.run(() => handOn());
@@ -30,7 +30,7 @@ export class CallOrder {
     if (this.arrays === own) this.arrays = undefined;
   }
 
-  /** Resolves when all calls so far have been handed to the publisher. */
+  /** Resolves when all calls so far have been passed to the publisher. */
   async settled(): Promise<void> {
     await this.arrays;
   }

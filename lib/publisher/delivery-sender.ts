@@ -3,16 +3,16 @@ import type { PgSession } from '../session/pg-session.js';
 import type { SessionFacts } from '../session/session-facts.js';
 import { limitingLock, NOTIFY } from './notify-statements.js';
 
-/** How long the goodbye waits for the answer to a statement that is on its way, in milliseconds. */
+/** How long close() waits for the answer to a pending statement, in milliseconds. */
 const ANSWER_TIMEOUT = 200;
 
-/** The second connection of a delivery check: a short-lived one, made as the publisher makes its own. */
+/** The second connection of a delivery check. It is short-lived, and opened in the same way as the publisher's. */
 export class PgDeliverySender {
   /** Settles when no statement is on its way. */
   private answered: Promise<unknown> = Promise.resolve();
 
   /**
-   * @param session Its own from now on.
+   * @param session Owned by the sender from now on.
    * @param timeout How long the statement may take, in milliseconds.
    */
   constructor(
@@ -28,7 +28,7 @@ export class PgDeliverySender {
     return this.session.processId;
   }
 
-  /** Resolves with where it was sent from, when it is committed. */
+  /** When the notification is committed, resolves with the facts of its session. */
   async notify(channel: string, payload: string): Promise<SessionFacts> {
     const { session, timeout } = this;
     const text = limitingLock(NOTIFY, session.lockTimeout);
@@ -38,7 +38,7 @@ export class PgDeliverySender {
     return session.facts;
   }
 
-  /** A pooler gives up the server connection of a client that leaves before its statement is answered: that takes its time. */
+  /** Waits for the answer first: a pooler drops the server connection of a client that leaves before it. */
   async close(): Promise<void> {
     const expired = (): Error => new Error('no answer');
     await withDeadline(this.answered, { timeout: ANSWER_TIMEOUT, expired }).catch(() => undefined);

@@ -4,13 +4,13 @@ import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { NotifyCalls } from './notify-calls.js';
 
-/** How often failures in a row are logged, in milliseconds. */
+/** The interval at which consecutive failures are logged, in milliseconds. */
 const LOG_INTERVAL = 60_000;
 
-/** Failures of one channel without a success between them. */
+/** Consecutive failures of one channel. */
 interface FailureSeries {
   loggedAt: number;
-  /** How many were not logged since. */
+  /** The number of failures that were not logged since. */
   unlogged: number;
 }
 
@@ -41,7 +41,7 @@ export class EmitCalls {
   private failed(channel: string, thrown: unknown): void {
     const error =
       thrown instanceof PgNotifyError ? thrown : new PgNotifyError('publish', messageOf(thrown), { cause: thrown });
-    if (error.kind !== 'publish') this.context.errors.tell(error); // `notify` reports those of kind publish itself.
+    if (error.kind !== 'publish') this.context.errors.tell(error); // `notify` reports errors of kind publish itself.
     const now = this.context.clock.now();
     const series = this.failing.get(channel);
     if (series && now - series.loggedAt < LOG_INTERVAL) {
@@ -56,7 +56,7 @@ export class EmitCalls {
   }
 }
 
-/** The name of a channel, which may be an invalid value: the error describes it then. */
+/** The name of a channel. For an invalid value, the error describes it. */
 function nameOf(channel: unknown): string {
   return typeof channel === 'object' && channel !== null && 'name' in channel ? String(channel.name) : String(channel);
 }

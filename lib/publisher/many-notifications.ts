@@ -2,41 +2,43 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { FailedNotification } from './sending-group.js';
 
-/** How many are checked and handed on at a time: as many as one statement carries. */
+/** The notifications of one part, as many as one statement carries. */
 const PART = 1_000;
 
 export interface ManyNotificationsOptions {
-  /** The text of a payload. Throws for a payload that cannot be sent. */
+  /** Returns the text of a payload. Throws if it cannot be sent. */
   readonly check: (payload: unknown) => string;
   readonly publish: (raws: readonly string[]) => Promise<readonly FailedNotification[]>;
-  /** How many parts may be on their way while the next is checked. */
+  /** The number of parts that may be on their way while the next one is checked. */
   readonly ahead: number;
-  /** Whether what failed so is of no use to try with others. */
+  /** Whether other notifications would fail with the same error. */
   readonly isLasting: (error: PgNotifyError) => boolean;
 }
 
 /** The notifications of one call of `notifyMany()`. */
 export class ManyNotifications {
   private readonly payloads: readonly unknown[];
-  /** Those that are on their way or were sent. */
+  /** The parts that are on their way or were sent. */
   private readonly parts: Promise<void>[] = [];
   private readonly failures: FailedNotification[] = [];
-  /** Why what is left is not tried: each would wait for the same failure. */
+  /** Why the rest is not tried: each notification would fail in the same way. */
   private givenUp: PgNotifyError | undefined;
 
   constructor(
     payloads: readonly unknown[],
     private readonly options: ManyNotificationsOptions,
   ) {
-    this.payloads = [...payloads]; // The caller's own may change while parts of it wait.
+    this.payloads = [...payloads]; // The caller may change the array while parts of it wait.
   }
 
-  /** How many parts there are. */
+  /** The number of parts. */
   get count(): number {
     return Math.ceil(this.payloads.length / PART);
   }
 
-  /** Checks and publishes part by part, and calls back for each; resolves when the last is on its way. Never rejects. */
+  /**
+   * Checks and publishes part by part, and calls back for each. Resolves when the last is on its way; never rejects.
+   */
   async handOn(onPart?: () => void): Promise<void> {
     for (let from = 0; from < this.payloads.length; from += PART) {
       if (from > 0) {
@@ -48,13 +50,15 @@ export class ManyNotifications {
     }
   }
 
-  /** Resolves with those that were not, or perhaps not, sent, in their order, when the fate of all is known. */
+  /**
+   * When all outcomes are known, resolves with the notifications that were not, or perhaps not, sent, in their order.
+   */
   async settled(): Promise<readonly FailedNotification[]> {
     await Promise.all(this.parts);
     return this.failures.toSorted((a, b) => a.index - b.index);
   }
 
-  /** The texts of a part, in their order; `undefined` for a payload that is not sent. */
+  /** The texts of a part in their order; `undefined` for a payload that is not sent. */
   private check(from: number): readonly (string | undefined)[] {
     return this.payloads.slice(from, from + PART).map((payload, place) => {
       if (this.givenUp) return this.fail(from + place, this.givenUp);
@@ -83,7 +87,7 @@ export class ManyNotifications {
   }
 }
 
-/** What those are told that come after one that failed so that others need not be tried. */
+/** The error of a notification that is not tried because an earlier one has failed. */
 function notTried(error: PgNotifyError): PgNotifyError {
   if (error.kind === 'closed' || error.kind === 'configuration') return error;
   const { channel = '', sqlState, endpoint } = error;

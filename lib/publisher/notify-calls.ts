@@ -18,15 +18,17 @@ import type { FailedNotification } from './sending-group.js';
 
 export interface NotifyCallsOptions {
   readonly publisher: Pick<PgPublisher, 'publish' | 'publishMany' | 'waiting' | 'close'>;
-  /** How many notifications may wait. An array counts as one for each thousand, and is taken as a whole where one could wait. */
+  /**
+   * The number of notifications that may wait. An array counts as one per thousand, and is taken whole if one may wait.
+   */
   readonly maxWaiting: number;
-  /** Tells the transaction that a call is made in. */
+  /** Returns the transaction in which a call is made. */
   readonly currentExecutor?: CurrentExecutor | undefined;
 }
 
 type SendingChannel = ReturnType<typeof toSendingChannel>;
 
-/** The calls of `notify()` and `notifyMany()`: each is checked before anything is sent, and they are sent in their order. */
+/** The calls of `notify()` and `notifyMany()`. Each is checked before it is sent, and they are sent in their order. */
 export class NotifyCalls {
   private readonly order = new CallOrder();
   private closed: Promise<void> | undefined;
@@ -40,20 +42,20 @@ export class NotifyCalls {
     const definition = toSendingChannel(channel);
     const executor = callExecutor('notify()', options, this.options.currentExecutor);
     if (isOptions(payload)) {
-      const message = `The payload for channel ${JSON.stringify(definition.name)} is what the options would be: write notify(channel, undefined, { executor: … }).`;
+      const message = `The payload for channel ${JSON.stringify(definition.name)} looks like the options: write notify(channel, undefined, { executor: … }).`;
       throw new PgNotifyError('configuration', message, { channel: definition.name });
     }
     if (executor === undefined) this.checkRoom(definition.name);
     const raw = this.check(definition, payload);
-    // At once: a statement of the caller's that follows must come after this one.
+    // At once, because the caller's next statement must come after this one.
     if (executor) await this.publish(definition, raw, executor);
     else await this.order.run(() => this.publish(definition, raw));
   }
 
   /**
-   * Sends several, part by part: a long array must neither hold up the event loop nor fill what waits.
+   * Sends several notifications part by part, so that a long array neither blocks the event loop nor fills the queue.
    *
-   * @throws PgNotifyError that tells of all that were not, or perhaps not, sent.
+   * @throws PgNotifyError with all notifications that were not, or perhaps not, sent.
    */
   async notifyMany(channel: string | PgChannel, payloads: readonly unknown[], options?: CallOptions): Promise<void> {
     const definition = toSendingChannel(channel);
@@ -67,9 +69,9 @@ export class NotifyCalls {
     const many = new ManyNotifications(payloads, {
       check: (payload) => this.check(definition, payload),
       publish: (raws) => this.publishMany(definition, raws, executor),
-      // Class 22 is about the data of a single one, but for a transaction, which is aborted by it.
+      // An error of class 22 concerns the data of one notification; but it aborts a transaction.
       isLasting: (error) => error.kind !== 'payload' && (executor !== undefined || !error.sqlState?.startsWith('22')),
-      // One part with the server and one that waits; the caller's connection takes one statement at a time.
+      // One part is with the server and one waits. The caller's connection takes one statement at a time.
       ahead: executor ? 1 : 2,
     });
     if (executor) await many.handOn();
@@ -77,7 +79,7 @@ export class NotifyCalls {
     const failures = await many.settled();
     const [first] = failures;
     if (!first) return;
-    // Not about one of them: a schema that returns a promise, or what is no executor.
+    // It concerns all of them: an asynchronous schema, or an invalid executor.
     if (first.error.kind === 'configuration' && failures.length === payloads.length) throw first.error;
     const error = manyPublishError(name, payloads.length, failures);
     if (error.kind === 'publish') this.context.errors.tell(error);
@@ -85,8 +87,8 @@ export class NotifyCalls {
   }
 
   /**
-   * Refuses what is called from now on, sends what was called before, as far as that is possible within `timeout`
-   * milliseconds, and closes the publisher. Never rejects; repeated calls return the same promise.
+   * Refuses further calls, sends the earlier ones as far as that is possible within `timeout` milliseconds, and closes
+   * the publisher. Never rejects; repeated calls return the same promise.
    */
   close(timeout: number): Promise<void> {
     return (this.closed ??= this.finish(timeout));
@@ -96,16 +98,16 @@ export class NotifyCalls {
     const { clock } = this.context;
     const begun = clock.now();
     const expired = (): Error => new Error(`Not handed on within ${timeout} ms`);
-    // A timer may fire a fraction of a millisecond early: whether the time is over is the deadline's word alone.
+    // A timer may fire a fraction of a millisecond early, so only the deadline decides whether the time is over.
     const isOver = await withDeadline(this.order.settled(), { timeout, expired }).then(
       () => false,
       () => true,
     );
-    // With no time left the publisher refuses the rest.
+    // Without remaining time the publisher refuses the rest.
     await this.options.publisher.close(isOver ? 0 : Math.max(0, timeout - (clock.now() - begun)));
   }
 
-  /** @throws PgNotifyError when nothing more may wait. */
+  /** @throws PgNotifyError if no more notifications may wait. */
   private checkRoom(channel: string): void {
     if (this.closed) throw closedError(channel);
     const { publisher, maxWaiting } = this.options;
@@ -119,7 +121,7 @@ export class NotifyCalls {
   }
 
   /**
-   * The text of a payload.
+   * Checks a payload, and returns its text.
    *
    * @throws PgNotifyError of kind `payload`, or of kind `configuration` if the schema is asynchronous.
    */
@@ -171,7 +173,7 @@ export class NotifyCalls {
   }
 }
 
-/** Without a payload the options are easily written in its place; what runs statements is no payload in any case. */
+/** Whether the options were written in the place of the payload. An executor is never a payload. */
 function isOptions(payload: unknown): boolean {
   if (typeof payload !== 'object' || payload === null || !('executor' in payload)) return false;
   return Object.keys(payload).length === 1 && isExecutor(payload.executor);

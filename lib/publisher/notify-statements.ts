@@ -1,30 +1,30 @@
 import type { PgSession, PgStatement } from '../session/pg-session.js';
 import type { OutboxMessage } from './outbox.js';
 
-/** The text of a statement, and the name under which it stays prepared where that can be relied on. */
+/** A statement, and the name under which it stays prepared if prepared statements are reliable. */
 type NotifyStatement = Pick<PgStatement, 'name' | 'text' | 'values'>;
 
 export const NOTIFY = 'SELECT pg_catalog.pg_notify($1, $2)';
 
 /**
- * The payloads for one channel, as one JSON text: not every library hands an array on as it is, and for the server it is
- * the fastest form. It is a parameter of type text, because there are drivers that encode one of type json as JSON once more.
- * It counts, because `pg_notify` itself returns void, which not every library can read.
+ * Sends the payloads for one channel as one JSON text: not every library passes an array on unchanged, and it is the
+ * fastest form for the server. The parameter has the type text, because some drivers encode a json parameter as JSON
+ * again. The statement counts, because `pg_notify` returns void, which not every library can read.
  */
 export const NOTIFY_MANY = `SELECT pg_catalog.count(pg_catalog.pg_notify($1::pg_catalog.text, message.payload)) AS notified
   FROM pg_catalog.json_array_elements_text($2::pg_catalog.text::pg_catalog.json) AS message (payload)`;
 
-/** The same for several channels: the order of all is kept. */
+/** The same for several channels, in the order of all. */
 const NOTIFY_MIXED = `SELECT pg_catalog.count(pg_catalog.pg_notify(message.channel, message.payload)) AS notified
   FROM ROWS FROM (pg_catalog.json_array_elements_text($1::pg_catalog.json),
     pg_catalog.json_array_elements_text($2::pg_catalog.json)) AS message (channel, payload)`;
 
-/** A second column is measurable: it is there only where the server does not tell by itself. */
+/** Asks only if the server does not report it by itself, because a second column has a measurable cost. */
 const TELL_READ_ONLY = `pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only`;
 
 /**
- * A statement that sends, with the time that it may wait for the lock of all who notify, where its session does not keep
- * that: it holds until the transaction of this statement has ended.
+ * Adds a limit for the wait for the lock of all NOTIFYs to a statement, if its session does not keep that setting. It
+ * holds until the statement's transaction has ended.
  */
 export function limitingLock(text: string, lockTimeout: number | undefined): string {
   if (lockTimeout === undefined) return text;
@@ -32,8 +32,8 @@ export function limitingLock(text: string, lockTimeout: number | undefined): str
 }
 
 /**
- * How a batch is sent on a session of our own. Parsing and planning take longer than the notifications themselves, so
- * statements stay prepared, but for a session that may be another one for the next statement, behind a pooler.
+ * The statement that sends a batch on a session of our own. Parsing and planning take longer than the notifications, so
+ * it stays prepared; except behind a pooler, where the next statement may run in another backend.
  */
 export function statementFor(
   batch: readonly OutboxMessage[],

@@ -1,47 +1,47 @@
 import type { PgNotifyError } from '../pg-notify.errors.js';
 
-/** PostgreSQL's own work grows with the number of messages; more than these bring nothing. Measured: 1,000 in a statement. */
+/** The most messages in one statement. PostgreSQL's work grows with their number, and more bring no gain (measured). */
 const MAX_MESSAGES = 1_000;
-/** The size of the payloads in one statement, in bytes: a statement must not keep those behind it waiting for long. */
+/** The size limit of the payloads in one statement, in bytes, so that the next statement need not wait for long. */
 const MAX_BYTES = 1_000_000;
 
 export interface OutgoingNotification {
   readonly channel: string;
   readonly raw: string;
-  /** Whether one is enough, where several that are equal wait. */
+  /** Whether equal messages that wait become one. */
   readonly fold: boolean;
 }
 
-/** Who wants to know what became of a message; `place` is what tells several of one sender apart. */
+/** The sender of messages, which gets their outcomes. `place` identifies one of several messages. */
 export interface Sender {
   resolve(place: number): void;
   reject(error: PgNotifyError, place: number): void;
 }
 
-/** A notification that waits, or is on its way. One object: there may be a great many. */
+/** A notification that waits or is on its way. It is a single object, because there may be very many. */
 export interface OutboxMessage extends OutgoingNotification {
   readonly size: number;
   readonly sender: Sender;
   readonly place: number;
-  /** Those that sent the same later, where it is folded. */
+  /** Later senders of an equal message that was folded into this one. */
   others?: Pick<OutboxMessage, 'sender' | 'place'>[];
 }
 
-/** What is to be sent, in the order of the calls. */
+/** The messages to send, in the order of the calls. */
 export class Outbox {
   private messages: OutboxMessage[] = [];
-  /** How many at the front have been taken. */
+  /** The number of messages at the front that were taken. */
   private taken = 0;
-  /** Those that wait and may be folded, by channel and payload. */
+  /** The waiting messages that may be folded, by channel and payload. */
   private readonly foldable = new Map<string, OutboxMessage>();
-  /** How many were folded into those that wait. */
+  /** The number of senders whose messages were folded into waiting ones. */
   private sharing = 0;
 
   get size(): number {
     return this.messages.length - this.taken;
   }
 
-  /** How many senders wait, those that share a message among them. */
+  /** The number of waiting senders, including those that share a message. */
   get waiting(): number {
     return this.size + this.sharing;
   }
@@ -59,8 +59,8 @@ export class Outbox {
   }
 
   /**
-   * Takes what one statement may carry. It ends before a repeated message: equal ones in one transaction PostgreSQL
-   * delivers once, and two calls deliver two.
+   * Takes the messages of the next statement. It ends before a repeated message: PostgreSQL delivers equal ones of a
+   * transaction once, but two calls must deliver two.
    */
   takeBatch(): readonly OutboxMessage[] {
     const taken = new Map<string, Set<string>>();
@@ -90,7 +90,7 @@ export class Outbox {
     return batch;
   }
 
-  /** Takes all that waits. */
+  /** Takes all waiting messages. */
   takeAll(): readonly OutboxMessage[] {
     const all = this.messages.slice(this.taken);
     this.messages = [];
@@ -101,7 +101,7 @@ export class Outbox {
   }
 }
 
-/** Tells all who sent them that they are committed. */
+/** Resolves the calls of all senders: the messages are committed. */
 export function resolveAll(messages: readonly OutboxMessage[]): void {
   for (const { sender, place, others = [] } of messages) {
     sender.resolve(place);
@@ -109,7 +109,9 @@ export function resolveAll(messages: readonly OutboxMessage[]): void {
   }
 }
 
-/** Tells all who sent them why they are not: one error for each channel, because the stacks of thousands take their time. */
+/**
+ * Rejects the calls of all senders, with one error for each channel, because the stacks of thousands would take long.
+ */
 export function rejectAll(messages: readonly OutboxMessage[], errorFor: (channel: string) => PgNotifyError): void {
   const errors = new Map<string, PgNotifyError>();
   for (const { channel, sender, place, others = [] } of messages) {
@@ -120,7 +122,7 @@ export function rejectAll(messages: readonly OutboxMessage[], errorFor: (channel
   }
 }
 
-/** A channel has no NUL, so the two cannot run into each other. */
+/** A channel contains no NUL, so different pairs have different keys. */
 function keyOf(channel: string, raw: string): string {
   return `${channel}\0${raw}`;
 }

@@ -11,7 +11,7 @@ import { publishManyWith, publishWith } from './transactional-publish.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import { closedError, publishError } from './publish-error.js';
 
-/** The part of a session that publishing needs; tests bring sessions of their own. */
+/** The part of a session that publishing needs. Tests use other implementations. */
 export type PublishingSession = Pick<
   PgSession,
   'isLost' | 'isWanted' | 'facts' | 'isReadOnlyNow' | 'keepsStatements' | 'lockTimeout' | 'query' | 'close' | 'destroy'
@@ -28,48 +28,49 @@ export interface PgPublisherOptions {
 export interface PublishOptions {
   /** Runs the statement inside the caller's own transaction. */
   readonly executor?: PgExecutor | undefined;
-  /** Whether one is enough, where several that are equal wait. */
+  /** Whether equal notifications that wait become one. */
   readonly fold?: boolean | undefined;
 }
 
-/** What a standby cannot do, by its SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/**
+ * The SQLSTATE of a statement that a standby refuses: https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
 const READ_ONLY = '25006';
 const QUEUE_FULL = '54000';
 const LOCK_TIMEOUT = '55P03';
 
 /**
- * PostgreSQL looks whether its queue has been read when somebody sends to it or asks how full it is; when it is full, to
- * send fails before it looks. Measured on 18.4: with all listeners gone it refused until somebody asked.
+ * PostgreSQL checks whether its queue has been read when a client sends or asks for the usage. With a full queue
+ * sending fails before that check: on 18.4, with all listeners gone, it failed until somebody asked for the usage.
  */
 const ADVANCE_QUEUE = 'SELECT pg_catalog.pg_notification_queue_usage()';
 
-/** SQLSTATEs of a statement that is not prepared any more, or already: there is a pooler in between that nothing told of. */
+/** SQLSTATEs of a statement that is no longer prepared, or already prepared: there is an undetected pooler. */
 const FORGOTTEN = ['26000', '42P05'];
 
 /**
- * Sends notifications in the order of the calls, on a session of its own that is opened when there is something to send
- * and closed when there was nothing for a while. One statement is on its way at a time; what is to be sent meanwhile shares
- * the next one.
+ * Sends notifications in the order of the calls, on its own session, which is opened at the first call and closed after
+ * an idle time. One statement is on its way at a time, and calls that are made meanwhile share the next one.
  */
 export class PgPublisher {
   private readonly outbox = new Outbox();
   private session: PublishingSession | undefined;
   private sending: Promise<void> | undefined;
   private idleTimer: NodeJS.Timeout | undefined;
-  /** Whether prepared statements cannot be relied on, although it looked so. */
+  /** Whether prepared statements have turned out to be unreliable. */
   private isForgetful = false;
   private readonly givingUp = new AbortController();
-  /** What is sent for many must not run in the async context of the one who called first. */
+  /** A statement serves many callers, so it must not run in the async context of the first one. */
   private readonly inOwnContext = AsyncLocalStorage.snapshot();
   private closed: Promise<void> | undefined;
 
   constructor(private readonly options: PgPublisherOptions) {}
 
   /**
-   * Sends one notification; resolves when PostgreSQL has committed it, or, with an executor, when it has taken it into the
-   * transaction of the caller.
+   * Sends one notification. Resolves when PostgreSQL has committed it or, with an executor, when it is part of the
+   * caller's transaction.
    *
-   * @throws PgNotifyError of kind `publish`, whose `outcome` tells whether it may have been sent all the same.
+   * @throws PgNotifyError of kind `publish`, whose `outcome` shows whether it may have been sent nevertheless.
    */
   publish(channel: string, raw: string, { executor, fold = false }: PublishOptions = {}): Promise<void> {
     if (executor !== undefined) return publishWith(executor, channel, raw);
@@ -81,8 +82,8 @@ export class PgPublisher {
   }
 
   /**
-   * Sends several notifications of one channel; resolves with those that were not, or perhaps not, sent, when the fate of
-   * all is known. Never rejects.
+   * Sends several notifications of one channel. When all outcomes are known, resolves with the notifications that were
+   * not, or perhaps not, sent. Never rejects.
    */
   publishMany(
     channel: string,
@@ -98,24 +99,24 @@ export class PgPublisher {
   }
 
   /**
-   * Sends what is waiting, as far as that is possible within `timeout` milliseconds, then closes the session. Never
-   * rejects; repeated calls return the same promise.
+   * Sends the waiting notifications as far as that is possible within `timeout` milliseconds, then closes the session.
+   * Never rejects; repeated calls return the same promise.
    */
   close(timeout: number): Promise<void> {
     return (this.closed ??= this.shutDown(timeout));
   }
 
-  /** How many calls wait for a statement. */
+  /** The number of calls that wait for a statement. */
   get waiting(): number {
     return this.outbox.waiting;
   }
 
   private async sendAll(): Promise<void> {
     clearTimeout(this.idleTimer);
-    await Promise.resolve(); // Callers whom one answer has let go on call again together: let them share a statement.
+    await Promise.resolve(); // Callers that one answer has resolved may call again together, and should share a statement.
     while (this.outbox.size > 0) {
       const obstacle = await this.send(this.outbox.takeBatch());
-      // What waits behind it would each wait for a time-out of its own.
+      // Otherwise each waiting notification would wait for its own timeout.
       if (obstacle) failAll(this.outbox.takeAll(), obstacle, 'not-sent');
       if (this.session?.isWanted) this.dropSession();
     }
@@ -123,7 +124,10 @@ export class PgPublisher {
     if (!this.closed) this.idleTimer = setTimeout(() => this.dropSession(), this.options.idleTimeout);
   }
 
-  /** Resolves with what would keep others from being sent as well, if something does: the connection was lost, say. Never rejects. */
+  /**
+   * Resolves with the error that keeps other notifications from being sent as well, such as a lost connection. Never
+   * rejects.
+   */
   private async send(batch: readonly OutboxMessage[], isRepeat = false): Promise<PgNotifyError | undefined> {
     let session: PublishingSession;
     try {
@@ -146,8 +150,8 @@ export class PgPublisher {
     } catch (error) {
       return this.handleFailure(batch, session, asError(error), isRepeat);
     }
-    // A primary that was demoted by making it read-only still takes NOTIFY, and its listeners have left: once more,
-    // on a session to wherever the settings lead now.
+    // A primary that was demoted by making it read-only still accepts NOTIFY, but its listeners have left. It is sent once
+    // more, on a session to the server that the settings lead to now.
     session.destroy(new PgNotifyError('connection', 'The server has become read-only.'));
     return this.send(batch, true);
   }
@@ -159,7 +163,7 @@ export class PgPublisher {
     isRepeat: boolean,
   ): Promise<PgNotifyError | undefined> {
     const { sqlState = '' } = error;
-    // A server that refuses a statement keeps the session; without an answer nobody knows.
+    // A server that refuses a statement keeps the session. Without an answer the outcome is unknown.
     if (session.isLost) {
       failAll(batch, error, 'unknown');
       return error;
@@ -169,12 +173,12 @@ export class PgPublisher {
       return this.send(batch);
     }
     if (sqlState === QUEUE_FULL && !isRepeat && (await this.emptyQueue(session))) return this.send(batch, true);
-    // Class 22, data: one of them holds what the encoding of the database lacks. The others must not fail with it.
+    // Class 22, data: one payload has a character that the database's encoding lacks. The others must not fail with it.
     if (batch.length > 1 && sqlState.startsWith('22')) return this.sendInHalves(batch);
     failAll(batch, error, 'not-sent');
-    // A standby refuses all: by the next call the settings may lead to the primary.
+    // A standby refuses all. At the next call the settings may lead to the primary.
     if (sqlState === READ_ONLY) session.destroy(error);
-    // What waits would each wait as long for the same lock.
+    // Otherwise each waiting notification would wait as long for the same lock.
     return sqlState === LOCK_TIMEOUT ? error : undefined;
   }
 
@@ -186,7 +190,7 @@ export class PgPublisher {
     return obstacle;
   }
 
-  /** Lets the server notice that its queue has been read; resolves with whether it could be asked to. */
+  /** Makes the server notice that its queue has been read. Resolves with whether the question has succeeded. */
   private emptyQueue(session: PublishingSession): Promise<boolean> {
     const { timeout } = this.options;
     return session.query({ text: ADVANCE_QUEUE, timeout, limit: timeout }).then(

@@ -2,7 +2,7 @@ import { driverFailure } from '../executor/driver-failure.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { FailedNotification } from './sending-group.js';
 
-/** What a caller is told whose notification could not be sent, or nobody knows. */
+/** The error of a notification that was not sent, or whose outcome is unknown. */
 export function publishError(channel: string, error: unknown, outcome: 'not-sent' | 'unknown'): PgNotifyError {
   const fate =
     outcome === 'not-sent'
@@ -19,7 +19,7 @@ export function publishError(channel: string, error: unknown, outcome: 'not-sent
   });
 }
 
-/** What a caller is told after the registration was closed. */
+/** The error of a call after the registration was closed. */
 export function closedError(channel: string): PgNotifyError {
   return new PgNotifyError(
     'closed',
@@ -28,10 +28,10 @@ export function closedError(channel: string): PgNotifyError {
   );
 }
 
-/** How many of several failures a message tells in full. */
+/** The number of failures that a message lists in full. */
 const TOLD = 3;
 
-/** What a caller is told who sent several, when some of them could not be sent, or nobody knows. */
+/** The error of a call with several notifications, of which some were not, or perhaps not, sent. */
 export function manyPublishError(
   channel: string,
   count: number,

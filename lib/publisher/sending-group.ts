@@ -1,20 +1,20 @@
 import type { PgNotifyError } from '../pg-notify.errors.js';
 import type { Sender } from './outbox.js';
 
-/** A notification of a call that sent several, by its place among them, and why it was not, or perhaps not, sent. */
+/** One of several notifications by its index, and why it was not, or perhaps not, sent. */
 export interface FailedNotification {
   readonly index: number;
   readonly error: PgNotifyError;
 }
 
-/** The sender of several notifications, each of which is told by its place. */
+/** The sender of several notifications, which are identified by their index. */
 export class SendingGroup implements Sender {
   private readonly failed: FailedNotification[] = [];
   private finish: (failed: readonly FailedNotification[]) => void = () => undefined;
-  /** Resolves with those that failed, when the fate of all is known. Never rejects. */
+  /** When all outcomes are known, resolves with the failed notifications. Never rejects. */
   readonly settled: Promise<readonly FailedNotification[]>;
 
-  /** @param unsettled How many there are. */
+  /** @param unsettled The number of notifications. */
   constructor(private unsettled: number) {
     this.settled = new Promise((resolve) => (this.finish = resolve));
     if (unsettled === 0) this.finish(this.failed);

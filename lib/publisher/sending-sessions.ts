@@ -5,19 +5,19 @@ import type { SessionFacts } from '../session/session-facts.js';
 
 export interface SendingSessionsOptions {
   readonly connection: ConnectionSettings;
-  /** Clients are taken from here, if it is given, and not connected. */
+  /** If it is given, clients are borrowed from it, and no connections are made. */
   readonly pool?: PoolSettings | undefined;
   readonly connectTimeout: number;
 }
 
 export interface SendingSessionRequest {
   readonly applicationName: string;
-  /** How long one of its statements may take, in milliseconds. */
+  /** How long a statement may take, in milliseconds. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The part of a statement's time that it may wait for locks: the server has to end it before we give it up. */
+/** The part of a statement's time that it may wait for locks, so that the server ends it before we give it up. */
 const LOCK_SHARE = 0.9;
 
 const STILL_AT_IT = `SELECT activity.pid
@@ -27,11 +27,11 @@ const STILL_AT_IT = `SELECT activity.pid
     AND activity.backend_start OPERATOR(pg_catalog.<=) abandoned."askedAt"`;
 
 /**
- * Opens the sessions of a registration that send. A statement that was given up may go on in its backend, as long as that
- * hangs in a commit, say: no further one is begun beside it.
+ * Opens the sending sessions of a registration. A statement that was given up may go on in its backend, for instance
+ * while that hangs in a commit. No other session is opened until it has ended.
  */
 export class SendingSessions {
-  /** The backends that were left in the middle of a statement, and may still be at it. */
+  /** The backends that may still run a statement that was given up. */
   private abandoned: readonly SessionFacts[] = [];
 
   constructor(private readonly options: SendingSessionsOptions) {}
@@ -59,7 +59,7 @@ export class SendingSessions {
     if (abandonedBackend) this.abandoned = [...this.abandoned, abandonedBackend];
   }
 
-  /** @throws PgNotifyError where a backend that was abandoned is still at its statement. */
+  /** @throws PgNotifyError if an abandoned backend still runs its statement. */
   private async waitForNobody(session: PgSession, timeout: number): Promise<void> {
     if (this.abandoned.length === 0) return;
     const { endpoint, facts } = session;
@@ -85,7 +85,7 @@ export class SendingSessions {
       return rows.map(({ pid }) => Number(pid));
     } catch (error) {
       if (session.isLost) throw error;
-      return []; // Who may not ask does without the answer.
+      return []; // Without the privilege to ask, the answer is not needed.
     }
   }
 }

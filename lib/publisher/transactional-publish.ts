@@ -8,15 +8,15 @@ import { publishError } from './publish-error.js';
 import { SendingGroup } from './sending-group.js';
 import type { FailedNotification } from './sending-group.js';
 
-/** With bind parameters only, and a result that every driver can read: `pg_notify` itself returns void. */
+/** It uses only bind parameters, and has a result that every driver can read: `pg_notify` returns void. */
 const NOTIFY_IN_TRANSACTION =
   'SELECT pg_catalog.count(pg_catalog.pg_notify($1::pg_catalog.text, $2::pg_catalog.text)) AS notified';
 
 /**
- * Sends a notification with the caller's connection: it is delivered when the caller's transaction commits, and vanishes
+ * Sends a notification on the caller's connection. It is delivered when the caller's transaction commits, and discarded
  * when it is rolled back.
  *
- * @throws PgNotifyError of kind `publish`, whose cause is what the executor threw; the transaction is aborted then.
+ * @throws PgNotifyError of kind `publish`, whose cause is the executor's error. The transaction is then aborted.
  */
 export async function publishWith(executor: PgExecutor, channel: string, raw: string): Promise<void> {
   try {
@@ -26,12 +26,14 @@ export async function publishWith(executor: PgExecutor, channel: string, raw: st
   }
 }
 
-/** What is wrong with the executor itself stays as it is: whether the statement was sent is unknown then. */
+/** An error about the executor itself is kept, because it is unknown whether the statement was sent. */
 function failure(channel: string, error: unknown): PgNotifyError {
   return isPgNotifyError(error) && error.kind === 'configuration' ? error : publishError(channel, error, 'not-sent');
 }
 
-/** Sends several; resolves with those that were refused. Repeats are left out: PostgreSQL delivers them once. */
+/**
+ * Sends several notifications, and resolves with the refused ones. Repeats are left out: PostgreSQL delivers them once.
+ */
 export function publishManyWith(
   executor: PgExecutor,
   channel: string,
@@ -52,7 +54,7 @@ async function sendAll(executor: PgExecutor, channel: string, outbox: Outbox): P
       await execute(executor, NOTIFY_MANY, [channel, payloads]);
       resolveAll(batch);
     } catch (error) {
-      // The transaction is aborted, and would refuse all that follows.
+      // The transaction is aborted, and would refuse all further statements.
       rejectAll([...batch, ...outbox.takeAll()], () => failure(channel, error));
     }
   }

@@ -73,7 +73,7 @@ describe('notify() with an executor', () => {
     await expect(subject.service.notify('orders', { executor: client })).rejects.toMatchObject({
       kind: 'configuration',
       message:
-        'The payload for channel "orders" is what the options would be: write notify(channel, undefined, { executor: … }).',
+        'The payload for channel "orders" looks like the options: write notify(channel, undefined, { executor: … }).',
     });
     await subject.service.notify('orders', null, null as never);
     expect(await received.until((items) => items.includes(null))).toContain(null);
