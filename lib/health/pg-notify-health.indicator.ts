@@ -11,14 +11,14 @@ class NoAnswer extends Error {}
 /** From when on the health indicator reports a registration as down. */
 export interface PgNotifyHealthOptions {
   /**
-   * From which usage of PostgreSQL's notification queue on the registration counts as down, from 0 to 1.
+   * The usage of PostgreSQL's notification queue from which the registration counts as down, from 0 to 1.
    *
    * @default 0.5
    */
   readonly maxQueueUsage?: number;
   /**
-   * For how long a handler may stand still before the registration counts as down, in milliseconds: because its gap method
-   * fails again and again, or because a run ignores its timeout. `Infinity` for ever: the handler is still named.
+   * How long a handler may be stuck before the registration counts as down, in milliseconds. A handler is stuck while
+   * its gap method fails, or a run ignores its timeout. With `Infinity` the handler is only named.
    *
    * @default 60_000
    */
@@ -40,33 +40,33 @@ const OPTIONS = {
   blockedAfter: orElse(60_000, duration),
 } satisfies ChecksOf<PgNotifyHealthOptions>;
 
-/** What the indicator reports under its key. It names no host and holds no secret. */
+/** The report of the indicator under its key. It contains no host and no secret. */
 export interface PgNotifyHealth {
   readonly status: 'up' | 'down';
   /** Why it is down. */
   readonly reason?: string;
   readonly state: PgNotifyState;
-  /** When it came into this state, in ISO 8601. */
+  /** When it entered this state, in ISO 8601. */
   readonly since: string;
   readonly delivery?: 'verified' | 'failing' | 'unknown';
-  /** Why delivery is failing or unknown, where that is known. */
+  /** Why delivery is failing or unknown, if known. */
   readonly deliveryCause?: PgDeliveryCause;
   readonly channels: PgNotifyStatus['channels'];
-  /** The handlers that stand still; absent while there are none. */
+  /** The stuck handlers; absent while there are none. */
   readonly blocked?: readonly {
     readonly handler: string;
     readonly reason: PgHandlerBlock['reason'];
     /** In ISO 8601. */
     readonly since: string;
   }[];
-  /** From 0 to 1; absent while there is no connection to ask on, and if the role may not ask. */
+  /** From 0 to 1; absent without a connection, and if the role lacks the privilege. */
   readonly queueUsage?: number;
-  /** The pid of the backend that most likely holds the queue back, when the usage is high. */
+  /** The pid of the backend that most likely holds the queue back, if the usage is high. */
   readonly queueHeldBackBy?: number;
 }
 
 /**
- * The health of a registration, in the form that `@nestjs/terminus` takes; it does not depend on it.
+ * The health of a registration, in the form of `@nestjs/terminus`, but without depending on it.
  *
  * ```ts
  * this.health.check([() => this.pgNotify.isHealthy('pg_notify')]);
@@ -75,7 +75,7 @@ export interface PgNotifyHealth {
 export class PgNotifyHealthIndicator {
   /**
    * @internal Made by PgNotifyModule.
-   * @param answerTimeout How long the server may take to answer, in milliseconds: whoever asks for the health does not wait for ever.
+   * @param answerTimeout How long the server may take to answer, in milliseconds.
    */
   constructor(
     private readonly service: PgNotifyService,
@@ -83,9 +83,10 @@ export class PgNotifyHealthIndicator {
   ) {}
 
   /**
-   * Up only while the registration listens, the server answers within 5 s, delivery is not failing, the notification queue
-   * has room, and no handler stands still for longer than `blockedAfter`. One with `enabled: false` is up, because it does
-   * not listen on purpose. Rejects only for invalid options, with a PgNotifyError of kind `configuration`.
+   * It is up while the registration listens, the server answers within 5 s, delivery is not failing, the notification
+   * queue has room, and no handler is stuck for longer than `blockedAfter`. A registration with `enabled: false` is up,
+   * because it does not listen on purpose. Rejects only for invalid options, with a PgNotifyError of kind
+   * `configuration`.
    */
   async isHealthy<Key extends string = 'pg_notify'>(
     key: Key = 'pg_notify' as Key,
@@ -128,21 +129,21 @@ export class PgNotifyHealthIndicator {
         problems.push(`the notification queue is ${Math.round(usage * 100)} % full${culprit}`);
       return { queueUsage: usage, ...(heldBackBy !== undefined && { queueHeldBackBy: heldBackBy }) };
     } catch (error) {
-      // A server that refuses the question is alive; the listener has logged which privilege is missing.
+      // A server that refuses the question is alive. The listener has logged the missing privilege.
       if (isUnavailable(error)) return {};
-      // Why, the status says: it may name hosts.
+      // The reason is in the status only, because it may name hosts.
       problems.push(error instanceof NoAnswer ? error.message : 'the server does not answer');
       return {};
     }
   }
 }
 
-/** Without its message, which may quote what the handler threw. */
+/** A block without its message, which may quote the handler's error. */
 function blockOf({ handler, reason, since }: PgHandlerBlock): NonNullable<PgNotifyHealth['blocked']>[number] {
   return { handler, reason, since: since.toISOString() };
 }
 
-/** The kind of the last failure. Its message may name hosts: that is in the status and in the log. */
+/** The kind of the last failure. Its message may name hosts, so it is only in the status and the log. */
 function reasonOf(failure: PgNotifyFailure | undefined): string {
   if (!failure) return '';
   if (failure.sqlState) return ` (SQLSTATE ${failure.sqlState})`;

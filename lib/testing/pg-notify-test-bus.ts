@@ -11,7 +11,9 @@ import type { PgNotifyTransport, PgNotifyTransportSource } from '../transport/pg
 import { TestTransport } from './test-transport.js';
 import type { SentPgNotification } from './test-transport.js';
 
-/** A gap of a single consumer, `start` or `overflow`, comes by itself. */
+/**
+ * The reasons of gaps that can be simulated. `start` and `overflow` concern single consumers, and occur by themselves.
+ */
 export type SimulatedGapReason = Exclude<PgGapReason, 'start' | 'overflow'>;
 
 const GAP_OPTIONS = {
@@ -20,8 +22,8 @@ const GAP_OPTIONS = {
 } satisfies ChecksOf<{ channel?: unknown; reason?: unknown }>;
 
 /**
- * Takes the place of PostgreSQL in a test: no database, no connection settings. Channel names, payload limits, codecs,
- * schemas, queues and gaps are the real ones. What the application sends comes back to it, as from PostgreSQL.
+ * Replaces PostgreSQL in a test, without a database and connection settings. Channel names, payload limits, codecs,
+ * schemas, queues and gaps are the real ones. The application receives its own notifications, as from PostgreSQL.
  *
  * ```ts
  * const bus = new PgNotifyTestBus();
@@ -30,8 +32,8 @@ const GAP_OPTIONS = {
  *   .compile();
  * ```
  *
- * It serves one registration: where there are several, each takes a bus of its own, under the token of its name. When the
- * application has been closed, the bus may serve the next one, and begins anew.
+ * It serves one registration. Each further registration needs its own bus, under the token of its name. After an
+ * application has been closed, the bus may serve the next one, and starts over.
  */
 export class PgNotifyTestBus implements PgNotifyTransportSource {
   private current: TestTransport | undefined;
@@ -50,12 +52,12 @@ export class PgNotifyTestBus implements PgNotifyTransportSource {
   }
 
   /**
-   * Delivers a notification, as if another session had sent it: to streams at once, to handlers a moment later, which
-   * {@link settled} waits for. While disconnected it is lost.
+   * Delivers a notification as if another session had sent it: to streams at once, and to handlers a moment later,
+   * which {@link settled} waits for. While disconnected it is lost.
    *
-   * @param payload Written by the channel's codec, and not checked by its schema: whoever sends need not know it. A
-   * definition with the codec `text` sends any text.
-   * @throws PgNotifyError of kind `channel` or `payload` for what PostgreSQL would refuse.
+   * @param payload Written by the channel's codec. It is not checked by the schema, because other senders may not know
+   * it. A definition with the codec `text` sends any text.
+   * @throws PgNotifyError of kind `channel` or `payload` if PostgreSQL would refuse it.
    */
   emit(channel: string | PgChannel, payload?: unknown): void {
     const { name, codec } = toPgChannel(channel);
@@ -63,8 +65,8 @@ export class PgNotifyTestBus implements PgNotifyTransportSource {
   }
 
   /**
-   * Announces a gap: to the consumers of one channel, or of all. While disconnected it does nothing: {@link reconnect}
-   * announces one.
+   * Announces a gap to the consumers of one channel, or of all. It does nothing while disconnected, because
+   * {@link reconnect} announces a gap.
    *
    * @param options.reason By default `reconnect`.
    */
@@ -73,7 +75,7 @@ export class PgNotifyTestBus implements PgNotifyTransportSource {
     this.transport.listener.lapse(channel, reason);
   }
 
-  /** Loses the connection: what is emitted or sent from now on is not received. */
+  /** Loses the connection: notifications are no longer received. */
   simulateDisconnect(): void {
     this.transport.listener.disconnect();
   }
@@ -84,9 +86,9 @@ export class PgNotifyTestBus implements PgNotifyTransportSource {
   }
 
   /**
-   * Resolves when all that was received is handled, and what came of it: all queues are empty, no gap method, no woken
-   * method and no load of a live query runs. What has failed and waits for its next attempt does not hold it up; a gap
-   * method does, because its handlers stand still until it succeeds.
+   * Resolves when everything that was received has been handled, with all consequences: all queues are empty, and no
+   * gap method, woken method or load of a live query runs. It does not wait for failed runs that are to be retried,
+   * except for gap methods, because handlers wait until they succeed.
    */
   async settled(): Promise<void> {
     const { transport } = this;
@@ -94,13 +96,13 @@ export class PgNotifyTestBus implements PgNotifyTransportSource {
     do {
       seen = transport.listener.events;
       await transport.settled();
-      await turn(); // What was asked for meanwhile was received.
+      await turn(); // Notifications that were sent meanwhile have been received.
     } while (transport.listener.events !== seen);
   }
 
   /**
-   * What the application has sent so far, in order: to one channel, or to all. It is still there when the application has
-   * been closed.
+   * The notifications that the application has sent so far, in order: to one channel, or to all. They are kept after
+   * the application has been closed.
    */
   sent<Input = unknown>(channel?: string | PgChannel<unknown, Input>): readonly SentPgNotification<Input>[] {
     const all = (this.current?.sent ?? []) as readonly SentPgNotification<Input>[];
@@ -110,7 +112,7 @@ export class PgNotifyTestBus implements PgNotifyTransportSource {
     return own.map((message) => ({ ...message, payload: decodePayload(name, codec, message.raw) as Input }));
   }
 
-  /** @throws PgNotifyError of kind `configuration` when no registration has been given this bus. */
+  /** @throws PgNotifyError of kind `configuration` if no registration uses this bus. */
   private get transport(): TestTransport {
     if (this.current) return this.current;
     throw new PgNotifyError(

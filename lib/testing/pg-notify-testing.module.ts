@@ -5,10 +5,10 @@ import type { PgNotifyModuleOptions } from '../pg-notify.options.js';
 import { DEFAULT_REGISTRATION, getPgNotifyTransportToken } from '../pg-notify.tokens.js';
 import { PgNotifyTestBus } from './pg-notify-test-bus.js';
 
-/** As for `PgNotifyModule.forRoot()`, without anything that needs a database. */
+/** The options of `PgNotifyModule.forRoot()` that need no database. */
 export interface PgNotifyTestingOptions extends Partial<Pick<PgNotifyModuleOptions, 'handlers' | 'shutdownTimeout'>> {
   /**
-   * The name of the registration that it stands for.
+   * The name of the registration that it replaces.
    *
    * @default 'default'
    */
@@ -16,8 +16,8 @@ export interface PgNotifyTestingOptions extends Partial<Pick<PgNotifyModuleOptio
 }
 
 /**
- * Stands for `PgNotifyModule.forRoot()` where one feature is tested by itself. Its {@link PgNotifyTestBus} is injected by
- * its class; that of a named registration by `getPgNotifyTransportToken(name)`.
+ * Replaces `PgNotifyModule.forRoot()` in the test of a single feature. Its {@link PgNotifyTestBus} is injected by its
+ * class; that of a named registration by `getPgNotifyTransportToken(name)`.
  *
  * ```ts
  * const module = await Test.createTestingModule({

@@ -10,31 +10,31 @@ import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import { soon } from '../time/clock.js';
 import { readFacts } from '../session/session-facts.js';
 
-/** The server that a test listener believes to be connected to. */
+/** The server that a test listener pretends to be connected to. */
 const SERVER = { endpoint: 'the test bus', facts: readFacts({ backend_pid: 1, server_version: 'test bus' }) };
 
-/** Listens to nothing but the test. Whether a channel is covered, and what is a gap, it decides as the real one does. */
+/** Listens to a test. It decides like the real listener whether a channel is covered, and when there is a gap. */
 export class TestListener extends ListenerFront {
   private readonly covered = new Map<string, Acknowledgement>();
-  /** What consumers still have to be told. */
+  /** The calls that wait until the current one has returned. */
   private readonly news: (() => void)[] = [];
   private isTelling = false;
   private delivery: PgDeliveryVerdict = { verdict: 'unknown', at: new Date() };
   private isConnected = false;
   private isCoverScheduled = false;
-  /** How often something has happened so far. */
+  /** The number of events so far. */
   events = 0;
 
-  /** @param checkUse Throws when it must not be started. */
+  /** @param checkUse Throws if it must not be started. */
   constructor(
     context: RegistrationContext,
     private readonly checkUse: () => void,
   ) {
-    // A test that loses the connection on purpose need not be told so by the log.
+    // Without a log: a test loses the connection on purpose.
     super({ ...context, logger: SILENT_LOGGER });
   }
 
-  /** Whether an application uses it now. */
+  /** Whether an application is using it. */
   get isRunning(): boolean {
     return this.currentStatus.state !== 'closed';
   }
@@ -79,7 +79,7 @@ export class TestListener extends ListenerFront {
     });
   }
 
-  /** Delivers, where it is connected and somebody listens. */
+  /** Delivers a notification if it is connected and the channel has consumers. */
   receive(notification: ReceivedNotification): void {
     this.inTurn(() => {
       this.cover();
@@ -123,7 +123,7 @@ export class TestListener extends ListenerFront {
     this.covered.clear();
   }
 
-  /** As with a server: whatever a consumer causes comes after what all consumers are being told. */
+  /** As with a server, the consequences of a consumer's call come after the calls of all consumers. */
   private inTurn(tell: () => void): void {
     this.events += 1;
     this.news.push(tell);
@@ -138,7 +138,7 @@ export class TestListener extends ListenerFront {
     for (const channel of channels) this.covered.delete(channel);
   }
 
-  /** As a server would, a moment later: all that is asked for in one turn shares an answer. */
+  /** Acknowledges a moment later, as a server would: all channels of one turn share an answer. */
   private coverSoon(): void {
     if (this.isCoverScheduled) return;
     this.isCoverScheduled = true;
@@ -148,7 +148,7 @@ export class TestListener extends ListenerFront {
     });
   }
 
-  /** Acknowledges what is wanted and is not covered yet. */
+  /** Acknowledges the wanted channels that are not covered yet. */
   private cover(): void {
     if (!this.isConnected) return;
     const channels = [...this.registry.wanted.keys()].filter((channel) => !this.covered.has(channel));

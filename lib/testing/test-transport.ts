@@ -10,26 +10,26 @@ import { TestListener } from './test-listener.js';
 export interface SentPgNotification<T = unknown> {
   readonly channel: string;
   readonly payload: T;
-  /** The payload's text, as PostgreSQL would have got it. */
+  /** The payload's text, as PostgreSQL would get it. */
   readonly raw: string;
-  /** The executor that `notify()` was given. It is not called: what it sends counts as committed at once. */
+  /** The executor that `notify()` was given. It is not called; the notification counts as committed at once. */
   readonly executor?: PgExecutor;
 }
 
-/** Whom notifications come from: never the session that listens. */
+/** The pids of the senders of notifications, which are never the listening session. */
 const OWN_PROCESS = 2;
 const OTHER_PROCESS = 3;
 
-/** What a test bus is to one registration of one application. */
+/** The transport of a test bus for one registration. */
 export class TestTransport implements PgNotifyTransport {
   readonly listener: TestListener;
   readonly publisher: SendingTransport;
-  /** What the application has sent. */
+  /** The notifications that the application has sent. */
   readonly sent: SentPgNotification[] = [];
   private consumers: SettlingConsumers | undefined;
   private isClosed = false;
 
-  /** @param checkUse Throws when it must not be started. */
+  /** @param checkUse Throws if it must not be started. */
   constructor(context: RegistrationContext, checkUse: () => void) {
     this.listener = new TestListener(context, checkUse);
     this.publisher = {
@@ -47,12 +47,12 @@ export class TestTransport implements PgNotifyTransport {
     this.consumers = consumers;
   }
 
-  /** Resolves when the consumers have handled all that they were given. */
+  /** Resolves when the consumers have handled everything that they were given. */
   async settled(): Promise<void> {
     await this.consumers?.settled();
   }
 
-  /** Delivers what another session has sent. */
+  /** Delivers a notification of another session. */
   receive(channel: string, raw: string): void {
     this.listener.receive(new ReceivedNotification(channel, raw, OTHER_PROCESS, new Date()));
   }
@@ -65,7 +65,7 @@ export class TestTransport implements PgNotifyTransport {
   }
 
   private async publish(channel: string, raw: string, executor?: PgExecutor): Promise<void> {
-    await Promise.resolve(); // As with a server, nothing comes back before the call has returned.
+    await Promise.resolve(); // As with a server, nothing arrives before the call has returned.
     if (this.isClosed) {
       const message = `Nothing can be sent to channel ${JSON.stringify(channel)}: the registration has been closed.`;
       throw new PgNotifyError('closed', message);
