@@ -4,25 +4,29 @@ import type { PgNotifyState } from './listener/pg-notify-status.js';
 import type { PgNotifyError } from './pg-notify.errors.js';
 
 /**
- * What is published on Node's diagnostics channels, by the channel's name: one for each kind of event. Payloads are never
- * among it. Without a subscriber an event costs next to nothing. Source: https://nodejs.org/api/diagnostics_channel.html
+ * The events on Node's diagnostics channels, by the channel's name: one channel for each kind of event. They contain no
+ * payloads. Without a subscriber an event costs next to nothing. Source:
+ * https://nodejs.org/api/diagnostics_channel.html
  */
 export interface PgNotifyDiagnosticsEvents {
   /** A notification was received. `size` is that of its payload's text, in characters. */
   'nest-pg-notify.received': { readonly registration: string; readonly channel: string; readonly size: number };
   /**
-   * A handler is done with `count` notifications or events, or with one gap or wake-up. `duration` is in milliseconds; of events
-   * it is that of all their runs together.
+   * A handler has handled `count` notifications or events, or one gap or wake-up. `duration` is in milliseconds; for
+   * events it is the sum of their runs.
    */
   'nest-pg-notify.delivered': RunEvent;
   /**
-   * A handler failed on `count` notifications, or on one gap or wake-up. Of events: `count` attempts have failed, and will be made
-   * again unless `nest-pg-notify.dead` says otherwise. `duration` is in milliseconds.
+   * A handler has failed on `count` notifications, or on one gap or wake-up. For events, `count` attempts have failed;
+   * they are repeated unless `nest-pg-notify.dead` is published. `duration` is in milliseconds.
    */
   'nest-pg-notify.failed': RunEvent;
-  /** A guard kept a handler from running for `count` notifications, or for one gap or wake-up. `duration` is in milliseconds. */
+  /**
+   * A guard kept a handler from running for `count` notifications, or for one gap or wake-up. `duration` is in
+   * milliseconds.
+   */
   'nest-pg-notify.rejected': RunEvent;
-  /** Notifications that waited were dropped, because the buffer of a handler was full. */
+  /** Waiting notifications were dropped, because the buffer of a handler was full. */
   'nest-pg-notify.dropped': {
     readonly registration: string;
     readonly channel: string;
@@ -31,19 +35,20 @@ export interface PgNotifyDiagnosticsEvents {
     readonly count: number;
   };
   /**
-   * A gap was announced to the consumers of a channel. For an `overflow`: notifications began to be dropped; how many,
-   * `nest-pg-notify.dropped` tells.
+   * A gap was announced to the consumers of a channel. For an `overflow`: a handler began to drop notifications, whose
+   * number `nest-pg-notify.dropped` has.
    */
   'nest-pg-notify.gap': {
     readonly registration: string;
     readonly channel: string;
     readonly reason: PgGapReason;
   };
-  /** The registration came into another state. */
+  /** The registration has entered another state. */
   'nest-pg-notify.state': { readonly registration: string; readonly state: PgNotifyState };
   /**
-   * A notification was committed, or an event was written into the log: with a transaction of the caller's, that may still be
-   * rolled back. `size` is that of its payload's text, in characters; `duration` in milliseconds, of all that were sent together.
+   * A notification was committed, or an event was written to the log. A transaction of the caller may still be rolled
+   * back. `size` is that of the payload's text, in characters. `duration` is in milliseconds, for all that were sent
+   * together.
    */
   'nest-pg-notify.published': {
     readonly registration: string;
@@ -52,7 +57,7 @@ export interface PgNotifyDiagnosticsEvents {
     readonly size: number;
     readonly duration: number;
   };
-  /** A consumer has given an event up: it is a dead letter, until somebody requeues or discards it. */
+  /** A consumer has given up an event, which is a dead letter until it is requeued or discarded. */
   'nest-pg-notify.dead': {
     readonly registration: string;
     /** The consumer's channels, separated by commas. */
@@ -65,11 +70,11 @@ export interface PgNotifyDiagnosticsEvents {
     readonly position: string;
     readonly attempts: number;
   };
-  /** What `errors$` emits as well. */
+  /** An error that `errors$` emits as well. */
   'nest-pg-notify.error': { readonly registration: string; readonly error: PgNotifyError };
 }
 
-/** What a decorated method is called for. */
+/** The kind of a decorated method's call. */
 export type PgHandlerKind = 'notification' | 'gap' | 'wake-up' | 'event';
 
 interface RunEvent {
@@ -77,7 +82,7 @@ interface RunEvent {
   readonly channel: string;
   /** As `ProductCache.evict`. */
   readonly handler: string;
-  /** What it was called for. */
+  /** The kind of the call. */
   readonly kind: PgHandlerKind;
   readonly count: number;
   readonly duration: number;
@@ -99,7 +104,7 @@ const CHANNELS = {
   'nest-pg-notify.error': channel('nest-pg-notify.error'),
 } as const;
 
-/** Tells at each moment whether anybody would see an event. */
+/** Shows at any moment whether an event has subscribers. */
 export interface Watch {
   readonly hasSubscribers: boolean;
 }
@@ -108,12 +113,12 @@ export interface Watch {
 export class PgNotifyDiagnostics {
   constructor(private readonly registration: string) {}
 
-  /** Whether anybody would see such an event: what only it needs need not be measured otherwise. */
+  /** Whether an event has subscribers. If not, values that only it needs need not be measured. */
   isWatched(name: EventName): boolean {
     return CHANNELS[name].hasSubscribers;
   }
 
-  /** The same to be asked for each notification, without a search for the name. */
+  /** The same for the hot path, without a lookup of the name. */
   watch(name: EventName): Watch {
     return CHANNELS[name];
   }

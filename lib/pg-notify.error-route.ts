@@ -6,29 +6,29 @@ import { errorsIn, isPgNotifyError, messageOf, PgNotifyError, stackOf } from './
 import type { PgNotifyLogger } from './pg-notify.logger.js';
 import type { ErrorRoute } from './pg-notify.registration-context.js';
 
-/** How often equal failures in a row are logged, in milliseconds. */
+/** The interval at which equal consecutive failures are logged, in milliseconds. */
 const LOG_INTERVAL = 60_000;
 
 type Severity = 'error' | 'warning';
 
-/** Equal failures of one handler without a success between them. */
+/** Equal consecutive failures of one handler. */
 interface FailureSeries {
   readonly cause: string;
   readonly severity: Severity;
   readonly begunAt: number;
-  /** What the last one said. */
+  /** The message of the last failure. */
   message: string;
   loggedAt: number;
   count: number;
-  /** How many of them the log has not counted yet. */
+  /** The number of failures that are not in the log yet. */
   unlogged: number;
 }
 
-/** Where everything goes that failed and has no caller to tell: the log, once, and whoever subscribes. */
+/** Takes failures that have no caller: logs each once, and emits it to subscribers. */
 export class PgNotifyErrorRoute implements ErrorRoute {
   private readonly errors = new Subject<PgNotifyError>();
   private readonly context = new PgNotifyAsyncContext();
-  /** By what failed. */
+  /** Keyed by the source of the failure. */
   private readonly failing = new Map<unknown, FailureSeries>();
 
   constructor(
@@ -37,12 +37,12 @@ export class PgNotifyErrorRoute implements ErrorRoute {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** The errors as they come; it never fails, and completes when the registration is closed. */
+  /** Emits all errors. It never fails, and completes when the registration is closed. */
   get errors$(): Observable<PgNotifyError> {
     return this.errors.asObservable();
   }
 
-  /** What is not a PgNotifyError yet becomes one of kind `handler`. */
+  /** Wraps other errors in a PgNotifyError of kind `handler`. */
   report(thrown: unknown, source?: object, severity: Severity = 'error'): void {
     const error = isPgNotifyError(thrown) ? thrown : new PgNotifyError('handler', messageOf(thrown), { cause: thrown });
     if (error.kind === 'handler' && error.handler !== undefined)
@@ -59,7 +59,10 @@ export class PgNotifyErrorRoute implements ErrorRoute {
     this.logger.log(`${handler} works again, after ${series.count} failures in ${this.durationOf(series)} s.`);
   }
 
-  /** In full; but of equal ones in a row only the first, and then their number once a minute, and when there are no more. */
+  /**
+   * Logs a failure in full. Of equal consecutive ones only the first is, then their number once a minute and at the
+   * end.
+   */
   private logFailure(source: unknown, error: PgNotifyError, severity: Severity): void {
     const now = this.now();
     const { message } = error;
@@ -105,7 +108,7 @@ export class PgNotifyErrorRoute implements ErrorRoute {
   }
 }
 
-/** In the log, the stack of what a handler threw is worth more than that of the error that reports it. */
+/** The stacks for the log. That of the handler's error is more useful than that of the error that reports it. */
 function stacksOf(error: PgNotifyError): readonly (string | undefined)[] {
   const stacks = errorsIn(error.cause).map(stackOf);
   return stacks.some((stack) => stack !== undefined) ? stacks : [error.stack];

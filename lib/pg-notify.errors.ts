@@ -2,11 +2,12 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { printable } from './printable.js';
 
 /**
- * What went wrong:
+ * The kind of a failure:
  *
  * - `configuration`: an option, a decorator or the wiring of the modules is wrong; retrying never helps.
  * - `channel`: a channel name that PostgreSQL would refuse or silently cut.
- * - `payload`: a payload that cannot be sent, or one that was received and cannot be decoded or does not match its schema.
+ * - `payload`: a payload that cannot be sent, or one that was received and cannot be decoded or does not match its
+ *   schema.
  * - `handler`: a decorated method, or the `load` of a live query, failed; `cause` is what it threw.
  * - `connection`: a connection could not be opened, or was lost.
  * - `publish`: a notification was not, or perhaps not, committed; see {@link PgNotifyError.outcome}.
@@ -15,38 +16,38 @@ import { printable } from './printable.js';
 export type PgNotifyErrorKind =
   'configuration' | 'channel' | 'payload' | 'handler' | 'connection' | 'publish' | 'closed';
 
-/** The facts that an error carries besides its message. Never a password, a connection string or a payload. */
+/** The details of an error besides its message. They contain no password, connection string or payload. */
 export interface PgNotifyErrorDetails {
-  /** The channel that it is about. */
+  /** The channel concerned. */
   readonly channel?: string;
-  /** For a `handler` error: which one, as `ProductCache.evict`. */
+  /** For a `handler` error: the handler, as `ProductCache.evict`. */
   readonly handler?: string;
   /**
-   * For a `payload` error: what the channel's schema found, or the error that it threw. Not enumerable on the error, so
-   * that it does not get printed by accident: a schema may quote the payload.
+   * For a `payload` error: the issues that the channel's schema has found, or the error that it threw. They may quote
+   * the payload, so the property is not enumerable and is not printed by accident.
    */
   readonly issues?: readonly StandardSchemaV1.Issue[];
-  /** PostgreSQL's five-character error code, where the server sent one. */
+  /** PostgreSQL's five-character error code, if the server sent one. */
   readonly sqlState?: string;
   /** `host:port` of the server, or the directory of its Unix socket. */
   readonly endpoint?: string;
   /**
-   * For a `connection` error: true when trying again with the same settings cannot help (wrong password, …). Always true
+   * For a `connection` error: true if a retry with the same settings cannot succeed (wrong password, …). Always true
    * for a `configuration` error.
    */
   readonly permanent?: boolean;
   /** For a `publish` error: `not-sent` is safe to send again; `unknown` may have been committed. */
   readonly outcome?: 'not-sent' | 'unknown';
   /**
-   * For an error of `notifyMany()`: those of its notifications that were not, or perhaps not, sent, by their place in the
-   * array; all others were. Not enumerable on the error, because there may be many.
+   * For an error of `notifyMany()`: the notifications that were not, or perhaps not, sent, by their index in the array.
+   * All others were sent. Not enumerable, because there may be many.
    */
   readonly failures?: readonly { readonly index: number; readonly error: PgNotifyError }[];
-  /** For a `channel` or `payload` error: the size that was found, in bytes. */
+  /** For a `channel` or `payload` error: the actual size, in bytes. */
   readonly size?: number;
-  /** For a `channel` or `payload` error: the size that PostgreSQL allows, in bytes. */
+  /** For a `channel` or `payload` error: the largest size that PostgreSQL allows, in bytes. */
   readonly limit?: number;
-  /** The error behind it; left out where it may hold settings of the connection. */
+  /** The underlying error; absent if it may contain settings of the connection. */
   readonly cause?: unknown;
 }
 
@@ -54,9 +55,9 @@ export interface PgNotifyErrorDetails {
 const ERROR = Symbol.for('nest-pg-notify:error');
 
 /**
- * Every error that this module throws or rejects with. The message names the thing and the remedy; the
- * other properties are for programs. Control characters that a server or a library has put into a message are escaped: Nest
- * prints what a bootstrap fails with as it is.
+ * Every error that this module throws or rejects with. The message names the problem and the remedy; the other
+ * properties are for programs. Control characters from a server or a library are escaped in the message, because Nest
+ * prints the error of a failed bootstrap unchanged.
  */
 export class PgNotifyError extends Error implements PgNotifyErrorDetails {
   readonly kind: PgNotifyErrorKind;
@@ -83,9 +84,9 @@ export class PgNotifyError extends Error implements PgNotifyErrorDetails {
     if (failures) Object.defineProperty(this, 'failures', { value: failures });
   }
 
-  /** True for the errors of another copy of this package as well, which some dependency may have brought along. */
+  /** Also true for errors of another copy of this package, which a dependency may have installed. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    // A subclass is its own.
+    // A subclass recognizes only its own instances.
     if (this !== PgNotifyError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return typeof value === 'object' && value !== null && ERROR in value;
   }
@@ -98,8 +99,8 @@ export class PgNotifyError extends Error implements PgNotifyErrorDetails {
 Object.defineProperty(PgNotifyError.prototype, ERROR, { value: true });
 
 /**
- * The message of whatever was thrown. Not by `instanceof`: a library may throw anything, an Error may come from another
- * realm (a test runner's, a vm context's), and to look at a Proxy may throw again.
+ * The message of a thrown value. It does not use `instanceof`: a library may throw anything, an Error may come from
+ * another realm (a test runner's, a vm context's), and reading a Proxy may throw again.
  */
 export function messageOf(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown;
@@ -112,18 +113,18 @@ export function messageOf(thrown: unknown): string {
 /** The most errors of an AggregateError that are printed. */
 const MAX_ERRORS = 5;
 
-/** The errors that an AggregateError stands for, the first few of them; else what was thrown itself. */
+/** The first errors of an AggregateError; for any other value, the value itself. */
 export function errorsIn(thrown: unknown): readonly unknown[] {
   try {
     const { errors } = thrown as Partial<AggregateError>;
     if (Array.isArray(errors) && errors.length > 0) return errors.slice(0, MAX_ERRORS);
   } catch {
-    // It is nothing that has properties, or a Proxy.
+    // It has no properties, or is a Proxy.
   }
   return [thrown];
 }
 
-/** Whether it is an error of this module. To look at a Proxy may throw. */
+/** Whether it is an error of this module. Reading a Proxy may throw. */
 export function isPgNotifyError(thrown: unknown): thrown is PgNotifyError {
   try {
     return thrown instanceof PgNotifyError;
@@ -132,7 +133,7 @@ export function isPgNotifyError(thrown: unknown): thrown is PgNotifyError {
   }
 }
 
-/** The stack of whatever was thrown, where it has one. */
+/** The stack of a thrown value, if it has one. */
 export function stackOf(thrown: unknown): string | undefined {
   return textOf(thrown, 'stack');
 }

@@ -5,13 +5,14 @@ import type { RegistrationLogger } from './pg-notify.registration-context.js';
 import { DEFAULT_REGISTRATION } from './pg-notify.tokens.js';
 
 /**
- * Nest's logger, named after the registration. What servers, libraries and payloads have put into a message cannot forge a
- * line here, nor control a terminal. A logger of the application that throws does no harm.
+ * Nest's logger, with the name of the registration. Control characters in messages are escaped, so that a server, a
+ * library or a payload can neither forge a line nor control a terminal. If the application's logger throws, that has no
+ * effect.
  */
 export class PgNotifyLogger implements RegistrationLogger {
   private readonly logger: Logger;
 
-  /** @param context Who writes, as Nest prints it. */
+  /** @param context The context that Nest prints. */
   constructor(registration: string, context = 'PgNotify') {
     this.logger = new Logger(registration === DEFAULT_REGISTRATION ? context : `${context}:${registration}`);
   }

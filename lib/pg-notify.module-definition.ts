@@ -4,10 +4,10 @@ import type { ChecksOf } from './option-checks.js';
 import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import { DEFAULT_REGISTRATION } from './pg-notify.tokens.js';
 
-/** What stands beside the options, and is fixed when the module is imported: in `forRootAsync` too. */
+/** Settings beside the options, which are fixed when the module is imported, also in `forRootAsync`. */
 export interface PgNotifyModuleExtras {
   /**
-   * The name of the registration, where an application listens to several databases.
+   * The name of the registration, for an application with several databases.
    *
    * @default 'default'
    */
@@ -31,7 +31,7 @@ const ASYNC_OPTIONS = {
   name: checkedElsewhere,
 } satisfies ChecksOf<typeof ASYNC_OPTIONS_TYPE>;
 
-/** Nest checks the values, and ignores what it does not know. */
+/** Nest checks the values, and ignores unknown names. */
 export function checkAsyncOptions(options: typeof ASYNC_OPTIONS_TYPE): typeof ASYNC_OPTIONS_TYPE {
   readOptions('PgNotifyModule.forRootAsync()', options, ASYNC_OPTIONS);
   return options;

@@ -17,21 +17,23 @@ import {
 } from './pg-notify.tokens.js';
 
 /**
- * PostgreSQL LISTEN/NOTIFY for an application. Import `forRoot()` or `forRootAsync()` once per database, in the root
- * module: it is global. Import `forFeature()` wherever a channel's stream is injected.
+ * PostgreSQL LISTEN/NOTIFY for an application. Import `forRoot()` or `forRootAsync()` once per database in the root
+ * module; it is global. Import `forFeature()` in each module that injects the stream of a channel.
  */
 @Module({})
 export class PgNotifyModule extends ConfigurableModuleClass {
   /**
    * Registers a database: one dedicated connection that listens, and one that sends.
    *
-   * The options are checked when the application is created; a mistake is a PgNotifyError of kind `configuration`.
+   * The options are checked when the application is created. An invalid one is a PgNotifyError of kind `configuration`.
    */
   static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
     return registration(options?.name, super.forRoot(options ?? NOTHING));
   }
 
-  /** As {@link forRoot}, with options from a factory, a class or an existing provider. `name` stands beside them. */
+  /**
+   * Like {@link forRoot}, with options from a factory, a class or an existing provider. `name` is given beside them.
+   */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     return registration(options?.name, super.forRootAsync(checkAsyncOptions(options ?? { useFactory: () => NOTHING })));
   }
@@ -47,7 +49,7 @@ export class PgNotifyModule extends ConfigurableModuleClass {
   }
 }
 
-/** Stands for options that were not given; what is missing, their check says. */
+/** Used if no options were given. Their check then names what is missing. */
 const NOTHING = {} as PgNotifyModuleOptions;
 
 function registration(name: string = DEFAULT_REGISTRATION, definition: DynamicModule): DynamicModule {

@@ -38,13 +38,13 @@ import { DisabledTransport } from './transport/disabled-transport.js';
 import type { PgNotifyTransport, PgNotifyTransportSource } from './transport/pg-notify-transport.js';
 import { PgTransport } from './transport/pg-transport.js';
 
-/** By its class alone, only the default registration can be had: another would answer for it somewhere. */
+/** Only the default registration is injected by class alone, so that no other one can take its place. */
 const CLASS_TOKENS: readonly Provider[] = [
   { provide: PgNotifyService, useExisting: getPgNotifyToken() },
   { provide: PgNotifyHealthIndicator, useExisting: getPgNotifyHealthToken() },
 ];
 
-/** All that one registration consists of. */
+/** All providers of one registration. */
 export function registrationProviders(name: string): Provider[] {
   if (typeof name !== 'string' || name === '') {
     throw new PgNotifyError('configuration', 'The name of a PgNotifyModule registration must be a non-empty string.');
@@ -155,7 +155,7 @@ function createTransportSource(
   return { connect: (context) => new PgTransport(options, connections, context) };
 }
 
-/** @throws PgNotifyError of kind `configuration` when something else than a transport stands in its place. */
+/** @throws PgNotifyError of kind `configuration` if the transport was overridden by something else. */
 function connectTransport(source: PgNotifyTransportSource, context: RegistrationContext): PgNotifyTransport {
   if (typeof (source as Partial<PgNotifyTransportSource> | undefined)?.connect === 'function') {
     return source.connect(context);

@@ -11,21 +11,23 @@ import {
 } from './pg-notify.tokens.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
 
-/** What runs beside a registration and is stopped with it. */
+/** A part that runs beside a registration and is stopped with it. */
 export interface StoppedWithRegistrations {
   stop(): Promise<void>;
 }
 
-/** The registrations of this application, read from Nest's container: two applications in one process share nothing. */
+/**
+ * The registrations of this application, read from Nest's container, because applications in one process share nothing.
+ */
 @Injectable()
 export class PgNotifyRegistrations {
   /** The names of all registrations of the application. */
   readonly names: readonly string[];
 
-  /** Hidden from whoever prints a service: the container holds the options as they were given. */
+  /** Private to JavaScript, so that printing a service does not print the container with the given options. */
   readonly #modules: ModulesContainer;
 
-  /** @throws PgNotifyError of kind `configuration` when two registrations have this one's name. */
+  /** @throws PgNotifyError of kind `configuration` if another registration has the same name. */
   constructor(
     @Inject(ModulesContainer) modules: ModulesContainer,
     @Inject(PG_NOTIFY_REGISTRATION) readonly own: string,
@@ -45,9 +47,9 @@ export class PgNotifyRegistrations {
     return this.textsOf(PG_EVENTS_REGISTRATION);
   }
 
-  /** Stops the listeners and the handlers of all registrations: Nest closes nothing when a bootstrap fails. */
+  /** Stops the listeners and handlers of all registrations, because Nest closes nothing when a bootstrap fails. */
   async stopAll(): Promise<void> {
-    // By texts, which are the same in every copy of this package.
+    // By text tokens, which are the same in every copy of this package.
     for (const { handlers } of this.instancesOf(PG_NOTIFY_CONSUMERS) as readonly PgConsumers[]) handlers.abandon();
     const transports = this.instancesOf(PG_NOTIFY_TRANSPORT) as readonly PgNotifyTransport[];
     const runs = this.instancesOf(PG_EVENTS_RUN) as readonly StoppedWithRegistrations[];

@@ -25,13 +25,13 @@ import type {
   PgNotifyStartupOptions,
 } from './pg-notify.options.js';
 
-/** How many notifications may wait for a handler, unless it is said otherwise. */
+/** The default number of notifications that may wait for a handler. */
 export const DEFAULT_BUFFER_SIZE = 10_000;
 
-/** What takes these options, for messages. */
+/** The owner of these options, for messages. */
 const OWNER = 'PgNotifyModule';
 
-/** What is one executor for all would run every statement on one connection, whatever transaction it is in. */
+/** Refuses an executor: it would run every statement on one connection, outside of the callers' transactions. */
 const currentExecutor: OptionCheck<CurrentExecutor> = (given, place) => {
   if (typeof given === 'function') return given as CurrentExecutor;
   throw invalidOption(place, "must be a function that returns the current transaction's executor, or undefined");
@@ -77,7 +77,7 @@ const HANDLERS = {
 } satisfies ChecksOf<PgNotifyHandlersOptions>;
 
 const OPTIONS = {
-  // With a transport for tests there is none: resolveConnections() checks it.
+  // A test's transport needs none, so resolveConnections() checks it.
   connection: checkedElsewhere,
   startup: group(STARTUP),
   reconnect: group(RECONNECT),

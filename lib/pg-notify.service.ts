@@ -25,37 +25,37 @@ import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
 /** The options of `notify()`, `notifyMany()` and `emit()`. */
 export interface PgPublishOptions {
   /**
-   * Runs the statement inside the caller's own transaction. It goes before `publisher.executor` of the registration;
-   * `false` sends at once, whatever transaction there is.
+   * Runs the statement in the caller's transaction. It takes precedence over `publisher.executor` of the registration.
+   * `false` sends at once, even inside a transaction.
    *
-   * @default what `publisher.executor` returns, else none
+   * @default the result of `publisher.executor`, otherwise none
    */
   readonly executor?: PgExecutor | false | undefined;
 }
 
-/** What a registration has counted since its start. */
+/** The counts of a registration since its start. */
 export interface PgNotifyStats {
-  /** Notifications received, of channels that have a consumer, and handed to them. */
+  /** Notifications that were received and passed to consumers. */
   readonly received: number;
   /**
-   * Those that came in while the delivery check was failing, and went to nobody: they would follow losses without a gap.
-   * The gap that ends the failure covers them.
+   * Notifications that were withheld while the delivery check was failing, because they would follow losses without a
+   * gap. The gap that ends the failure covers them.
    */
   readonly discarded: number;
   /**
-   * Those that handlers are done with: one that two handlers took counts twice. Streams are not counted, nor are the runs
-   * of gap methods and of woken methods, which have rows of their own.
+   * Notifications that handlers have handled; one that two handlers took counts twice. Streams are not counted. The
+   * runs of gap methods and woken methods are only counted in their own rows.
    */
   readonly delivered: number;
-  /** Those that handlers failed on. */
+  /** Notifications on which handlers have failed. */
   readonly failed: number;
-  /** Those that a guard rejected. */
+  /** Notifications that a guard has rejected. */
   readonly rejected: number;
-  /** Those that were dropped because a buffer was full. */
+  /** Notifications that were dropped because a buffer was full. */
   readonly dropped: number;
-  /** Gaps announced, one for each channel; the overflows of single handlers not among them. */
+  /** Announced gaps, one for each channel, without the overflows of single handlers. */
   readonly gaps: number;
-  /** How often it listened again after its connection was lost. */
+  /** The number of recoveries after a lost connection. */
   readonly reconnects: number;
   /** One row for each use of a decorator. */
   readonly handlers: readonly PgHandlerStats[];
@@ -86,9 +86,9 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   }
 
   /**
-   * The notifications of a channel. Hot and shared: the server is asked to LISTEN for the first subscriber of a channel
-   * and to UNLISTEN after the last, and each notification is decoded once. It never fails because a connection was
-   * lost; {@link gaps} announces what may have been missed. It completes when the application shuts down.
+   * The notifications of a channel. The stream is hot and shared: LISTEN is sent for the first subscriber of a channel
+   * and UNLISTEN after the last, and each notification is decoded once. A lost connection does not make it fail; {@link
+   * gaps} announces that notifications may have been missed. It completes when the application shuts down.
    *
    * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
    */
@@ -104,10 +104,10 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   }
 
   /**
-   * The stretches in which notifications may have been missed, of one channel or of all that have consumers. A
-   * subscriber to one channel is a consumer of it, as one of {@link listen} is: it begins with a `start` gap, at once
-   * where the channel is listened to, else when the server has acknowledged it. A gap comes before the notifications
-   * that follow it.
+   * The stretches in which notifications may have been missed, of one channel or of all channels with consumers. A
+   * subscriber to one channel is a consumer of it, like a subscriber of {@link listen}. It begins with a `start` gap:
+   * at once if the channel is listened to, otherwise when the server has acknowledged it. A gap is emitted before the
+   * notifications that follow it.
    *
    * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
    */
@@ -124,21 +124,22 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   }
 
   /**
-   * A value that is loaded at the first subscription, and again whenever it may have changed: after notifications of the
-   * channels and after gaps. At most one load is under way; anything that comes meanwhile causes one more. Any number of
-   * subscribers share the loads, and a later one gets the last value at once; after the last has left, it is forgotten.
-   * While nobody knows whether notifications arrive, it polls. It completes when the application shuts down.
+   * A value that is loaded at the first subscription, and again whenever it may have changed: after notifications of
+   * the channels and after gaps. At most one load is under way, and everything that happens meanwhile causes one more.
+   * All subscribers share the loads. A later one gets the last value at once; the value is dropped after the last has
+   * left. The query polls while it is not known whether notifications arrive. It completes when the application shuts
+   * down.
    *
    * ```ts
    * this.summary$ = pgNotify.liveQuery(OrderEvents, () => this.reports.summary());
    * ```
    *
-   * With the option `stale` it emits `{ value, stale }`: `stale` is true while the value may be outdated.
+   * With the option `stale` it emits `{ value, stale }`, where `stale` is true while the value may be outdated.
    *
-   * @param load Reads the value, in the async context of the registration; its signal is aborted at the timeout, and when
-   * nobody waits for the value any more.
-   * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry, of kind `configuration` for invalid
-   * options.
+   * @param load Reads the value, in the async context of the registration. Its signal is aborted at the timeout, and
+   * when the last subscriber has left.
+   * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry, of kind `configuration` for
+   * invalid options.
    */
   liveQuery<T>(
     channels: string | PgChannel | readonly (string | PgChannel)[],
@@ -175,14 +176,14 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * Sends a notification in a transaction of its own; resolves when PostgreSQL has committed it. The order of calls is
    * the order of delivery, and two calls deliver two notifications.
    *
-   * With `executor` it is sent inside the caller's transaction: it is delivered when that commits, and vanishes when it is
-   * rolled back. There PostgreSQL delivers equal payloads for one channel once.
+   * With `executor` it is sent in the caller's transaction: it is delivered when that commits, and discarded when it is
+   * rolled back. In a transaction PostgreSQL delivers equal payloads for one channel once.
    *
-   * @param payload Checked by the channel's schema, and written by its codec: as JSON, unless the channel was defined
-   * otherwise. Without a payload, receivers get `undefined`.
-   * @throws PgNotifyError of kind `channel` or `payload`, or `configuration` for an asynchronous schema, before anything is
-   * sent; of kind `publish` when it was not sent, or nobody knows (`outcome`); of kind `closed` after the application was
-   * shut down.
+   * @param payload Checked by the channel's schema and written by its codec, by default as JSON. Without a payload,
+   * receivers get `undefined`.
+   * @throws PgNotifyError of kind `channel` or `payload`, or `configuration` for an asynchronous schema, before
+   * anything is sent; of kind `publish` if it was not sent or the outcome is unknown (`outcome`); of kind `closed`
+   * after the application was shut down.
    */
   notify<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,
@@ -195,8 +196,8 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
 
   /**
    * Sends a notification like {@link notify}, but returns nothing and never throws. Failures are logged and emitted by
-   * {@link errors$}. If a channel fails again and again, the log gets the first failure, then one line a minute with their
-   * number, then the recovery. Notifications that were emitted before a shutdown are sent during it.
+   * {@link errors$}. For repeated failures of a channel, the log has the first failure, then one line a minute with
+   * their number, then the recovery. Notifications that were emitted before a shutdown are sent during it.
    */
   emit<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,
@@ -208,15 +209,17 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   }
 
   /**
-   * Sends a notification for each payload, in their order; resolves when PostgreSQL has committed all. They are checked one
-   * by one, and one that cannot be sent does not keep the others from being sent. The array may be of any length: parts of
-   * it are checked while others are on their way, so do not change what it holds before the call has settled. What other
-   * calls send comes before or after all of it.
+   * Sends a notification for each payload, in their order. Resolves when PostgreSQL has committed all of them. Each
+   * payload is checked by itself, and one that cannot be sent does not affect the others. The array may have any
+   * length: parts of it are checked while others are on their way, so do not change its payloads before the call has
+   * settled. The notifications of other calls come before or after all of it.
    *
-   * With `executor` they are sent inside the caller's transaction, and vanish with it; equal ones are delivered once.
+   * With `executor` they are sent in the caller's transaction, and discarded if it is rolled back. Equal ones are
+   * delivered once.
    *
-   * @throws PgNotifyError whose `failures` tell which were not, or perhaps not, sent, and why; all others were. Its kind
-   * is theirs where they have one in common, else `publish`. Without `failures` the call was refused, and none was tried.
+   * @throws PgNotifyError whose `failures` list the notifications that were not, or perhaps not, sent, and why; all
+   * others were sent. Its kind is the common kind of the failures, otherwise `publish`. Without `failures` the call was
+   * refused, and nothing was sent.
    */
   notifyMany<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,
@@ -227,17 +230,17 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   }
 
   /**
-   * Every failure that has no caller to tell, and those that have: of kind `connection` each failed attempt and each loss,
-   * `payload` what was received and could not be decoded or did not match its schema, `configuration` what was received
-   * for a channel whose schema is asynchronous, `handler` what handlers threw, `publish` what `notify()` rejected with. It
-   * never fails, and completes when the application has been shut down. Each is logged once whether or not anybody
-   * subscribes, but for `publish`: its caller knows.
+   * All failures, including those of `notify()`. By kind: `connection` for each failed attempt and each loss; `payload`
+   * for a received payload that cannot be decoded or does not match its schema; `configuration` for one on a channel
+   * with an asynchronous schema; `handler` for an error of a handler; `publish` for a rejection of `notify()`. The
+   * stream never fails, and completes when the application has been shut down. Each failure is also logged once, except
+   * `publish`, which the caller gets.
    */
   get errors$(): Observable<PgNotifyError> {
     return this.errors.errors$;
   }
 
-  /** What was counted since the start. */
+  /** The counts since the start. */
   stats(): PgNotifyStats {
     const handlers = this.consumers.handlers.stats;
     const sum = (count: 'delivered' | 'failed' | 'rejected' | 'dropped'): number =>
@@ -252,14 +255,14 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     };
   }
 
-  /** How the registration is doing now. */
+  /** The current status of the registration. */
   get status(): PgNotifyStatus {
     const blocked = this.consumers.context.blocks.all;
     const { currentStatus } = this.transport.listener;
     return blocked.length === 0 ? currentStatus : { ...currentStatus, blocked };
   }
 
-  /** {@link status} now and whenever it changes. Completes when the application shuts down. */
+  /** Emits {@link status} now and whenever it changes. Completes when the application shuts down. */
   get status$(): Observable<PgNotifyStatus> {
     const { async, blocks } = this.consumers.context;
     return new Observable((subscriber) => {
@@ -275,17 +278,17 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
   }
 
   /**
-   * Resolves as soon as the server has acknowledged every channel that has a consumer now. It waits as long as that
-   * takes, reconnecting included.
+   * Resolves as soon as the server has acknowledged every channel that has a consumer now. It waits without a limit,
+   * also while reconnecting.
    *
-   * @throws PgNotifyError of kind `closed` when the application shuts down first.
+   * @throws PgNotifyError of kind `closed` if the application shuts down first.
    */
   ready(): Promise<void> {
     return this.transport.listener.ready();
   }
 
   /**
-   * How full PostgreSQL's notification queue is: a listener anywhere in the cluster that does not read fills it.
+   * How full PostgreSQL's notification queue is. A listener anywhere in the cluster that does not read fills it.
    *
    * @throws PgNotifyError of kind `connection` while the registration is not connected.
    */
@@ -293,12 +296,15 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     return this.transport.listener.queueUsage();
   }
 
-  /** @internal Connects, by the startup policy. */
+  /** @internal Connects according to the startup policy. */
   onModuleInit(): Promise<void> {
     return this.start.listen();
   }
 
-  /** @internal Lets handlers finish, completes the streams (an open SSE route would hold up the HTTP server) and stops listening. */
+  /**
+   * @internal Lets handlers finish, completes the streams (an open SSE route would hold up the HTTP server) and stops
+   * listening.
+   */
   async beforeApplicationShutdown(signal?: string): Promise<void> {
     if (signal !== undefined) this.start.endsBy(signal);
     const timeout = this.options.shutdownTimeout;
@@ -310,7 +316,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
     await this.transport.listener.stop();
   }
 
-  /** @internal The HTTP server is closed by now: nobody sends any more. */
+  /** @internal The HTTP server is closed by now, so no more notifications are sent. */
   async onApplicationShutdown(): Promise<void> {
     await this.calls.close(this.options.shutdownTimeout);
     this.errors.close();

@@ -22,9 +22,9 @@ export class PgNotifyStart {
   }
 
   /**
-   * Does a part of the start. What rejects it ends the application's start: nothing is left open then. When a signal ends the
-   * application meanwhile it never settles: the shutdown ends the process, and a rejection would do so before it is over,
-   * with a stack that says no more than that.
+   * Does a part of the start. What rejects it ends the application's start: nothing is left open then. When a signal
+   * ends the application meanwhile it never settles: the shutdown ends the process, and a rejection would do so before
+   * it is over, with a stack that says no more than that.
    */
   async attempt(work: () => Promise<void>): Promise<void> {
     try {

@@ -55,14 +55,17 @@ export function getPgNotifyTransportToken(name: string = DEFAULT_REGISTRATION): 
   return `transport of the PgNotifyModule registration '${name}'`;
 }
 
-/** The injection token of a registration's {@link PgNotifyHealthIndicator}; like {@link getPgNotifyToken} it says what to write. */
+/**
+ * The injection token of a registration's {@link PgNotifyHealthIndicator}; like {@link getPgNotifyToken} it says what
+ * to write.
+ */
 export function getPgNotifyHealthToken(name: string = DEFAULT_REGISTRATION): string {
   return `PgNotifyHealthIndicator, with the ${getPgNotifyToken(name)}`;
 }
 
 /**
- * The injection token of a channel's stream; like {@link getPgNotifyToken} it says what to write. A definition with a codec
- * or a schema of its own has a token of its own: another one's stream would carry other payloads.
+ * The injection token of a channel's stream; like {@link getPgNotifyToken} it says what to write. A definition with a
+ * codec or a schema of its own has a token of its own: another one's stream would carry other payloads.
  */
 export function getPgChannelToken(channel: string | PgChannel, name: string = DEFAULT_REGISTRATION): string | symbol {
   const definition = toPgChannel(channel);
