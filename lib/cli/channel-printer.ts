@@ -7,14 +7,14 @@ import type { Terminal } from './terminal.js';
 export interface ChannelPrinterOptions {
   readonly terminal: Terminal;
   readonly report: ListenReport;
-  /** After how many notifications it is enough. */
+  /** The number of notifications to print. */
   readonly count: number;
   readonly onEnough: () => void;
 }
 
 /**
- * Prints what comes. The connection is read on while nobody reads the output, or this client would hold back the
- * notification queue of the whole cluster: what does not fit is dropped, and announced as a gap.
+ * Prints notifications. It keeps reading the connection while nobody reads the output, because otherwise it would hold
+ * back the notification queue of the whole cluster. Notifications that do not fit are dropped, and announced as a gap.
  */
 export class ChannelPrinter {
   private printed = 0;

@@ -38,7 +38,7 @@ Examples:
   nest-pg-notify events status --max-lag 60
 `;
 
-/** Runs one command; what goes wrong is told in a line on standard error. Never rejects. */
+/** Runs one command. A failure is printed as one line on standard error. Never rejects. */
 export async function runCommandLine(args: readonly string[], context: CommandContext): Promise<number> {
   const { terminal } = context;
   const [name, ...rest] = args;
@@ -49,7 +49,7 @@ export async function runCommandLine(args: readonly string[], context: CommandCo
     return code;
   } catch (error) {
     const isUsage = error instanceof UsageError || (isPgNotifyError(error) && error.kind === 'channel');
-    // Wrong usage quotes no URL but its own example.
+    // A usage error quotes no URL except its own example.
     terminal.note([['red', 'error:'], ` ${isUsage ? messageOf(error) : withoutCredentials(messageOf(error))}`]);
     if (!isUsage) return 1;
     terminal.note([command?.usage ?? USAGE]);
@@ -58,7 +58,7 @@ export async function runCommandLine(args: readonly string[], context: CommandCo
   }
 }
 
-/** What is asked about the commands, not of one of them. Returns the exit code. */
+/** Handles arguments without a command, such as --help. Returns the exit code. */
 function tell(args: readonly string[], command: Command | undefined, terminal: Terminal): number {
   const [name, topic] = args;
   if (command) terminal.text(command.help);
@@ -82,13 +82,13 @@ function unknownCommand(name: string | undefined): UsageError {
   return new UsageError(`There is no command ${JSON.stringify(name)}.${near ? ` Did you mean ${near.name}?` : ''}`);
 }
 
-/** An argument behind `--` is no option. */
+/** An argument behind `--` is not an option. */
 function wantsHelp(args: readonly string[]): boolean {
   const end = args.indexOf('--');
   return args.slice(0, end === -1 ? undefined : end).some((arg) => arg === '--help' || arg === '-h');
 }
 
-/** By the package's own name, which leads to its package.json from the sources and from what is compiled. */
+/** Resolved by the package's own name, which finds its package.json from the sources and from the compiled files. */
 function readVersion(): string {
   const manifest = createRequire(import.meta.url)('nest-pg-notify/package.json') as { version: string };
   return manifest.version;

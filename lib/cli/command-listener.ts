@@ -15,30 +15,30 @@ import type { ListenerParts } from '../transport/create-listener.js';
 
 export interface CommandListenerParts {
   readonly connection: ConnectionSettings;
-  /** Where the delivery check sends, if that differs. */
+  /** The connection on which the delivery check sends, if it differs. */
   readonly publisher?: ConnectionSettings;
-  /** What differs from the module's defaults. */
+  /** The options that differ from the module's defaults. */
   readonly options: Required<Pick<PgNotifyModuleOptions, 'startup'>> & Omit<PgNotifyModuleOptions, 'connection'>;
   /** Takes the lines about the connection. @default none are printed */
   readonly logger?: Partial<RegistrationLogger>;
   /** Takes errors that have no caller. @default they are ignored */
   readonly onError?: (error: unknown) => void;
-  /** Called when a session for listening was opened that goes through a pooler, before it listens. */
+  /** Called when a listening session was opened through a pooler, before it listens. */
   readonly onPooler?: () => void;
 }
 
-/** How long a notification of the delivery check may take at most: somebody waits for it. */
+/** The longest time for a notification of the delivery check, in milliseconds, because a user is waiting. */
 const DELIVERY_TIMEOUT = 1_000;
 
-/** The check takes up to three misses, and each may take this part of the time that there is. */
+/** The part of the available time that each of the check's up to three misses may take. */
 const MISS_SHARE = 0.2;
 
-/** How long a notification of the delivery check may take, so that the verdict comes in time; milliseconds. */
+/** How long a notification of the delivery check may take so that the verdict comes in time, in milliseconds. */
 export function deliveryTimeoutWithin(timeout: number): number {
   return Math.min(DELIVERY_TIMEOUT, Math.ceil(timeout * MISS_SHARE));
 }
 
-/** A listener as an application has it, with the module's defaults. */
+/** Makes a listener as in an application, with the module's defaults. */
 export function createCommandListener(parts: CommandListenerParts): PgListener {
   const { connection, publisher = connection, options, onPooler } = parts;
   const resolved = resolveOptions({ ...options, connection: {} });

@@ -12,22 +12,22 @@ export interface Command {
   readonly name: string;
   /** One line, for the list of commands. */
   readonly summary: string;
-  /** One line: how it is called. */
+  /** One line: the usage. */
   readonly usage: string;
-  /** All of it, with examples. */
+  /** The complete help, with examples. */
   readonly help: string;
-  /** Resolves with the exit code; rejects with what is to be told on standard error. */
+  /** Resolves with the exit code; rejects with an error to print on standard error. */
   run(args: readonly string[], context: CommandContext): Promise<number>;
 }
 
-/** What a command may use of its process. */
+/** The part of the process that a command may use. */
 export interface CommandContext {
   readonly terminal: Terminal;
   /** `--env-file` adds to it; `pg` reads the variables of libpq from the environment of the process. */
   readonly env: Record<string, string | undefined>;
 }
 
-/** It was called in a wrong way: exit code 2. */
+/** A usage error: exit code 2. */
 export class UsageError extends Error {}
 
 const EXAMPLE_URL = 'postgres://user:password@host:5432/database';
@@ -39,7 +39,7 @@ export const CONNECTION_OPTIONS = {
   timeout: { type: 'string' },
 } as const;
 
-/** How the help of a command describes {@link CONNECTION_OPTIONS}, but for the timeout. */
+/** The help for {@link CONNECTION_OPTIONS}, except the timeout. */
 export const CONNECTION_HELP = `  --url <url>           the database; without it, DATABASE_URL, which other users of the machine cannot read,
                         else PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE
   --env-file <path>     a file with these variables; those of the environment take precedence`;
@@ -51,7 +51,7 @@ type Parsed<Options extends NonNullable<ParseArgsConfig['options']>> = ReturnTyp
 /**
  * Reads the arguments of a command.
  *
- * @param payloadAt Which of its arguments may be any text.
+ * @param payloadAt The index of the argument that may be any text.
  * @throws UsageError that names the argument.
  */
 export function parseArguments<Options extends NonNullable<ParseArgsConfig['options']>>(
@@ -78,18 +78,18 @@ function parse<Options extends NonNullable<ParseArgsConfig['options']>>(
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true });
   } catch (error) {
-    refuseConnection('An argument', messageOf(error)); // It quotes what it does not understand.
+    refuseConnection('An argument', messageOf(error)); // Its message quotes the argument.
     throw new UsageError(messageOf(error));
   }
 }
 
-/** What may be the address of a database, wherever it stands in a text. */
+/** Matches an address of a database anywhere in a text. */
 const ADDRESS = /:\/\/|password\s*=/i;
 
-/** What is an address of PostgreSQL as a whole. */
+/** Matches a text that is an address of PostgreSQL as a whole. */
 const CONNECTION = /^\s*(?:postgres(?:ql)?:\/\/|(?:\w+\s*=\s*\S+\s+)*password\s*=)/i;
 
-/** A URL where none is expected has a password that no message may quote, and no server may be sent as a name. */
+/** Refuses a URL where none is expected: no message may quote its password, and no server may get it as a name. */
 export function refuseConnection(what: string, text: string, pattern = ADDRESS): void {
   if (!pattern.test(text)) return;
   throw new UsageError(`${what} looks like the URL of a database: give it by --url, as ${EXAMPLE_URL}.`);
@@ -103,16 +103,16 @@ export function refusePositionals([first]: readonly string[]): void {
 /** The variables of libpq by which `pg` finds a database without a URL. */
 const LIBPQ_VARIABLES = ['PGHOST', 'PGPORT', 'PGUSER', 'PGPASSWORD', 'PGDATABASE'];
 
-/** What {@link readConnection} reads of the options of a command. */
+/** The options of a command that {@link readConnection} reads. */
 export interface ConnectionValues {
   readonly url?: string | undefined;
   readonly 'env-file'?: string | undefined;
 }
 
 /**
- * Where to connect to: the option, else the environment.
+ * Reads where to connect to, from the option or else from the environment.
  *
- * @throws UsageError that says what to write.
+ * @throws UsageError with the remedy.
  */
 export function readConnection(values: ConnectionValues, context: CommandContext): ConnectionSettings {
   const { env } = context;
@@ -123,7 +123,7 @@ export function readConnection(values: ConnectionValues, context: CommandContext
   throw new UsageError(`There is neither --url nor DATABASE_URL nor PGHOST. Give a URL, as ${EXAMPLE_URL}.`);
 }
 
-/** @throws UsageError that says what to write. */
+/** @throws UsageError with the remedy. */
 export function readUrl(
   option: string,
   url: string,
@@ -143,12 +143,12 @@ function settingsOf(option: string, given: unknown, subject: string): Connection
   try {
     return connectionSettings(option, given, (problem) => new UsageError(`${subject} ${problem}.`));
   } catch (error) {
-    // A variable of libpq that leads nowhere.
+    // A variable of libpq that cannot be used.
     throw isPgNotifyError(error) ? new UsageError(error.message) : error;
   }
 }
 
-/** Adds what the environment does not have, as `node --env-file` does. */
+/** Adds the variables that the environment lacks, as `node --env-file` does. */
 function loadVariables(path: string, env: CommandContext['env']): void {
   let content: string;
   try {

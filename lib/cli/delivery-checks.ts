@@ -5,7 +5,7 @@ import { createCommandListener, deliveryTimeoutWithin } from './command-listener
 import { failedFinding } from './finding.js';
 import type { Finding } from './finding.js';
 
-/** Two process ids that differ behind a pooler: see {@link PgSession.processId}. */
+/** Two process ids, which differ behind a pooler: see {@link PgSession.processId}. */
 export interface BackendPids {
   readonly announced: number | undefined;
   readonly actual: number;
@@ -13,15 +13,15 @@ export interface BackendPids {
 
 export interface DeliveryEnds {
   readonly connection: ConnectionSettings;
-  /** Where to send. */
+  /** The connection to send on. */
   readonly publisher: ConnectionSettings;
   /** Milliseconds. */
   readonly timeout: number;
 }
 
 /**
- * Listens, as an application would, and sends from a second connection. Whether the notification arrives shows whether
- * LISTEN works here, and which kind of pooler is in between. Nothing stays open.
+ * Listens as an application would, and sends from a second connection. The outcome shows whether LISTEN works here, and
+ * what kind of pooler is in between. It leaves no connection open.
  */
 export async function checkDelivery(
   { connection, publisher, timeout }: DeliveryEnds,
@@ -44,7 +44,7 @@ export async function checkDelivery(
     const duration = Math.round(performance.now() - begun);
     return delivery ? [poolerFinding(delivery, pids), deliveryFinding(delivery, pids, duration)] : [];
   } catch (error) {
-    // Without a failure the time was over, of which the module would say how to raise its own.
+    // Without a failure it was a timeout, for which the module would suggest its own option.
     const { lastFailure } = listener.currentStatus;
     return [failedFinding('delivery', 'problem', lastFailure ? error : new Error('LISTEN was not answered in time.'))];
   } finally {
@@ -52,7 +52,7 @@ export async function checkDelivery(
   }
 }
 
-/** More time is of no use where the second connection waits for the first. */
+/** More time does not help if the second connection waits for the first. */
 const NO_SECOND_CONNECTION =
   'Whether notifications arrive was not found out in time. Two connections at a time are needed: raise the size of the pool ' +
   '(PgBouncer: default_pool_size) if it has but one, or give it more time: --timeout.';

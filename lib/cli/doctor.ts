@@ -19,7 +19,7 @@ import type { Style, Terminal } from './terminal.js';
 
 const DEFAULT_TIMEOUT = 10;
 
-/** Looks whether LISTEN and NOTIFY work on a database, and says what to do where they do not. */
+/** Checks whether LISTEN and NOTIFY work on a database, and prints the remedy if they do not. */
 export const doctor: Command = {
   name: 'doctor',
   summary: 'tells whether LISTEN works on a database, and what to do if it does not',
@@ -68,13 +68,13 @@ Examples:
 
 interface Examination {
   readonly connection: ConnectionSettings;
-  /** Where to send, if that differs. */
+  /** The connection to send on, if it differs. */
   readonly publisher: ConnectionSettings | undefined;
-  /** For all of it, in milliseconds. */
+  /** For all checks together, in milliseconds. */
   readonly timeout: number;
 }
 
-/** What cannot be looked at because of something that is found first is left out. */
+/** Leaves out checks that are impossible because of an earlier finding. */
 async function examine({ connection, publisher, timeout }: Examination): Promise<readonly Finding[]> {
   const end = performance.now() + timeout;
   const left = (): number => Math.max(1, Math.round(end - performance.now()));
@@ -100,7 +100,7 @@ async function examine({ connection, publisher, timeout }: Examination): Promise
   }
   const events = await checkEventLog(session, left());
   if (events) findings.push(events);
-  // Ended before the listener connects: a pooler in session mode may not have a third connection.
+  // It ends before the listener connects, because a pooler in session mode may not have a third connection.
   await session.close();
   const sending = publisher && (await examinePublisher(open, publisher, left));
   if (sending) findings.push(sending);

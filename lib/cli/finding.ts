@@ -1,7 +1,7 @@
 import { isPgNotifyError, messageOf } from '../pg-notify.errors.js';
 import { splitRemedy } from '../session/connection-failure.js';
 
-/** What the doctor looks at. */
+/** The checks of the doctor. */
 export type FindingCheck =
   | 'connection'
   | 'version'
@@ -15,19 +15,19 @@ export type FindingCheck =
   | 'pooler'
   | 'delivery';
 
-/** One thing that the doctor has looked at. */
+/** The result of one check of the doctor. */
 export interface Finding {
   readonly check: FindingCheck;
-  /** `problem`: LISTEN or NOTIFY would not work. `warning`: it works, and somebody should know of this. */
+  /** `problem`: LISTEN or NOTIFY would not work. `warning`: they work, but this should be known. */
   readonly level: 'ok' | 'warning' | 'problem';
   readonly message: string;
-  /** What to do; absent where all is well. */
+  /** The remedy; absent if there is no problem. */
   readonly remedy?: string;
 }
 
 const UNREACHABLE = 'Are host and port of the URL right, and can they be reached from here?';
 
-/** What an error says about a check that could not be made. */
+/** The finding for a check that has failed with an error. */
 export function failedFinding(check: FindingCheck, level: Finding['level'], error: unknown): Finding {
   const { problem, remedy } = splitRemedy(messageOf(error));
   const isSettings = isPgNotifyError(error) && error.kind === 'configuration';

@@ -5,7 +5,7 @@ import type { PgNotifyStatus } from '../listener/pg-notify-status.js';
 import type { RegistrationLogger } from '../pg-notify.registration-context.js';
 import type { Terminal } from './terminal.js';
 
-/** Tells what a listener receives, and how it is doing. */
+/** Prints the notifications and the status of a listener. */
 export interface ListenReport {
   readonly logger: Partial<RegistrationLogger>;
   notification(notification: RawPgNotification): void;
@@ -41,11 +41,11 @@ export class TextReport implements ListenReport {
   }
 
   follow(): void {
-    // The logger gets every change, in words.
+    // The logger prints every change in words.
   }
 }
 
-/** For programs: all of it on standard output, an object in each line. */
+/** For programs: everything on standard output, one JSON object in each line. */
 export class JsonReport implements ListenReport {
   readonly logger = {}; // The status shows it.
   private printed = '';
@@ -72,7 +72,7 @@ export class JsonReport implements ListenReport {
   }
 }
 
-/** A name that has spaces, or anything else that could be taken for what follows it, is quoted. */
+/** Quotes a name with spaces or other characters that could be taken for the payload. */
 function shown(channel: string): string {
   return /^[\p{L}\p{N}_.:$/-]+$/u.test(channel) ? channel : JSON.stringify(channel);
 }

@@ -18,16 +18,16 @@ import type { Terminal } from './terminal.js';
 
 const DEFAULT_TIMEOUT = 30;
 
-/** The delivery check goes on while it listens, where --timeout says nothing any more; milliseconds. */
+/** The delivery check goes on while it listens, when --timeout no longer applies; in milliseconds. */
 const LEAST_DELIVERY_TIMEOUT = 250;
 
-/** Why it ends, when a signal says so. */
+/** The reason of an end by a signal. */
 const ASKED_TO_END = 'signal';
 
-/** How long a reader has to take what was written before a signal, in milliseconds. */
+/** How long a reader may take to read the output that was written before a signal, in milliseconds. */
 const LAST_MOMENT = 500;
 
-/** Prints notifications as they come, until it is ended. */
+/** Prints notifications until it is ended. */
 export const listen: Command = {
   name: 'listen',
   summary: 'prints the notifications of channels as they come, and says when some may be missing',
@@ -78,7 +78,7 @@ Examples:
       },
       logger: report.logger,
       onError: (error) => terminal.note([['red', 'error:'], ` ${messageOf(error)}`]),
-      // A pooler acknowledges LISTEN where nothing will arrive: only the check tells whether this listens.
+      // A pooler may acknowledge LISTEN although nothing will arrive. Only the check shows whether it works.
       onPooler: () => terminal.hold(),
     });
     const printer = new ChannelPrinter({ terminal, report, count, onEnough: () => end.abort() });
@@ -95,7 +95,7 @@ interface Beginning {
   readonly onBegun: () => void;
 }
 
-/** Listens until the signal is aborted; rejects when that never began. */
+/** Listens until the signal is aborted. Rejects if listening has never begun. */
 async function listenUntil(end: AbortSignal, listener: PgListener, { timeout, onBegun }: Beginning): Promise<void> {
   const ended = new Promise<void>((resolve) => end.addEventListener('abort', () => resolve(), { once: true }));
   let wasAcknowledged = false;
@@ -106,7 +106,7 @@ async function listenUntil(end: AbortSignal, listener: PgListener, { timeout, on
   await Promise.race([started.then(onBegun).then(() => ended), ended]);
   await listener.stop();
   await started;
-  onBegun(); // Asked to end before the proof, which it may have had no time for: what came is shown.
+  onBegun(); // If it ends before the proof, the received notifications are still printed.
 }
 
 const UNANSWERED =
@@ -114,14 +114,14 @@ const UNANSWERED =
 const UNPROVEN =
   'LISTEN was acknowledged, but no notification has arrived: is there a pooler in transaction mode? More time tells.';
 
-/** The module would say which of its options to change. */
+/** Replaces the module's error, which would suggest the module's options. */
 function startFailure(error: unknown, listener: PgListener, timeout: number, otherwise: string): unknown {
   if (isPgNotifyError(error) && error.permanent === true) return error;
   const last = listener.currentStatus.lastFailure?.message ?? otherwise;
   return new PgNotifyError('connection', `Could not listen within ${timeout / 1_000} s (--timeout). ${last}`);
 }
 
-/** Aborted when this process is asked to end, or nobody reads what it writes. A second signal ends it at once. */
+/** Aborted when the process gets a signal, or its output has no reader any more. A second signal ends it at once. */
 function endOf({ gone }: Terminal, end: AbortController): AbortSignal {
   const onSignal = (): void => end.abort(ASKED_TO_END);
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -133,7 +133,7 @@ function endOf({ gone }: Terminal, end: AbortController): AbortSignal {
   return end.signal;
 }
 
-/** Who presses Ctrl-C does not want to wait until somebody reads: what is not taken in a moment is dropped. */
+/** After Ctrl-C the process must not wait for a reader: output that is not read in a moment is dropped. */
 function leaveSoon(): void {
   setTimeout(() => process.exit(0), LAST_MOMENT).unref();
 }

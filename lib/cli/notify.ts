@@ -15,7 +15,7 @@ import type { Command } from './command.js';
 
 const DEFAULT_TIMEOUT = 10;
 
-/** Which of the arguments is the payload. */
+/** The index of the argument that is the payload. */
 const PAYLOAD = 1;
 
 /** Sends one notification. */

@@ -3,29 +3,29 @@ import type { PgSession } from '../session/pg-session.js';
 import { LISTENING_SETTINGS } from '../session/session-settings.js';
 import type { Finding, FindingCheck } from './finding.js';
 
-/** What can be asked on one connection. */
+/** The checks that need one connection. */
 export interface ServerCheck {
   readonly check: FindingCheck;
   /** @param timeout How long the server may be silent, in milliseconds. */
   readonly ask: (session: PgSession, timeout: number) => Promise<Finding>;
 }
 
-/** The oldest version that this module is made for. */
+/** The oldest supported version. */
 const OLDEST_MAJOR = 14;
 
-/** From here on the health indicator counts a registration as down, too. */
+/** The health indicator counts a registration as down from this usage on as well. */
 const FULL_QUEUE = 0.5;
 const FILLING_QUEUE = 0.1;
 
-/** What the server may cut off by; the listening connection lifts them for itself. */
+/** The server's timeouts that may end a connection. The listening connection disables them for itself. */
 const TIMEOUTS = Object.keys(LISTENING_SETTINGS).filter(
   (name) => name.endsWith('_timeout') && !name.startsWith('tcp_'),
 );
 
-/** After which silence the server looks whether a client is still there; shown without a unit, in seconds. */
+/** The silence after which the server probes a client. It is shown in seconds, without a unit. */
 const KEEPALIVE = 'tcp_keepalives_idle';
 
-/** What is asked on the connection that listens. @param sends Whether it sends as well. */
+/** The checks on the listening connection. @param sends Whether it sends as well. */
 export function serverChecks(sends: boolean): readonly ServerCheck[] {
   return [
     { check: 'connection', ask: describeConnection },
@@ -38,7 +38,7 @@ export function serverChecks(sends: boolean): readonly ServerCheck[] {
   ];
 }
 
-/** What is asked on the connection that sends, if it is another one. */
+/** The checks on the sending connection, if it is another one. */
 export async function checkPublisher(session: PgSession, timeout: number): Promise<Finding> {
   const check = 'publisher';
   const place = await placeOf(session, timeout);
@@ -101,7 +101,7 @@ async function describeRole(session: PgSession, timeout: number): Promise<Findin
 interface Privileges {
   readonly role: string;
   readonly mayNotify: boolean;
-  /** What would let it send. */
+  /** The remedy for a role that cannot send. */
   readonly remedy: string;
 }
 

@@ -4,25 +4,25 @@ import { printable, UNPRINTABLE } from '../printable.js';
 
 export type Style = 'red' | 'green' | 'yellow' | 'cyan' | 'dim' | 'bold';
 
-/** A part of a line: text, in a style or without. */
+/** A part of a line: text, with or without a style. */
 export type Part = string | readonly [style: Style, text: string];
 
 type Output = NodeJS.WritableStream &
   Pick<WriteStream, 'writableLength' | 'cork' | 'uncork'> &
   Partial<Pick<WriteStream, 'hasColors'>>;
 
-/** How much may wait to be read before the output counts as full, in bytes. */
+/** The output counts as full from this number of unread bytes on. */
 const FULL = 2 ** 23;
 
-/** The codes of a pipe, a socket or a terminal whose other end was closed, on POSIX and on Windows. */
+/** The error codes of an output whose other end was closed, on POSIX and on Windows. */
 const READER_GONE: ReadonlySet<string | undefined> = new Set(['EPIPE', 'EOF', 'ECONNRESET']);
 
 /**
- * The two outputs of a process. What comes from a database may hold anything: no control character reaches a terminal,
- * where it could move the cursor, set the title or pretend to be a line of its own.
+ * The two outputs of a process. Texts from a database may contain anything, so no control characters reach a terminal,
+ * where they could move the cursor, set the title or forge a line.
  */
 export class Terminal {
-  /** Aborted when nobody reads the standard output any more, or it cannot be written. */
+  /** Aborted when standard output has no reader any more, or cannot be written. */
   readonly gone: AbortSignal;
   private failure: NodeJS.ErrnoException | undefined;
   private holding: 'not yet' | 'holds' | 'released' = 'not yet';
@@ -38,7 +38,7 @@ export class Terminal {
       if (!READER_GONE.has(error.code)) this.failure ??= error;
       gone.abort();
     });
-    stderr.on('error', () => undefined); // There is no other place to report it.
+    stderr.on('error', () => undefined); // There is no other output to report it on.
   }
 
   /** Writes a line to standard output. */
@@ -46,7 +46,7 @@ export class Terminal {
     this.write(this.stdout, parts);
   }
 
-  /** Writes a line about the work, not of its result, to standard error. */
+  /** Writes a line about the progress to standard error. */
   note(parts: readonly Part[]): void {
     this.write(this.stderr, parts);
   }
@@ -62,37 +62,37 @@ export class Terminal {
     this.text(`${JSON.stringify(value).replaceAll(UNPRINTABLE, escape)}\n`);
   }
 
-  /** Keeps back what is written to standard output, until it is known whether it holds; if it does not, nobody sees it. */
+  /** Holds back standard output until release(), because it may turn out to be wrong. */
   hold(): void {
     if (this.holding !== 'not yet') return;
     this.holding = 'holds';
     this.stdout.cork();
   }
 
-  /** Writes what was kept back, and keeps nothing back any more. */
+  /** Writes the output that was held back, and stops holding back. */
   release(): void {
     if (this.holding === 'holds') this.stdout.uncork();
     this.holding = 'released';
   }
 
   /**
-   * Resolves when all that was written to standard output was taken, or its reader has gone.
+   * Resolves when all of standard output has been read, or its reader has gone.
    *
-   * @throws Error when it could not be written, as on a disk that is full.
+   * @throws Error if it could not be written, for instance on a full disk.
    */
   async flush(): Promise<void> {
-    // The error of a write is emitted in a turn of its own.
+    // The error of a write is emitted in a later turn.
     await new Promise<void>((resolve) => this.stdout.write('', () => setImmediate(resolve)));
     if (!this.failure) return;
     throw new Error(`Standard output cannot be written, and lacks what was printed last: ${this.failure.message}.`);
   }
 
-  /** Whether so much waits to be read that more of it would fill the memory. */
+  /** Whether so much output is unread that more would fill the memory. */
   get isFull(): boolean {
     return this.stdout.writableLength > FULL;
   }
 
-  /** Calls back, once, when all that waited was read. */
+  /** Calls back once, when all waiting output has been read. */
   onDrained(call: () => void): void {
     this.stdout.once('drain', call);
   }
@@ -108,7 +108,7 @@ export class Terminal {
     output.write(`${painted.join('')}\n`);
   }
 
-  /** As Node decides it itself, and as https://force-color.org and https://no-color.org say. */
+  /** Follows Node's own rules, https://force-color.org and https://no-color.org. */
   private showsColours(output: Output): boolean {
     const { FORCE_COLOR: force, NO_COLOR: no } = this.env;
     if (force !== undefined) return force !== '0' && force !== 'false';

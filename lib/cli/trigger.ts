@@ -30,7 +30,7 @@ const OPTIONS = {
 
 type Values = ReturnType<typeof parseArguments<typeof OPTIONS>>['values'];
 
-/** Prints the SQL of a trigger that notifies, or says whether a database has that trigger. */
+/** Prints the SQL of a trigger that notifies, or checks whether a database has that trigger. */
 export const trigger: Command = {
   name: 'trigger',
   summary: 'prints the SQL of a trigger that notifies of the changes of a table, or checks that it is there',

@@ -15,30 +15,30 @@ import { clonedOperations, warningsOf } from './trigger-warnings.js';
 /**
  * Whether the database has a trigger:
  *
- * - `current`: exactly what `notifyTrigger()` makes of these options, and it fires.
+ * - `current`: exactly the trigger that `notifyTrigger()` makes of these options, and it fires.
  * - `disabled`: the same, but at least one of its triggers was switched off.
- * - `outdated`: something else: an earlier version, one that was edited, a part of it, or a table that has lost a column.
- * - `missing`: nothing of it, or not even the table.
+ * - `outdated`: another one: an earlier version, an edited one, a part of it, or a table that has lost a column.
+ * - `missing`: there is no trigger, or no table.
  */
 export type PgTriggerState = 'current' | 'disabled' | 'outdated' | 'missing';
 
-/** What {@link checkTrigger} has found. */
+/** The result of {@link checkTrigger}. */
 export interface PgTriggerCheck {
   readonly state: PgTriggerState;
-  /** Why the state is not `current`, and what to do: for people. */
+  /** Why the state is not `current`, and the remedy, in words. */
   readonly problems: readonly string[];
-  /** What a trigger of these options does not announce on this table, even where it is current: for people. */
+  /** The changes that a trigger of these options does not announce on this table, even if it is current, in words. */
   readonly warnings: readonly string[];
 }
 
 /**
- * Says whether the database has the very trigger that `notifyTrigger()` makes of these options in this version of
- * nest-pg-notify, and what that trigger would miss. It reads the catalogs in one statement and changes nothing: for a test
- * after the migrations, or a warning at start.
+ * Checks whether the database has exactly the trigger that `notifyTrigger()` makes of these options in this version of
+ * nest-pg-notify, and which changes that trigger would miss. It reads the catalogs in one statement and changes
+ * nothing. Use it in a test after the migrations, or for a warning at the start.
  *
- * @param executor What runs the statement: a `pg` client or pool, TypeORM's EntityManager, a function `(text, values)`.
- * @throws PgNotifyError of kind `configuration` or `channel` for invalid options. What the executor rejects
- * with is passed on.
+ * @param executor Runs the statement: a `pg` client or pool, TypeORM's EntityManager, a function `(text, values)`.
+ * @throws PgNotifyError of kind `configuration` or `channel` for invalid options. Rejections of the executor are passed
+ * on.
  */
 export async function checkTrigger(executor: PgExecutor, options: PgTriggerOptions): Promise<PgTriggerCheck> {
   const plan = planTrigger(options);
@@ -66,7 +66,7 @@ export async function checkTrigger(executor: PgExecutor, options: PgTriggerOptio
   return { state: problems.length > 0 ? 'disabled' : 'current', problems, warnings };
 }
 
-/** What no trigger of `notifyTrigger()` can be made on, by the kind of the relation. */
+/** The kinds of relations that cannot have a trigger of `notifyTrigger()`. */
 const VIEWS: Readonly<Record<string, string>> = { v: 'view', m: 'materialized view' };
 
 const REMEDY = 'Run the SQL that notifyTrigger() returns as up, in a migration.';
@@ -107,7 +107,7 @@ function sameSettings(found: readonly string[]): boolean {
   return JSON.stringify(found.map(withoutQuotes).toSorted()) === JSON.stringify(wanted.toSorted());
 }
 
-/** Where `quote_all_identifiers` was on, `up` has stored the names of the search path in quotes. */
+/** If `quote_all_identifiers` was on, `up` has stored the names of the search path in quotes. */
 function withoutQuotes(setting: string): string {
   return setting.startsWith('search_path=') ? setting.replaceAll(/"(\w+)"/g, '$1') : setting;
 }

@@ -4,27 +4,30 @@ import { isThenable } from '../channel/thenable.js';
 import type { PgTableOperation } from './pg-trigger-options.js';
 import { TABLE_OPERATIONS } from './trigger-plan.js';
 
-/** What a trigger of `notifyTrigger()` sends. */
+/** The payload of a trigger of `notifyTrigger()`. */
 export interface PgTableChange<Key = unknown> {
   readonly op: PgTableOperation;
   /** The table, as the trigger's options name it. */
   readonly table: string;
   /**
-   * The keys of the rows that have changed, each once, in no particular order; where an update has changed a key, the old
-   * one too. `null` where they are not told: after a TRUNCATE, where there are more than `maxKeys`, where one is too long.
-   * Then any row may have changed: read all anew.
+   * The keys of the changed rows, each once, in no particular order. If an update has changed a key, the old key is
+   * included. `null` if the keys are not sent: after a TRUNCATE, if there are more than `maxKeys`, or if one is too
+   * long. Any row may then have changed, so read all of them.
    */
   readonly keys: readonly Key[] | null;
-  /** With `keys: null`, how many rows the statement has inserted, updated or deleted, where that is known. */
+  /** With `keys: null`: the number of rows that the statement has inserted, updated or deleted, if known. */
   readonly count?: number;
-  /** When the trigger ran, by the server's clock, as ISO 8601 in UTC with microseconds: not the order of the commits. */
+  /**
+   * When the trigger ran, by the server's clock, as ISO 8601 in UTC with microseconds. It is not the order of commits.
+   */
   readonly at: string;
 }
 
 /**
  * The schema of what a trigger of `notifyTrigger()` sends, for `definePgChannel()`. With a schema of the keys, any
- * Standard Schema, it checks each of them and infers their type; without one, the type parameter is a statement of yours. Keys arrive as
- * the driver reads them: `integer` as a number, `bigint` and `numeric` as a string; but inside an array they are numbers.
+ * Standard Schema, it checks each of them and infers their type; without one, the type parameter is a statement of
+ * yours. Keys arrive as the driver reads them: `integer` as a number, `bigint` and `numeric` as a string; but inside an
+ * array they are numbers.
  *
  * ```ts
  * export const ProductChanges = definePgChannel('product_changes', { schema: pgTableChangeSchema<number>() });

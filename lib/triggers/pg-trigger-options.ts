@@ -1,59 +1,63 @@
 import type { PgChannel } from '../channel/pg-channel.js';
 
-/** What changes a table. */
+/** An operation that changes a table. */
 export type PgTableOperation = 'insert' | 'update' | 'delete' | 'truncate';
 
-/** What a trigger that notifies watches, and what it sends. Names are used exactly as written here, always quoted. */
+/**
+ * The options of a trigger: what it watches, and what it sends. Names are used exactly as written, and always quoted.
+ */
 export interface PgTriggerOptions {
   /**
-   * The table: `'orders'` is `public.orders`, `'shop.orders'` names its schema. Case counts: `orders` is what
-   * `CREATE TABLE Orders` has made. For a name with a dot or a quote in it, `{ schema, name }`. Payloads carry it as it is
-   * written here, as `orders` or `shop.orders`.
+   * The table: `'orders'` is `public.orders`, and `'shop.orders'` names its schema. Names are case-sensitive: `CREATE
+   * TABLE Orders` makes `orders`. For a name with a dot or a quote, use `{ schema, name }`. Payloads contain the name
+   * as it is written here: `orders` or `shop.orders`.
    */
   readonly table: string | { readonly schema?: string; readonly name: string };
-  /** Where to send: a name, or a definition of `definePgChannel()`. */
+  /** The channel to send to: a name, or a definition of `definePgChannel()`. */
   readonly channel: string | PgChannel;
   /**
-   * The column whose values are announced, or the columns. One name, `'id'`, sends plain values: `keys: [1, 2]`. A list
-   * sends objects: `keys: [{ tenant: 1, id: 2 }]`. Usually the primary key, though nothing asks for it: the `order_id` of
-   * `order_items` announces orders.
+   * The column, or the columns, whose values are announced. A single name, `'id'`, sends plain values: `keys: [1, 2]`.
+   * A list sends objects: `keys: [{ tenant: 1, id: 2 }]`. It is usually the primary key, but need not be: the
+   * `order_id` of `order_items` announces orders.
    */
   readonly key: string | readonly string[];
   /**
-   * What is announced.
+   * The operations to announce.
    *
    * @default ['insert', 'update', 'delete', 'truncate']
    */
   readonly on?: readonly PgTableOperation[];
   /**
-   * `statement` sends for a statement and an operation: few notifications, however many rows it changed. `row` sends
-   * one for each row.
+   * `statement` sends for each statement and operation, so there are few notifications for many changed rows. `row`
+   * sends one for each row.
    *
    * @default 'statement'
    */
   readonly level?: 'statement' | 'row';
   /**
-   * Announce an update only where it changed one of these columns, or the key. All updates, where left out. At level
-   * `statement` an update is compared key by key: exchanging the keys of rows with equal `columns` is not a change.
+   * Announces an update only if it has changed one of these columns or the key. Without this option all updates are
+   * announced. At level `statement` an update is compared by key: exchanging the keys of rows with equal `columns` is
+   * not a change.
    */
   readonly columns?: readonly string[];
   /**
-   * Columns to send beside the key, as they are after the change (for a row that is gone: as they were). Then `keys` holds
-   * objects: `keys: [{ id: 1, status: 'paid' }]`. Small ones: a payload is a hint, which anybody may read.
+   * Columns to send beside the key, with their values after the change (before it for a deleted row). `keys` then
+   * contains objects: `keys: [{ id: 1, status: 'paid' }]`. Keep them small: a payload is a hint, and everybody may read
+   * it.
    */
   readonly include?: readonly string[];
   /**
-   * With more keys than these, one notification says only how many rows the statement has changed:
+   * With more keys than this, one notification only contains the number of rows that the statement has changed:
    * `keys: null, count: 50000`. For the level `statement`.
    *
    * @default 1000
    */
   readonly maxKeys?: number;
   /**
-   * The function's name, in the schema of the table, and the beginning of the triggers' names (`…_insert`); at most 54 bytes.
-   * A function of that name is replaced: do not give one name to two tables of a schema.
+   * The function's name, in the schema of the table, and the beginning of the triggers' names (`…_insert`); at most 54
+   * bytes. An existing function of that name is replaced, so do not use one name for two tables of a schema.
    *
-   * @default `<table>_notify_<channel>`; cut, with a digest, where that is too long
+   * @default `<table>_notify_<channel>`; truncated, with a digest, if it is too long
    */
   readonly name?: string;
 }

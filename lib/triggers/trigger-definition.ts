@@ -3,9 +3,9 @@ import type { PgTableOperation } from './pg-trigger-options.js';
 import { CHANGED_ROWS, OLD_ROWS } from './trigger-keys.js';
 import type { TriggerPlan } from './trigger-plan.js';
 
-/** What `CREATE OR REPLACE TRIGGER` may change of a trigger, which keeps its comment. */
+/** The parts of a trigger that `CREATE OR REPLACE TRIGGER` may change, while the comment stays. */
 export interface TriggerDefinition {
-  /** When it fires, and for what, as `pg_trigger.tgtype` says it. */
+  /** When and for what it fires, in the form of `pg_trigger.tgtype`. */
   readonly type: number;
   /** The names of its transition tables. */
   readonly oldRows: string | null;
@@ -13,7 +13,7 @@ export interface TriggerDefinition {
   readonly hasCondition: boolean;
   /** The columns that its condition reads. */
   readonly reads: readonly string[];
-  /** Whether it is one of `UPDATE OF` some columns. */
+  /** Whether it has `UPDATE OF` columns. */
   readonly hasColumnList: boolean;
   readonly arguments: number;
 }
@@ -42,13 +42,13 @@ export function firesByRow({ level }: TriggerPlan, operation: PgTableOperation):
   return level === 'row' && operation !== 'truncate';
 }
 
-/** The columns of which an update must change one, for PostgreSQL to run the function at all; empty where it always does. */
+/** PostgreSQL runs the function only if an update has changed one of these columns; always if there are none. */
 export function conditionColumns(plan: TriggerPlan, operation: PgTableOperation): readonly string[] {
   const conditional = firesByRow(plan, operation) && operation === 'update' && plan.columns.length > 0;
   return conditional ? [...new Set([...plan.key, ...plan.columns])] : [];
 }
 
-/** What the catalog holds of the trigger of an operation once `up` has run. */
+/** The trigger of an operation in the catalog, after `up` has run. */
 export function definitionOf(plan: TriggerPlan, operation: PgTableOperation): TriggerDefinition {
   const byRow = firesByRow(plan, operation);
   const reads = conditionColumns(plan, operation);

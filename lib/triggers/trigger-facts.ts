@@ -8,20 +8,20 @@ import type { TriggerDefinition } from './trigger-definition.js';
 import type { TriggerPlan } from './trigger-plan.js';
 import { channelMarker, contentsMarker } from './trigger-sql.js';
 
-/** What the database has of a trigger. */
+/** The facts about a trigger in the database. */
 export interface TriggerFacts {
-  /** `r` a table, `p` a partitioned one, …; null where there is none. */
+  /** `r` for a table, `p` for a partitioned one, …; null if there is none. */
   readonly kind: string | null;
-  /** The table's columns: the names, and whether their values are computed when they are read. */
+  /** The names of the table's columns, and whether their values are computed when they are read. */
   readonly columns: Readonly<Record<string, 'stored' | 'virtual'>>;
   readonly function: FunctionFacts | null;
-  /** Those that call the function, and those that have one of the expected names. */
+  /** The triggers that call the function, and those with an expected name. */
   readonly triggers: readonly TriggerFact[];
-  /** Those of other tables, neither partitions nor inheriting ones, that call the function. */
+  /** Triggers of other tables, except partitions and inheriting ones, that call the function. */
   readonly foreign: readonly { readonly table: string; readonly name: string }[];
   /** Partitions and tables that inherit, at any depth. */
   readonly children: readonly ChildFacts[];
-  /** Other triggers for this channel: further ones of the table, and those of partitions and of tables that inherit. */
+  /** Other triggers for this channel: of the table, of its partitions and of tables that inherit from it. */
   readonly others: readonly OtherTrigger[];
   /** Whether a logical subscription writes into the table. */
   readonly isSubscribed: boolean;
@@ -29,16 +29,16 @@ export interface TriggerFacts {
 
 interface ChildFacts {
   readonly name: string;
-  /** What triggers for this channel announce of it. */
+  /** The operations that triggers for this channel announce. */
   readonly operations: readonly PgTableOperation[];
-  /** Those of them that are announced by the same columns. */
+  /** Those that are announced with the same columns. */
   readonly alike: readonly PgTableOperation[];
 }
 
 export interface OtherTrigger {
   readonly table: string;
   readonly name: string;
-  /** Whether it is one of a partition, or of a table that inherits. */
+  /** Whether it belongs to a partition or a table that inherits. */
   readonly isOfChild: boolean;
   readonly byRow: boolean;
   readonly operations: readonly PgTableOperation[];
@@ -55,10 +55,10 @@ interface FunctionFacts {
 
 export interface TriggerFact {
   readonly name: string;
-  /** `O` fires, `A` fires also for replicated changes, `R` only for them, `D` never. */
+  /** `O` fires, `A` also fires for replicated changes, `R` only for them, and `D` never. */
   readonly enabled: 'O' | 'A' | 'R' | 'D';
   readonly marker: string | null;
-  /** Whether it calls the function, not another one. */
+  /** Whether it calls the function, and not another one. */
   readonly callsFunction: boolean;
   readonly definition: TriggerDefinition;
 }
@@ -67,7 +67,7 @@ const BITS = Object.entries(OPERATION_BITS)
   .map(([operation, bit]) => `(${bit}, '${operation}')`)
   .join(', ');
 
-/** One statement, text values, one row, one text: what every driver and ORM sends and reads alike. */
+/** One statement with text values that returns one row with one text, because all drivers and ORMs treat that alike. */
 const FACTS = `
 WITH RECURSIVE place AS (
   SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname = $1::pg_catalog.text
@@ -142,7 +142,7 @@ SELECT pg_catalog.json_build_object(
   'isSubscribed', EXISTS (SELECT FROM pg_catalog.pg_subscription_rel AS s JOIN target ON s.srrelid = target.oid)
 )::pg_catalog.text AS facts`;
 
-/** Asks the database, in one statement that anybody may run who can connect. */
+/** Reads the facts in one statement, which every role that can connect may run. */
 export async function readTriggerFacts(
   executor: PgExecutor,
   plan: TriggerPlan,

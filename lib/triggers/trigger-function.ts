@@ -6,8 +6,8 @@ import type { Lines } from './trigger-keys.js';
 import type { TriggerPlan } from './trigger-plan.js';
 
 /**
- * Settings of the function, as names and values: nobody's search path decides what its names mean, and a key has one text
- * whatever the session of the writer is set to.
+ * The settings of the function, as names and values. With them the meaning of its names does not depend on a search
+ * path, and the text of a key does not depend on the writer's session.
  */
 export const FUNCTION_SETTINGS: readonly (readonly [string, string])[] = [
   ['search_path', 'pg_catalog, pg_temp'],
@@ -62,7 +62,7 @@ END
 `;
 }
 
-/** Where the keys come from, for each operation that is announced. */
+/** The source of the keys, for each announced operation. */
 function branches(plan: TriggerPlan): string {
   const byRow = plan.level === 'row';
   const among = (...operations: PgTableOperation[]): readonly PgTableOperation[] =>
@@ -81,7 +81,9 @@ function branches(plan: TriggerPlan): string {
     .join('\n  ');
 }
 
-/** No more keys than it takes to see that they are too many, and no more of a key than it takes to see that it is too long. */
+/**
+ * Reads only as many keys, and as much of a key, as is needed to see that there are too many or that it is too long.
+ */
 function collected({ maxKeys }: TriggerPlan, query: Lines): string {
   return `keys := ARRAY(
       SELECT left(key, ${MAX_PAYLOAD_BYTES}) FROM (

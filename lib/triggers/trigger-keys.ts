@@ -1,13 +1,13 @@
 import { quoteIdentifier, quoteLiteral } from '../executor/sql-text.js';
 import type { TriggerPlan } from './trigger-plan.js';
 
-/** The transition table that every statement trigger of rows has: the new rows, of a DELETE the old ones. */
+/** The transition table of every statement trigger for rows: the new rows, or for a DELETE the old ones. */
 export const CHANGED_ROWS = 'changed_rows';
-/** The rows of an UPDATE as they were. */
+/** The rows of an UPDATE before the change. */
 export const OLD_ROWS = 'old_rows';
 
 /**
- * SQL as lines, so that it can be indented: a text could not, because a quoted name may hold a line break of its own.
+ * SQL as lines, so that it can be indented. A text could not be, because a quoted name may contain a line break.
  */
 export type Lines = readonly string[];
 
@@ -33,9 +33,9 @@ export function keysOfUpdate(plan: TriggerPlan): Lines {
 }
 
 /**
- * Old and new rows meet by being grouped by their key. Unlike a join that needs no operators of the key's type, takes keys
- * that are not unique, and is never planned as a nested loop over a bulk update because the session's first
- * update was small.
+ * Compares old and new rows by grouping them by their key. Unlike a join, this needs no operators of the key's type,
+ * accepts keys that are not unique, and is never planned as a nested loop over a bulk update because the session's
+ * first update was small.
  */
 function keysOfDifference(plan: TriggerPlan): Lines {
   const watching = plan.columns.length > 0;
@@ -60,7 +60,7 @@ function keysOfDifference(plan: TriggerPlan): Lines {
   if (plan.include.length === 0) return [...selected('SELECT ', entryOf(plan)), ...versions, 'GROUP BY 1', ...changed];
   const identity = `ROW(${plan.key.map((_, index) => `r.c${index + 1}`).join(', ')})::text`;
   return [
-    // A row that is still there is sent as it is now; one whose key is gone, as it was.
+    // A remaining row is sent with its new values, and one whose key is gone with its old values.
     'SELECT unnest(coalesce(array_agg(DISTINCT entry) FILTER (WHERE is_new), array_agg(DISTINCT entry)))',
     'FROM (',
     ...indented('  ', [
@@ -81,7 +81,9 @@ export function keyOfRow(plan: TriggerPlan, row: 'NEW' | 'OLD'): Lines {
   ];
 }
 
-/** A query for the key of the row that a row trigger has fired for, and for its old key where the update has changed it. */
+/**
+ * A query for the key of the row that a row trigger has fired for, and for its old key if the update has changed it.
+ */
 export function keyOfUpdatedRow(plan: TriggerPlan): Lines {
   return [
     ...selected('SELECT ', entryOf(plan)),
@@ -98,9 +100,9 @@ export function indented(by: string, lines: Lines): Lines {
 }
 
 /**
- * Whether one of these columns differs between OLD and NEW, for every type: json has no operator `=`. The function of the
- * operator `*<>`, because PostgreSQL prints that operator between rows in a form that it reads back as a comparison column
- * by column: a trigger with such a condition is lost by `pg_restore` and stops `pg_upgrade`.
+ * Whether one of these columns differs between OLD and NEW, for every type: json has no operator `=`. It uses the
+ * function of the operator `*<>`, because PostgreSQL prints that operator between rows in a form that it reads back as
+ * a comparison of the columns: `pg_restore` loses a trigger with such a condition, and `pg_upgrade` fails.
  */
 export function rowHasChanged(columns: readonly string[]): string {
   return `pg_catalog.record_image_ne(ROW(${columnsOf(columns, 'OLD')}), ROW(${columnsOf(columns, 'NEW')}))`;
@@ -110,14 +112,14 @@ function sentColumns({ key, include }: TriggerPlan): readonly string[] {
   return [...key, ...include];
 }
 
-/** Names of the sent columns that cannot meet a name of ours. */
+/** Names for the sent columns that cannot collide with ours. */
 function aliases(plan: TriggerPlan): string {
   return sentColumns(plan)
     .map((_, index) => `c${index + 1}`)
     .join(', ');
 }
 
-/** The JSON text of what is announced of a row, as an expression. */
+/** An expression for the JSON text that is announced of a row. */
 function entryOf(plan: TriggerPlan): Lines {
   if (!plan.named) return [jsonOf('r.c1')];
   const members = sentColumns(plan).map((column, index) => {
@@ -132,8 +134,8 @@ function selected(select: string, [first = '', ...others]: Lines): Lines {
 }
 
 /**
- * A value as JSON text. bigint and numeric become strings, which is how pg reads them: as JSON numbers they would lose
- * digits in JavaScript. The coalesce() takes a domain for the type that it is made of.
+ * A value as JSON text. bigint and numeric become strings, as pg reads them, because as JSON numbers they would lose
+ * digits in JavaScript. The coalesce() turns a domain into its base type.
  */
 function jsonOf(value: string): string {
   const exact = `pg_typeof(coalesce(${value}, NULL)) IN ('bigint'::regtype, 'numeric'::regtype)`;

@@ -7,21 +7,21 @@ import type { ChecksOf, OptionCheck, OptionPlace } from '../option-checks.js';
 import type { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgTableOperation, PgTriggerOptions } from './pg-trigger-options.js';
 
-/** What the options say, checked, with every default filled in. */
+/** The checked options with all defaults. */
 export interface TriggerPlan {
   readonly schema: string;
   readonly table: string;
-  /** The table as the options name it, which is how payloads and messages do. */
+  /** The table's name as in the options, for payloads and messages. */
   readonly shownTable: string;
   readonly channel: string;
   readonly key: readonly string[];
-  /** Columns that are sent beside the key. */
+  /** The columns that are sent beside the key. */
   readonly include: readonly string[];
   /** Whether keys are sent as objects, by the names of their columns. */
   readonly named: boolean;
   readonly on: readonly PgTableOperation[];
   readonly level: 'statement' | 'row';
-  /** Empty where every update is announced. */
+  /** Empty if every update is announced. */
   readonly columns: readonly string[];
   readonly maxKeys: number;
   readonly name: string;
@@ -29,7 +29,7 @@ export interface TriggerPlan {
 
 export const TABLE_OPERATIONS: readonly PgTableOperation[] = ['insert', 'update', 'delete', 'truncate'];
 
-/** `_truncate` must still fit behind it. */
+/** `_truncate` must fit behind it. */
 const MAX_TRIGGER_NAME_BYTES = 54;
 const MAX_MAX_KEYS = 1_000_000;
 
@@ -43,7 +43,7 @@ const columnNames: OptionCheck<readonly string[]> = (given, place) => {
   return columns;
 };
 
-/** Whether it was given by itself decides how keys are sent. */
+/** A single name and a list of one name differ in how keys are sent. */
 const keyColumns: OptionCheck<string | readonly string[]> = (given, place) => {
   if (typeof given === 'string') return identifier()(given, place);
   if (Array.isArray(given) && given.length > 0) return columnNames(given, place);
@@ -93,7 +93,7 @@ const OPTIONS = {
   name: optional(identifier(MAX_TRIGGER_NAME_BYTES)),
 } satisfies ChecksOf<PgTriggerOptions>;
 
-/** What takes these options, for messages. */
+/** The owner of these options, for messages. */
 const OWNER = 'a trigger';
 
 /** @throws PgNotifyError of kind `configuration`, or `channel`, that names the option and what it takes. */
@@ -126,8 +126,9 @@ export function planTrigger(options: PgTriggerOptions): TriggerPlan {
 }
 
 /**
- * The same for the same table and channel, so that `up` finds what an earlier version of it has left. A name that
- * two pairs might share (`a_notify_b` with `c`, `a` with `b_notify_c`) gets a digest, as one does that is too long.
+ * A name that is always the same for a table and a channel, so that `up` finds the function of an earlier version. A
+ * name that two pairs might share (`a_notify_b` with `c`, `a` with `b_notify_c`) gets a digest, and so does a name that
+ * is too long.
  */
 function defaultName(table: string, channel: string): string {
   const joint = '_notify_';
@@ -141,7 +142,7 @@ function defaultName(table: string, channel: string): string {
   return `${cut(name, MAX_TRIGGER_NAME_BYTES - 9)}_${digest}`;
 }
 
-/** As many whole characters as fit. */
+/** The longest prefix of whole characters that fits. */
 function cut(text: string, bytes: number): string {
   let kept = '';
   let size = 0;

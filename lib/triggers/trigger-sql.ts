@@ -7,23 +7,23 @@ import { rowHasChanged } from './trigger-keys.js';
 import { TABLE_OPERATIONS } from './trigger-plan.js';
 import type { TriggerPlan } from './trigger-plan.js';
 
-/** The SQL of a trigger, and what the database has once it has run. */
+/** The SQL of a trigger, and the expected state of the database after it has run. */
 export interface TriggerSql {
   readonly up: string;
   readonly down: string;
   readonly body: string;
-  /** The comment of the function and of each trigger: which version they are. */
+  /** The comment of the function and of each trigger, which has their version. */
   readonly marker: string;
   /** The names of the triggers. */
   readonly names: ReadonlyMap<PgTableOperation, string>;
 }
 
-/** What the comment of every function begins with that notifies of this channel. */
+/** The beginning of the comments of all functions that notify this channel. */
 export function channelMarker({ channel }: TriggerPlan): string {
   return `nest-pg-notify: notifies ${JSON.stringify(channel)}, `;
 }
 
-/** What the comment of every function begins with that announces the same columns on this channel, of whichever table. */
+/** The beginning of the comments of all functions that announce the same columns on this channel, for any table. */
 export function contentsMarker(plan: TriggerPlan): string {
   const { key, include, named, columns } = plan;
   return `${channelMarker(plan)}contents ${digest(JSON.stringify([named, key, include, columns.toSorted()]), 8)}, `;
@@ -56,7 +56,7 @@ AS ${dollarQuote(body)};`;
   return { up: `${up.join('\n')}\n`, down: `${down.join('\n')}\n`, body, marker, names };
 }
 
-/** Every column that the trigger reads. */
+/** All columns that the trigger reads. */
 export function wantedColumns({ key, include, columns }: TriggerPlan): readonly string[] {
   return [...new Set([...key, ...include, ...columns])];
 }

@@ -3,10 +3,12 @@ import { quoteIdentifier } from '../executor/sql-text.js';
 import type { OtherTrigger, TriggerFacts } from './trigger-facts.js';
 import type { TriggerPlan } from './trigger-plan.js';
 
-/** How many tables a warning names. */
+/** The number of tables that a warning names. */
 const MOST_NAMED = 5;
 
-/** What even this very version of a trigger misses on this table, and what is announced in its name that it is not of. */
+/**
+ * Warns of changes that even a current trigger misses on this table, and of changes that it announces for other tables.
+ */
 export function warningsOf(plan: TriggerPlan, facts: TriggerFacts): string[] {
   return [
     ...unannounced(plan, facts),
@@ -23,7 +25,7 @@ export function clonedOperations({ level, on }: TriggerPlan, kind: string | null
   return level === 'row' && kind === 'p' ? on.filter((operation) => operation !== 'truncate') : [];
 }
 
-/** What is written straight to a partition, or to a table that inherits. */
+/** Changes that are written directly to a partition, or to a table that inherits. */
 function unannounced(plan: TriggerPlan, { kind, children }: TriggerFacts): string[] {
   const tablesByMissed = new Map<string, string[]>();
   for (const { name, operations } of children) {
@@ -41,7 +43,7 @@ function unannounced(plan: TriggerPlan, { kind, children }: TriggerFacts): strin
   );
 }
 
-/** What a partition's own trigger for the channel announces, though not as this one would. */
+/** Changes that a partition's own trigger announces for the channel, but differently. */
 function announcedOtherwise(plan: TriggerPlan, { children }: TriggerFacts): string[] {
   const names = children
     .filter(({ operations, alike }) => plan.on.some((each) => operations.includes(each) && !alike.includes(each)))
@@ -52,7 +54,7 @@ function announcedOtherwise(plan: TriggerPlan, { children }: TriggerFacts): stri
   ];
 }
 
-/** What two triggers for the channel announce of the same write. */
+/** Writes that two triggers announce for the channel. */
 function announcedTwice(plan: TriggerPlan, { kind, others }: TriggerFacts): string[] {
   const byTable = new Map<string, { readonly operations: Set<PgTableOperation>; readonly drops: string[] }>();
   for (const other of others) {
@@ -80,9 +82,9 @@ function isAnnouncedTwice(
 ): boolean {
   if (!operations.includes(operation)) return false;
   if (!isOfChild) return isAlike;
-  // A TRUNCATE of the table fires the triggers of its partitions as well: who wants to know of theirs has no other way.
+  // A TRUNCATE of the table also fires the triggers of its partitions, which are the only way to announce theirs.
   if (operation === 'truncate') return false;
-  // A partition has copies of row triggers, a table that inherits has none.
+  // A partition has copies of row triggers; a table that inherits has none.
   if (level === 'row') return kind === 'p';
   // A statement on the table fires no statement triggers of its partitions, and inserts no row into a table that inherits.
   return byRow && (kind === 'p' || operation !== 'insert');
@@ -96,7 +98,7 @@ function movesOfRows({ level, on }: TriggerPlan, { kind }: TriggerFacts): string
   ];
 }
 
-/** The worker of a logical subscription is a replica, which fires only what fires always, and for rows only row triggers. */
+/** The worker of a logical subscription only fires triggers that are enabled ALWAYS, and for rows only row triggers. */
 function replication(plan: TriggerPlan, { isSubscribed, triggers }: TriggerFacts): string[] {
   if (!isSubscribed) return [];
   const missed = `Not announced: what a logical subscription writes into ${plan.shownTable}.`;
@@ -109,7 +111,9 @@ function replication(plan: TriggerPlan, { isSubscribed, triggers }: TriggerFacts
   return names.length === 0 ? [] : [`${missed} Run ALTER TABLE … ENABLE ALWAYS TRIGGER for ${names.join(', ')}.`];
 }
 
-/** Those of tables that were given another name, say, while they kept their triggers, whose function is now that of this table. */
+/**
+ * Triggers of other tables that call this table's function, for instance of a renamed table that has kept its triggers.
+ */
 function foreignTriggers(plan: TriggerPlan, { foreign }: TriggerFacts): string[] {
   return foreign.map(
     ({ table, name }) =>
