@@ -7,8 +7,7 @@ import type { GapBarrier, HeldQueue } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
 import type { HandlerRuns } from './handler-runs.js';
 import { IdleWaiters } from './idle-waiters.js';
-import { Fifo, LatestByKey } from './waiting-list.js';
-import type { WaitingList } from './waiting-list.js';
+import { WaitingStretches } from './waiting-stretches.js';
 
 /** How a handler takes notifications: one at a time, in order, unless one of these is chosen. */
 export interface HandlerQueueMode {
@@ -37,22 +36,13 @@ export interface HandlerQueueOptions {
 /** What a handler is called for: a notification, or with `batch` several. */
 export type Taken = PgNotification | readonly PgNotification[];
 
-/** The notifications behind a barrier. The first stretch has no barrier before it. */
-interface Stretch {
-  readonly barrier: GapBarrier | undefined;
-  readonly items: WaitingList<PgNotification>;
-}
-
 /**
- * The notifications that wait for one handler, in the order of the server. The queue is bounded: when it is full, it
- * drops the oldest notification and announces an overflow. A gap stops it until the gap methods of its provider have
- * succeeded.
+ * Calls one handler for the notifications that wait for it, in the order of the server. The queue is bounded: when it is
+ * full, it drops the oldest notification and announces an overflow. A gap stops it until the gap methods of its provider
+ * have succeeded.
  */
 export class HandlerQueue implements HeldQueue {
-  private readonly stretches: Stretch[];
-  /** The last stretch. */
-  private newest: Stretch;
-  private waiting = 0;
+  private readonly waiting: WaitingStretches;
   private active = 0;
   /** The barrier at which it has stopped, and the one for which its gate wants it to stop; either may be over. */
   private standing: GapBarrier | undefined;
@@ -73,23 +63,22 @@ export class HandlerQueue implements HeldQueue {
   private readonly idle = new IdleWaiters(() => this.isIdle);
 
   constructor(private readonly options: HandlerQueueOptions) {
-    this.newest = this.stretchBehind(undefined);
-    this.stretches = [this.newest];
+    this.waiting = new WaitingStretches(options.mode.latest);
     options.gate.join(this);
   }
 
   push(notification: PgNotification): void {
     if (this.isStopped) return;
+    const { waiting } = this;
     const { bufferSize, runs } = this.options;
     // A handler that returns at once makes room, so that nothing is dropped.
-    if (this.waiting >= bufferSize) this.goOn();
+    if (waiting.size >= bufferSize) this.goOn();
     try {
-      if (this.newest.items.push(notification)) runs.counters.conflated += 1;
-      else this.waiting += 1;
+      if (waiting.push(notification)) runs.counters.conflated += 1;
     } catch (error) {
       return this.keyFailed(error); // The user's function that returns the key has thrown.
     }
-    if (this.waiting > bufferSize) this.dropOldest();
+    if (waiting.size > bufferSize) waiting.dropOldest(this.dropped);
     if (!this.isPostponed) this.goOnSoon();
   }
 
@@ -101,26 +90,22 @@ export class HandlerQueue implements HeldQueue {
 
   /** Drops all waiting notifications and starts no further run. Returns the number dropped. */
   stop(): number {
-    const dropped = this.waiting;
+    const dropped = this.waiting.clear();
     this.isStopped = true;
     this.endBatchWait();
     if (dropped > 0) this.options.runs.counters.drop(dropped);
-    this.waiting = 0;
-    this.newest = this.stretchBehind(undefined);
-    this.stretches.splice(0, Infinity, this.newest);
     this.idle.update();
     return dropped;
   }
 
   get depth(): { readonly waiting: number; readonly running: number } {
-    return { waiting: this.waiting, running: this.active };
+    return { waiting: this.waiting.size, running: this.active };
   }
 
   /** Whether nothing runs or waits, and no gap stops it. */
   get isIdle(): boolean {
-    return (
-      this.active === 0 && (this.isStopped || (this.waiting === 0 && this.stretches.length === 1 && !this.standsAt))
-    );
+    const { size, hasBarrier } = this.waiting;
+    return this.active === 0 && (this.isStopped || (size === 0 && !hasBarrier && !this.standsAt));
   }
 
   /** Resolves when it is idle. */
@@ -133,19 +118,16 @@ export class HandlerQueue implements HeldQueue {
   }
 
   endsAt(barrier: GapBarrier): boolean {
-    const last = this.newest;
-    return last.barrier === barrier && last.items.size === 0;
+    return this.waiting.endsAt(barrier);
   }
 
   comesNextTo(barrier: GapBarrier): boolean {
-    const index = this.stretches.findIndex((stretch) => stretch.barrier === barrier);
-    return index > 0 && this.stretches.slice(0, index).every(({ items }) => items.size === 0);
+    return this.waiting.comesNextTo(barrier);
   }
 
   lineUp(barrier: GapBarrier): void {
     if (this.isStopped) return;
-    this.newest = this.stretchBehind(barrier);
-    this.stretches.push(this.newest);
+    this.waiting.lineUp(barrier);
     this.goOnSoon();
   }
 
@@ -188,7 +170,7 @@ export class HandlerQueue implements HeldQueue {
 
   /** Whether the next read may overflow it: one read can bring thousands of short notifications. */
   private get isCrowded(): boolean {
-    return this.waiting * 4 > this.options.bufferSize;
+    return this.waiting.size * 4 > this.options.bufferSize;
   }
 
   /** Whether a run may start now. If a barrier is next, the queue stops there. */
@@ -200,24 +182,14 @@ export class HandlerQueue implements HeldQueue {
       if (this.active === 0 && barrier !== this.standsAt) this.stopAt(barrier);
       return false;
     }
-    return this.active < mode.concurrency && this.waiting > 0 && this.isBatchDue();
+    return this.active < mode.concurrency && this.waiting.size > 0 && this.isBatchDue();
   }
 
   /** The barrier that stops it now. Forgets barriers that are over. */
   private barrierNow(): GapBarrier | undefined {
     if (this.standing?.state === 'over') this.standing = undefined;
     if (this.demanded?.state === 'over') this.demanded = undefined;
-    return this.standing ?? this.demanded ?? this.nextInLine();
-  }
-
-  /** The next barrier, if nothing waits before it. Removes barriers that are over. */
-  private nextInLine(): GapBarrier | undefined {
-    while (this.stretches.length > 1 && this.stretches[0]!.items.size === 0) {
-      const { barrier } = this.stretches[1]!;
-      if (barrier && barrier.state !== 'over') return barrier;
-      this.stretches.shift();
-    }
-    return undefined;
+    return this.standing ?? this.demanded ?? this.waiting.nextBarrier();
   }
 
   private stopAt(barrier: GapBarrier): void {
@@ -227,10 +199,10 @@ export class HandlerQueue implements HeldQueue {
 
   private isBatchDue(): boolean {
     const { batch } = this.options.mode;
-    if (!batch || this.isEnding || this.isBatchOverdue || this.stretches.length > 1) return true;
-    const { items } = this.stretches[0]!;
-    if (items.size >= batch.maxSize) return true;
-    const left = batch.maxWait - (Date.now() - items.first!.receivedAt.getTime());
+    const { waiting } = this;
+    if (!batch || this.isEnding || this.isBatchOverdue || waiting.hasBarrier) return true;
+    if (waiting.headSize >= batch.maxSize) return true;
+    const left = batch.maxWait - (Date.now() - waiting.first!.receivedAt.getTime());
     if (left <= 0) return true;
     // The wall clock may have been set back, so the wait never exceeds maxWait.
     if (!this.batchWait) void this.waitForBatch(Math.min(left, batch.maxWait)); // Never rejects.
@@ -253,23 +225,11 @@ export class HandlerQueue implements HeldQueue {
   }
 
   private take(): Taken {
+    const { waiting } = this;
     const { mode, bufferSize } = this.options;
-    const { items } = this.stretches[0]!;
-    const taken = mode.batch ? this.takeBatch(items, mode.batch.maxSize) : this.takeOne(items);
-    if (this.isOverflowing && this.waiting * 2 < bufferSize) this.isOverflowing = false;
-    return taken;
-  }
-
-  private takeOne(items: WaitingList<PgNotification>): PgNotification {
-    this.waiting -= 1;
-    return items.shift()!;
-  }
-
-  private takeBatch(items: WaitingList<PgNotification>, maxSize: number): readonly PgNotification[] {
-    const taken: PgNotification[] = [];
-    while (taken.length < maxSize && items.size > 0) taken.push(items.shift()!);
-    this.waiting -= taken.length;
-    this.endBatchWait();
+    const taken = mode.batch ? waiting.takeUpTo(mode.batch.maxSize) : waiting.take();
+    if (mode.batch) this.endBatchWait();
+    if (this.isOverflowing && waiting.size * 2 < bufferSize) this.isOverflowing = false;
     return taken;
   }
 
@@ -295,30 +255,19 @@ export class HandlerQueue implements HeldQueue {
     if (!this.isScheduled && !this.isPostponed) this.resume();
   };
 
-  private dropOldest(): void {
+  private readonly dropped = ({ channel, receivedAt }: PgNotification, ahead: GapBarrier | undefined): void => {
     const { runs, gate, onOverflow } = this.options;
-    const { items, barrier } = this.stretches.find((stretch) => stretch.items.size > 0)!;
-    const { channel, receivedAt } = items.shift()!;
-    this.waiting -= 1;
     runs.counters.drop(1);
-    gate.overflow({ channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 }, barrier);
+    gate.overflow({ channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 }, ahead);
     if (!this.isOverflowing) onOverflow();
     this.isOverflowing = true;
-  }
+  };
 
   private keyFailed(cause: unknown): void {
     const { label, channel, runs, context } = this.options;
     runs.counters.fail(1, 0);
     const message = `The function latest of the handler ${label} failed for the channel ${JSON.stringify(channel)}: ${messageOf(cause)}`;
     context.errors.report(new PgNotifyError('handler', message, { channel, handler: label, cause }));
-  }
-
-  private stretchBehind(barrier: GapBarrier | undefined): Stretch {
-    const { latest } = this.options.mode;
-    const items: WaitingList<PgNotification> = latest
-      ? new LatestByKey(({ payload }: PgNotification) => latest(payload))
-      : new Fifo();
-    return { barrier, items };
   }
 }
 

@@ -145,7 +145,7 @@ describe('a gap', () => {
     await turn();
     const gaps = Array.from({ length: 1_000 }, () => gapOf('reconnect', { since: moment() }));
     for (const gap of gaps) subject.gate.announce(gap);
-    expect(queue['stretches']).toHaveLength(2);
+    expect(queue['waiting']['stretches']).toHaveLength(2);
     runs.end();
     await subject.events.until(2);
     method.end();
