@@ -163,6 +163,14 @@ describe('a relay to Kafka', () => {
     await relay([]);
     expect(client.requests).toEqual([]);
   });
+
+  it('makes texts of headers that SQL has published as something else', async () => {
+    const client = new FakeKafka({});
+    const headers = { retries: 3, tags: ['a'], trace: '7' } as unknown as Record<string, string>;
+    await relayTo(client)([publishedEvent({ headers })]);
+    const [message] = client.requests[0]!.messages;
+    expect(message!.headers).toMatchObject({ retries: '3', tags: '["a"]', trace: '7' });
+  });
 });
 
 describe('a relay to RabbitMQ', () => {
@@ -229,7 +237,7 @@ describe('a relay to RabbitMQ', () => {
     const [channel] = client.channels;
     channel!.answer = channel!.giveBack;
     expect(await rejectionOf(relay([EVENT]))).toEqual(
-      new Error('There is no queue inbox: RabbitMQ has returned event id-1.'),
+      new Error('There is no queue "inbox": RabbitMQ has returned event id-1.'),
     );
     channel!.answer = ({ confirmed }) => confirmed(null);
     await relay([EVENT]);

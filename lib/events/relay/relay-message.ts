@@ -11,10 +11,17 @@ export interface MessageOptions {
 /** Sends events to a broker. Resolves when it has acknowledged all. */
 export type Send = (events: readonly PgEvent[]) => Promise<void>;
 
-/** What a message says of its event beside the data. The event's own headers come first: they cannot hide these. */
+/**
+ * What a message says of its event beside the data. The event's own headers come first: they cannot hide these. SQL may have
+ * published some that are no texts, which clients of brokers refuse.
+ */
 export function headersOf({ id, channel, key, position, publishedAt, headers }: PgEvent): Record<string, string> {
+  const own = Object.entries(headers).map(([name, value]: [string, unknown]) => [
+    name,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
   const facts = { id, channel, position, 'published-at': publishedAt.toISOString() };
-  return { ...headers, ...facts, ...(key !== undefined && { key }) };
+  return { ...Object.fromEntries(own), ...facts, ...(key !== undefined && { key }) };
 }
 
 /**

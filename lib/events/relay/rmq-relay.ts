@@ -139,7 +139,9 @@ class RelayChannel {
     });
     if (!this.returned.delete(messageId)) return;
     const where =
-      exchange === '' ? `There is no queue ${routingKey}` : `The exchange ${exchange} has no queue for ${routingKey}`;
+      exchange === ''
+        ? `There is no queue "${routingKey}"`
+        : `The exchange "${exchange}" has no queue for "${routingKey}"`;
     throw new Error(`${where}: RabbitMQ has returned event ${messageId}.`);
   };
 
