@@ -1,10 +1,20 @@
 import { expect, it } from '@jest/globals';
+import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { describeInBrowser, figureOf, press, shownStates, untilFigure, untilLevel } from '../support/browser.js';
 import { ShopProcess } from '../support/shop-process.js';
 
 /** How fast the page notices what is wrong, in milliseconds. */
 const PROMPT = 2_000;
+
+/** Two images are for the README. With `RENEW_IMAGES=1` they are made anew. */
+const IMAGES = join(import.meta.dirname, '../..', process.env['RENEW_IMAGES'] ? 'docs/images' : '.data/images');
+const MOST_BYTES = 200_000;
+
+async function picture(page: Page, name: string): Promise<void> {
+  const { length } = await page.screenshot({ path: join(IMAGES, name) });
+  expect(length).toBeLessThan(MOST_BYTES);
+}
 
 describeInBrowser('the header of the page', (suite) => {
   it('turns when the listeners are killed; our panel heals with a gap, and the plain one stays stale', async () => {
@@ -33,7 +43,11 @@ describeInBrowser('the header of the page', (suite) => {
   });
 
   it('leaves nothing green while the database is stopped, and heals with a gap', async () => {
-    const page = await suite.open();
+    const page = await suite.open({ viewport: { width: 1_280, height: 800 } });
+    const before = await figureOf(page, 'ours', 'orders');
+    const some = `INSERT INTO orders (region, amount, status) SELECT 'eu', 42, 'shipped' FROM generate_series(1, 3)`;
+    await suite.shop.query(some);
+    for (const panel of ['ours', 'naive'] as const) await untilFigure(page, panel, 'orders', before + 3);
     const since = Date.now();
     await press(page, 'Stop the database for 10 s');
     const turned = await untilLevel(page, 'bad', since);
@@ -41,6 +55,8 @@ describeInBrowser('the header of the page', (suite) => {
     await page.getByText('PostgreSQL is down').waitFor();
     expect(await page.locator('[data-level=good]').count()).toBe(0);
     await page.locator('#ours-badge', { hasText: 'may be outdated' }).waitFor();
+    await page.getByText('PostgreSQL is stopped for 10 seconds.').waitFor();
+    await picture(page, 'sample-lost.png');
     await press(page, 'Place 1 order');
     const failure = page.getByText('The shop could not do that');
     await failure.waitFor();
@@ -54,7 +70,9 @@ describeInBrowser('the header of the page', (suite) => {
     await page.getByText(/^Healed at/).waitFor();
     await failure.waitFor({ state: 'hidden' });
     await press(page, 'Place 1 order');
-    await untilFigure(page, 'ours', 'shipped', 3);
+    await untilFigure(page, 'ours', 'shipped', before + 4);
+    await page.getByText('The plain listener misses 1 order').waitFor();
+    await picture(page, 'sample-healed.png');
   });
 
   it('says within two seconds that the stream has stopped when the shop hangs', async () => {

@@ -1,5 +1,8 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { request } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { appSuite } from '../support/app/app-suite.js';
@@ -40,6 +43,25 @@ describe('two instances of the sample app with one data directory', () => {
     const response = await post(shop(second), 'demo/stop-database');
     expect(response.status).toBe(403);
     expect(await response.json()).toMatchObject({ message: expect.stringContaining(`process id ${first.pid}`) });
+  });
+
+  it('break nothing for pages of other origins, under other host names, or when they listen for everybody', async () => {
+    const { host, origin } = new URL(second.url);
+    const kill = async (headers: Record<string, string>): Promise<number | undefined> => {
+      const asking = request(`${second.url}/demo/kill-listeners`, { method: 'POST', headers });
+      asking.end();
+      const [response] = (await once(asking, 'response')) as [IncomingMessage];
+      response.resume();
+      return response.statusCode;
+    };
+    expect(await kill({ origin: 'http://elsewhere.example' })).toBe(403);
+    expect(await kill({ host: 'elsewhere.example' })).toBe(403); // A name that was pointed at this computer.
+    expect(await kill({ host: 'elsewhere.example', origin: 'http://elsewhere.example' })).toBe(403);
+    const open = suite.use(await ShopProcess.start({ ...environment, HOST: '0.0.0.0' }));
+    const url = open.url.replace('0.0.0.0', '127.0.0.1');
+    const refused = await post({ url }, 'demo/kill-listeners');
+    expect(await refused.json()).toMatchObject({ statusCode: 403, message: expect.stringContaining('HOST=0.0.0.0') });
+    expect(await kill({ host, origin })).toBe(200);
   });
 
   it('reconnect both when the database was stopped, each with a gap', async () => {

@@ -150,7 +150,9 @@ export async function untilFigure(
   await figure.filter({ hasText: new RegExp(`^${value.toLocaleString('en-US')}$`) }).waitFor();
 }
 
-/** A figure of a panel, as it is shown now. */
+/** A figure of a panel, as soon as there is one. */
 export async function figureOf(page: Page, panel: 'ours' | 'naive', name: 'orders' | 'shipped'): Promise<number> {
-  return Number((await page.locator(`#${panel} [data-figure=${name}]`).innerText()).replaceAll(',', ''));
+  const figure = page.locator(`#${panel} [data-figure=${name}]`);
+  await figure.filter({ hasText: /\d/ }).waitFor();
+  return Number((await figure.innerText()).replaceAll(',', ''));
 }
