@@ -74,8 +74,9 @@ describe('findDeadLinks()', () => {
     ]);
   });
 
-  it('refuses raw HTML, and leaves code alone', async () => {
-    const page = 'A <a href="b.md">link</a>.\n\n`[x](c.md)` `<a>`\n\n```md\n[x](c.md)\n<a href="c.md">\n```\n';
+  it('refuses raw HTML, and leaves code and comments alone', async () => {
+    const page =
+      '<!-- a comment -->\n\nA <a href="b.md">link</a>.\n\n`[x](c.md)` `<a>`\n\n```md\n[x](c.md)\n<a href="c.md">\n```\n';
     expect(await deadLinksOf({ 'a.md': page })).toEqual([
       'a.md → <a href="b.md">: is raw HTML, whose links are not checked; write Markdown',
       'a.md → </a>: is raw HTML, whose links are not checked; write Markdown',

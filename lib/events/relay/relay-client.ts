@@ -5,7 +5,9 @@ import type { Observable } from 'rxjs';
  * so that this package works without that one.
  */
 export interface PgRelayClient {
+  /** Resolves when the broker can be reached. */
   connect(): Promise<unknown>;
+  /** Hands an event to the broker; completes when the broker has taken it. */
   emit(pattern: unknown, data: unknown): Observable<unknown>;
 }
 
