@@ -32,6 +32,13 @@ describe('a page', () => {
 });
 
 describe('README.md', () => {
+  it('leads to every page of docs/', async () => {
+    const { links } = new MarkdownPage(await readFile(join(ROOT, 'README.md'), 'utf8'));
+    const targets = new Set(links.map((link) => link.split('#')[0]));
+    const pages = (await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md'));
+    expect(pages.filter((name) => !targets.has(`docs/${name}`))).toEqual([]);
+  });
+
   it('has less than 200 lines', async () => {
     const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
     expect(readme.split('\n').length).toBeLessThan(200);
