@@ -83,7 +83,7 @@ export const migrations: readonly Migration[] = [
       );
 
       CREATE TABLE mail_server (failure_rate real NOT NULL CHECK (failure_rate BETWEEN 0 AND 1));
-      INSERT INTO mail_server VALUES (0.2);
+      INSERT INTO mail_server VALUES (0.05);
 
       ${notifyTrigger(mailTrigger).up}
     `,

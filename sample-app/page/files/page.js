@@ -36,6 +36,7 @@ function connect() {
   stream?.close();
   stream = new EventSource('dashboard');
   openedAt = performance.now();
+  status = undefined; // It may be another process that answers.
   for (const [type, take] of Object.entries(TAKE)) {
     stream.addEventListener(type, ({ data }) => {
       heardAt = performance.now();
@@ -100,8 +101,6 @@ function linkFailure() {
   return { title: 'The stream has stopped', detail: `The shop has sent nothing for ${seconds(silence)}.` };
 }
 
-const DELIVERY = { verified: 'verified', failing: 'failing', unknown: 'unknown' };
-
 function stateNow() {
   const failure = linkFailure();
   if (failure) return { ...failure, level: 'bad', isLinked: false };
@@ -160,7 +159,7 @@ function showState() {
   setText(byId('state-title'), title);
   setText(byId('state-detail'), detail);
   document.title = `Shop: ${title}`;
-  setText(byId('delivery'), isLinked ? (DELIVERY[status.delivery?.verdict] ?? 'not checked') : 'not known');
+  setText(byId('delivery'), isLinked ? (status.delivery?.verdict ?? 'not checked') : 'not known');
   setText(byId('backend'), isLinked ? String(status.processId ?? 'none') : 'not known');
   setText(byId('since'), isLinked ? time(status.since) : 'not known');
   showFreshness(level, isLinked);
