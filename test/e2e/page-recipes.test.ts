@@ -3,7 +3,10 @@ import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { WsAdapter } from '@nestjs/platform-ws';
-import { describe, expect, it } from '@jest/globals';
+import { TerminusModule } from '@nestjs/terminus';
+import { describe, expect, it, jest } from '@jest/globals';
+import { getPgNotifyToken } from 'nest-pg-notify';
+import type { PgNotifyService } from 'nest-pg-notify';
 import { Pool } from 'pg';
 import { WebSocket } from 'ws';
 import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
@@ -13,6 +16,7 @@ import { DashboardController } from '../recipes/live-queries/dashboard.controlle
 import { DashboardGateway } from '../recipes/live-queries/dashboard.gateway.js';
 import { TenantSummaries } from '../recipes/live-queries/tenant-summaries.js';
 import { Catalogue, Clicks, PriceChanges } from '../recipes/handlers/catalogue.js';
+import { HealthController } from '../recipes/operations/health.controller.js';
 import { Announcer } from '../recipes/publishing/announcer.js';
 import { Labels } from '../recipes/wake-ups/labels.js';
 import { Packer } from '../recipes/wake-ups/packer.js';
@@ -164,5 +168,45 @@ describe('docs/handlers.md', () => {
       '2 clicks',
     ]);
     expect([...catalogue.prices]).toEqual([[1, 11]]);
+  });
+});
+
+describe('docs/operations.md', () => {
+  it('has a health check that is up while the application listens', async () => {
+    const { app } = await suite.create({ imports: [TerminusModule], controllers: [HealthController] });
+    await app.listen(0, '127.0.0.1');
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    const response = await fetch(`http://127.0.0.1:${port}/health`);
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ status: 'ok', info: { notifications: { status: 'up' } } });
+  });
+});
+
+describe('docs/options.md', () => {
+  it('has an application that listens on two databases, and one that has a stream injected', async () => {
+    const analytics = await suite.createDatabase();
+    process.env['DATABASE_URL'] = suite.database.url; // They are read when the module is loaded.
+    process.env['ANALYTICS_URL'] = analytics.url;
+    const shown = jest.spyOn(console, 'log').mockReturnValue();
+    suite.cleanup(() => shown.mockRestore());
+    const { AppModule } = await import('../recipes/options/several-databases.js');
+    const { OrdersController, OrdersModule } = await import('../recipes/options/orders.module.js');
+    const { app, service } = await suite.createOf({ imports: [AppModule, OrdersModule] });
+    await app.init();
+    const orders = new Recorder<unknown>();
+    app
+      .get(OrdersController)
+      .stream()
+      .subscribe(({ data }) => orders.push(data));
+    await service.ready();
+    await service.notify('order_events', { id: 1 });
+    expect(await orders.until(1)).toEqual([{ id: 1 }]);
+    expect(shown).not.toHaveBeenCalled();
+    await app.get<PgNotifyService>(getPgNotifyToken('analytics')).notify('rollups');
+    await eventually(
+      () => shown.mock.calls,
+      (calls) => calls.length === 1,
+    );
+    expect(shown).toHaveBeenCalledWith('listening');
   });
 });
