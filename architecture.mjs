@@ -32,7 +32,7 @@ sample-app/ → nest-pg-notify
 export const FILES = {
   index: ['index'],
   module: ['pg-notify.module', 'pg-notify-feature.module', 'pg-notify.module-definition', 'pg-notify.providers'],
-  service: ['pg-notify.service', 'pg-notify.registrations', 'pg-notify.start', 'pg-notify.parts'],
+  service: ['pg-notify.service', 'pg-notify.registrations', 'pg-notify.start', 'pg-notify.stats', 'pg-notify.parts'],
   errors: ['pg-notify.errors', 'printable'],
   'option-checks': ['option-checks'],
   options: ['pg-notify.options', 'pg-notify.resolved-options'],

@@ -42,7 +42,8 @@ export type {
   PgNotifyStartupOptions,
 } from './pg-notify.options.js';
 export { PgNotifyService } from './pg-notify.service.js';
-export type { PgNotifyStats, PgPublishOptions } from './pg-notify.service.js';
+export type { PgPublishOptions } from './pg-notify.service.js';
+export type { PgNotifyStats } from './pg-notify.stats.js';
 export { fromDrizzle } from './executor/from-drizzle.js';
 export type { DrizzleSql, DrizzleTransaction } from './executor/from-drizzle.js';
 export { fromKnex } from './executor/from-knex.js';

@@ -5,7 +5,6 @@ import { channelName, toPgChannel } from './channel/pg-channel.js';
 import type { PgChannel } from './channel/pg-channel.js';
 import type { PgGap } from './channel/pg-gap.js';
 import type { PgNotification } from './channel/pg-notification.js';
-import type { PgHandlerStats } from './consumers/handler.js';
 import { readLiveQueryOptions } from './consumers/live-query-options.js';
 import type { PgLiveQueryOptions, PgLiveValue } from './consumers/live-query-options.js';
 import { PgConsumers } from './consumers/pg-consumers.js';
@@ -15,6 +14,8 @@ import { PgNotifyErrorRoute } from './pg-notify.error-route.js';
 import { PgNotifyError } from './pg-notify.errors.js';
 import type { ResolvedPgNotifyOptions } from './pg-notify.resolved-options.js';
 import { PgNotifyStart } from './pg-notify.start.js';
+import { statsOf } from './pg-notify.stats.js';
+import type { PgNotifyStats } from './pg-notify.stats.js';
 import { PG_NOTIFY_RESOLVED_OPTIONS, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
 import { EmitCalls } from './publisher/emit-calls.js';
 import { NotifyCalls } from './publisher/notify-calls.js';
@@ -31,34 +32,6 @@ export interface PgPublishOptions {
    * @default the result of `publisher.executor`, otherwise none
    */
   readonly executor?: PgExecutor | false | undefined;
-}
-
-/** The counts of a registration since its start. */
-export interface PgNotifyStats {
-  /** Notifications that were received and passed to consumers. */
-  readonly received: number;
-  /**
-   * Notifications that were withheld while the delivery check was failing, because they would follow losses without a
-   * gap. The gap that ends the failure covers them.
-   */
-  readonly discarded: number;
-  /**
-   * Notifications that handlers have handled; one that two handlers took counts twice. Streams are not counted. The
-   * runs of gap methods and woken methods are only counted in their own rows.
-   */
-  readonly delivered: number;
-  /** Notifications on which handlers have failed. */
-  readonly failed: number;
-  /** Notifications that a guard has rejected. */
-  readonly rejected: number;
-  /** Notifications that were dropped because a buffer was full. */
-  readonly dropped: number;
-  /** Announced gaps, one for each channel, without the overflows of single handlers. */
-  readonly gaps: number;
-  /** The number of recoveries after a lost connection. */
-  readonly reconnects: number;
-  /** One row for each use of a decorator. */
-  readonly handlers: readonly PgHandlerStats[];
 }
 
 /**
@@ -242,17 +215,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
 
   /** The counts since the start. */
   stats(): PgNotifyStats {
-    const handlers = this.consumers.handlers.stats;
-    const sum = (count: 'delivered' | 'failed' | 'rejected' | 'dropped'): number =>
-      handlers.reduce((total, handler) => total + (handler.kind === 'notification' ? handler[count] : 0), 0);
-    return {
-      ...this.transport.listener.figures,
-      delivered: sum('delivered'),
-      failed: sum('failed'),
-      rejected: sum('rejected'),
-      dropped: sum('dropped'),
-      handlers,
-    };
+    return statsOf(this.transport.listener.figures, this.consumers.handlers.stats);
   }
 
   /** The current status of the registration. */
