@@ -1,49 +1,49 @@
 import { inspect } from 'node:util';
 import { PgNotifyError } from './pg-notify.errors.js';
 
-/** Where an option stands, for messages. */
+/** The place of an option, for messages. */
 export interface OptionPlace {
-  /** What takes the option: `PgNotifyModule`, a decorator on its method, a call. */
+  /** The owner of the option: `PgNotifyModule`, a decorator on its method, or a call. */
   readonly owner: string;
-  /** The option with the groups around it: `startup.timeout`. */
+  /** The option with its groups: `startup.timeout`. */
   readonly path: string;
 }
 
 /** Returns the checked value of one option, or throws what {@link invalidOption} returns. */
 export interface OptionCheck<Value> {
   (given: unknown, place: OptionPlace): Value;
-  /** The options inside it, if it is a group of options. */
+  /** The checks of the options inside it, if it is a group. */
   readonly inside?: OptionChecks;
 }
 
 /** One check for each option of a group. */
 export type OptionChecks = Readonly<Record<string, OptionCheck<unknown>>>;
 
-/** What the checks of a group return. */
+/** The options of a group after their checks. */
 export type Checked<Checks extends OptionChecks> = {
   readonly [Option in keyof Checks]: ReturnType<Checks[Option]>;
 };
 
 /**
- * For `{ … } satisfies ChecksOf<Options>`: the compiler then refuses an option without a check, and a check without an
- * option, so the names that are allowed are those of the interface.
+ * For `{ … } satisfies ChecksOf<Options>`: the compiler refuses an option without a check, and a check without an
+ * option. So the allowed names are those of the interface.
  */
 export type ChecksOf<Options> = { readonly [Option in keyof Required<Options>]: OptionCheck<unknown> };
 
-/** What else {@link readOptions} may know of options. */
+/** Further information for {@link readOptions}. */
 export interface OptionContext {
-  /** The option that they stand in, if another check has read what is around it. */
+  /** The option that contains them, if another check has read the options around it. */
   readonly within?: string;
-  /** What other libraries call an option. */
+  /** The names of options in other libraries. */
   readonly synonyms?: Readonly<Record<string, string>>;
 }
 
 /**
  * Checks options as a user wrote them.
  *
- * @param owner What takes them, for messages: `PgNotifyModule`, `notify()`.
- * @throws PgNotifyError of kind `configuration` that names the option and what it takes, or the nearest option for one
- * that does not exist.
+ * @param owner Their owner, for messages: `PgNotifyModule`, `notify()`.
+ * @throws PgNotifyError of kind `configuration` that names the option and its valid values, or for an unknown option
+ * the nearest known one.
  */
 export function readOptions<Checks extends OptionChecks>(
   owner: string,
@@ -61,7 +61,7 @@ export function readOptions<Checks extends OptionChecks>(
   return readGroup(owner, options, checks, prefix);
 }
 
-/** What is known where an unknown option is found. */
+/** The context of an unknown option. */
 interface KnownOptions {
   readonly owner: string;
   readonly all: OptionChecks;
@@ -81,12 +81,12 @@ function readGroup<Checks extends OptionChecks>(
   return Object.fromEntries(values) as Checked<Checks>;
 }
 
-/** The error of an option that has a wrong value. @param problem What follows its name: `must be …`. */
+/** The error of an option with an invalid value. @param problem The text after its name: `must be …`. */
 export function invalidOption({ owner, path }: OptionPlace, problem: string): PgNotifyError {
   return new PgNotifyError('configuration', `The option ${path} of ${owner} ${problem.replace(/[^.?]$/, '$&.')}`);
 }
 
-/** A value for a message. A text that may be an address may hold a password. */
+/** A value for a message. A text that may be an address is hidden, because it may contain a password. */
 export function shown(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'string' && (/:\/\/|password/i.test(value) || value.length > 100)) return 'this text';
@@ -94,7 +94,7 @@ export function shown(value: unknown): string {
   return typeof value === 'object' && value !== null ? 'an object' : inspect(value);
 }
 
-/** The value if it was given, else the default. */
+/** The value if it was given, otherwise the default. */
 export function orElse<Value, const Default>(
   otherwise: Default,
   check: OptionCheck<Value>,
@@ -102,12 +102,12 @@ export function orElse<Value, const Default>(
   return withInside(check, (given, place) => (given === undefined ? otherwise : check(given, place)));
 }
 
-/** An option that may be left out, and has no default. */
+/** An optional option without a default. */
 export function optional<Value>(check: OptionCheck<Value>): OptionCheck<Value | undefined> {
   return orElse(undefined, check);
 }
 
-/** Node's timers count in 32 bits: a longer delay would fire at once. */
+/** Node's timers count in 32 bits, so a longer delay would fire at once. */
 const MAX_MILLISECONDS = 2 ** 31 - 1;
 
 export function milliseconds({ least = 0 } = {}): OptionCheck<number> {
@@ -118,7 +118,7 @@ export function milliseconds({ least = 0 } = {}): OptionCheck<number> {
   };
 }
 
-/** How many of something: at least one. */
+/** A number of things: at least one. */
 export function count({ most = Number.MAX_SAFE_INTEGER } = {}): OptionCheck<number> {
   const range = most === Number.MAX_SAFE_INTEGER ? 'of at least 1' : `from 1 to ${most}`;
   return (given, place) => {
@@ -154,7 +154,7 @@ export function someOf<const Choice extends string>(choices: readonly Choice[]):
   };
 }
 
-/** Options inside an option; if it is left out, each of them is. */
+/** Options inside an option. If it is left out, all of them are. */
 export function group<Checks extends OptionChecks>(checks: Checks): OptionCheck<Checked<Checks>> {
   const check: OptionCheck<Checked<Checks>> = (given = {}, { owner, path }) => {
     if (typeof given === 'object' && given !== null) return readGroup(owner, given, checks, `${path}.`);
@@ -163,7 +163,9 @@ export function group<Checks extends OptionChecks>(checks: Checks): OptionCheck<
   return Object.assign(check, { inside: checks });
 }
 
-/** Options inside an option that can be switched off. The text 'false', from an environment variable, would leave it on. */
+/**
+ * Options inside an option that can be switched off. The text 'false', from an environment variable, would leave it on.
+ */
 export function groupOrFalse<Checks extends OptionChecks>(checks: Checks): OptionCheck<false | Checked<Checks>> {
   const options = group(checks);
   return withInside(options, (given, place) => {
@@ -173,14 +175,16 @@ export function groupOrFalse<Checks extends OptionChecks>(checks: Checks): Optio
   });
 }
 
-/** An option that is checked in another place, which needs more than its value. */
+/** An option that is checked elsewhere, because its check needs more than its value. */
 export const checkedElsewhere: OptionCheck<undefined> = () => undefined;
 
 function withInside<Value>(from: OptionCheck<unknown>, check: OptionCheck<Value>): OptionCheck<Value> {
   return from.inside ? Object.assign(check, { inside: from.inside }) : check;
 }
 
-/** Looks at all levels before any value: a default that takes the place of a misspelt option could be refused first. */
+/**
+ * Checks the names at all levels before any value. Otherwise the default of a misspelt option could be refused first.
+ */
 function refuseUnknown(known: KnownOptions, options: object, prefix: string): void {
   const checks = checksAt(known.all, prefix);
   for (const [name, value] of Object.entries(options)) {
@@ -203,7 +207,7 @@ function unknownOption({ owner, all, synonyms }: KnownOptions, name: string, pre
   return refused(owner, `has no option ${prefix}${name}. ${near ? `Did you mean ${near}?` : `${own} ${list}.`}`);
 }
 
-/** The checks of the group with this path, which ends with a dot; of all, where it is empty. */
+/** The checks of the group with this path, which ends with a dot; of all options for an empty path. */
 function checksAt(all: OptionChecks, prefix: string): OptionChecks {
   return prefix
     .split('.')
@@ -211,7 +215,7 @@ function checksAt(all: OptionChecks, prefix: string): OptionChecks {
     .reduce((checks, name) => checks[name]?.inside ?? {}, all);
 }
 
-/** All options, those inside groups too. */
+/** All options, including those inside groups. */
 function pathsOf(checks: OptionChecks, prefix = ''): string[] {
   return Object.entries(checks).flatMap(([name, { inside }]) => [
     prefix + name,
@@ -219,7 +223,7 @@ function pathsOf(checks: OptionChecks, prefix = ''): string[] {
   ]);
 }
 
-/** The option whose name is nearest: in the same group before another. */
+/** The option with the nearest name. The same group takes precedence over others. */
 function nearestOption(name: string, paths: readonly string[], prefix: string): string | undefined {
   const ranked = paths.map((path) => {
     const isInGroup = path.startsWith(prefix) && !path.slice(prefix.length).includes('.');
@@ -231,13 +235,13 @@ function nearestOption(name: string, paths: readonly string[], prefix: string): 
   return near[0]?.path;
 }
 
-/** How far one name is from another; 0 where they differ only in case, or in how their words are joined. */
+/** The distance between two names; 0 if they differ only in case, or in how their words are joined. */
 export function nameDistance(one: string, other: string): number {
   const plain = (name: string): string => name.toLowerCase().replaceAll(/[_-]/g, '');
   return editDistance(plain(one), plain(other));
 }
 
-/** How many letters must be added, removed, replaced or swapped with their neighbour: optimal string alignment. */
+/** The number of letters to add, remove, replace or swap with their neighbour: optimal string alignment. */
 function editDistance(one: string, other: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: other.length + 1 }, (_, index) => index);

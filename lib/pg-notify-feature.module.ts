@@ -6,8 +6,8 @@ import type { PgNotifyService } from './pg-notify.service.js';
 import { getPgChannelToken, getPgNotifyToken } from './pg-notify.tokens.js';
 
 /**
- * Makes the streams of channels injectable; use it as `PgNotifyModule.forFeature()`. It is a class of its own because
- * Nest gives every dynamic module of a class what its decorator lists.
+ * Makes the streams of channels injectable; use it as `PgNotifyModule.forFeature()`. It is a separate class, because
+ * every dynamic module of a class gets the providers of its decorator.
  */
 @Module({})
 export class PgNotifyFeatureModule {

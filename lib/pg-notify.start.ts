@@ -5,7 +5,7 @@ import { PgNotifyRegistrations } from './pg-notify.registrations.js';
 import { PG_NOTIFY_LOGGER, PG_NOTIFY_TRANSPORT } from './pg-notify.tokens.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
 
-/** The start of a registration, as a part of the application's. */
+/** The start of a registration, during that of the application. */
 @Injectable()
 export class PgNotifyStart {
   private signal: string | undefined;
@@ -16,15 +16,15 @@ export class PgNotifyStart {
     @Inject(PG_NOTIFY_LOGGER) private readonly logger: PgNotifyLogger,
   ) {}
 
-  /** Waits until the registration listens, by the startup policy. */
+  /** Waits until the registration listens, according to the startup policy. */
   listen(): Promise<void> {
     return this.attempt(() => this.transport.listener.start());
   }
 
   /**
-   * Does a part of the start. What rejects it ends the application's start: nothing is left open then. When a signal
-   * ends the application meanwhile it never settles: the shutdown ends the process, and a rejection would do so before
-   * it is over, with a stack that says no more than that.
+   * Runs a part of the start. A rejection ends the application's start, and leaves nothing open. If a signal ends the
+   * application meanwhile, this never settles: the shutdown ends the process, and a rejection would end it before the
+   * shutdown is complete, with a useless stack.
    */
   async attempt(work: () => Promise<void>): Promise<void> {
     try {
@@ -39,7 +39,7 @@ export class PgNotifyStart {
     }
   }
 
-  /** The application is shut down by a signal, which ends the process when all is closed. */
+  /** A signal shuts down the application, and ends the process when everything is closed. */
   endsBy(signal: string): void {
     this.signal = signal;
   }

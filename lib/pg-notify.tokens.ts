@@ -3,7 +3,7 @@ import { channelName, symbolOf, toPgChannel } from './channel/pg-channel.js';
 import type { PgChannel } from './channel/pg-channel.js';
 import { refuseStandardDecorator } from './standard-decorator.js';
 
-/** The name of a registration that was given none. */
+/** The default name of a registration. */
 export const DEFAULT_REGISTRATION = 'default';
 
 /** The name of the registration, inside its own module. */
@@ -18,7 +18,7 @@ export const PG_NOTIFY_TRANSPORT = 'the transport of a PgNotifyModule registrati
 /** The consumers of the registration, inside its own module. */
 export const PG_NOTIFY_CONSUMERS = 'the consumers of a PgNotifyModule registration';
 
-/** What all parts of the registration share, inside its own module. */
+/** The shared context of the registration, inside its own module. */
 export const PG_NOTIFY_CONTEXT = 'the context of a PgNotifyModule registration';
 
 /** The logger of the registration, inside its own module. */
@@ -27,12 +27,12 @@ export const PG_NOTIFY_LOGGER = 'the logger of a PgNotifyModule registration';
 /** The name of the registration that an event log belongs to, inside the module of that log. */
 export const PG_EVENTS_REGISTRATION = 'registration of a PgEventsModule';
 
-/** What runs for an event log, inside the module of that log. */
+/** The consumers of an event log, inside the module of that log. */
 export const PG_EVENTS_RUN = 'consumers of a PgEventsModule';
 
 /**
  * The injection token of the inner parts of a registration, for the other modules of this package. Like
- * {@link getPgNotifyToken} it says what to write.
+ * {@link getPgNotifyToken} its text has the remedy.
  */
 export function getPgNotifyPartsToken(name: string = DEFAULT_REGISTRATION): string {
   return `inner parts of the ${getPgNotifyToken(name)}`;
@@ -40,7 +40,7 @@ export function getPgNotifyPartsToken(name: string = DEFAULT_REGISTRATION): stri
 
 /**
  * The injection token of a registration's {@link PgNotifyService}, for `moduleRef.get()` and for overrides in tests.
- * It is a text because Nest prints it where it cannot be resolved: it says what to write then.
+ * It is a text with the remedy, because Nest prints the token if it cannot be resolved.
  */
 export function getPgNotifyToken(name: string = DEFAULT_REGISTRATION): string {
   const options = name === DEFAULT_REGISTRATION ? '…' : `name: '${name}', …`;
@@ -48,7 +48,7 @@ export function getPgNotifyToken(name: string = DEFAULT_REGISTRATION): string {
 }
 
 /**
- * The injection token of what a registration listens and sends with, for tests:
+ * The injection token of a registration's transport, for tests:
  * `.overrideProvider(getPgNotifyTransportToken()).useValue(new PgNotifyTestBus())`.
  */
 export function getPgNotifyTransportToken(name: string = DEFAULT_REGISTRATION): string {
@@ -56,16 +56,16 @@ export function getPgNotifyTransportToken(name: string = DEFAULT_REGISTRATION): 
 }
 
 /**
- * The injection token of a registration's {@link PgNotifyHealthIndicator}; like {@link getPgNotifyToken} it says what
- * to write.
+ * The injection token of a registration's {@link PgNotifyHealthIndicator}. Like {@link getPgNotifyToken} its text has
+ * the remedy.
  */
 export function getPgNotifyHealthToken(name: string = DEFAULT_REGISTRATION): string {
   return `PgNotifyHealthIndicator, with the ${getPgNotifyToken(name)}`;
 }
 
 /**
- * The injection token of a channel's stream; like {@link getPgNotifyToken} it says what to write. A definition with a
- * codec or a schema of its own has a token of its own: another one's stream would carry other payloads.
+ * The injection token of a channel's stream. Like {@link getPgNotifyToken} its text has the remedy. A definition with a
+ * codec or a schema has a separate token, because the streams of other definitions carry other payloads.
  */
 export function getPgChannelToken(channel: string | PgChannel, name: string = DEFAULT_REGISTRATION): string | symbol {
   const definition = toPgChannel(channel);
@@ -77,8 +77,7 @@ export function getPgChannelToken(channel: string | PgChannel, name: string = DE
 }
 
 /**
- * Injects the {@link PgNotifyService} of a registration by its name. The default registration is injected by its class
- * alone.
+ * Injects the {@link PgNotifyService} of a registration by its name. For the default registration its class is enough.
  */
 export function InjectPgNotify(name?: string): PropertyDecorator & ParameterDecorator {
   return injectBy(getPgNotifyToken(name), name === undefined ? '@InjectPgNotify()' : `@InjectPgNotify('${name}')`);
@@ -86,8 +85,8 @@ export function InjectPgNotify(name?: string): PropertyDecorator & ParameterDeco
 
 /**
  * Injects the notifications of a channel as an Observable. The channel must be registered by
- * `PgNotifyModule.forFeature([channel], name)` in the same module: the very definition that is injected, where it has a
- * codec or a schema.
+ * `PgNotifyModule.forFeature([channel], name)` in the same module; with the same definition, if it has a codec or a
+ * schema.
  *
  * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
  */

@@ -1,9 +1,9 @@
-/** Control characters, line ends, and what changes the direction of text: https://trojansource.codes */
+/** Control characters, line ends, and characters that change the direction of text: https://trojansource.codes */
 export const UNPRINTABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\u001b': '\\e' };
 
-/** The text with its control characters in a form that can be seen. */
+/** The text with visible escapes for its control characters. */
 export function printable(text: string): string {
   return text.replaceAll(UNPRINTABLE, (character) => {
     const code = character.charCodeAt(0).toString(16);
@@ -15,8 +15,8 @@ export function printable(text: string): string {
 const FRAME = /^ {4}at /;
 
 /**
- * A stack with its control characters in a form that can be seen. The line ends between its calls are kept, and no others:
- * it begins with the error's message, which may have some.
+ * A stack with visible escapes for its control characters. Only the line ends between its calls are kept: the error's
+ * message at its beginning may contain others.
  */
 export function printableStack(stack: string): string {
   const [first = '', ...lines] = stack.split('\n');

@@ -1,16 +1,18 @@
 import { PgNotifyError } from './pg-notify.errors.js';
 
-/** The part of a standard decorator's second argument that is needed here: https://github.com/tc39/proposal-decorators */
+/**
+ * The part of a standard decorator's second argument that is needed here: https://github.com/tc39/proposal-decorators
+ */
 interface StandardContext {
   readonly kind: string;
   readonly name?: string | symbol;
 }
 
 /**
- * Refuses to work as a standard decorator, in which Nest's own decorators do not work either.
+ * Refuses to work as a standard decorator, because Nest's own decorators do not work as one either.
  *
  * @param written The decorator as it is written, for the message.
- * @param context What the decorator was given beside what it stands on.
+ * @param context The decorator's second argument.
  * @throws PgNotifyError of kind `configuration` if it was compiled as a standard decorator.
  */
 export function refuseStandardDecorator(written: string, context: unknown): void {

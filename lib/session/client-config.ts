@@ -8,9 +8,9 @@ import { isPort, problemOfHost } from './connection-host.js';
 import { readConnectionUrl } from './connection-url.js';
 import type { ConnectionUrl, RefuseAddress } from './connection-url.js';
 
-/** What one connection is made with. Nothing in it means something else to `pg` than to whoever wrote it. */
+/** The checked settings of a connection. All of them mean the same to `pg` and to the user. */
 export interface ClientSettings extends ClientConfig {
-  /** Whether a connection must not be made without channel binding, which `pg` only prefers. */
+  /** Whether channel binding is required, which `pg` only prefers. */
   readonly requiresChannelBinding?: boolean;
 }
 
@@ -37,8 +37,8 @@ const port: OptionCheck<number | null | undefined> = (given, place) => {
 type Password = string | ((...parameters: unknown[]) => unknown) | null | undefined;
 
 /**
- * A number, as YAML makes one of digits, is refused by `pg` only when the server asks for it. Not quoted, whatever it
- * is.
+ * Refuses a number, which YAML makes of digits, because `pg` would refuse it only when the server asks for the
+ * password. The value is never quoted.
  */
 const password: OptionCheck<Password> = (given, place) => {
   if (given === undefined || given === null || typeof given === 'string') return given;
@@ -46,7 +46,7 @@ const password: OptionCheck<Password> = (given, place) => {
   throw invalidOption(place, `must be a string, or a function that returns one, not ${nameOfType(given)}`);
 };
 
-/** `pg` takes any other text, such as the 'false' of an environment variable, for true. */
+/** `pg` takes any other text for true, such as 'false' from an environment variable. */
 const ssl: OptionCheck<ClientConfig['ssl'] | string> = (given, place) => {
   const isText = given === 'true' || given === 'no-verify';
   if (given === undefined || typeof given === 'boolean' || isText) return given;
@@ -80,10 +80,10 @@ const CLIENT = {
   pipeline: asGiven,
 } satisfies ChecksOf<ClientConfig>;
 
-/** What `pg` has, and its types lack. */
+/** Settings of `pg` that its types lack. */
 const UNTYPED = { binary: asGiven, replication: asGiven, scramMaxIterations: asGiven };
 
-/** Who shares the settings of a pool may leave these in: there is no pool. */
+/** Settings of a pool, which are allowed and ignored, so that an application can share its settings. */
 const POOL = {
   max: asGiven,
   min: asGiven,
@@ -117,20 +117,20 @@ const SYNONYMS: Readonly<Record<string, keyof ClientConfig>> = {
   tls: 'ssl',
 };
 
-/** What a connection string says as well. */
+/** Settings that a connection string contains as well. */
 const IN_URL = ['host', 'port', 'user', 'password', 'database'] as const;
 
 const EMPTY = 'is empty or undefined. Is the environment variable that it comes from set?';
 const KINDS = 'must be a connection string, the settings of a pg.Client, or a function that returns them';
 
 /**
- * Reads what a user gave as a connection.
+ * Reads a connection as a user has given it.
  *
- * @param option The option that it was given as.
- * @throws PgNotifyError of kind `configuration` that says what to write.
+ * @param option The name of its option.
+ * @throws PgNotifyError of kind `configuration` with the remedy.
  */
 export function readClientSettings(option: string, given: unknown, refuse: RefuseAddress): ClientSettings {
-  // An absent connection string would make `pg` connect to its defaults, silently.
+  // Without a connection string `pg` would silently connect to its defaults.
   if (given === undefined || given === '') throw refuse(EMPTY);
   if (typeof given === 'string') {
     const url = readConnectionUrl(given, refuse);
@@ -154,7 +154,7 @@ export function readClientSettings(option: string, given: unknown, refuse: Refus
   return settingsOf(config, url);
 }
 
-/** What has settings of its own, or gives them later, and would be taken for settings that are all left out. */
+/** Values that contain settings or return them later, and would otherwise be read as empty settings. */
 function refuseObjects(given: object, refuse: RefuseAddress): void {
   if (Array.isArray(given)) throw refuse(KINDS);
   if (given instanceof URL) throw refuse('is a URL object. Give its href');
@@ -166,7 +166,7 @@ function refuseObjects(given: object, refuse: RefuseAddress): void {
   }
 }
 
-/** The URL among the settings, of which `pg` takes all that a URL can say, also where this one does not say it. */
+/** The URL among the settings. `pg` takes everything that a URL can contain from it, even what this URL leaves out. */
 function urlOf(
   read: { readonly connectionString: unknown; readonly ssl: unknown } & Readonly<Record<string, unknown>>,
   refuse: RefuseAddress,
@@ -198,7 +198,7 @@ function settingsOf(config: ClientConfig, url: ConnectionUrl | undefined): Clien
   };
 }
 
-/** The function that a user gave as password, whose failures `pg` would report as those of the connection. */
+/** Wraps a user's password function, whose failures `pg` would report as failures of the connection. */
 function checkedPassword(ask: (...parameters: unknown[]) => unknown, refuse: RefuseAddress): () => Promise<string> {
   return async (...parameters: unknown[]) => {
     let answer: unknown;
@@ -206,7 +206,7 @@ function checkedPassword(ask: (...parameters: unknown[]) => unknown, refuse: Ref
       answer = await ask(...parameters);
     } catch (error) {
       if (error instanceof PgNotifyError) throw error;
-      // Not kept as the cause: an error of a secrets client may hold what must not be logged.
+      // The error is not kept as the cause, because that of a secrets client may contain secrets.
       const problem = `is a function that failed: ${withoutCredentials(messageOf(error))}`;
       throw new PgNotifyError('connection', refuse(problem, 'password').message, { permanent: false });
     }

@@ -2,7 +2,7 @@ import { PgNotifyError } from '../pg-notify.errors.js';
 import { isPort, problemOfHost } from './connection-host.js';
 import { checkChannelBinding, checkSslMode } from './libpq-parameters.js';
 
-/** What the settings of a connection say themselves: `pg` takes the rest from the environment. */
+/** The parts that the settings of a connection contain. `pg` takes the rest from the environment. */
 export interface GivenSettings {
   readonly hasHost: boolean;
   readonly hasPort: boolean;
@@ -10,10 +10,10 @@ export interface GivenSettings {
 }
 
 /**
- * Looks at the variables of libpq that `pg` reads for what the settings leave out, and at those that it does not read
- * although they decide where a connection goes.
+ * Checks the variables of libpq that `pg` reads in place of missing settings, and those that it ignores although they
+ * decide where a connection goes.
  *
- * @throws PgNotifyError of kind `configuration` that names the variable and what to write.
+ * @throws PgNotifyError of kind `configuration` with the variable and the remedy.
  */
 export function checkEnvironment({ hasHost, hasPort, hasTls }: GivenSettings): {
   readonly channelBinding: string | undefined;

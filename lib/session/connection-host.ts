@@ -4,8 +4,9 @@ export const SEVERAL_HOSTS =
   'names several hosts, and pg connects to one. Give a function that returns the settings of the primary: docs/connecting.md has one';
 
 /**
- * What is wrong with the name of a host, without quoting it: a URL in its place holds a password, and the host stands
- * in every message about the connection. Undefined for a name, an address or the folder of a Unix socket.
+ * Returns the problem with the name of a host; undefined for a name, an address or the folder of a Unix socket. It does
+ * not quote the host, because a URL in its place contains a password. The host is part of every message about the
+ * connection.
  */
 export function problemOfHost(host: string): string | undefined {
   if (host.includes('://')) return 'is a URL. Give it as connectionString';
@@ -17,7 +18,7 @@ export function problemOfHost(host: string): string | undefined {
   return host.includes(':') ? 'holds a colon. Give the port as a setting of its own' : undefined;
 }
 
-/** Whether it is the number of a TCP port, which may be given as text. */
+/** Whether it is a TCP port, as a number or a text. */
 export function isPort(value: unknown): boolean {
   const port = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
   return Number.isInteger(port) && (port as number) >= 1 && (port as number) <= 65_535;

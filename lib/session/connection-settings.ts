@@ -8,25 +8,25 @@ import { withoutCredentials } from './connection-failure.js';
 import type { RefuseAddress } from './connection-url.js';
 import { isNativePool } from './pg-client.js';
 
-/** Where a session gets its settings. */
+/** The source of a session's settings. */
 export interface ConnectionSettings {
   /** The option that they come from, for messages. */
   readonly option: string;
-  /** Called anew for every attempt. A function, so that what holds it can be printed without printing a password. */
+  /** Called for every attempt. It is a function, so that printing this object prints no password. */
   readonly read: () => ClientSettings | Promise<ClientSettings>;
 }
 
-/** A pool of the user's own, to borrow clients from. */
+/** The user's own pool, to borrow clients from. */
 export interface PoolSettings {
   /** The option that it comes from, for messages. */
   readonly option: string;
-  /** A function, so that what holds it can be printed without printing a password. */
+  /** A function, so that printing this object prints no password. */
   readonly connect: () => Promise<PoolClient>;
-  /** Whether others wait for a client. */
+  /** Whether other users wait for a client. */
   readonly isShort: () => boolean;
 }
 
-/** Where a registration connects to. */
+/** The connections of a registration. */
 export interface ResolvedPgNotifyConnections {
   readonly connection: ConnectionSettings;
   readonly publisherConnection: ConnectionSettings;
@@ -35,9 +35,9 @@ export interface ResolvedPgNotifyConnections {
 }
 
 /**
- * Checks where the user wants to connect to.
+ * Checks the connections that the user has given.
  *
- * @throws PgNotifyError of kind `configuration` that names the option and what it takes.
+ * @throws PgNotifyError of kind `configuration` that names the option and its valid values.
  */
 export function resolveConnections({ connection, publisher }: PgNotifyModuleOptions): ResolvedPgNotifyConnections {
   const settings = connectionSettings('connection', connection, refuserOf('connection'));
@@ -56,9 +56,9 @@ export function resolveConnections({ connection, publisher }: PgNotifyModuleOpti
 }
 
 /**
- * Checks settings, or leaves that to each attempt if a function returns them.
+ * Checks settings. If a function returns them, they are checked at each attempt.
  *
- * @param refuse Makes the error of settings that cannot be used.
+ * @param refuse Makes the error of invalid settings.
  */
 export function connectionSettings(option: string, given: unknown, refuse: RefuseAddress): ConnectionSettings {
   if (typeof given === 'function') {
@@ -78,7 +78,7 @@ export async function readSettings({ option, read }: ConnectionSettings): Promis
     return await read();
   } catch (error) {
     if (error instanceof PgNotifyError) throw error;
-    // Not kept as the cause: an error of a secrets client may hold what must not be logged.
+    // The error is not kept as the cause, because that of a secrets client may contain secrets.
     const message = withoutCredentials(messageOf(error));
     throw new PgNotifyError('connection', `The function in the option ${option} failed: ${message}`, {
       permanent: false,
@@ -89,10 +89,10 @@ export async function readSettings({ option, read }: ConnectionSettings): Promis
 /**
  * Checks a pool.
  *
- * @param refuse Makes the error of what cannot be used.
+ * @param refuse Makes the error of an invalid pool.
  */
 export function poolSettings(option: string, pool: Pool, refuse: RefuseAddress): PoolSettings {
-  // A Client can connect as well, once.
+  // A Client has connect() as well, but can only connect once.
   const { connect, totalCount } = (pool ?? {}) as Partial<Pool>;
   if (typeof connect !== 'function' || typeof totalCount !== 'number') {
     throw refuse('must be a Pool of pg');

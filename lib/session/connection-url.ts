@@ -2,10 +2,10 @@ import { nameDistance } from '../option-checks.js';
 import { problemOfHost, SEVERAL_HOSTS } from './connection-host.js';
 import { CHECKED_PARAMETERS, KNOWN_PARAMETERS } from './libpq-parameters.js';
 
-/** Makes the error of an address. @param problem What follows its name; it quotes no secret. */
+/** Makes the error of an address. @param problem The text after its name; it quotes no secret. */
 export type RefuseAddress = (problem: string, setting?: string) => Error;
 
-/** What a URL, or the folder of a Unix socket, says. */
+/** The contents of a URL, or of the folder of a Unix socket. */
 export interface ConnectionUrl {
   /** For `pg`. */
   readonly text: string;
@@ -13,7 +13,7 @@ export interface ConnectionUrl {
   readonly hasPort: boolean;
   /** The parameter that decides on TLS, if there is one. */
   readonly tlsParameter: string | undefined;
-  /** Whether it asks for TLS, as far as `tlsParameter` says so. */
+  /** Whether it requires TLS according to `tlsParameter`. */
   readonly isEncrypted: boolean;
   readonly channelBinding: string | undefined;
 }
@@ -25,9 +25,9 @@ const ENCODE =
   'is not a URL that can be read. In a user or a password, write % # / ? @ and : as encodeURIComponent() does: %25 %23 %2F %3F %40 %3A';
 
 /**
- * Reads a connection string as `pg` will, and refuses what `pg` would take for something else.
+ * Reads a connection string as `pg` does, and refuses one that `pg` would misread.
  *
- * @throws what `refuse` returns.
+ * @throws The result of `refuse`.
  */
 export function readConnectionUrl(text: string, refuse: RefuseAddress): ConnectionUrl {
   if (/^(socket:|\/)/i.test(text)) return socketFolder(text);
@@ -57,8 +57,8 @@ export function readConnectionUrl(text: string, refuse: RefuseAddress): Connecti
 }
 
 /**
- * Releases of `pg` before 9 take `prefer`, `require` and `verify-ca` for `verify-full`, and warn of it; later ones will
- * not verify. Written as what it means, it stays as strict, and nobody is warned of what is so.
+ * Releases of `pg` before 9 treat `prefer`, `require` and `verify-ca` as `verify-full`, with a warning; later ones will
+ * not verify. Written explicitly as `verify-full`, it stays as strict, and there is no warning.
  */
 const STRICT_MODES = /([?&]sslmode=)(prefer|require|verify-ca)(?=&|$)/g;
 
@@ -66,19 +66,19 @@ function pinned(text: string): string {
   return text.replace(STRICT_MODES, '$1verify-full');
 }
 
-/** The `sslmode` of a URL, if it means more here than what it says. */
+/** The `sslmode` of a URL, if it is stricter here than its name. */
 export function strictSslMode(text: string): string | undefined {
   return text.includes('uselibpqcompat=true') ? undefined : text.matchAll(STRICT_MODES).next().value?.[2];
 }
 
-/** Whether the user or the password holds a / or ?, which ends the part where they stand: the @ comes too late then. */
+/** Whether the user or the password contains a / or ?, which ends their part of the URL before the @. */
 function endsInsideCredentials(authority: string, rest: string): boolean {
   if (authority.includes('@') || !authority.includes(':')) return false;
   const [path = '', query = ''] = rest.split('?');
   return path.includes('@') || /^[^=&]*@/.test(query);
 }
 
-/** Undefined for what `pg` cannot parse either. It takes a URL without a host, and a stray % for itself. */
+/** Undefined for a URL that `pg` cannot parse either. It accepts a URL without a host, and a stray %. */
 function parse(text: string): URL | undefined {
   const withHost = text.replace('@/', '@localhost/');
   const url = URL.canParse(text) ? new URL(text) : URL.canParse(withHost) ? new URL(withHost) : undefined;

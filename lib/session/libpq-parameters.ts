@@ -1,13 +1,13 @@
-/** Says what is wrong with a value, and what to write; undefined for one that `pg` or this module honours. */
+/** Returns the problem with a value and the remedy; undefined for a value that `pg` or this module honours. */
 type ParameterCheck = (value: string) => string | undefined;
 
 const SSL_MODES = ['disable', 'no-verify', 'prefer', 'require', 'verify-ca', 'verify-full'];
 const CHANNEL_BINDING = ['disable', 'prefer', 'require'];
 
-/** A registration listens to a primary only, so what these ask for is kept, as long as there is one host. */
+/** A registration listens to a primary only, so with one host it fulfils what these require. */
 const PRIMARY = ['any', 'read-write', 'primary'];
 
-/** The name of a file: what it holds may be a private key, and Node quotes a file that does not exist. */
+/** The name of a file. A private key in its place would be quoted by Node as a file that does not exist. */
 function fileName(name: string): ParameterCheck {
   return (value) =>
     value.includes('-----BEGIN') ? `has ${name}, which must be the name of a file, not what it holds` : undefined;
@@ -30,8 +30,8 @@ export const checkChannelBinding: ParameterCheck = (value) =>
   CHANNEL_BINDING.includes(value) ? undefined : `has channel_binding=${value}. It takes disable, prefer and require`;
 
 /**
- * The parameters of a URL whose meaning for libpq is not what `pg` makes of them. What decides where a connection goes,
- * and how well it is protected, must not be ignored in silence.
+ * The parameters of a URL that `pg` does not treat as libpq does. Parameters that decide where a connection goes, and
+ * how it is protected, must not be ignored silently.
  *
  * https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
  */
@@ -81,7 +81,8 @@ export const CHECKED_PARAMETERS: Readonly<Record<string, ParameterCheck>> = {
 };
 
 /**
- * What `pg` honours as libpq does, and what has no effect that anybody would miss: this module has settings of its own.
+ * Parameters that `pg` honours as libpq does, and those without a relevant effect, because this module has its own
+ * settings.
  */
 const OTHER_PARAMETERS = [
   'user',
@@ -114,5 +115,5 @@ const OTHER_PARAMETERS = [
   'max_protocol_version',
 ];
 
-/** The parameters that a URL may have; those of other programs (`schema`, `pgbouncer`, …) may stand beside them. */
+/** The known parameters of a URL. Those of other programs (`schema`, `pgbouncer`, …) are allowed as well. */
 export const KNOWN_PARAMETERS: readonly string[] = [...Object.keys(CHECKED_PARAMETERS), ...OTHER_PARAMETERS];

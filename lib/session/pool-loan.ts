@@ -6,7 +6,7 @@ import { withDeadline } from '../time/deadline.js';
 import { connectionOf } from './pg-client.js';
 
 export interface PgBorrowOptions {
-  /** Bounds the wait for a client of the pool, and what is asked of it first; milliseconds. */
+  /** The time limit for getting a client from the pool and for its first questions, in milliseconds. */
   readonly connectTimeout: number;
   /** How long a statement may wait for a lock, in milliseconds. */
   readonly lockTimeout?: number | undefined;
@@ -14,12 +14,12 @@ export interface PgBorrowOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The part of a client's own message that tells whether it is in a transaction; `I` is idle. */
+/** The part of a message that shows whether the client is in a transaction; `I` is idle. */
 interface ReadyForQuery {
   readonly status: string;
 }
 
-/** A client of somebody else's pool, for a while. */
+/** A client that is borrowed from the user's pool. */
 export class PoolLoan {
   private status = '';
   private readonly onReady = ({ status }: ReadyForQuery): void => void (this.status = status);
@@ -32,9 +32,9 @@ export class PoolLoan {
   }
 
   /**
-   * Waits for a client; one that comes too late goes back.
+   * Waits for a client. A client that comes too late is returned.
    *
-   * @param timeout What is left of the time, in milliseconds.
+   * @param timeout The remaining time, in milliseconds.
    * @throws PgNotifyError of kind `connection`, or the signal's reason.
    */
   static async take(
@@ -61,17 +61,17 @@ export class PoolLoan {
     }
   }
 
-  /** Whether others wait for a client. */
+  /** Whether other users wait for a client. */
   get isWanted(): boolean {
     return this.pool.isShort();
   }
 
-  /** Whether a transaction is open, as of the last answer: somebody gave the client back in the middle of it. */
+  /** Whether a transaction is open, as of the last answer: another user has returned the client during it. */
   get isInTransaction(): boolean {
     return this.status !== 'I';
   }
 
-  /** @param error Why the client is of no use any more. */
+  /** @param error Why the client can no longer be used. */
   giveBack(error?: Error): void {
     connectionOf(this.client).off('readyForQuery', this.onReady);
     this.client.release(error);

@@ -1,24 +1,25 @@
-/** What a server says of itself and of a session on it. */
+/** The facts that a server reports about itself and a session. */
 export interface SessionFacts {
-  /** The pid of the backend that ran the statement: behind a pooler another than the one announced at connect. */
+  /** The pid of the backend that ran the statement. Behind a pooler it differs from the one announced at connect. */
   readonly backendPid: number;
   readonly serverVersion: string;
-  /** Tells one running server from another: when it was started, in UTC. */
+  /** When the server was started, in UTC. It identifies a running server. */
   readonly server: string;
   readonly database: string;
   /** Whether the server is a standby. */
   readonly standby: boolean;
-  /** When it was asked, by the server's clock. */
+  /** The time of the question, by the server's clock. */
   readonly askedAt: string;
-  /** Whether the role may change settings by `set_config()`, as every role may that nobody has forbidden it. */
+  /** Whether the role may change settings by `set_config()`, which is allowed unless it was revoked. */
   readonly mayConfigure: boolean;
   /** Whether transactions of the session are read-only: on a standby, or by a setting of a primary. */
   readonly readOnly: boolean;
 }
 
 /**
- * Asks for {@link SessionFacts}, whatever statement_timeout the role has: it holds for each of the two statements, and
- * the first takes no time. Both are one implicit transaction, which leaves nothing behind in a pooler's backend.
+ * Asks for {@link SessionFacts} independently of the role's statement_timeout: it applies to each of the two
+ * statements, and the first takes no time. Both are one implicit transaction, which leaves no setting in a pooler's
+ * backend.
  */
 export const ASK_FACTS = `SET LOCAL statement_timeout = 0;
 SELECT pg_catalog.pg_backend_pid() AS backend_pid,
@@ -30,7 +31,7 @@ SELECT pg_catalog.pg_backend_pid() AS backend_pid,
   pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only`;
 
-/** Reads them from a row; what is absent is unknown. */
+/** Reads the facts from a row. Absent ones are unknown. */
 export function readFacts(row: Record<string, unknown> = {}): SessionFacts {
   const text = (column: string): string => (typeof row[column] === 'string' ? row[column] : 'unknown');
   return {

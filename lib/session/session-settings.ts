@@ -1,9 +1,9 @@
 /**
- * What a session that only listens asks of its server, by SET after connect: poolers refuse unknown startup
+ * The settings of a session that only listens, applied by SET after connect, because poolers refuse unknown startup
  * parameters. Values are as in postgresql.conf.
  *
  * - A quiet listener must not be ended for being idle, nor a heartbeat be cancelled by a timeout of its role: this
- *   module has deadlines of its own.
+ *   module has its own deadlines.
  * - TCP settings let the server notice within about ten seconds that its listener is gone, where its defaults take two
  *   hours.
  *
@@ -22,13 +22,14 @@ export const LISTENING_SETTINGS = {
 } as const;
 
 /**
- * What a session that sends asks of its server. Every NOTIFY waits in its commit for one lock of the whole cluster, and
- * who holds that lock may hang in a commit of its own. A statement then has to end before we give it up: a backend that
- * nobody waits for any more would go on waiting, and the next one beside it. `statement_timeout` is over by then.
+ * The settings of a session that sends. Every NOTIFY waits in its commit for one lock of the whole cluster, and the
+ * holder of that lock may hang in its own commit. The server must end a statement before we give it up, because an
+ * abandoned backend would go on waiting, and so would its successors. `statement_timeout` no longer applies during the
+ * commit.
  *
- * - `lock_timeout` ends the wait: nothing was sent then.
+ * - `lock_timeout` ends the wait. The notifications are then not sent.
  * - `client_connection_check_interval` (14 and later, not on Windows) and the TCP settings let the server notice that
- *   we have gone, where it has something to wait for.
+ *   we have gone while it waits.
  */
 export function sendingSettings(lockTimeout: number): Readonly<Record<string, string>> {
   const { tcp_keepalives_idle, tcp_keepalives_interval, tcp_keepalives_count, tcp_user_timeout } = LISTENING_SETTINGS;
@@ -42,15 +43,16 @@ export function sendingSettings(lockTimeout: number): Readonly<Record<string, st
   };
 }
 
-/** A server on a platform that cannot do this refuses all settings for this one. */
+/** A server on a platform without this feature would refuse all settings because of it. */
 export const CONNECTION_CHECK = 'client_connection_check_interval';
 
-/** Comes first, on its own: a role's timeout may be shorter than the statement that sets all takes. */
+/** Runs first and separately, because a role's timeout may be shorter than the statement that applies all settings. */
 export const LIFT_STATEMENT_TIMEOUT = 'SET statement_timeout = 0';
 
 /**
- * Sets what this server knows; older versions lack some. A database without an encoding takes and keeps any bytes, and
- * ends a session that asked for UTF-8 at the first notification that is not UTF-8. There, bytes are sent as they are.
+ * Applies the settings that the server knows; older versions lack some. A database without an encoding stores any
+ * bytes, and ends a session that requires UTF-8 at the first notification that is not UTF-8. There, bytes are sent
+ * unchanged.
  */
 export const APPLY_LISTENING_SETTINGS = applying(`SELECT * FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb)
     UNION ALL

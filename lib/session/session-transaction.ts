@@ -5,9 +5,9 @@ import type { PgStatement } from './pg-session.js';
 import { TransactionClient } from './transaction-client.js';
 import type { PgTransactionClient } from './transaction-client.js';
 
-/** How long the parts of a transaction may take, in milliseconds. */
+/** The time limits of a transaction, in milliseconds. */
 export interface TransactionLimits {
-  /** How long it may wait for the next statement: after that the server rolls back, and ends the session. */
+  /** How long it may wait for the next statement. Then the server rolls back, and ends the session. */
   readonly idleTimeout: number;
   /** How long the server may be silent after a statement of our own. */
   readonly timeout: number;
@@ -20,31 +20,31 @@ export interface TransactionSession {
   isLost(): boolean;
   readonly connection: ClientConnection;
   query(statement: PgStatement): Promise<readonly Record<string, unknown>[]>;
-  /** Runs a statement of somebody else; resolves with what pg makes of the answer, and rejects with pg's error. */
+  /** Runs a statement of a user, with the results and errors of pg. */
   send(statement: QueryConfig, limit: number): Promise<QueryResult>;
   destroy(reason: unknown): void;
 }
 
-/** A transaction that is under way. */
+/** A transaction under way. */
 export interface SessionTransaction {
   /** For code that expects a client of pg. */
   readonly client: PgTransactionClient;
-  /** Runs a statement of our own, after all that was asked of the client before. */
+  /** Runs our own statement after all earlier statements of the client. */
   query(statement: PgStatement): Promise<readonly Record<string, unknown>[]>;
-  /** Gives it up at once, with its session: what is under way rejects, and the server rolls back when it notices. */
+  /** Gives up the transaction and its session at once. Pending statements reject, and the server rolls back. */
   abandon(reason: unknown): void;
 }
 
-/** The SQLSTATEs of what fails because the transaction has failed before, or is none any more. */
+/** The SQLSTATEs of statements that fail because the transaction has failed or ended before. */
 const IN_FAILED_TRANSACTION = '25P02';
 const NO_TRANSACTION = '25P01';
 
-/** What the server says after each answer: `I` outside of a transaction, `T` in one, `E` in one that has failed. */
+/** The transaction status in each answer: `I` outside of a transaction, `T` in one, `E` in a failed one. */
 type Status = 'I' | 'T' | 'E';
 
 /**
- * Runs `work` in one transaction of the session: commits if it resolves, rolls back and rejects with its reason if it
- * rejects. A transaction that was not committed is always a rejection, also if the failure of a statement was caught.
+ * Runs `work` in a transaction of the session: commits if it resolves; rolls back and rejects with its reason if it
+ * rejects. It rejects whenever the transaction was not committed, even if `work` has caught the failure of a statement.
  */
 export async function runTransaction(
   session: TransactionSession,
@@ -99,7 +99,7 @@ class Transaction implements SessionTransaction {
     }
   }
 
-  /** COMMIT of a transaction that has failed succeeds too, and rolls back. */
+  /** COMMIT of a failed transaction succeeds as well, but rolls back. */
   private async commit(): Promise<void> {
     this.refuseIfEnded();
     const { command } = await this.session.send({ text: 'COMMIT' }, this.limits.timeout);
@@ -111,7 +111,7 @@ class Transaction implements SessionTransaction {
     );
   }
 
-  /** A session on which that fails is lost. */
+  /** If it fails, the session is given up. */
   private async rollBack(): Promise<void> {
     if (this.session.isLost() || this.status() === 'I') return;
     try {
@@ -121,7 +121,7 @@ class Transaction implements SessionTransaction {
     }
   }
 
-  /** A statement that is sent after the transaction's end would take effect by itself. */
+  /** Prevents statements after the transaction's end, because they would take effect by themselves. */
   private refuseIfEnded(): void {
     if (this.session.isLost() || this.status() !== 'I') return;
     throw new PgNotifyError(
@@ -133,7 +133,7 @@ class Transaction implements SessionTransaction {
 }
 
 /**
- * Whatever the defaults of the role and the database are, and without the session's own limit for waiting for locks.
+ * Independent of the defaults of the role and the database, and without the session's own lock timeout.
  */
 function begin({ idleTimeout }: TransactionLimits): string {
   return `BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE;

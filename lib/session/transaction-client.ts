@@ -2,13 +2,13 @@ import type { QueryConfig, QueryResult, QueryResultRow } from 'pg';
 import { PgNotifyError } from '../pg-notify.errors.js';
 
 /**
- * What runs statements in a transaction that is begun and ended elsewhere. It has the method `query` of pg's clients.
+ * Runs statements in a transaction that is begun and ended elsewhere. It has the method `query` of pg's clients.
  */
 export interface PgTransactionClient {
   /**
    * Runs one statement. Statements that are not awaited run one after the other, and still belong to the transaction.
    *
-   * @throws what pg throws, or PgNotifyError when the transaction is over.
+   * @throws The error of pg, or PgNotifyError if the transaction is over.
    */
   query<Row extends QueryResultRow = Record<string, unknown>>(
     statement: string | QueryConfig,
@@ -16,19 +16,19 @@ export interface PgTransactionClient {
   ): Promise<QueryResult<Row>>;
 }
 
-/** A statement as pg takes it, with what else a caller may have written. */
+/** A statement as pg takes it, with any further properties. */
 type ClientStatement = QueryConfig & { readonly callback?: unknown; readonly submit?: unknown };
 
-/** What begins or ends a transaction; savepoints may be rolled back to. */
+/** Statements that begin or end a transaction. A rollback to a savepoint is allowed. */
 const TRANSACTION_CONTROL =
   /^\s*(?:begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b))\b/i;
 
-/** Runs what a transaction is asked to run, one statement after the other, until it is closed. */
+/** Runs the statements of a transaction one after the other, until it is closed. */
 export class TransactionClient implements PgTransactionClient {
   private closed: PgNotifyError | undefined;
   private last: Promise<unknown> = Promise.resolve();
 
-  /** @param run Runs one statement: there is never a second one on its way. */
+  /** @param run Runs one statement. It is never called while another one is on its way. */
   constructor(private readonly run: (statement: QueryConfig) => Promise<QueryResult>) {}
 
   query<Row extends QueryResultRow = Record<string, unknown>>(
@@ -46,7 +46,7 @@ export class TransactionClient implements PgTransactionClient {
     });
   }
 
-  /** Runs something after all that was asked for before, unless the transaction is over by then. */
+  /** Runs something after all earlier statements, unless the transaction is over by then. */
   inTurn<T>(task: () => Promise<T>): Promise<T> {
     if (this.closed) return handled(Promise.reject(this.closed));
     const answer = this.last.then(() => {
@@ -57,7 +57,7 @@ export class TransactionClient implements PgTransactionClient {
     return handled(answer);
   }
 
-  /** Waits until everything that was asked for has run. */
+  /** Waits until all statements have run. */
   async drain(): Promise<void> {
     let last;
     do {
@@ -66,14 +66,14 @@ export class TransactionClient implements PgTransactionClient {
     } while (last !== this.last);
   }
 
-  /** Refuses everything from now on, and waits for what is on its way. */
+  /** Refuses further statements, and waits for the one on its way. */
   async close(reason: PgNotifyError): Promise<void> {
     this.closed ??= reason;
     await this.last;
   }
 }
 
-/** A statement that its caller does not await must not end the process when it fails. */
+/** The failure of a statement that its caller does not await must not end the process. */
 function handled<T>(answer: Promise<T>): Promise<T> {
   answer.catch(() => undefined);
   return answer;

@@ -7,8 +7,8 @@ const PARSERS: Readonly<Record<number, (text: string) => unknown>> = {
 };
 
 /**
- * Reads what our own statements return. The parsers of the user's settings, or those set on `pg.types` for the whole
- * process, may make anything of it.
+ * The type parsers for our own statements. Those of the user's settings, or of `pg.types` for the whole process, may
+ * return anything.
  */
 export const OWN_TYPES: CustomTypesConfig = {
   getTypeParser: (oid: number) => PARSERS[oid] ?? String,
