@@ -2,7 +2,7 @@ import { Body, Controller, Get, Post, Sse } from '@nestjs/common';
 import type { MessageEvent } from '@nestjs/common';
 import { InjectPgChannel, PgNotifyService } from 'nest-pg-notify';
 import type { PgNotification } from 'nest-pg-notify';
-import { filter, map, merge, mergeMap } from 'rxjs';
+import { map, merge, mergeMap } from 'rxjs';
 import type { Observable } from 'rxjs';
 import { createOrder, createOrders } from './create-order.js';
 import type { CreateOrder, CreateOrders } from './create-order.js';
@@ -37,7 +37,7 @@ export class OrdersController {
 
   /**
    * Every order that was written, as a message. An event of the type `gap` says that there may have been others: read the
-   * orders again. A client does that when its stream opens anyway, so the gap that every stream begins with is left out.
+   * orders again. The first one, for the reason `start`, comes as soon as all that is written from then on is shown.
    */
   @Sse('stream')
   stream(): Observable<MessageEvent> {
@@ -48,10 +48,7 @@ export class OrdersController {
           : keys.map((order) => ({ data: { op, ...order } })),
       ),
     );
-    const gaps$ = this.pgNotify.gaps(OrderEvents).pipe(
-      filter(({ reason }) => reason !== 'start'),
-      map(({ reason }) => ({ type: 'gap', data: { reason } })),
-    );
+    const gaps$ = this.pgNotify.gaps(OrderEvents).pipe(map(({ reason }) => ({ type: 'gap', data: { reason } })));
     return merge(events$, gaps$);
   }
 }

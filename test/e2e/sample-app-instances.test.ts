@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { appSuite } from '../support/app/app-suite.js';
 import { eventually } from '../support/recorder.js';
-import { openStream, post } from '../support/shop.js';
+import { openOrders, post } from '../support/shop.js';
 import { ShopProcess } from '../support/shop-process.js';
 
 describe('two instances of the sample app with one data directory', () => {
@@ -27,7 +27,7 @@ describe('two instances of the sample app with one data directory', () => {
   const shop = ({ url }: ShopProcess): { url: string } => ({ url });
 
   it('share one server and its jobs, and each shows what the other has written', async () => {
-    const { events } = await openStream(shop(second), 'orders/stream');
+    const { events } = await openOrders(shop(second));
     await first.query('UPDATE mail_server SET failure_rate = 0');
     expect((await post(shop(first), 'orders/many', { count: 200 })).status).toBe(201);
     await events.until((all) => all.length >= 400); // Placed and shipped.
@@ -65,7 +65,7 @@ describe('two instances of the sample app with one data directory', () => {
   });
 
   it('reconnect both when the database was stopped, each with a gap', async () => {
-    const streams = await Promise.all([first, second].map((each) => openStream(shop(each), 'orders/stream')));
+    const streams = await Promise.all([first, second].map((each) => openOrders(shop(each))));
     expect((await post(shop(first), 'demo/stop-database')).status).toBe(200);
     for (const { events } of streams) {
       await events.until((all) => all.some(({ type }) => type === 'gap'));
@@ -74,7 +74,7 @@ describe('two instances of the sample app with one data directory', () => {
   });
 
   it('leave the server to the second when the first ends, and to a third then', async () => {
-    const { events } = await openStream(shop(second), 'orders/stream');
+    const { events } = await openOrders(shop(second));
     await first.close();
     await events.until((all) => all.some(({ type }) => type === 'gap'));
     const third = suite.use(await ShopProcess.start(environment));

@@ -11,7 +11,7 @@ import { CapturingLogger } from '../support/capturing-logger.js';
 import { createTestCluster } from '../support/postgres.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
-import { openShop, openStream, post, setEnvironment } from '../support/shop.js';
+import { openShop, openOrders, post, setEnvironment } from '../support/shop.js';
 import type { Shop } from '../support/shop.js';
 import { shortly, TableListener } from '../support/table-listener.js';
 
@@ -42,7 +42,7 @@ async function productsOf({ url }: Shop): Promise<{ id: number; name: string; pr
 describe('the sample app', () => {
   it('stores an order with its job, packs it, and shows both on the stream', async () => {
     const shop = await openShop(suite);
-    const { events } = await openStream(shop);
+    const { events } = await openOrders(shop);
 
     const response = await post(shop, 'orders', { region: 'eu', amount: 42 });
 
@@ -60,7 +60,7 @@ describe('the sample app', () => {
 
   it('sends every committed insert and update to its streams, and nothing else', async () => {
     const shop = await openShop(suite);
-    const { events } = await openStream(shop);
+    const { events } = await openOrders(shop);
 
     await post(shop, 'orders', { region: 'eu', amount: 1 });
     await events.until(2);
@@ -81,7 +81,7 @@ describe('the sample app', () => {
 
   it('neither stores nor announces an order whose job cannot be stored', async () => {
     const shop = await openShop(suite);
-    const { events } = await openStream(shop);
+    const { events } = await openOrders(shop);
     await database.query('ALTER TABLE jobs ADD CONSTRAINT none CHECK (false)');
     expect((await post(shop, 'orders', { region: 'eu', amount: 1 })).status).toBe(500);
     await database.query('ALTER TABLE jobs DROP CONSTRAINT none');
@@ -94,7 +94,7 @@ describe('the sample app', () => {
 
   it('sends clients who watch the orders to the list if too many have changed to name each', async () => {
     const shop = await openShop(suite);
-    const { events } = await openStream(shop);
+    const { events } = await openOrders(shop);
     await database.query(`INSERT INTO orders (region, amount) SELECT 'eu', 1 FROM generate_series(1, 1001)`);
     expect(await events.until(1)).toEqual([{ type: 'gap', data: { reason: 'bulk' } }]);
 
@@ -151,7 +151,7 @@ describe('the sample app', () => {
     const applied = await database.query('SELECT name FROM schema_migrations ORDER BY name');
     expect(applied.rows).toEqual(migrations.map(({ name }) => ({ name })));
 
-    const { events } = await openStream(other);
+    const { events } = await openOrders(other);
     await post(one, 'orders', { region: 'eu', amount: 42 });
 
     expect((await events.until(1))[0]).toMatchObject({ data: { region: 'eu', amount: 42 } });
@@ -183,7 +183,7 @@ describe('the sample app', () => {
     const logger = new CapturingLogger();
     const shop = await openShop(suite, logger);
 
-    const { events } = await openStream(shop);
+    const { events } = await openOrders(shop);
     await post(shop, 'orders', { region: 'eu', amount: 42 });
     await database.query('UPDATE products SET price = 15 WHERE id = 1');
     await eventually(
@@ -216,7 +216,7 @@ describe('the sample app', () => {
     suite.cleanup(() => cluster.remove());
     setEnvironment(suite, { DATABASE_URL: cluster.url() });
     const shop = await openShop(suite);
-    const { events } = await openStream(shop);
+    const { events } = await openOrders(shop);
     const health = (): Promise<Response> => fetch(`${shop.url}/health`);
     const up = {
       status: 'ok',
@@ -329,7 +329,7 @@ describe('the sample app', () => {
 
   it('closes while a stream is open', async () => {
     const shop = await openShop(suite);
-    const { ended } = await openStream(shop);
+    const { ended } = await openOrders(shop);
     await shop.app.close();
     await expect(ended).resolves.toBeUndefined();
   });

@@ -60,8 +60,16 @@ export async function post(
   return fetch(`${url}/${path}`, { method: 'POST', headers: { ...json, ...headers }, body: JSON.stringify(body) });
 }
 
+/** Opens the stream of orders. Resolves behind its first event: it shows all that is written from then on. */
+export async function openOrders(shop: Pick<Shop, 'url'>): Promise<EventStream> {
+  const { events, ended } = await openStream(shop, 'orders/stream');
+  await events.until(1);
+  expect(events.items.shift()).toEqual({ type: 'gap', data: { reason: 'start' } });
+  return { events, ended };
+}
+
 /** Resolves when the server has answered: it has subscribed the stream by then. */
-export async function openStream({ url }: Pick<Shop, 'url'>, path = 'orders/stream'): Promise<EventStream> {
+export async function openStream({ url }: Pick<Shop, 'url'>, path: string): Promise<EventStream> {
   const response = await fetch(`${url}/${path}`);
   expect(response.headers.get('content-type')).toBe('text/event-stream');
   const events = new Recorder<StreamEvent>();
