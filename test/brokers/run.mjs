@@ -14,6 +14,7 @@ const PAGE = join(ROOT, 'docs/relay.md');
 
 const forJest = process.argv.slice(2).filter((arg) => arg !== '--write');
 const writes = process.argv.includes('--write');
+if (writes && forJest.length > 0) throw new Error('--write is for a run of all tests: the table has all brokers.');
 
 if (!isInstalled(FOLDER)) {
   run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--no-audit', '--no-fund'], FOLDER);
