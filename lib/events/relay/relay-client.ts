@@ -7,7 +7,7 @@ import type { Observable } from 'rxjs';
 export interface PgRelayClient {
   /** Resolves when the broker can be reached. */
   connect(): Promise<unknown>;
-  /** Hands an event to the broker; completes when the broker has taken it. */
+  /** Hands an event to the client. What it returns completes when the broker has acknowledged it, or earlier: that depends on the client. */
   emit(pattern: unknown, data: unknown): Observable<unknown>;
 }
 
