@@ -81,7 +81,8 @@ export class GapGate {
     const methods = this.methodsFor(gap.reason);
     if (methods.length === 0) return;
     const inLine = ahead?.state === 'waiting' ? ahead : undefined;
-    const barrier = this.failing ?? inLine ?? this.waitingAtTheHead ?? this.open('at the head');
+    // Not at a failed barrier before that one: its gap would end later than the one that is told after it.
+    const barrier = inLine ?? this.failing ?? this.waitingAtTheHead ?? this.open('at the head');
     barrier.add(gap, methods);
     this.advance();
   }

@@ -136,6 +136,28 @@ describe('a gap', () => {
     },
   );
 
+  it('covers what is dropped behind it, while the methods of a gap before it fail', async () => {
+    const subject = new QueuedProvider();
+    const method = subject.heldMethod();
+    const queue = subject.queue('a', { bufferSize: 2 });
+    subject.gate.announce(gapOf('start'));
+    await subject.events.until(1);
+    method.end(new Error('not now'));
+    await turn();
+    push(queue, 1);
+    subject.gate.announce(gapOf('reconnect', { since: moment() }));
+    push(queue, 2, 3, 4, 5); // 1 is dropped before the second gap, 2 and 3 behind it.
+    for (const count of [2, 3]) {
+      await subject.events.until(count);
+      method.end();
+    }
+    await queue.settled();
+    expect(subject.events.items).toEqual(['gap start', 'gap start', 'gap reconnect', 'a 4', 'a 5']);
+    expect(subject.gaps.map(({ dropped }) => dropped)).toEqual([undefined, 1, 2]);
+    const ends = subject.gaps.map(({ until }) => until.getTime());
+    expect(ends).toEqual(ends.toSorted((one, other) => one - other));
+  });
+
   it('is announced together with the gap before if nothing came in between', async () => {
     const subject = new QueuedProvider();
     const method = subject.heldMethod();
