@@ -109,7 +109,7 @@ async function rejectionOf(sending: Promise<void>): Promise<unknown> {
 describe('a relay to Kafka', () => {
   it('sends a batch as one request for each topic, with keys and headers', async () => {
     const client = new FakeKafka({});
-    const refund = publishedEvent({ channel: 'refunds', payload: 'a text' });
+    const refund = publishedEvent({ channel: 'refunds', payload: 'a text', headers: { key: 'forged' } });
     const nothing = publishedEvent({ payload: null });
     await relayTo(client)([EVENT, refund, nothing]);
     expect(client.requests).toEqual([
@@ -159,6 +159,10 @@ describe('a relay to Kafka', () => {
       'relayTo() cannot make a message of event id-2: there is no JSON of undefined',
     );
     expect(await rejectionOf(relay([publishedEvent({ payload: 1n })]))).toBeInstanceOf(PgEventRejection);
+    const promising = relayTo(client, { data: ({ payload }) => Promise.resolve(payload) });
+    expect(await rejectionOf(promising([EVENT]))).toMatchObject({ message: expect.stringContaining('not a promise') });
+    const nameless = relayTo(client, { pattern: () => '' });
+    expect(await rejectionOf(nameless([EVENT]))).toMatchObject({ message: expect.stringContaining('not empty') });
     expect(client.requests).toEqual([]);
     await relay([]);
     expect(client.requests).toEqual([]);
@@ -244,6 +248,21 @@ describe('a relay to RabbitMQ', () => {
     expect(client.channels.length).toBe(1);
   });
 
+  it('rejects each of two calls with one event that no queue takes', async () => {
+    const client = new FakeRmq({ queue: 'inbox' });
+    const relay = relayTo(client);
+    await relay([publishedEvent()]);
+    const [channel] = client.channels;
+    const returned: Sent[] = [];
+    channel!.answer = (sent) => void returned.push(sent);
+    const calls = [relay([EVENT]), relay([EVENT])].map(rejectionOf);
+    await turns();
+    for (const { options } of returned) channel!.emit('return', { properties: options });
+    for (const { confirmed } of returned) confirmed(null);
+    const refusal = new Error('There is no queue "inbox": RabbitMQ has returned event id-1.');
+    expect(await Promise.all(calls)).toEqual([refusal, refusal]);
+  });
+
   it('opens one channel for calls at the same time', async () => {
     const client = new FakeRmq({ queue: 'inbox' });
     const relay = relayTo(client);
@@ -298,6 +317,13 @@ describe('a relay to an MQTT broker', () => {
         options: { qos: 1, properties: { userProperties: { from: 'shop', ...HEADERS } } },
       },
     ]);
+  });
+
+  it.each(['orders/+', 'orders/#', 'a\0b'])('rejects an event for good whose topic is %j', async (topic) => {
+    const client = new FakeMqtt({ protocolVersion: 5 });
+    const failure = await rejectionOf(relayTo(client, { pattern: () => topic })([EVENT]));
+    expect(failure).toBeInstanceOf(PgEventRejection);
+    expect(client.sent).toEqual([]);
   });
 
   it('rejects with what the broker says', async () => {

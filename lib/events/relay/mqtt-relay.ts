@@ -33,7 +33,7 @@ export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
     await client.connect();
     const driver = client.unwrap() as MqttDriver;
     const send = async (event: (typeof events)[number]): Promise<void> => {
-      const topic = madeOf(event, options.pattern);
+      const topic = madeOf(event, (each) => isTopic(options.pattern(each)));
       const message = madeOf(event, (each) => textOf(packetOf(client, topic, options.data(each))));
       const userProperties = { ...client.options?.userProperties, ...headersOf(event) };
       await new Promise<void>((resolve, reject) => {
@@ -45,6 +45,12 @@ export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
     };
     await sendInOrderOfKeys(events, send, MAX_IN_FLIGHT);
   };
+}
+
+/** A broker ends the connection for such a topic, and mqtt.js would publish to it again at each new one. */
+function isTopic(topic: string): string {
+  if (!/[+#\0]/.test(topic)) return topic;
+  throw new TypeError(`an MQTT topic has no +, # or NUL: ${JSON.stringify(topic)}`);
 }
 
 /** Nest's serializer makes a text. */

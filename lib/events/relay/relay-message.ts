@@ -16,10 +16,9 @@ export type Send = (events: readonly PgEvent[]) => Promise<void>;
  * published some that are no texts, which clients of brokers refuse.
  */
 export function headersOf({ id, channel, key, position, publishedAt, headers }: PgEvent): Record<string, string> {
-  const own = Object.entries(headers).map(([name, value]: [string, unknown]) => [
-    name,
-    typeof value === 'string' ? value : JSON.stringify(value),
-  ]);
+  const own = Object.entries(headers)
+    .filter(([name]) => name !== 'key') // An event without a key must not seem to have one.
+    .map(([name, value]: [string, unknown]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
   const facts = { id, channel, position, 'published-at': publishedAt.toISOString() };
   return { ...Object.fromEntries(own), ...facts, ...(key !== undefined && { key }) };
 }

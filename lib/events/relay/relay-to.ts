@@ -1,4 +1,5 @@
 import { lastValueFrom } from 'rxjs';
+import { isThenable } from '../../channel/thenable.js';
 import { flag, invalidOption, orElse, readOptions, shown } from '../../option-checks.js';
 import type { ChecksOf, OptionCheck } from '../../option-checks.js';
 import { PgNotifyError } from '../../pg-notify.errors.js';
@@ -94,7 +95,10 @@ export function relayTo(client: PgRelayClient, options: PgRelayOptions = {}): Pg
     const consent = 'If events may be lost, write { acknowledged: false }.';
     throw new PgNotifyError('configuration', `relayTo() refuses this ${names[0] ?? 'object'}: ${problem} ${consent}`);
   }
-  const send = relay(client as never, { ...message, data: (event) => hasJson(message.data(event)) });
+  const send = relay(client as never, {
+    pattern: (event) => isPattern(message.pattern(event)),
+    data: (event) => hasJson(message.data(event)),
+  });
   return async (events) => {
     checkEvents(events);
     if (events.length > 0) await send(events);
@@ -173,8 +177,14 @@ function anyFunction<Fn>(): OptionCheck<Fn> {
   };
 }
 
-/** JSON leaves out what it does not know. */
+function isPattern(pattern: unknown): string {
+  if (typeof pattern === 'string' && pattern !== '') return pattern;
+  throw new TypeError(`the option pattern must return a text that is not empty, not ${shown(pattern)}`);
+}
+
+/** JSON leaves out what it does not know, and makes an empty object of a promise. */
 function hasJson(data: unknown): unknown {
+  if (isThenable(data)) throw new TypeError('the option data must return what is sent, not a promise of it');
   if (data !== undefined && typeof data !== 'function' && typeof data !== 'symbol') return data;
   throw new TypeError(`there is no JSON of ${shown(data)}`);
 }

@@ -109,8 +109,11 @@ function contentOf(
 class RelayChannel {
   private isClosed = false;
   private readonly opened: Promise<ConfirmChannel>;
-  /** The ids of messages that no queue has taken. RabbitMQ returns a message before it confirms it. */
-  private readonly returned = new Set<unknown>();
+  /**
+   * How many messages of an id no queue has taken. RabbitMQ returns a message before it confirms it. Two consumers with one
+   * relay may send the same event at the same time.
+   */
+  private readonly returned = new Map<unknown, number>();
 
   constructor(private readonly connection: Connection) {
     this.opened = this.open();
@@ -137,7 +140,7 @@ class RelayChannel {
         else resolve();
       });
     });
-    if (!this.returned.delete(messageId)) return;
+    if (!this.takeReturn(messageId)) return;
     const where =
       exchange === ''
         ? `There is no queue "${routingKey}"`
@@ -145,11 +148,22 @@ class RelayChannel {
     throw new Error(`${where}: RabbitMQ has returned event ${messageId}.`);
   };
 
+  /** Whether a message of this id was returned that no other call has taken note of. */
+  private takeReturn(messageId: string): boolean {
+    const count = this.returned.get(messageId);
+    if (count === undefined) return false;
+    if (count === 1) this.returned.delete(messageId);
+    else this.returned.set(messageId, count - 1);
+    return true;
+  }
+
   private async open(): Promise<ConfirmChannel> {
     const channel = await this.connection.createConfirmChannel();
     channel.on('error', () => (this.isClosed = true)); // Whatever is under way fails with it.
     channel.on('close', () => (this.isClosed = true));
-    channel.on('return', ({ properties }) => this.returned.add(properties.messageId));
+    channel.on('return', ({ properties: { messageId } }) =>
+      this.returned.set(messageId, (this.returned.get(messageId) ?? 0) + 1),
+    );
     return channel;
   }
 }

@@ -13,6 +13,7 @@ export class WebhookRelay {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'idempotency-key': id },
       body: JSON.stringify({ key, payload }),
+      redirect: 'error', // A page to log in to would be a good answer.
       signal: AbortSignal.any([signal, AbortSignal.timeout(5_000)]),
     });
     await answer.body?.cancel();

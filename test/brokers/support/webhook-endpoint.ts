@@ -67,6 +67,8 @@ export class WebhookEndpoint implements Broker {
     const { key, payload } = (await json(request)) as { key: string; payload: { n: number } };
     if (this.held) await new Promise<void>((resolve) => this.held?.push(resolve));
     if (response.destroyed) return;
+    // Who goes on asking on an open connection would keep a server that has stopped from ending.
+    if (!this.server) response.setHeader('connection', 'close');
     this.messages.push({ id: String(request.headers['idempotency-key']), key, n: payload.n });
     response.writeHead(204).end();
   }
