@@ -74,6 +74,8 @@ interface Examination {
   readonly timeout: number;
 }
 
+const EVENT_LOG_CHECK = { check: 'events', ask: checkEventLog } as const;
+
 /** Leaves out checks that are impossible because of an earlier finding. */
 async function examine({ connection, publisher, timeout }: Examination): Promise<readonly Finding[]> {
   const end = performance.now() + timeout;
@@ -88,26 +90,36 @@ async function examine({ connection, publisher, timeout }: Examination): Promise
   } catch (error) {
     return [failedFinding('connection', 'problem', error)];
   }
-  const findings: Finding[] = [];
-  for (const { check, ask } of serverChecks(publisher === undefined)) {
-    try {
-      findings.push(await ask(session, left()));
-    } catch (error) {
-      const { isLost } = session;
-      findings.push(failedFinding(check, isLost ? 'problem' : 'warning', error));
-      if (isLost) return findings;
-    }
+  let findings: Finding[];
+  try {
+    findings = await examineServer(session, publisher === undefined, left);
+    if (session.isLost) return findings;
+  } finally {
+    // It ends before the listener connects, because a pooler in session mode may not have a third connection.
+    await session.close();
   }
-  const events = await checkEventLog(session, left());
-  if (events) findings.push(events);
-  // It ends before the listener connects, because a pooler in session mode may not have a third connection.
-  await session.close();
   const sending = publisher && (await examinePublisher(open, publisher, left));
   if (sending) findings.push(sending);
   const { processId: announced, facts } = session;
   if (facts.standby || sending?.level === 'problem') return findings;
   const delivery = { connection, publisher: publisher ?? connection, timeout: left() };
   return [...findings, ...(await checkDelivery(delivery, { announced, actual: facts.backendPid }))];
+}
+
+/** Ends with the check that finds the session lost. */
+async function examineServer(session: PgSession, sends: boolean, left: () => number): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const { check, ask } of [...serverChecks(sends), EVENT_LOG_CHECK]) {
+    try {
+      const finding = await ask(session, left());
+      if (finding) findings.push(finding);
+    } catch (error) {
+      const { isLost } = session;
+      findings.push(failedFinding(check, isLost ? 'problem' : 'warning', error));
+      if (isLost) break;
+    }
+  }
+  return findings;
 }
 
 async function examinePublisher(

@@ -1,6 +1,6 @@
 import { adminStatements } from '../event-log/event-admin-statements.js';
-import { eventFailure, remedyOf } from '../event-log/event-failure.js';
-import { DEFAULT_EVENT_SCHEMA, eventTables } from '../event-log/event-log-schema.js';
+import { eventFailure, remedyOf, sqlStateOf } from '../event-log/event-failure.js';
+import { DEFAULT_EVENT_SCHEMA } from '../event-log/event-log-schema.js';
 import { EVENT_LOG_FORM } from '../event-log/event-log-sql.js';
 import type { EventSessions } from '../event-log/event-sessions.js';
 import { SqlEventAdmin } from '../event-log/sql-event-admin.js';
@@ -11,7 +11,12 @@ import type { Finding } from './finding.js';
 
 const SCHEMA = DEFAULT_EVENT_SCHEMA;
 const STATEMENTS = adminStatements(SCHEMA);
-const IS_THERE = `SELECT pg_catalog.to_regclass('${eventTables(SCHEMA).event}') IS NOT NULL AS there`;
+/** Asks the catalogs, because to_regclass() fails for a role that may not use the schema. */
+const IS_THERE = `SELECT EXISTS (
+  SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE n.nspname = $1 AND c.relname = 'event') AS there`;
+/** SQLSTATE of a missing privilege. */
+const NO_PRIVILEGE = '42501';
 
 /**
  * Looks at the event log in its usual schema. Undefined if there is none: not every application has durable events.
@@ -20,7 +25,7 @@ const IS_THERE = `SELECT pg_catalog.to_regclass('${eventTables(SCHEMA).event}') 
  */
 export async function checkEventLog(session: PgSession, timeout: number): Promise<Finding | undefined> {
   const check = 'events';
-  const [row] = await session.query({ text: IS_THERE, timeout });
+  const [row] = await session.query({ text: IS_THERE, values: [SCHEMA], timeout });
   if (row?.['there'] !== true) return undefined;
   try {
     const [{ form = 0 } = {}] = await session.query({ text: STATEMENTS.version, timeout });
@@ -39,6 +44,11 @@ export async function checkEventLog(session: PgSession, timeout: number): Promis
     const remedy = worst.remedy ?? 'nest-pg-notify events status';
     return { check, level: 'warning', message: `${message} ${worst.subject}: ${worst.message}`, remedy };
   } catch (error) {
+    if (sqlStateOf(error) === NO_PRIVILEGE) {
+      const message = 'There is an event log. This role may not read how its consumers are doing.';
+      const remedy = 'Run this as the role of an application that consumes events; others need not read it.';
+      return { check, level: 'warning', message, remedy };
+    }
     return failedFinding(check, session.isLost ? 'problem' : 'warning', eventFailure(error, SCHEMA));
   }
 }

@@ -14,7 +14,11 @@ function grants(schema: string): string {
   return `GRANT USAGE ON SCHEMA ${name} TO …; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${name} TO …; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ${name} TO …;`;
 }
 
-const CLUSTER_GRANT = 'GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO …;';
+/** What a role needs beside the log's schema, by what the server names. */
+const OF_FUNCTIONS = {
+  pg_control_system: 'GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO …;',
+  pg_notify: 'GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO …;',
+};
 
 /** The SQLSTATE of whatever a statement has failed with. */
 export function sqlStateOf(error: unknown): string | undefined {
@@ -41,7 +45,8 @@ export function eventFailure(error: unknown, schema: string): unknown {
     );
   }
   if (sqlState === NO_PRIVILEGE) {
-    const grant = problem.includes('pg_control_system') ? CLUSTER_GRANT : grants(schema);
+    const ofFunction = Object.entries(OF_FUNCTIONS).find(([name]) => problem.includes(name));
+    const grant = ofFunction?.[1] ?? grants(schema);
     return new PgNotifyError(
       'configuration',
       `${where} cannot be used: ${problem} Run as the owner: ${grant}`,

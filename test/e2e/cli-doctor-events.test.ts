@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
 import { eventLog } from '../../lib/event-log/event-log-sql.js';
 import { CommandLine } from '../support/command-line.js';
-import { diagnose } from '../support/diagnosis.js';
+import { diagnose, expectNothingLeft } from '../support/diagnosis.js';
 import { eventLogSuite } from '../support/event-log-suite.js';
 
 const suite = eventLogSuite();
@@ -47,6 +48,25 @@ describe('doctor, of an event log', () => {
       message: expect.stringContaining('mail: 0 waiting; 0 to be retried; 1 dead'),
       remedy: 'See them: nest-pg-notify events dead "mail"',
     });
+  });
+
+  it.each([
+    ['listens alone', ''],
+    ['publishes alone', 'GRANT USAGE ON SCHEMA nest_events TO ROLE; GRANT INSERT ON nest_events.event TO ROLE'],
+  ])('goes on, with a warning, for a role that %s', async (_, grants) => {
+    const role = `poor_${randomBytes(4).toString('hex')}`; // Roles belong to the whole server.
+    await suite.database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'; ${grants.replaceAll('ROLE', role)}`);
+    suite.cleanup(() => suite.database.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`));
+    const url = new URL(suite.database.url);
+    [url.username, url.password] = [role, 'secret'];
+    const { code, findings } = await diagnose(url.href);
+    expect(code).toBe(0);
+    expect(findings['events']).toMatchObject({
+      level: 'warning',
+      message: 'There is an event log. This role may not read how its consumers are doing.',
+    });
+    expect(findings['delivery']).toMatchObject({ level: 'ok' });
+    await expectNothingLeft(suite.database);
   });
 
   it('finds tables that are older than the package', async () => {

@@ -1,0 +1,18 @@
+import { describe, expect, it } from '@jest/globals';
+import { eventFailure } from '../../lib/event-log/event-failure.js';
+import { PgNotifyError } from '../../lib/pg-notify.errors.js';
+
+describe('the failure of a statement of the event log', () => {
+  it.each([
+    ['function pg_notify', 'GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO …;'],
+    ['function pg_control_system', 'GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO …;'],
+    ['schema nest_events', 'GRANT USAGE ON SCHEMA "nest_events" TO …;'],
+  ])('names the GRANT that a role lacks on the %s', (what, grant) => {
+    const refused = new PgNotifyError('connection', `db:5432: permission denied for ${what}`, { sqlState: '42501' });
+    expect(eventFailure(refused, 'nest_events')).toMatchObject({
+      kind: 'configuration',
+      sqlState: '42501',
+      message: expect.stringContaining(`permission denied for ${what} Run as the owner: ${grant}`),
+    });
+  });
+});
