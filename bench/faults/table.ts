@@ -30,7 +30,7 @@ export function markdown(
     ...faults.map((fault) => row([fault.title, ...peers.map((peer) => cell(fault, peer))])),
     '',
     'Seconds count from the end of the fault, where nothing else is said. “Lost” are notifications that were committed',
-    'after the fault began and never arrived; those sent while a peer takes its time count too. “Tells of the gap”: code of',
+    'after the fault began and never arrived; those sent while a peer takes its time count too. “Reports the gap”: code of',
     'the application is called when the peer listens again (`gaps()`, `connected`, `onlisten`).',
     '',
     `PostgreSQL ${versions.postgresql}, Node ${versions.node}, pg ${versions.pg}, Nest ${versions.nest}. How each was used:`,
@@ -63,7 +63,7 @@ export function cellOf(facts: Facts): string {
 
 function refusal({ start, again }: Facts): string[] {
   const parts = [`refuses to start: “${short(start?.text ?? '')}”`];
-  return again?.delivered ? [...parts, `goes on trying all the same, and delivers after ${again.afterHeal} s`] : parts;
+  return again?.delivered ? [...parts, `keeps trying, and delivers after ${again.afterHeal} s`] : parts;
 }
 
 const OF_A_HANDLER = ['throwing-handler', 'invalid-json'];
@@ -77,14 +77,14 @@ function recovery(facts: Facts): string[] {
   if (SILENT_LOSSES.includes(fault)) parts.push(`noticed after ${noticedAfter(facts)} s`);
   if (lost === 0) return [...parts, 'nothing lost'];
   const words = [told.gap && 'the gap', told.error && 'an error'].filter(Boolean).join(' and ');
-  if (words) return [...parts, `${lost} lost, tells of ${words}`];
+  if (words) return [...parts, `${lost} lost, reports ${words}`];
   return [...parts, `**${lost} lost, ${told.log || told.down ? 'said in the log only' : 'not a word'}**`];
 }
 
 function withoutRecovery({ fault, watchedFor = 0, told, signals, healedAt = 0 }: Facts): string {
   const never = `never${fault.startsWith('pgbouncer') ? '' : ' again'} (${watchedFor} s)`;
   const error = signals.findLast(({ kind }) => kind === 'error');
-  if (error) return `**${never}**, tells of an error: “${short(error.text)}”`;
+  if (error) return `**${never}**, reports an error: “${short(error.text)}”`;
   const last = signals.at(-1);
   if (!last || (!told.log && !told.down)) return `**silent: ${never}, no error**`;
   return `**${never}**, last sign ${Math.round(last.at - healedAt)} s after the end of the fault: “${short(last.text)}”`;
@@ -97,7 +97,7 @@ function noticedAfter({ signals, brokenAt = 0 }: Facts): number {
 
 function aboutText({ extra, told }: Facts): string {
   if (extra.handlerGotText) return 'the handler gets the text';
-  if (told.error) return 'tells of an error';
+  if (told.error) return 'reports an error';
   return told.log ? 'a log line says so' : '**not a word**';
 }
 
@@ -122,5 +122,8 @@ function short(text: string): string {
     .replaceAll(/\s+/g, ' ')
     .replaceAll(/c{20,}/g, 'ccc…')
     .replaceAll(/127\.0\.0\.1:\d+/g, 'the server');
-  return line.length > 120 ? `${line.slice(0, 117)}…` : line;
+  if (line.length <= 120) return line;
+  const start = line.slice(0, 117);
+  const sentence = start.lastIndexOf('. ');
+  return sentence > 60 ? `${start.slice(0, sentence + 1)} …` : `${start}…`;
 }

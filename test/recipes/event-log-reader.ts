@@ -36,7 +36,7 @@ const RETRY_DELAY = 500;
 /** The slot was invalidated, or there is none: no attempt can mend that. */
 const IS_LOST = ['55000', '42704'];
 
-/** Reads a slot until it is told to stop. After a failure it reads again from the first transaction that is not acknowledged. */
+/** Reads a slot until the signal is aborted. After a failure it reads again, from the first transaction without an acknowledgement. */
 export async function readEventLog(options: EventLogReaderOptions): Promise<void> {
   const { signal, report } = options;
   while (!signal.aborted) {

@@ -1,7 +1,7 @@
 import postgres from 'postgres';
 import type { Adapter } from './adapter.js';
 
-/** As in its README: `onlisten` tells of every LISTEN, `prepare: false` is for PgBouncer, `end` has a timeout. */
+/** As in its README: `onlisten` is called after every LISTEN, `prepare: false` is for PgBouncer, `end` has a timeout. */
 export const start: Adapter = async ({ url, channel, otherChannels, throughPooler, handle, signal }) => {
   const sql = postgres(url, throughPooler ? { prepare: false } : {});
   let listens = 0;
