@@ -331,6 +331,37 @@ describe('a reader of the event log by logical replication', () => {
     expect(await given.until(1)).toEqual([{ n: 1 }]);
   });
 
+  it('reports that there is no such publication, and acknowledges nothing of what is committed meanwhile', async () => {
+    const slot = await createSlot();
+    const { confirmed } = await slotNow(slot);
+    await publish(1);
+    const received = new Recorder<number>();
+    const forward = collect(received, ({ payload }) => (payload as { n: number }).n);
+    const { reports } = read(slot, forward, { publication: 'nowhere' });
+    await reports.until(2);
+    expect((reports.items[0] as Error).message).toContain('There is no publication nowhere');
+    expect((await slotNow(slot)).confirmed).toBe(confirmed);
+    read(slot, forward);
+    expect(await received.until(1)).toEqual([1]);
+  });
+
+  it('reads the log of a schema whose name has to be quoted', async () => {
+    const schema = 'Shop "é"';
+    const { up, down, publication } = eventLog({ schema });
+    await query(up);
+    suite.cleanup(() => query(down));
+    await query(publication);
+    const slot = await createSlot();
+    const received = new Recorder<string>();
+    read(
+      slot,
+      collect(received, ({ key }) => key!),
+      { publication: schema },
+    );
+    await publishRaw(suite.database, [{ channel: 'orders', key: 'Ann' }], schema.replaceAll('"', '""'));
+    expect(await received.until(1)).toEqual(['Ann']);
+  });
+
   it('ends with what the server says if there is no such slot', async () => {
     const { ended } = read('missing', async () => undefined);
     expect(await rejection(ended)).toMatchObject({ code: '42704' });

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Client } from 'pg';
 import { LogicalReplicationService, PgoutputPlugin } from 'pg-logical-replication';
 import type { Pgoutput } from 'pg-logical-replication';
 
@@ -63,7 +64,9 @@ class CountingPlugin extends PgoutputPlugin {
 
 async function readUntilItEnds(options: EventLogReaderOptions): Promise<void> {
   const { connectionString, slot, publication, forward, signal, pulse = 10_000 } = options;
-  const plugin = new CountingPlugin({ protoVersion: 1, publicationNames: [publication] });
+  await assertPublished(connectionString, publication);
+  const publicationNames = [`"${publication.replaceAll('"', '""')}"`]; // The plugin does not quote them.
+  const plugin = new CountingPlugin({ protoVersion: 1, publicationNames });
   const service = new LogicalReplicationService(
     { connectionString, application_name: slot, connectionTimeoutMillis: 10_000 },
     { acknowledge: { auto: false, timeoutSeconds: 0 }, flowControl: { enabled: true } },
@@ -115,6 +118,19 @@ async function readUntilItEnds(options: EventLogReaderOptions): Promise<void> {
     await service.destroy();
   }
   if (failure) throw failure;
+}
+
+/** From PostgreSQL 18 on the server reads on without a publication, and acknowledges what it does not send. */
+async function assertPublished(connectionString: string, publication: string): Promise<void> {
+  const client = new Client({ connectionString, connectionTimeoutMillis: 10_000, query_timeout: 10_000 });
+  client.on('error', () => undefined); // The query fails as well.
+  try {
+    await client.connect();
+    const { rowCount } = await client.query('SELECT FROM pg_publication WHERE pubname = $1', [publication]);
+    if (rowCount === 0) throw new Error(`There is no publication ${publication}: nothing would come, and be lost.`);
+  } finally {
+    await client.end();
+  }
 }
 
 /**
