@@ -27,7 +27,7 @@ export class EventDecoding {
       channel,
       key: key ?? undefined,
       payload: this.payloadOf(channel, payload),
-      headers: headers === null ? NO_HEADERS : (parse(channel, headers) as PgEvent['headers']),
+      headers: headers === null ? NO_HEADERS : headersOf(parse(channel, headers)),
       publishedAt,
     };
   }
@@ -51,6 +51,12 @@ export class EventDecoding {
     }
     return applySchema(channel, value);
   }
+}
+
+/** SQL may have published any JSON as headers. */
+function headersOf(json: unknown): PgEvent['headers'] {
+  const isObject = typeof json === 'object' && json !== null && !Array.isArray(json);
+  return isObject ? (json as PgEvent['headers']) : NO_HEADERS;
 }
 
 /** PostgreSQL has checked that it is JSON; JavaScript may still refuse it, for how deep it is. */

@@ -248,6 +248,27 @@ describe('a relay to RabbitMQ', () => {
     expect(client.channels.length).toBe(1);
   });
 
+  it('sends nothing of a batch with an event that never has a message, and rejects that one for good', async () => {
+    const client = new FakeRmq({ queue: 'inbox' });
+    const relay = relayTo(client);
+    const failure = await rejectionOf(relay([EVENT, publishedEvent({ id: 'id-2', headers: { CC: 'other' } })]));
+    expect(failure).toBeInstanceOf(PgEventRejection);
+    expect((failure as Error).message).toContain('event id-2: RabbitMQ takes the header CC');
+    expect(client.channels).toEqual([]);
+  });
+
+  it('rejects an event for good that AMQP has no room for', async () => {
+    const client = new FakeRmq({ queue: 'inbox' });
+    const relay = relayTo(client);
+    await relay([publishedEvent()]);
+    client.channels[0]!.answer = () => {
+      throw new RangeError('The value of "value" is out of range.');
+    };
+    const failure = await rejectionOf(relay([EVENT]));
+    expect(failure).toBeInstanceOf(PgEventRejection);
+    expect((failure as Error).message).toContain('AMQP cannot carry event id-1');
+  });
+
   it('rejects each of two calls with one event that no queue takes', async () => {
     const client = new FakeRmq({ queue: 'inbox' });
     const relay = relayTo(client);

@@ -1,38 +1,40 @@
-import type { PgEvent } from '../../event-log/pg-event.js';
+interface Keyed {
+  readonly key?: string | undefined;
+}
 
 /**
- * Sends events: those of one key one after the other, as the order of a key must survive the failure of one of them, and
+ * Sends messages: those of one key one after the other, as the order of a key must survive the failure of one of them, and
  * those of different keys side by side. After a failure nothing more is sent.
  *
  * @param limit How many may be under way at once.
  * @throws The first failure, when all that was under way has ended.
  */
-export async function sendInOrderOfKeys(
-  events: readonly PgEvent[],
-  send: (event: PgEvent) => Promise<unknown>,
+export async function sendInOrderOfKeys<Message extends Keyed>(
+  messages: readonly Message[],
+  send: (message: Message) => Promise<unknown>,
   limit = Infinity,
 ): Promise<void> {
-  const lanes = lanesOf(events);
+  const lanes = lanesOf(messages);
   const failures: unknown[] = [];
   const work = async (): Promise<void> => {
     for (let lane = lanes.next(); !lane.done; lane = lanes.next()) {
-      for (const event of lane.value) {
+      for (const message of lane.value) {
         if (failures.length > 0) return;
-        await send(event).catch((error: unknown) => failures.push(error));
+        await send(message).catch((error: unknown) => failures.push(error));
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(limit, events.length) }, work));
+  await Promise.all(Array.from({ length: Math.min(limit, messages.length) }, work));
   if (failures.length > 0) throw failures[0];
 }
 
-/** The events of each key. One without a key is alone. */
-function lanesOf(events: readonly PgEvent[]): IterableIterator<readonly PgEvent[]> {
-  const lanes = new Map<string | PgEvent, PgEvent[]>();
-  for (const event of events) {
-    const lane = lanes.get(event.key ?? event);
-    if (lane) lane.push(event);
-    else lanes.set(event.key ?? event, [event]);
+/** The messages of each key. One without a key is alone. */
+function lanesOf<Message extends Keyed>(messages: readonly Message[]): IterableIterator<readonly Message[]> {
+  const lanes = new Map<string | Message, Message[]>();
+  for (const message of messages) {
+    const lane = lanes.get(message.key ?? message);
+    if (lane) lane.push(message);
+    else lanes.set(message.key ?? message, [message]);
   }
   return lanes.values();
 }

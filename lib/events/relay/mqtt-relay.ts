@@ -1,3 +1,4 @@
+import type { PgEvent } from '../../event-log/pg-event.js';
 import { sendInOrderOfKeys } from './in-order-of-keys.js';
 import { packetOf } from './relay-client.js';
 import type { NestClient } from './relay-client.js';
@@ -15,6 +16,13 @@ interface MqttDriver {
   publish(topic: string, message: string, options: object, done: (error?: unknown) => void): unknown;
 }
 
+interface MqttMessage {
+  readonly key: string | undefined;
+  readonly topic: string;
+  readonly text: string;
+  readonly userProperties: Readonly<Record<string, string | string[]>>;
+}
+
 /** How many messages may be without an acknowledgement. Brokers end a connection with more, some from 10 on; mqtt.js does not count. */
 const MAX_IN_FLIGHT = 10;
 
@@ -29,21 +37,25 @@ export function weaknessOfMqtt({ options }: MqttClient): string | undefined {
 
 /** Publishes by mqtt.js itself, because `emit()` has no quality of service but 0 without a class of Nest. */
 export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
+  const messageOf = (event: PgEvent): MqttMessage => {
+    const topic = isTopic(options.pattern(event));
+    const text = textOf(packetOf(client, topic, options.data(event)));
+    return { key: event.key, topic, text, userProperties: { ...client.options?.userProperties, ...headersOf(event) } };
+  };
   return async (events) => {
+    // All of them first: nothing is sent of a batch with an event that never has a message.
+    const messages = events.map((event) => madeOf(event, messageOf));
     await client.connect();
     const driver = client.unwrap() as MqttDriver;
-    const send = async (event: (typeof events)[number]): Promise<void> => {
-      const topic = madeOf(event, (each) => isTopic(options.pattern(each)));
-      const message = madeOf(event, (each) => textOf(packetOf(client, topic, options.data(each))));
-      const userProperties = { ...client.options?.userProperties, ...headersOf(event) };
+    const send = async ({ topic, text, userProperties }: MqttMessage): Promise<void> => {
       await new Promise<void>((resolve, reject) => {
-        driver.publish(topic, message, { qos: 1, properties: { userProperties } }, (error) => {
+        driver.publish(topic, text, { qos: 1, properties: { userProperties } }, (error) => {
           if (error) reject(error instanceof Error ? error : new Error('The MQTT broker has refused the message.'));
           else resolve();
         });
       });
     };
-    await sendInOrderOfKeys(events, send, MAX_IN_FLIGHT);
+    await sendInOrderOfKeys(messages, send, MAX_IN_FLIGHT);
   };
 }
 

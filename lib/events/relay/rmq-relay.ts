@@ -1,3 +1,5 @@
+import { PgEventRejection } from '../../event-log/pg-event.js';
+import type { PgEvent } from '../../event-log/pg-event.js';
 import { sendInOrderOfKeys } from './in-order-of-keys.js';
 import { packetOf } from './relay-client.js';
 import type { NestClient } from './relay-client.js';
@@ -77,16 +79,30 @@ export function rmqRelay(client: RmqClient, options: MessageOptions): Send {
     if (!channel?.isOf(connection)) channel = new RelayChannel(connection);
     return channel;
   };
-  return async (events) => {
-    const { publish } = await channelNow();
-    await sendInOrderOfKeys(events, async (event) => {
-      const pattern = madeOf(event, options.pattern);
-      const { content, given } = madeOf(event, (each) => contentOf(client, pattern, options.data(each)));
-      const headers = { ...client.options?.headers, ...given?.headers, ...headersOf(event) };
-      const timestamp = Math.floor(event.publishedAt.getTime() / 1_000);
-      await publish(routeOf(client, pattern), content, { timestamp, ...given, headers, messageId: event.id });
-    });
+  const messageOf = (event: PgEvent): RmqMessage => {
+    const pattern = options.pattern(event);
+    const { content, given } = contentOf(client, pattern, options.data(event));
+    const headers = { ...client.options?.headers, ...given?.headers, ...headersOf(event) };
+    for (const name of ['CC', 'BCC']) {
+      if (name in headers) throw new TypeError(`RabbitMQ takes the header ${name} for queues to deliver to as well`);
+    }
+    const timestamp = Math.floor(event.publishedAt.getTime() / 1_000);
+    const properties = { timestamp, ...given, headers, messageId: event.id };
+    return { key: event.key, route: routeOf(client, pattern), content, properties };
   };
+  return async (events) => {
+    // All of them first: nothing is sent of a batch with an event that never has a message.
+    const messages = events.map((event) => madeOf(event, messageOf));
+    const { publish } = await channelNow();
+    await sendInOrderOfKeys(messages, ({ route, content, properties }) => publish(route, content, properties));
+  };
+}
+
+interface RmqMessage {
+  readonly key: string | undefined;
+  readonly route: Route;
+  readonly content: Buffer;
+  readonly properties: { readonly messageId: string; readonly [property: string]: unknown };
 }
 
 /** What a message may say beside its content: all that `RmqRecordBuilder.setOptions()` takes. */
@@ -129,7 +145,7 @@ class RelayChannel {
   readonly publish = async (
     { exchange, routingKey }: Route,
     content: Buffer,
-    properties: { readonly messageId: string; readonly [property: string]: unknown },
+    properties: RmqMessage['properties'],
   ): Promise<void> => {
     const channel = await this.opened;
     const { messageId } = properties;
@@ -139,6 +155,10 @@ class RelayChannel {
         if (error) reject(error instanceof Error ? error : new Error('RabbitMQ has refused the message.'));
         else resolve();
       });
+    }).catch((error: unknown) => {
+      // amqplib throws these for what AMQP has no room for: a name or a routing key of more than 255 bytes.
+      if (!(error instanceof RangeError) && !(error instanceof TypeError)) throw error;
+      throw new PgEventRejection(`AMQP cannot carry event ${messageId}: ${error.message}`, { cause: error });
     });
     if (!this.takeReturn(messageId)) return;
     const where =

@@ -12,7 +12,7 @@ export class JetStreamRelay {
   @OnPgEvent('order_events', { consumer: 'to-jetstream', concurrency: 100, retry: { attempts: Infinity } })
   async forward(_order: unknown, { id, channel, key, payload }: PgEvent): Promise<void> {
     const about = headers();
-    about.set('key', key ?? '');
+    about.set('key', encodeURIComponent(key ?? '')); // A header has no line breaks.
     await this.js.publish(`events.${channel}`, JSON.stringify(payload), { msgID: id, headers: about });
   }
 }
