@@ -81,8 +81,8 @@ describe('the nemesis of events', () => {
         },
         pause: async () => {
           const worker = random.pick(workers);
-          worker.pause();
-          void delay(random.between(1_700, 3_000)).then(() => worker.resume()); // Longer than its leases.
+          worker.signal('SIGSTOP');
+          void delay(random.between(1_700, 3_000)).then(() => worker.signal('SIGCONT')); // Longer than its leases.
         },
         restart: async () => {
           await server.stop(random.next() < 0.6 ? 'immediate' : 'fast');
@@ -105,7 +105,7 @@ describe('the nemesis of events', () => {
       await writers.stop();
       await end('COMMIT');
       await query(`COMMIT PREPARED 'prepared'`);
-      for (const worker of workers) worker.resume();
+      for (const worker of workers) worker.signal('SIGCONT');
 
       await drained(store);
       expect(await Promise.all(workers.map((worker) => worker.close()))).toEqual([0, 0, 0]);

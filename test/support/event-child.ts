@@ -1,8 +1,4 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { withDeadline } from './deadline.js';
-import { runTypeScript } from './node-typescript.js';
+import { InstanceProcess } from './instance-process.js';
 import { Recorder } from './recorder.js';
 
 /** What the method of an instance does with an event, once it has written the effect of it. */
@@ -56,66 +52,30 @@ export interface ChildFact {
   readonly value: unknown;
 }
 
-/** An instance with one consumer, in a process that a test may stop and kill. */
-export class EventChild {
-  readonly facts = new Recorder<ChildFact>();
-  /** What it has written to its standard error: nothing, if all is well. */
-  errors = '';
-  private readonly child;
-  private readonly ended: Promise<unknown>;
+/** An instance with one consumer. */
+export class EventChild extends InstanceProcess {
+  readonly facts: Recorder<ChildFact>;
 
   constructor(options: EventChildOptions) {
-    const heap = options.heap === undefined ? [] : [`--max-old-space-size=${options.heap}`];
-    const program = runTypeScript('test/support/event-child-process.ts');
-    this.child = spawn(process.execPath, [...heap, '--unhandled-rejections=strict', ...program], {
-      env: { ...process.env, NODE_OPTIONS: '', EVENT_CHILD: JSON.stringify(options) },
-      stdio: ['pipe', 'pipe', 'pipe'],
+    const facts = new Recorder<ChildFact>();
+    super({
+      program: 'test/support/event-child-process.ts',
+      environment: { EVENT_CHILD: options },
+      node: options.heap === undefined ? [] : [`--max-old-space-size=${options.heap}`],
+      onLine: (line) => facts.push(JSON.parse(line) as ChildFact),
     });
-    this.ended = once(this.child, 'exit');
-    this.child.stderr.on('data', (bytes) => (this.errors += String(bytes)));
-    this.child.stdin.on('error', () => undefined); // It was killed.
-    createInterface({ input: this.child.stdout }).on('line', (line) => this.facts.push(JSON.parse(line) as ChildFact));
-  }
-
-  get isAlive(): boolean {
-    return this.child.exitCode === null && this.child.signalCode === null;
+    this.facts = facts;
   }
 
   /** Resolves with the value of the first such fact; rejects if the process ends before. */
   async until(...names: readonly string[]): Promise<unknown> {
     const isMeant = ({ fact }: ChildFact): boolean => names.includes(fact);
-    const died = this.ended.then(() => {
-      throw new Error(`The instance has ended: ${this.errors}`);
-    });
-    await Promise.race([this.facts.until((facts) => facts.some(isMeant)), died]);
-    died.catch(() => undefined);
+    await this.before(this.facts.until((facts) => facts.some(isMeant)));
     return this.facts.items.find(isMeant)?.value;
   }
 
   /** Lets go on what waits. */
   go(): void {
-    this.child.stdin.write('go\n');
-  }
-
-  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
-    this.child.kill(name);
-  }
-
-  async kill(): Promise<void> {
-    this.child.kill('SIGKILL');
-    await this.ended;
-  }
-
-  /** Resolves when it has ended by itself, with the signal that has ended it. */
-  async end(): Promise<NodeJS.Signals | null> {
-    await this.ended;
-    return this.child.signalCode;
-  }
-
-  /** Shuts it down; resolves with its exit code. */
-  async close(): Promise<number | null> {
-    this.child.stdin.end();
-    await withDeadline(this.ended, 20_000, 'The end of an instance');
-    return this.child.exitCode;
+    this.write('go');
   }
 }
