@@ -1,22 +1,13 @@
-import type { Client, QueryConfig, QueryResult } from 'pg';
-import type { Duplex } from 'node:stream';
+import type { QueryConfig, QueryResult } from 'pg';
 import { ReceivedNotification } from '../channel/pg-notification.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { requireChannelBinding } from './channel-binding.js';
-import {
-  connectionFailure,
-  endpointOf,
-  isRefusal,
-  lackingListen,
-  NO_ANSWER_REMEDY,
-  unanswered,
-} from './connection-failure.js';
+import { connectionFailure, lackingListen, NO_ANSWER_REMEDY } from './connection-failure.js';
 import { readSettings } from './connection-settings.js';
 import type { ConnectionSettings, PoolSettings } from './connection-settings.js';
 import { withDeadline } from '../time/deadline.js';
 import { readMessages } from './message-reader.js';
-import { Moment } from '../time/moment.js';
-import { connectionOf, createClient, PROCESS_TYPES } from './pg-client.js';
+import { createClient, PROCESS_TYPES } from './pg-client.js';
 import type { ParameterStatus } from './pg-client.js';
 import { PoolLoan } from './pool-loan.js';
 import type { PgBorrowOptions } from './pool-loan.js';
@@ -33,8 +24,9 @@ import {
   sendingSettings,
 } from './session-settings.js';
 import type { TurnBudget } from '../time/turn-budget.js';
-import { watchAnswer } from '../time/silence.js';
 import { OWN_TYPES } from './type-parsers.js';
+import { WatchedClient } from './watched-client.js';
+import type { AnswerLimits } from './watched-client.js';
 
 export interface PgSessionOptions {
   /** Shown as `application_name` in pg_stat_activity, unless the connection names one. */
@@ -62,17 +54,11 @@ export interface PgSessionOptions {
   readonly onForeignClient?: () => void;
 }
 
-export interface PgStatement {
+export interface PgStatement extends AnswerLimits {
   readonly text: string;
   /** The name under which it stays prepared. Only for a session that {@link PgSession.keepsStatements}. */
   readonly name?: string;
   readonly values?: readonly unknown[];
-  /** The session is given up after this time of silence before the answer, in milliseconds. */
-  readonly timeout: number;
-  /** The session is given up if the answer takes longer, even if other messages are received; milliseconds. */
-  readonly limit?: number;
-  /** Called with the server's answer, before any later message is read. It must not throw. */
-  readonly onReply?: () => void;
 }
 
 /** The SQLSTATE of a statement in a failed transaction. */
@@ -81,25 +67,12 @@ const FAILED_TRANSACTION = '25P02';
 /** How long an answer may take even if other messages are received, in milliseconds. */
 const ANSWER_LIMIT = 60_000;
 
-/** How long the server may take to answer a goodbye before the socket is destroyed, in milliseconds. */
-const GOODBYE_TIMEOUT = 1_000;
-
 /**
  * One physical connection, from connect to loss. When it is lost, everything in it is dead and it is thrown away
  * whole; it is never reused.
  */
 export class PgSession {
-  /** Resolves once, with the reason, when the connection is gone: lost, given up or closed. Never rejects. */
-  readonly lost: Promise<PgNotifyError>;
-  /** `host:port` of the server. */
-  readonly endpoint: string;
-  private loss: PgNotifyError | undefined;
-  private settleLost: (reason: PgNotifyError) => void = () => undefined;
-  private heard = new Moment();
   private known: SessionFacts = readFacts(undefined);
-  private isAsking = false;
-  /** Whether a statement was on its way when the session was lost. */
-  private wasAsking = false;
   /** See {@link lockTimeout}. */
   private unkeptLockTimeout: number | undefined;
   /**
@@ -107,28 +80,11 @@ export class PgSession {
    * changes.
    */
   private toldReadOnly: boolean | undefined;
-  private readonly onError = (error: Error): void => this.destroy(error);
-  private readonly onEnd = (): void => {
-    this.destroy(new Error('the connection was closed'));
-    // Not earlier: until now the client may emit errors, and an unheard one would end the process.
-    this.loan?.giveBack(this.loss);
-  };
   private readonly onParameterStatus = ({ parameterName, parameterValue }: ParameterStatus): void => {
     if (parameterName === 'default_transaction_read_only') this.toldReadOnly = parameterValue === 'on';
   };
-  private readonly onData = (): void => void (this.heard = new Moment());
 
-  private constructor(
-    private readonly client: Client,
-    private readonly answerLimit = ANSWER_LIMIT,
-    private readonly loan?: PoolLoan,
-  ) {
-    this.endpoint = endpointOf(client);
-    this.lost = new Promise((resolve) => (this.settleLost = resolve));
-    // One loss emits `error` up to twice and then `end`; without a listener the second would end the process.
-    client.on('error', this.onError);
-    client.on('end', this.onEnd);
-  }
+  private constructor(private readonly client: WatchedClient) {}
 
   /**
    * Connects. On any failure the socket is destroyed.
@@ -151,20 +107,21 @@ export class PgSession {
       expired: expired(`The function in the option ${connection.option}`),
     });
     const client = createClient(settings, connection.option, options.applicationName);
-    const session = new PgSession(client, options.answerLimit);
+    const watched = new WatchedClient(client, options.answerLimit ?? ANSWER_LIMIT);
+    const session = new PgSession(watched);
     const { onNotification, budget, onForeignClient } = options;
     const take = (notification: ReceivedNotification): void => {
-      if (!session.loss) onNotification?.(notification);
+      if (!watched.isLost) onNotification?.(notification);
     };
-    const routes = { onNotification: take, onUnreadable: session.onError, budget };
-    readMessages(connectionOf(client), routes, () => {
+    const onUnreadable = (error: Error): void => watched.destroy(error);
+    readMessages(watched.connection, { onNotification: take, onUnreadable, budget }, () => {
       client.on('notification', ({ channel, payload = '', processId }) =>
         take(new ReceivedNotification(channel, payload, processId, new Date())),
       );
       onForeignClient?.();
     });
-    connectionOf(client).on('parameterStatus', session.onParameterStatus);
-    if (settings.requiresChannelBinding) requireChannelBinding(connectionOf(client), session);
+    watched.connection.on('parameterStatus', session.onParameterStatus);
+    if (settings.requiresChannelBinding) requireChannelBinding(watched.connection, session);
     try {
       const lost = session.lost.then((error) => Promise.reject(error));
       await withDeadline(Promise.race([session.connect(options), lost]), {
@@ -191,8 +148,7 @@ export class PgSession {
     const left = (): number => Math.max(0, options.connectTimeout - (performance.now() - started));
     for (;;) {
       const loan = await PoolLoan.take(pool, options, left());
-      const session = new PgSession(loan.client, ANSWER_LIMIT, loan);
-      session.socket.on('data', session.onData);
+      const session = new PgSession(new WatchedClient(loan.client, ANSWER_LIMIT, loan));
       const failure = await session.askFacts(left()).then(
         () => undefined,
         (error: PgNotifyError) => error,
@@ -210,7 +166,6 @@ export class PgSession {
 
   private async connect({ connectTimeout, lockTimeout }: PgSessionOptions): Promise<void> {
     await this.client.connect();
-    this.socket.on('data', this.onData);
     await this.askFacts(connectTimeout);
     if (lockTimeout !== undefined && this.known.mayConfigure) await this.prepareToSend(lockTimeout, connectTimeout);
   }
@@ -226,7 +181,7 @@ export class PgSession {
       try {
         return await this.set(APPLY_SENDING_SETTINGS, settings, timeout);
       } catch (error) {
-        if (this.loss) throw error;
+        if (this.isLost) throw error;
       }
     }
   }
@@ -238,13 +193,23 @@ export class PgSession {
     this.known = readFacts(rows[0]);
   }
 
+  /** Resolves once, with the reason, when the connection is gone: lost, given up or closed. Never rejects. */
+  get lost(): Promise<PgNotifyError> {
+    return this.client.lost;
+  }
+
   get isLost(): boolean {
-    return this.loss !== undefined;
+    return this.client.isLost;
+  }
+
+  /** `host:port` of the server. */
+  get endpoint(): string {
+    return this.client.endpoint;
   }
 
   /** The backend's pid as announced at connect. A pooler announces a pid of its own. */
   get processId(): number | undefined {
-    return (this.client as unknown as { processID: number | null }).processID ?? undefined;
+    return this.client.processId;
   }
 
   /** Whether statements run in the backend that was announced at connect. Otherwise there is a pooler. */
@@ -267,12 +232,12 @@ export class PgSession {
 
   /** Whether prepared statements are kept. They are not behind a pooler, nor for a client of a pool. */
   get keepsStatements(): boolean {
-    return this.isDirect && !this.loan;
+    return this.isDirect && !this.client.loan;
   }
 
   /** Whether the connection uses TLS. It ends at a pooler, which may go on without TLS. */
   get isEncrypted(): boolean {
-    return 'encrypted' in this.socket;
+    return this.client.isEncrypted;
   }
 
   /**
@@ -287,22 +252,22 @@ export class PgSession {
    * The backend of a session that was lost during a statement, if it is known: it may still be running the statement.
    */
   get abandonedBackend(): SessionFacts | undefined {
-    return this.wasAsking && this.isDirect ? this.known : undefined;
+    return this.client.wasLostAsking && this.isDirect ? this.known : undefined;
   }
 
   /** Whether another user of the pool waits for the client. */
   get isWanted(): boolean {
-    return this.loan?.isWanted === true;
+    return this.client.loan?.isWanted === true;
   }
 
   /** When the server's last bytes came in, in milliseconds of `performance.now()`. */
   get lastHeard(): number {
-    return this.heard.time;
+    return this.client.lastHeard.time;
   }
 
   /** The same by the wall clock. Changes of the clocks cannot make it later. */
   get lastHeardAt(): Date {
-    return this.heard.toDate();
+    return this.client.lastHeard.toDate();
   }
 
   /** Applies the settings of a listening session, as far as the server has them. */
@@ -326,7 +291,7 @@ export class PgSession {
     const { name, text, values } = statement;
     // A borrowed client has the type parsers of its owner.
     const config = { text, values: values as unknown[], types: OWN_TYPES, ...(name && { name }) };
-    const answer = await this.exchange(config, statement).catch((error: unknown) => {
+    const answer = await this.client.ask(config, statement).catch((error: unknown) => {
       throw connectionFailure(error, this.endpoint);
     });
     const result = Array.isArray(answer) ? answer.at(-1) : answer;
@@ -343,7 +308,7 @@ export class PgSession {
     return runTransaction(
       {
         isLost: () => this.isLost,
-        connection: connectionOf(this.client),
+        connection: this.client.connection,
         query: (statement) => this.query(statement),
         send: (statement, limit) => this.send(statement, limit),
         destroy: (reason) => this.destroy(reason),
@@ -355,91 +320,20 @@ export class PgSession {
 
   /** Runs a statement of a user, with the results and errors of pg. */
   private async send({ name, ...statement }: QueryConfig, limit: number): Promise<QueryResult> {
-    const types = this.loan ? undefined : PROCESS_TYPES;
+    const types = this.client.loan ? undefined : PROCESS_TYPES;
     const named = this.keepsStatements && name !== undefined ? { name } : undefined;
-    return (await this.exchange({ types, ...statement, ...named }, { timeout: limit, limit })) as QueryResult;
-  }
-
-  /** Rejects with the error of pg, or with the loss of the session. */
-  private async exchange(
-    statement: QueryConfig,
-    { timeout, limit = this.answerLimit, onReply }: Pick<PgStatement, 'timeout' | 'limit' | 'onReply'>,
-  ): Promise<QueryResult | readonly QueryResult[]> {
-    this.throwIfLost();
-    this.isAsking = true;
-    const reply = new Promise<QueryResult | readonly QueryResult[]>((resolve, reject) => {
-      this.client.query(statement, (error: Error | null, result: QueryResult | QueryResult[]) => {
-        if (error) return reject(error);
-        if (!this.loss) onReply?.();
-        resolve(result);
-      });
-    });
-    const endWatch = watchAnswer({
-      timeout,
-      limit,
-      lastHeard: () => this.lastHeard,
-      onMissing: (why) => this.destroy(unanswered(this.endpoint, why, why === 'silence' ? timeout : limit)),
-    });
-    try {
-      return await reply;
-    } catch (error) {
-      // pg only reports that the connection ended. The session knows the reason.
-      this.throwIfLost();
-      const failure = connectionFailure(error, this.endpoint);
-      if (isRefusal(failure)) throw error;
-      this.destroy(failure);
-      throw failure;
-    } finally {
-      this.isAsking = false;
-      endWatch();
-    }
+    return (await this.client.ask({ types, ...statement, ...named }, { timeout: limit, limit })) as QueryResult;
   }
 
   /**
    * Ends the connection politely, and destroys the socket if that takes too long; or returns the client. Never rejects.
    */
-  async close(): Promise<void> {
-    if (this.loss) return;
-    const closed = new PgNotifyError('closed', `${this.endpoint}: the connection was closed by this application.`);
-    if (this.loan) {
-      // A client with a statement on its way is unusable for others.
-      if (this.isAsking) this.destroy(closed);
-      else this.giveBack(closed, this.loan);
-      return;
-    }
-    this.lose(closed);
-    const goodbye = new Promise<void>((resolve) => this.client.end(() => resolve()));
-    const expired = (): Error => new Error('no goodbye');
-    await withDeadline(goodbye, { timeout: GOODBYE_TIMEOUT, expired }).catch(() => undefined);
-    this.socket.destroy();
+  close(): Promise<void> {
+    return this.client.close();
   }
 
   /** Gives up the session at once. */
   destroy(reason: unknown): void {
-    this.lose(connectionFailure(reason, this.endpoint));
-    this.socket.destroy();
-  }
-
-  private giveBack(reason: PgNotifyError, loan: PoolLoan): void {
-    this.lose(reason);
-    this.socket.off('data', this.onData);
-    this.client.off('end', this.onEnd);
-    loan.giveBack();
-    this.client.off('error', this.onError);
-  }
-
-  private throwIfLost(): void {
-    if (this.loss) throw this.loss;
-  }
-
-  private lose(reason: PgNotifyError): void {
-    if (!this.loss) this.wasAsking = this.isAsking;
-    this.loss ??= reason;
-    this.settleLost(this.loss);
-  }
-
-  /** TLS replaces the socket of the connection with its own. */
-  private get socket(): Duplex {
-    return connectionOf(this.client).stream;
+    this.client.destroy(reason);
   }
 }
