@@ -11,6 +11,7 @@ import { deferred } from '../support/deferred.js';
 import { failureOf } from '../support/failures.js';
 import { leavingNothingOpen } from '../support/open-resources.js';
 import { eventually, Recorder } from '../support/recorder.js';
+import { recordingConsumer } from '../support/recording-consumer.js';
 
 const suite = eventsSuite();
 
@@ -27,22 +28,10 @@ const backends = async (): Promise<number> => {
   return rows[0]!.count;
 };
 
-/** A class whose consumer records the payloads of the channel with the same name. */
-function recorderOf(name: string, log: Recorder<unknown>) {
-  @Injectable()
-  class Recording {
-    @OnPgEvent(name, { consumer: name })
-    handle(payload: unknown): void {
-      log.push(payload);
-    }
-  }
-  return Recording;
-}
-
 describe('an application with an event log', () => {
   it('handles what was published with a transaction, and nothing of one that was rolled back', async () => {
     const log = new Recorder<unknown>();
-    const { events } = await suite.start({ providers: [recorderOf('transactions', log)] });
+    const { events } = await suite.start({ providers: [recordingConsumer('transactions', log)] });
     const pool = new Pool({ connectionString: suite.database.url });
     suite.cleanup(() => pool.end());
     for (const end of ['ROLLBACK', 'COMMIT']) {
@@ -60,14 +49,14 @@ describe('an application with an event log', () => {
 
   it('goes on where it was after a restart, and shares the events with other instances', async () => {
     const log = new Recorder<unknown>();
-    const first = await suite.start({ providers: [recorderOf('restart', log)] });
+    const first = await suite.start({ providers: [recordingConsumer('restart', log)] });
     await first.events.publish('restart', 1, { executor: false });
     await log.until(1);
     await first.app.close();
     const publisher = await suite.start({ events: { consume: false } });
     await publisher.events.publish('restart', 2, { executor: false });
-    const second = await suite.start({ providers: [recorderOf('restart', log)] });
-    await suite.start({ providers: [recorderOf('restart', log)] });
+    const second = await suite.start({ providers: [recordingConsumer('restart', log)] });
+    await suite.start({ providers: [recordingConsumer('restart', log)] });
     await second.events.publish('restart', 3, { executor: false });
     expect(await log.until(3)).toEqual([1, 2, 3]);
   });
@@ -172,7 +161,7 @@ describe('an application with an event log', () => {
     const pool = new Pool({ connectionString: suite.database.url, application_name: 'own pool' });
     suite.cleanup(() => pool.end());
     const log = new Recorder<unknown>();
-    const { events, app } = await suite.start({ providers: [recorderOf('pooled', log)], events: { pool } });
+    const { events, app } = await suite.start({ providers: [recordingConsumer('pooled', log)], events: { pool } });
     await events.publish('pooled', 1, { executor: false });
     expect(await log.until(1)).toEqual([1]);
     expect(pool.totalCount).toBeGreaterThan(0);
@@ -293,7 +282,7 @@ describe('the start of an event log', () => {
       handle(): void {}
     }
     const imports = [PgNotifyModule.forRoot({ name: 'other', connection: suite.database.url })];
-    const { app } = await suite.create({ imports, providers: [recorderOf('failing', log), Wrong] });
+    const { app } = await suite.create({ imports, providers: [recordingConsumer('failing', log), Wrong] });
     await expect(app.init()).rejects.toThrow('concurrency');
     const { rows } = await suite.database.query("SELECT epoch FROM nest_events.consumer WHERE name = 'failing'");
     expect(rows).toEqual([{ epoch: '1' }]); // It had been claimed.
@@ -308,7 +297,7 @@ describe('the start of an event log', () => {
       connection: database.url,
       startup: { mode: 'background' },
       reconnect: { minDelay: 10, maxDelay: 50 },
-      providers: [recorderOf('late', log)],
+      providers: [recordingConsumer('late', log)],
     });
     await eventually(
       () => logger.texts('error'),

@@ -18,12 +18,16 @@ describe('the jobs of the sample app', () => {
     return eventually(jobs, ({ length }) => length === count);
   }
 
+  /** Makes the statement of a job's own fail. */
+  const refuseUpdatesOfOrders = () =>
+    database.query(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no more parcels'; END $$;
+      CREATE TRIGGER refuse BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION refuse()`);
+
   it('gives a job up after three attempts, keeps why, and undoes what each attempt has done', async () => {
     setEnvironment(suite, { DATABASE_URL: database.url, JOB_FAILURE_RATE: '1' });
     const shop = await openShop(suite);
-    await database.query(`
-      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no more parcels'; END $$;
-      CREATE TRIGGER refuse BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION refuse()`);
+    await refuseUpdatesOfOrders();
 
     await post(shop, 'orders', { region: 'eu', amount: 1 });
     await post(shop, 'jobs', { count: 2 });
@@ -38,9 +42,7 @@ describe('the jobs of the sample app', () => {
   it('goes on after a job whose own statement has failed', async () => {
     setEnvironment(suite, { DATABASE_URL: database.url });
     const shop = await openShop(suite);
-    await database.query(`
-      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no more parcels'; END $$;
-      CREATE TRIGGER refuse BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION refuse()`);
+    await refuseUpdatesOfOrders();
 
     await post(shop, 'orders', { region: 'eu', amount: 1 });
     await post(shop, 'jobs', { count: 2 });

@@ -9,22 +9,11 @@ import { FaultProxy } from '../support/fault-proxy.js';
 import { failureOf } from '../support/failures.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import { eventually, Recorder } from '../support/recorder.js';
+import { recordingConsumer } from '../support/recording-consumer.js';
 
 const suite = eventsSuite();
 
 const QUICKLY = { reconnect: { minDelay: 10, maxDelay: 50 }, connectTimeout: 5_000 } as const;
-
-/** A class whose consumer records the payloads of the channel with the same name. */
-function recorderOf(name: string, log: Recorder<unknown>) {
-  @Injectable()
-  class Recording {
-    @OnPgEvent(name, { consumer: name })
-    handle(payload: unknown): void {
-      log.push(payload);
-    }
-  }
-  return Recording;
-}
 
 describe('an event log whose database cannot be reached at the start', () => {
   it('waits until it can, and consumes then', async () => {
@@ -35,7 +24,7 @@ describe('an event log whose database cannot be reached at the start', () => {
       ...QUICKLY,
       deliveryCheck: false,
       publisher: { connection: proxy.url(suite.database.url) },
-      providers: [recorderOf('waiting', log)],
+      providers: [recordingConsumer('waiting', log)],
     });
     const starting = app.init();
     await eventually(
@@ -92,7 +81,7 @@ describe('an event log whose listener is down', () => {
       connection: proxy.url(url),
       publisher: { connection: url },
       startup: { mode: 'background' },
-      providers: [recorderOf('unheard', log)],
+      providers: [recordingConsumer('unheard', log)],
     });
     // Without waiting for the database at the start, the consumer comes into being a moment later.
     await eventually(
@@ -131,7 +120,7 @@ describe('an event log whose connections are lost', () => {
     await suite.start({
       ...QUICKLY,
       publisher: { connection: proxy.url(url) },
-      providers: [recorderOf('lost', log)],
+      providers: [recordingConsumer('lost', log)],
     });
     const publisher = await suite.start({ events: { consume: false } });
     for (let n = 0; n < 5; n += 1) {
