@@ -3,6 +3,8 @@ import type { PgNotification } from '../channel/pg-notification.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import { soon } from '../time/clock.js';
+import { BatchWait } from './batch-wait.js';
+import type { BatchWaitOptions } from './batch-wait.js';
 import type { GapBarrier, HeldQueue } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
 import type { HandlerRuns } from './handler-runs.js';
@@ -14,7 +16,7 @@ export interface HandlerQueueMode {
   /** The number of runs that may be under way at the same time. */
   readonly concurrency: number;
   /** The handler takes several notifications together. */
-  readonly batch?: { readonly maxSize: number; readonly maxWait: number } | undefined;
+  readonly batch?: BatchWaitOptions | undefined;
   /** Only the newest notification of each key waits. */
   readonly latest?: ((payload: unknown) => unknown) | undefined;
 }
@@ -56,14 +58,14 @@ export class HandlerQueue implements HeldQueue {
   private isStopped = false;
   /** Whether a handler is being called. What that call pushes must wait until it returns. */
   private isStarting = false;
-  /** Ends the wait for a batch to fill up, while there is one. */
-  private batchWait: AbortController | undefined;
-  /** Whether the first notification of the next batch has waited long enough. */
-  private isBatchOverdue = false;
+  /** Undefined without `batch`. */
+  private readonly batchWait: BatchWait | undefined;
   private readonly idle = new IdleWaiters(() => this.isIdle);
 
   constructor(private readonly options: HandlerQueueOptions) {
-    this.waiting = new WaitingStretches(options.mode.latest);
+    const { mode, context } = options;
+    this.waiting = new WaitingStretches(mode.latest);
+    this.batchWait = mode.batch && new BatchWait(mode.batch, context.clock, () => this.goOnSoon());
     options.gate.join(this);
   }
 
@@ -92,7 +94,7 @@ export class HandlerQueue implements HeldQueue {
   stop(): number {
     const dropped = this.waiting.clear();
     this.isStopped = true;
-    this.endBatchWait();
+    this.batchWait?.end();
     if (dropped > 0) this.options.runs.counters.drop(dropped);
     this.idle.update();
     return dropped;
@@ -182,7 +184,7 @@ export class HandlerQueue implements HeldQueue {
       if (this.active === 0 && barrier !== this.standsAt) this.stopAt(barrier);
       return false;
     }
-    return this.active < mode.concurrency && this.waiting.size > 0 && this.isBatchDue();
+    return this.active < mode.concurrency && this.waiting.size > 0 && this.isDue();
   }
 
   /** The barrier that stops it now. Forgets barriers that are over. */
@@ -197,38 +199,16 @@ export class HandlerQueue implements HeldQueue {
     this.options.gate.arrived();
   }
 
-  private isBatchDue(): boolean {
-    const { batch } = this.options.mode;
-    const { waiting } = this;
-    if (!batch || this.isEnding || this.isBatchOverdue || waiting.hasBarrier) return true;
-    if (waiting.headSize >= batch.maxSize) return true;
-    const left = batch.maxWait - (Date.now() - waiting.first!.receivedAt.getTime());
-    if (left <= 0) return true;
-    // The wall clock may have been set back, so the wait never exceeds maxWait.
-    if (!this.batchWait) void this.waitForBatch(Math.min(left, batch.maxWait)); // Never rejects.
-    return false;
-  }
-
-  private async waitForBatch(duration: number): Promise<void> {
-    const wait = new AbortController();
-    this.batchWait = wait;
-    await this.options.context.clock.sleep(duration, wait.signal).catch(ignored);
-    if (wait.signal.aborted) return; // The batch was taken before.
-    this.isBatchOverdue = true;
-    this.goOnSoon();
-  }
-
-  private endBatchWait(): void {
-    this.batchWait?.abort();
-    this.batchWait = undefined;
-    this.isBatchOverdue = false;
+  /** Whether what waits is taken now. A batch waits for more, unless nothing can come to it. */
+  private isDue(): boolean {
+    return !this.batchWait || this.isEnding || this.waiting.hasBarrier || this.batchWait.isDue(this.waiting);
   }
 
   private take(): Taken {
     const { waiting } = this;
     const { mode, bufferSize } = this.options;
     const taken = mode.batch ? waiting.takeUpTo(mode.batch.maxSize) : waiting.take();
-    if (mode.batch) this.endBatchWait();
+    this.batchWait?.end();
     if (this.isOverflowing && waiting.size * 2 < bufferSize) this.isOverflowing = false;
     return taken;
   }
@@ -270,5 +250,3 @@ export class HandlerQueue implements HeldQueue {
     context.errors.report(new PgNotifyError('handler', message, { channel, handler: label, cause }));
   }
 }
-
-function ignored(): void {}
