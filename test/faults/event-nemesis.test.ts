@@ -14,17 +14,33 @@ import { SeededRandom } from '../support/seeded-random.js';
 const SECONDS = Number(process.env['NEMESIS_SECONDS'] ?? 30);
 const SEED = Number(process.env['NEMESIS_SEED'] ?? randomInt(2 ** 31));
 
-/** How long it may take to work off what is left, in milliseconds. */
-const DRAIN_TIME = 120_000;
+/** How long a consumer may take to work off the next of what is left, in milliseconds. */
+const STALL_TIME = 60_000;
 
-/** Resolves when every consumer has handled everything. Whom the nemesis has killed thrice at one event gave that one up. */
+/** How long it may take to work off all that is left, in milliseconds. */
+const DRAIN_TIME = 120_000 + 2_000 * SECONDS;
+
+/**
+ * Resolves when every consumer has handled everything, which takes as long as the machine needs; rejects when one of them
+ * stands still. Whom the nemesis has killed thrice at one event gave that one up.
+ */
 async function drained(store: EventStore): Promise<void> {
-  const deadline = performance.now() + DRAIN_TIME;
+  const least = new Map<string, { left: number; at: number }>();
   for (;;) {
     const states = await store.consumers();
     for (const { consumer, dead } of states) if (dead > 0) await store.requeue(consumer);
-    if (states.every(({ waiting, retrying, dead }) => waiting + retrying + dead === 0)) return;
-    if (performance.now() > deadline) throw new Error(`Not worked off in time: ${JSON.stringify(states, null, 1)}`);
+    const now = performance.now();
+    let isDone = true;
+    for (const state of states) {
+      const name = `${state.consumer} ${state.shard}`;
+      const left = state.waiting + state.retrying + state.dead;
+      if (left === 0) continue;
+      isDone = false;
+      const before = least.get(name);
+      if (!before || left < before.left) least.set(name, { left, at: now });
+      else if (now - before.at > STALL_TIME) throw new Error(`${name} stands still: ${JSON.stringify(state, null, 1)}`);
+    }
+    if (isDone) return;
     await delay(100);
   }
 }
