@@ -56,8 +56,8 @@ export class CoalescingRunner {
   }
 
   /**
-   * Applies a changed poll delay. The wait does not start over, so a delay that changes back and forth cannot prevent
-   * polls.
+   * Applies a changed poll delay to the present wait. The time that has passed counts, so polls are made even if the
+   * delay changes more often than it lasts.
    */
   pollAnew(): void {
     if (this.sleeper?.for === 'poll') this.sleeper.awake.abort();

@@ -81,7 +81,8 @@ export class GapGate {
     const methods = this.methodsFor(gap.reason);
     if (methods.length === 0) return;
     const inLine = ahead?.state === 'waiting' ? ahead : undefined;
-    // Not at a failed barrier before that one: its gap would end later than the one that is told after it.
+    // If a barrier in line covers it, the gap is added there and not to an earlier barrier that is failing. The methods
+    // would otherwise be given a later gap first and an earlier one after it.
     const barrier = inLine ?? this.failing ?? this.waitingAtTheHead ?? this.open('at the head');
     barrier.add(gap, methods);
     this.advance();

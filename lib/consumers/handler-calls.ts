@@ -70,7 +70,7 @@ export class HandlerCalls<Argument> {
 
   private call(argument: Argument, signal: AbortSignal): unknown {
     const { method } = this;
-    // This includes the outcome: a stream begins when it is subscribed to.
+    // The outcome is taken in the same context: a handler that returns an Observable runs when it is subscribed to.
     return this.context.async.run(() => outcomeOf(method.call(argument, signal), signal));
   }
 

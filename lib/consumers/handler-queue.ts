@@ -11,7 +11,7 @@ import type { HandlerRuns } from './handler-runs.js';
 import { IdleWaiters } from './idle-waiters.js';
 import { WaitingStretches } from './waiting-stretches.js';
 
-/** How a handler takes notifications: one at a time, in order, unless one of these is chosen. */
+/** How a handler takes notifications: one at a time, in order, unless one of the three is chosen. */
 export interface HandlerQueueMode {
   /** The number of runs that may be under way at the same time. */
   readonly concurrency: number;
@@ -46,7 +46,10 @@ export type Taken = PgNotification | readonly PgNotification[];
 export class HandlerQueue implements HeldQueue {
   private readonly waiting: WaitingStretches;
   private active = 0;
-  /** The barrier at which it has stopped, and the one for which its gate wants it to stop; either may be over. */
+  /**
+   * The barrier at which it has stopped, and the one for which its gate wants it to stop. A barrier may be over before
+   * it is forgotten here.
+   */
   private standing: GapBarrier | undefined;
   private demanded: GapBarrier | undefined;
   /** Whether it goes on in a microtask. */

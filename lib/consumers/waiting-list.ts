@@ -54,7 +54,7 @@ export class Fifo<T> implements WaitingList<T> {
  */
 export class LatestByKey<T> implements WaitingList<T> {
   private readonly items = new Map<unknown, T>();
-  /** Kept between calls: a new iterator would step over the places of all items that were taken before. */
+  /** Kept between calls, because a new iterator visits the places of all deleted items again until the Map is rehashed. */
   private keys = this.items.keys();
 
   constructor(private readonly keyOf: (item: T) => unknown) {}

@@ -84,7 +84,7 @@ export class TurnBudget {
    *
    * @param pause Called if nothing more may be read in this turn, because the turn is long or its budget is used up.
    * @param resume Called after a pause, in the next turn for which no crowded queue has waited.
-   * @param isCutShort Whether unread data is left, so that there must be a pause.
+   * @param isCutShort Whether only a part of the buffered data was read, as after a pause. The rest needs another pause.
    */
   endReading(pause: () => void, resume: () => void, isCutShort = false): void {
     const now = this.clock.now();
