@@ -2,6 +2,7 @@ import { isThenable } from '../channel/thenable.js';
 import { withDeadline } from '../time/deadline.js';
 import type { ConsumerContext } from './consumer-context.js';
 import { finalOutcomeOf, outcomeOf } from './handler-outcome.js';
+import { abortOverdue } from './overdue.js';
 
 /** The method behind a handler, and how long a run of it may take. */
 export interface CalledMethod<Argument> {
@@ -122,10 +123,7 @@ export class HandlerCalls<Argument> {
     let isLate = false;
     const expired = (): Error => {
       isLate = true;
-      const error = new Error(`It took longer than its timeout of ${timeout} ms.`);
-      // In a microtask: the run must count as failed even if the handler ends as soon as its signal is aborted.
-      queueMicrotask(() => over.abort(error));
-      return error;
+      return abortOverdue(over, timeout);
     };
     try {
       return await this.settle(withDeadline(running, { timeout, expired }), run);

@@ -8,6 +8,7 @@ import type { ConsumerContext } from './consumer-context.js';
 import type { DecodedChannels } from './decoded-channels.js';
 import type { DeliveryTrust } from './delivery-trust.js';
 import type { PgLiveValue, ResolvedLiveQueryOptions } from './live-query-options.js';
+import { abortOverdue } from './overdue.js';
 import { ValueSnapshot } from './value-snapshot.js';
 
 export interface LiveQueryDefinition<T> {
@@ -150,10 +151,7 @@ class LiveQueryLoads<T> {
     if (timeout === undefined) return running;
     const tooLong = async (): Promise<never> => {
       await clock.sleep(timeout, settled.signal); // Rejects when the load has settled before.
-      const error = new Error(`It took longer than its timeout of ${timeout} ms.`);
-      // In a microtask: the load must count as failed even if it ends as soon as its signal is aborted.
-      queueMicrotask(() => loading.abort(error));
-      throw error;
+      throw abortOverdue(loading, timeout);
     };
     try {
       return await Promise.race([running, tooLong()]);
