@@ -4,9 +4,10 @@
  */
 import 'reflect-metadata';
 import { Injectable, Module } from '@nestjs/common';
+// Nest before nestjs-cls, which is CommonJS: Node before 20.19.5 refuses to require() what is not evaluated yet.
+import { NestFactory } from '@nestjs/core';
 import { ClsPluginTransactional, Transactional, TransactionHost } from '@nestjs-cls/transactional';
 import { TransactionalAdapterTypeOrm } from '@nestjs-cls/transactional-adapter-typeorm';
-import { NestFactory } from '@nestjs/core';
 import { OnPgNotify, PgNotifyModule, PgNotifyService } from 'nest-pg-notify';
 import { ClsModule, ClsService, UseCls } from 'nestjs-cls';
 import { DataSource } from 'typeorm';
