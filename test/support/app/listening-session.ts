@@ -13,8 +13,7 @@ export async function askListeningSession(
 
 /** The channels that the listening session itself reports, in order; those of delivery checks are left out. */
 export async function channelsOnServer(subject: Pick<TestApp, 'app'>): Promise<string[]> {
-  const text = 'SELECT pg_listening_channels() AS channel';
-  const rows = await internals(subject).session.query({ text, timeout: 5_000 });
+  const rows = await askListeningSession(subject, 'SELECT pg_listening_channels() AS channel');
   const channels = rows.map(({ channel }) => String(channel));
   return channels.filter((channel) => !channel.startsWith('nest_pg_notify_check:')).toSorted();
 }
