@@ -4,8 +4,9 @@ import type { ConsumerContext } from './consumer-context.js';
 import type { GapMethod } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
 import type { Handler, PgHandlerStats } from './handler.js';
-import { HandlerRuns } from './handler-runs.js';
-import type { HandlerDefinition } from './handler-runs.js';
+import { HandlerCalls } from './handler-calls.js';
+import { HandlerRecord } from './handler-record.js';
+import type { HandlerDefinition } from './handler-record.js';
 
 export interface GapHandlerDefinition extends HandlerDefinition<PgGap> {
   /** The reasons it is called for; undefined for all. */
@@ -25,7 +26,8 @@ function waiting(retryDelay: number): string {
 /** A use of `@OnPgGap`: reads the full state again when the gate of its provider and channel calls it. */
 export class GapHandler implements Handler, GapMethod {
   readonly label: string;
-  private readonly runs: HandlerRuns<Attempt>;
+  private readonly record: HandlerRecord<Attempt>;
+  private readonly calls: HandlerCalls<Attempt>;
   private running = 0;
   private failedSince: Date | undefined;
   private unblock: () => void = () => undefined;
@@ -34,7 +36,7 @@ export class GapHandler implements Handler, GapMethod {
     private readonly definition: GapHandlerDefinition,
     private readonly gate: GapGate,
     private readonly context: ConsumerContext,
-    closing: AbortSignal,
+    private readonly closing: AbortSignal,
   ) {
     const { call, describe = messageOf } = definition;
     this.label = definition.label;
@@ -43,7 +45,8 @@ export class GapHandler implements Handler, GapMethod {
       call: ({ gap }, signal) => call(gap, signal),
       describe: (thrown, { gap, retryDelay }) => `${describe(thrown, gap)}${waiting(retryDelay)}`,
     };
-    this.runs = new HandlerRuns(attempts, 'gap', context, closing);
+    this.record = new HandlerRecord(attempts, 'gap', context);
+    this.calls = new HandlerCalls(attempts, this.record.channel, this.record, context);
   }
 
   accepts(reason: PgGapReason): boolean {
@@ -53,7 +56,7 @@ export class GapHandler implements Handler, GapMethod {
   async run(gap: PgGap, retryDelay: number): Promise<void> {
     this.running += 1;
     try {
-      await this.runs.run({ gap, retryDelay }, 1);
+      await this.calls.run({ gap, retryDelay }, 1, this.closing);
       this.unblock();
       this.failedSince = undefined;
     } catch (error) {
@@ -70,7 +73,7 @@ export class GapHandler implements Handler, GapMethod {
     this.failedSince ??= new Date();
     this.unblock = context.blocks.add({
       handler: label,
-      channel: this.runs.channel,
+      channel: this.record.channel,
       reason: 'gap-failed',
       since: this.failedSince,
       message: messageOf(error),
@@ -78,7 +81,7 @@ export class GapHandler implements Handler, GapMethod {
   }
 
   get stats(): PgHandlerStats {
-    return this.runs.counters.stats({ waiting: 0, running: this.running });
+    return this.record.counters.stats({ waiting: 0, running: this.running });
   }
 
   get isIdle(): boolean {

@@ -34,7 +34,10 @@ export interface RunRecord<Argument> {
   ended(thrown: unknown, run: Run<Argument>): undefined;
 }
 
-/** Calls the method of a handler, in the async context of its registration and within its timeout. */
+/**
+ * Calls the method of a handler, in the async context of its registration and within its timeout. The outcome is taken in
+ * that context too: a method that returns an Observable runs when it is subscribed to.
+ */
 export class HandlerCalls<Argument> {
   /** @param channel The channel's name, or those of several: for messages. */
   constructor(
@@ -59,7 +62,7 @@ export class HandlerCalls<Argument> {
     let value: unknown;
     let isAwaited: boolean;
     try {
-      value = this.call(argument, closing);
+      value = this.context.async.run(() => outcomeOf(method.call(argument, closing), closing));
       isAwaited = isThenable(value); // Reading a property may throw.
     } catch (thrown) {
       return record.ended(thrown, { argument, count, begun });
@@ -67,12 +70,6 @@ export class HandlerCalls<Argument> {
     if (isAwaited) return this.settle(this.finalOutcomeOf(value, closing), { argument, count, begun });
     record.succeeded(count, begun);
     return value;
-  }
-
-  private call(argument: Argument, signal: AbortSignal): unknown {
-    const { method } = this;
-    // The outcome is taken in the same context: a handler that returns an Observable runs when it is subscribed to.
-    return this.context.async.run(() => outcomeOf(method.call(argument, signal), signal));
   }
 
   private finalOutcomeOf(value: unknown, signal: AbortSignal): Promise<unknown> {
@@ -100,7 +97,7 @@ export class HandlerCalls<Argument> {
     const release = (): void => closing.removeEventListener('abort', onClosing);
     let value: unknown;
     try {
-      value = this.call(run.argument, over.signal);
+      value = this.context.async.run(() => outcomeOf(this.method.call(run.argument, over.signal), over.signal));
       if (isThenable(value)) {
         const running = this.finalOutcomeOf(value, over.signal);
         return this.settleWithin(timeout, running, over, run).finally(release);

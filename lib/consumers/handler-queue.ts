@@ -7,7 +7,8 @@ import { BatchWait } from './batch-wait.js';
 import type { BatchWaitOptions } from './batch-wait.js';
 import type { GapBarrier, HeldQueue } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
-import type { HandlerRuns } from './handler-runs.js';
+import type { HandlerCalls } from './handler-calls.js';
+import type { HandlerCounters } from './handler-counters.js';
 import { IdleWaiters } from './idle-waiters.js';
 import { WaitingStretches } from './waiting-stretches.js';
 
@@ -28,7 +29,10 @@ export interface HandlerQueueOptions {
   readonly mode: HandlerQueueMode;
   /** The number of notifications that may wait. */
   readonly bufferSize: number;
-  readonly runs: HandlerRuns<Taken>;
+  readonly calls: HandlerCalls<Taken>;
+  readonly counters: HandlerCounters;
+  /** Aborted when the registration stops waiting for runs. */
+  readonly closing: AbortSignal;
   readonly gate: GapGate;
   readonly context: Pick<RegistrationContext, 'budget' | 'clock' | 'errors'>;
   /** Called once when dropping starts, not for each dropped notification. */
@@ -75,11 +79,11 @@ export class HandlerQueue implements HeldQueue {
   push(notification: PgNotification): void {
     if (this.isStopped) return;
     const { waiting } = this;
-    const { bufferSize, runs } = this.options;
+    const { bufferSize, counters } = this.options;
     // A handler that returns at once makes room, so that nothing is dropped.
     if (waiting.size >= bufferSize) this.goOn();
     try {
-      if (waiting.push(notification)) runs.counters.conflated += 1;
+      if (waiting.push(notification)) counters.conflated += 1;
     } catch (error) {
       return this.keyFailed(error); // The user's function that returns the key has thrown.
     }
@@ -98,7 +102,7 @@ export class HandlerQueue implements HeldQueue {
     const dropped = this.waiting.clear();
     this.isStopped = true;
     this.batchWait?.end();
-    if (dropped > 0) this.options.runs.counters.drop(dropped);
+    if (dropped > 0) this.options.counters.drop(dropped);
     this.idle.update();
     return dropped;
   }
@@ -217,11 +221,12 @@ export class HandlerQueue implements HeldQueue {
   }
 
   private start(): void {
+    const { calls, closing } = this.options;
     const taken = this.take();
     let running: unknown;
     this.isStarting = true;
     try {
-      running = this.options.runs.run(taken, 'length' in taken ? taken.length : 1);
+      running = calls.run(taken, 'length' in taken ? taken.length : 1, closing);
     } catch {
       return; // The failure is counted and reported already.
     } finally {
@@ -239,16 +244,16 @@ export class HandlerQueue implements HeldQueue {
   };
 
   private readonly dropped = ({ channel, receivedAt }: PgNotification, ahead: GapBarrier | undefined): void => {
-    const { runs, gate, onOverflow } = this.options;
-    runs.counters.drop(1);
+    const { counters, gate, onOverflow } = this.options;
+    counters.drop(1);
     gate.overflow({ channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 }, ahead);
     if (!this.isOverflowing) onOverflow();
     this.isOverflowing = true;
   };
 
   private keyFailed(cause: unknown): void {
-    const { label, channel, runs, context } = this.options;
-    runs.counters.fail(1, 0);
+    const { label, channel, counters, context } = this.options;
+    counters.fail(1, 0);
     const message = `The function latest of the handler ${label} failed for the channel ${JSON.stringify(channel)}: ${messageOf(cause)}`;
     context.errors.report(new PgNotifyError('handler', message, { channel, handler: label, cause }));
   }

@@ -3,7 +3,6 @@ import type { PgChannel } from '../channel/pg-channel.js';
 import type { PgHandlerKind } from '../pg-notify.diagnostics.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { ConsumerContext } from './consumer-context.js';
-import { HandlerCalls } from './handler-calls.js';
 import type { CalledMethod, Run, RunRecord } from './handler-calls.js';
 import { HandlerCounters } from './handler-counters.js';
 import { HandlerRejection } from './handler-rejection.js';
@@ -15,29 +14,20 @@ export interface HandlerDefinition<Argument> extends CalledMethod<Argument> {
   readonly describe?: ((thrown: unknown, argument: Argument) => string) | undefined;
 }
 
-/** Runs one handler: applies its timeout, counts its runs and reports its failures. */
-export class HandlerRuns<Argument> implements RunRecord<Argument> {
+/** Counts the runs of one handler, and reports its failures. */
+export class HandlerRecord<Argument> implements RunRecord<Argument> {
   readonly counters: HandlerCounters;
   /** The channel's name. */
   readonly channel: string;
   private hasFailed = false;
-  private readonly calls: HandlerCalls<Argument>;
 
-  /** @param closing Aborted when the registration stops waiting for runs. */
   constructor(
     private readonly definition: HandlerDefinition<Argument>,
     kind: PgHandlerKind,
     private readonly context: ConsumerContext,
-    private readonly closing: AbortSignal,
   ) {
     this.channel = channelName(definition.channel);
     this.counters = new HandlerCounters(kind, definition.label, this.channel, context.diagnostics);
-    this.calls = new HandlerCalls(definition, this.channel, this, context);
-  }
-
-  /** Runs the handler once for `count` notifications, as {@link HandlerCalls.run} does. */
-  run(argument: Argument, count: number): unknown {
-    return this.calls.run(argument, count, this.closing);
   }
 
   /** @internal */

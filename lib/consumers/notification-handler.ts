@@ -2,8 +2,10 @@ import type { ConsumerContext } from './consumer-context.js';
 import type { DecodedChannels } from './decoded-channels.js';
 import type { GapGate } from './gap-gate.js';
 import type { Handler, PgHandlerStats } from './handler.js';
-import { HandlerRuns } from './handler-runs.js';
-import type { HandlerDefinition } from './handler-runs.js';
+import { HandlerCalls } from './handler-calls.js';
+import type { HandlerCounters } from './handler-counters.js';
+import { HandlerRecord } from './handler-record.js';
+import type { HandlerDefinition } from './handler-record.js';
 import { HandlerQueue } from './handler-queue.js';
 import type { HandlerQueueMode, Taken } from './handler-queue.js';
 
@@ -15,7 +17,7 @@ export interface NotificationHandlerDefinition extends HandlerDefinition<Taken> 
 /** A use of `@OnPgNotify`. Its notifications pass through its own queue, which stops at each gap. */
 export class NotificationHandler implements Handler {
   readonly label: string;
-  private readonly runs: HandlerRuns<Taken>;
+  private readonly counters: HandlerCounters;
   private readonly queue: HandlerQueue;
   private readonly unsubscribe: () => void;
 
@@ -27,18 +29,20 @@ export class NotificationHandler implements Handler {
     closing: AbortSignal,
   ) {
     const { label, bufferSize, mode } = definition;
-    const runs = new HandlerRuns(definition, 'notification', context, closing);
-    const { channel } = runs;
+    const record = new HandlerRecord<Taken>(definition, 'notification', context);
+    const { channel, counters } = record;
     const { async, diagnostics, logger } = context;
     const { latest } = mode;
     this.label = label;
-    this.runs = runs;
+    this.counters = counters;
     this.queue = new HandlerQueue({
       label,
       channel,
       mode: latest ? { ...mode, latest: (payload) => async.run(() => latest(payload)) } : mode,
       bufferSize,
-      runs,
+      calls: new HandlerCalls(definition, channel, record, context),
+      counters,
+      closing,
       gate,
       context,
       onOverflow: () => {
@@ -57,7 +61,7 @@ export class NotificationHandler implements Handler {
   }
 
   get stats(): PgHandlerStats {
-    return this.runs.counters.stats(this.queue.depth);
+    return this.counters.stats(this.queue.depth);
   }
 
   get isIdle(): boolean {

@@ -4,9 +4,10 @@ import type { ConsumerContext } from './consumer-context.js';
 import type { DecodedChannels } from './decoded-channels.js';
 import type { DeliveryTrust } from './delivery-trust.js';
 import type { Handler, PgHandlerStats } from './handler.js';
+import { HandlerCalls } from './handler-calls.js';
 import type { HandlerCounters } from './handler-counters.js';
-import { HandlerRuns } from './handler-runs.js';
-import type { HandlerDefinition } from './handler-runs.js';
+import { HandlerRecord } from './handler-record.js';
+import type { HandlerDefinition } from './handler-record.js';
 
 export interface WakeUpHandlerDefinition extends HandlerDefinition<WakeReason> {
   readonly pollInterval: number;
@@ -30,12 +31,13 @@ export class WakeUpHandler implements Handler {
     closing: AbortSignal,
   ) {
     const { pollInterval, fallbackPollInterval, errorDelay } = definition;
-    const runs = new HandlerRuns(definition, 'wake-up', context, closing);
+    const record = new HandlerRecord<WakeReason>(definition, 'wake-up', context);
+    const calls = new HandlerCalls(definition, record.channel, record, context);
     this.label = definition.label;
-    this.counters = runs.counters;
+    this.counters = record.counters;
     const runner = new CoalescingRunner(
       {
-        run: (reason) => runs.run(reason, 1),
+        run: (reason) => calls.run(reason, 1, closing),
         errorDelay: () => errorDelay,
         pollDelay: () => (trust.isGiven ? pollInterval : fallbackPollInterval),
         minInterval: 0,
@@ -45,7 +47,7 @@ export class WakeUpHandler implements Handler {
     this.runner = runner;
     this.ignoreTrust = trust.onChange(() => runner.pollAnew());
     // By its name, without a schema: there may be work, whatever the payload is.
-    this.unsubscribe = channels.subscribe(runs.channel, {
+    this.unsubscribe = channels.subscribe(record.channel, {
       arrival: () => runner.wake('notification'),
       gap: () => runner.wake('gap'),
       complete: () => this.sleep(), // A bootstrap that fails must not leave a worker behind.

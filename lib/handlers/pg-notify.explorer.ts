@@ -5,7 +5,7 @@ import { channelName } from '../channel/pg-channel.js';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification } from '../channel/pg-notification.js';
 import type { GapHandlerDefinition } from '../consumers/gap-handler.js';
-import type { HandlerDefinition } from '../consumers/handler-runs.js';
+import type { HandlerDefinition } from '../consumers/handler-record.js';
 import type { Taken } from '../consumers/handler-queue.js';
 import type { NotificationHandlerDefinition } from '../consumers/notification-handler.js';
 import type { WakeUpHandlerDefinition } from '../consumers/wake-up-handler.js';

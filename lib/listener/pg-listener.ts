@@ -171,7 +171,7 @@ export class PgListener extends ListenerFront {
     let session: ListeningSession;
     this.attemptedAt = this.context.clock.now();
     try {
-      session = await this.options.openSession(signal, (notification) => this.dispatch(notification));
+      session = await this.options.openSession(signal, this.dispatch);
     } catch (error) {
       return connectionFailure(error, 'the database');
     }
@@ -220,7 +220,7 @@ export class PgListener extends ListenerFront {
     return this.primary.leaveStopgap(session, signal);
   }
 
-  private dispatch(notification: ReceivedNotification): void {
+  private readonly dispatch = (notification: ReceivedNotification): void => {
     const { link } = this;
     if (!link?.reconciler.admits(notification.channel)) return;
     this.check?.observe(notification, link);
@@ -228,7 +228,7 @@ export class PgListener extends ListenerFront {
     // covers it.
     if (this.check?.hasFailed) this.registry.discard(notification);
     else this.registry.dispatch(notification);
-  }
+  };
 
   private listening(link: ListeningLink): void {
     this.reporter.listening(link.session);

@@ -4,7 +4,10 @@ import { GapGate } from '../../lib/consumers/gap-gate.js';
 import type { GapMethod } from '../../lib/consumers/gap-barrier.js';
 import { HandlerQueue } from '../../lib/consumers/handler-queue.js';
 import type { HandlerQueueMode, Taken } from '../../lib/consumers/handler-queue.js';
-import { HandlerRuns } from '../../lib/consumers/handler-runs.js';
+import type { HandlerCounters } from '../../lib/consumers/handler-counters.js';
+import { HandlerCalls } from '../../lib/consumers/handler-calls.js';
+import { HandlerRecord } from '../../lib/consumers/handler-record.js';
+import type { HandlerDefinition } from '../../lib/consumers/handler-record.js';
 import { TurnBudget } from '../../lib/time/turn-budget.js';
 import { consumerContext } from './consumer-context.js';
 import { FakeClock } from './fake-server.js';
@@ -135,7 +138,7 @@ class ObservedQueue {
   private readonly started = new Set<number>();
   private lastStarted = 0;
   private readonly lastOfKey = new Map<unknown, number>();
-  private readonly handlerRuns: HandlerRuns<Taken>;
+  private readonly counters: HandlerCounters;
   private readonly queue: HandlerQueue;
 
   constructor(
@@ -146,21 +149,21 @@ class ObservedQueue {
   ) {
     const { mode, bufferSize } = spec;
     const context = consumerContext({ budget });
-    this.handlerRuns = new HandlerRuns<Taken>(
-      { label, channel: 'c', call: (items) => this.call([items].flat()), timeout: undefined },
-      'notification',
-      context,
-      model.closing.signal,
-    );
-    const { handlerRuns: runs } = this;
-    const { gate } = model;
+    const call = (items: Taken): unknown => this.call([items].flat());
+    const definition: HandlerDefinition<Taken> = { label, channel: 'c', call, timeout: undefined };
+    const record = new HandlerRecord<Taken>(definition, 'notification', context);
+    const { counters } = record;
+    this.counters = counters;
+    const { gate, closing } = model;
     const onOverflow = (): void => undefined;
     this.queue = new HandlerQueue({
       label,
       channel: 'c',
       mode,
       bufferSize,
-      runs,
+      calls: new HandlerCalls(definition, 'c', record, context),
+      counters,
+      closing: closing.signal,
       gate,
       context,
       onOverflow,
@@ -172,7 +175,7 @@ class ObservedQueue {
   }
 
   get dropped(): number {
-    return this.handlerRuns.counters.dropped;
+    return this.counters.dropped;
   }
 
   push(notification: PgNotification): void {
@@ -196,7 +199,7 @@ class ObservedQueue {
 
   /** Those that were received before this moment and have neither been started nor dropped. */
   waitsFrom(moment: number): boolean {
-    const { dropped, conflated } = this.handlerRuns.counters;
+    const { dropped, conflated } = this.counters;
     const before = this.pushed.filter(({ id }) => id < moment);
     if (this.spec.mode.latest) return before.some((item) => !this.isOvertaken(item) && !this.started.has(item.id));
     const unstarted = before.filter(({ id }) => !this.started.has(id)).length;
@@ -204,7 +207,7 @@ class ObservedQueue {
   }
 
   checkCounts(): void {
-    const { delivered, failed, dropped, conflated } = this.handlerRuns.counters;
+    const { delivered, failed, dropped, conflated } = this.counters;
     const known = delivered + failed + dropped + conflated + this.queue.depth.waiting + this.itemsActive;
     const { length } = this.pushed;
     this.model.check(`each notification is counted once (${length}, not ${known})`, known === length);

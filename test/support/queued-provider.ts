@@ -7,7 +7,9 @@ import { HandlerBlocks } from '../../lib/consumers/handler-blocks.js';
 import type { HandlerCounters } from '../../lib/consumers/handler-counters.js';
 import { HandlerQueue } from '../../lib/consumers/handler-queue.js';
 import type { HandlerQueueOptions, Taken } from '../../lib/consumers/handler-queue.js';
-import { HandlerRuns } from '../../lib/consumers/handler-runs.js';
+import { HandlerCalls } from '../../lib/consumers/handler-calls.js';
+import { HandlerRecord } from '../../lib/consumers/handler-record.js';
+import type { HandlerDefinition } from '../../lib/consumers/handler-record.js';
 import { systemClock } from '../../lib/time/clock.js';
 import { TurnBudget } from '../../lib/time/turn-budget.js';
 import type { PgNotifyError } from '../../lib/pg-notify.errors.js';
@@ -76,29 +78,28 @@ export class QueuedProvider {
       budget,
       onError: (error) => this.errors.push(error as PgNotifyError),
     });
-    const runs = new HandlerRuns<Taken>(
-      {
-        label: name,
-        channel: 'c',
-        call: (items, signal) => {
-          const ids = [items].flat().map(({ payload }) => payload as number);
-          this.events.push(`${name} ${ids.join(' ')}`);
-          return call?.(ids, signal);
-        },
-        timeout,
+    const definition: HandlerDefinition<Taken> = {
+      label: name,
+      channel: 'c',
+      call: (items, signal) => {
+        const ids = [items].flat().map(({ payload }) => payload as number);
+        this.events.push(`${name} ${ids.join(' ')}`);
+        return call?.(ids, signal);
       },
-      'notification',
-      context,
-      this.closing.signal,
-    );
-    this.counters.push(runs.counters);
+      timeout,
+    };
+    const record = new HandlerRecord<Taken>(definition, 'notification', context);
+    const { counters } = record;
+    this.counters.push(counters);
     const { gate } = this;
     return new HandlerQueue({
       label: name,
       channel: 'c',
       mode: { concurrency: 1 },
       bufferSize: 100,
-      runs,
+      calls: new HandlerCalls(definition, 'c', record, context),
+      counters,
+      closing: this.closing.signal,
       gate,
       context,
       onOverflow: () => this.overflows.push(name),
