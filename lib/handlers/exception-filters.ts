@@ -1,14 +1,19 @@
 import 'reflect-metadata';
 import type { ArgumentsHost, ExceptionFilter, Type } from '@nestjs/common';
 import type { ApplicationConfig, ContextId } from '@nestjs/core';
+import { finalOutcomeOf } from '../consumers/handler-outcome.js';
 import { messageOf } from '../pg-notify.errors.js';
 import type { HandlerHost } from './handler-discovery.js';
 import { classOf, moduleOf } from './handler-enhancers.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
+import type { PgNotifyContext } from './pg-notify.context.js';
 
 /** The metadata keys of `@UseFilters` and `@Catch`: `@nestjs/common`, constants. */
 const FILTERS = '__exceptionFilters__';
 const CAUGHT_TYPES = '__filterCatchExceptions__';
+
+/** A filter as `@UseFilters` takes it. */
+type Filter = Type<ExceptionFilter> | ExceptionFilter;
 
 /** The run that has thrown an exception. */
 export type FilterPlace = readonly [
@@ -27,7 +32,8 @@ export class ExceptionFilters {
   constructor(private readonly globals: ApplicationConfig | undefined) {}
 
   /**
-   * Passes an exception to the first filter that catches its type.
+   * Passes an exception to the first filter that catches its type. What the filter returns is awaited; a stream is run
+   * to its end, because filters of microservices throw by a stream that fails.
    *
    * @throws The exception if no filter catches it, or the filter throws it again. If a filter fails, an AggregateError
    * of the exception and of what the filter has thrown, so that a filter made for requests cannot hide the exception.
@@ -38,7 +44,8 @@ export class ExceptionFilters {
     if (!filter) throw exception;
     try {
       // eslint-disable-next-line promise/valid-params -- A filter, not a promise.
-      await filter.catch(exception, argumentsHost(args));
+      const result: unknown = filter.catch(exception, argumentsHost(args));
+      await finalOutcomeOf(result, (args.at(-1) as PgNotifyContext).signal);
     } catch (thrown) {
       throw thrown === exception ? exception : filterFailure(filter, exception, thrown);
     }
@@ -55,18 +62,12 @@ export class ExceptionFilters {
   }
 }
 
-function filtersOn(target: object): readonly (Type<ExceptionFilter> | ExceptionFilter)[] {
-  return (
-    (Reflect.getMetadata(FILTERS, target) as readonly (Type<ExceptionFilter> | ExceptionFilter)[] | undefined) ?? []
-  );
+function filtersOn(target: object): readonly Filter[] {
+  return (Reflect.getMetadata(FILTERS, target) as readonly Filter[] | undefined) ?? [];
 }
 
 /** Nest has made the filters that were given as classes, in the module of their host. */
-async function resolve(
-  filter: Type<ExceptionFilter> | ExceptionFilter,
-  host: HandlerHost,
-  id: ContextId | undefined,
-): Promise<unknown> {
+async function resolve(filter: Filter, host: HandlerHost, id: ContextId | undefined): Promise<unknown> {
   if (typeof filter !== 'function') return filter;
   const wrapper = host.host!.injectables.get(filter)!;
   if (id) {

@@ -6,7 +6,7 @@ const MAX_MESSAGES = 5;
 
 /**
  * Describes what a handler threw. Nest's validation pipes put their findings only into the response of their exception.
- * These may quote the payload, so its values are left out.
+ * These may quote the payload, so its values are left out. It never throws.
  *
  * @param given The arguments of the handler.
  */
@@ -15,7 +15,11 @@ export function failureText(thrown: unknown, given: unknown): string {
   if (messages.length === 0) return messageOf(thrown);
   const others = messages.length - MAX_MESSAGES;
   const listed = [...messages.slice(0, MAX_MESSAGES), ...(others > 0 ? [`and ${others} more`] : [])];
-  return `${messageOf(thrown)}: ${withoutValues(listed.join('; '), given)}`;
+  try {
+    return `${messageOf(thrown)}: ${withoutValues(listed.join('; '), given)}`;
+  } catch {
+    return messageOf(thrown); // A handler has given the payload a property that cannot be read, or it is very deep.
+  }
 }
 
 function responseMessagesOf(thrown: unknown): readonly string[] {

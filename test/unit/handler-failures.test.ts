@@ -19,6 +19,8 @@ import fc from 'fast-check';
 import { definePgChannel, OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
 import type { PgChannel, PgNotifyDiagnosticsEvents, PgNotifyError } from 'nest-pg-notify';
 import * as v from 'valibot';
+import { firstValueFrom, NEVER, Subject, throwError } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { z } from 'zod';
 import { appSuite } from '../support/app/app-suite.js';
 
@@ -366,6 +368,30 @@ describe('a payload that a pipe refuses', () => {
     expect(logger.texts().join()).not.toMatch(/canary|4711/);
   });
 
+  it('is logged without what the pipe says if the values of the payload cannot be read any more', async () => {
+    @Injectable()
+    class Handlers {
+      @OnPgNotify('orders')
+      handle(order: object): void {
+        Object.defineProperty(order, 'total', {
+          enumerable: true,
+          get: () => {
+            throw new Error('not loaded');
+          },
+        });
+        throw new BadRequestException(['total must not be negative']);
+      }
+    }
+
+    const { bus, errors, logger } = await start({ providers: [Handlers] });
+    bus.emit('orders', { id: 1 });
+    await bus.settled();
+    expect(errors.map(({ message }) => message)).toEqual([
+      'Handler Handlers.handle failed for the channel "orders": Bad Request Exception',
+    ]);
+    expect(logger.texts('error')).toHaveLength(1);
+  });
+
   it('is logged with the first of many messages, and how many follow', async () => {
     @Injectable()
     class Handlers {
@@ -433,6 +459,83 @@ describe('what a handler throws', () => {
     await bus.settled();
     expect(service.stats()).toMatchObject({ failed: 1, rejected: 0 });
     expect(errors[0]!.message).toContain('Forbidden resource; the filter that caught it (HttpFilter) failed as well: ');
+  });
+
+  it('is reported when its filter returns a stream that fails, as filters of microservices do', async () => {
+    @Catch()
+    class RpcFilter {
+      catch(error: unknown): Observable<never> {
+        return throwError(() => error);
+      }
+    }
+
+    @Catch()
+    class AnsweringFilter {
+      catch(): Observable<never> {
+        return throwError(() => ({ status: 'error' }));
+      }
+    }
+
+    @Injectable()
+    class Handlers {
+      @OnPgNotify('orders')
+      @UseFilters(RpcFilter)
+      handle(): void {
+        throw new RangeError('out of stock');
+      }
+
+      @OnPgNotify('answers')
+      @UseFilters(AnsweringFilter)
+      answer(): void {
+        throw new RangeError('out of stock');
+      }
+
+      @OnPgNotify('guarded')
+      @UseGuards({ canActivate: () => false })
+      @UseFilters(RpcFilter)
+      guarded(): void {}
+    }
+
+    const { bus, service, errors } = await start({ providers: [Handlers] });
+    bus.emit('orders');
+    bus.emit('guarded');
+    await bus.settled();
+    bus.emit('answers');
+    await bus.settled();
+    expect(service.stats()).toMatchObject({ delivered: 0, failed: 2, rejected: 1 });
+    expect(errors.map(({ message }) => message)).toEqual([
+      'Handler Handlers.handle failed for the channel "orders": out of stock',
+      'Handler Handlers.answer failed for the channel "answers": out of stock; the filter that caught it (AnsweringFilter) failed as well: something that is no Error was thrown',
+    ]);
+  });
+
+  it('is handled when its filter returns a stream that ends, which is awaited, at most until the timeout', async () => {
+    const ends = new Subject<never>();
+
+    @Injectable()
+    class Handlers {
+      @OnPgNotify('orders', { timeout: 20 })
+      @UseFilters({ catch: () => NEVER })
+      late(): void {
+        throw new RangeError('out of stock');
+      }
+
+      @OnPgNotify('orders')
+      @UseFilters({ catch: () => ends })
+      handle(): void {
+        throw new RangeError('out of stock');
+      }
+    }
+
+    const { bus, service, errors } = await start({ providers: [Handlers] });
+    const failed = firstValueFrom(service.errors$);
+    bus.emit('orders');
+    expect((await failed).message).toContain('Handlers.late failed for the channel "orders": It took longer than');
+    expect(service.stats()).toMatchObject({ delivered: 0, failed: 1 });
+    ends.complete();
+    await bus.settled();
+    expect(service.stats()).toMatchObject({ delivered: 1, failed: 1 });
+    expect(errors).toHaveLength(1);
   });
 
   it('is reported in full if it is several errors without a message of their own', async () => {
