@@ -4,7 +4,7 @@ import type { ApplicationConfig, ContextId } from '@nestjs/core';
 import { finalOutcomeOf } from '../consumers/handler-outcome.js';
 import { messageOf } from '../pg-notify.errors.js';
 import type { HandlerHost } from './handler-discovery.js';
-import { classOf, moduleOf } from './handler-enhancers.js';
+import { classEnhancers, moduleOf } from './handler-enhancers.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
@@ -52,7 +52,7 @@ export class ExceptionFilters {
   }
 
   private async filtersOf(host: HandlerHost, method: object, id: ContextId | undefined): Promise<ExceptionFilter[]> {
-    const places = [...filtersOn(classOf(host)), ...filtersOn(method)];
+    const places = [...(classEnhancers(host, FILTERS) as readonly Filter[]), ...filtersOn(method)];
     const own = await Promise.all(places.map((filter) => resolve(filter, host, id)));
     const scoped = (this.globals?.getGlobalRequestFilters() ?? []).flatMap((wrapper) => {
       const instance: unknown = id && wrapper.getInstanceByContextId(id, host.id)?.instance;

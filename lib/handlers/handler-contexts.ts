@@ -1,6 +1,7 @@
 import { ApplicationConfig, ExternalContextCreator, ModulesContainer, NestContainer } from '@nestjs/core';
 import { throwAsOfGuard } from './guard-refusal.js';
 import type { HandlerHost } from './handler-discovery.js';
+import { classEnhancers } from './handler-enhancers.js';
 import { PAYLOAD_TYPE } from './handler-metadata.js';
 import { finalOutcomeOf } from '../consumers/handler-outcome.js';
 
@@ -23,7 +24,24 @@ export function createContexts(host: HandlerHost, globals: ApplicationConfig | u
     return activate && ((args: unknown[]) => activate(args).catch(throwAsOfGuard));
   };
   contexts.transformToResult = finalOutcomeOf;
+  for (const creator of creatorsOf(contexts)) creator.reflectClassMetadata = (_, key) => classEnhancers(host, key);
   return contexts;
+}
+
+/** The part of Nest's creators that reads the enhancers of a class. */
+interface EnhancersCreator {
+  reflectClassMetadata(instance: object, key: string): readonly unknown[];
+}
+
+/**
+ * Nest's creators of guards, interceptors and pipes. By themselves, those of Nest 11 read only the class of the instance, and those
+ * of Nest 12 only the class in the module.
+ */
+function creatorsOf(contexts: ExternalContextCreator): readonly EnhancersCreator[] {
+  const { guardsContextCreator, interceptorsContextCreator, pipesContextCreator } = contexts as unknown as Readonly<
+    Record<'guardsContextCreator' | 'interceptorsContextCreator' | 'pipesContextCreator', EnhancersCreator>
+  >;
+  return [guardsContextCreator, interceptorsContextCreator, pipesContextCreator];
 }
 
 /**

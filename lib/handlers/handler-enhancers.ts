@@ -15,9 +15,19 @@ const ENHANCERS = {
 /** The keys of the metadata of guards, interceptors, pipes and filters. */
 export const ENHANCER_KEYS: readonly unknown[] = Object.values(ENHANCERS);
 
-/** The class of a host. For a factory or a value only its instance shows the class. */
-export function classOf({ metatype, isNotMetatype, instance }: HandlerHost): object {
-  return isNotMetatype || !metatype ? (instance as object).constructor : metatype;
+/**
+ * The classes of a host whose enhancers run: that of its instances, and that in the module. They differ if a class
+ * decorator returns a class that does not extend the decorated one, such as a Proxy, or if a mixin has overwritten
+ * `constructor`. Of a factory or a value only the instance shows the class.
+ */
+function classesOf({ metatype, isNotMetatype, instance }: HandlerHost): readonly object[] {
+  const { constructor } = Object.getPrototypeOf(instance) as object;
+  return isNotMetatype || !metatype ? [constructor] : [...new Set([constructor, metatype])];
+}
+
+/** The enhancers of one kind on the class of a host, by the key of their metadata. */
+export function classEnhancers(host: HandlerHost, key: string): readonly unknown[] {
+  return [...new Set(classesOf(host).flatMap((type) => enhancersBy(key, type)))];
 }
 
 /** Looks up enhancers in the module of a host. */
@@ -27,12 +37,12 @@ export function moduleOf(host: HandlerHost): ModuleRef {
 
 /** Whether a method or its class has guards, interceptors, pipes or filters of its own. */
 export function hasEnhancers(host: HandlerHost, method: object): boolean {
-  return [classOf(host), method].some((place) => enhancersOn(place).length > 0);
+  return [...classesOf(host), method].some((place) => enhancersOn(place).length > 0);
 }
 
 /**
  * Refuses enhancers that Nest would leave out silently: those of a class that it has not made, such as one from a
- * factory, and those on a method that another decorator has replaced.
+ * factory, those of a class that a decorator has replaced, and those on a method that another decorator has replaced.
  *
  * @param method The method with the metadata of all its decorators.
  * @param current The method as Nest finds it.
@@ -40,21 +50,32 @@ export function hasEnhancers(host: HandlerHost, method: object): boolean {
  * @throws PgNotifyError of kind `configuration` that names the first of them.
  */
 export function checkEnhancers(host: HandlerHost, method: object, current: object, where: string): void {
-  const seen = [classOf(host), current].flatMap(enhancersOn);
-  for (const [decorator, enhancer] of [classOf(host), method].flatMap(enhancersOn)) {
+  const seen = [...classesOf(host), current].flatMap(enhancersOn);
+  for (const [decorator, enhancer] of [...classesOf(host), method].flatMap(enhancersOn)) {
     if (typeof enhancer !== 'function' || host.host?.injectables.has(enhancer)) continue;
-    const { name } = enhancer;
+    const written = `${decorator}(${enhancer.name})`;
     const isSeen = seen.some(([, other]) => other === enhancer);
     throw new PgNotifyError(
       'configuration',
-      isSeen
-        ? `${where} cannot have ${decorator}(${name}): Nest makes the guards, interceptors, pipes and filters of classes ` +
-            `that stand in the providers or controllers of a module, and this instance came there in another way. ` +
-            `List its class there, or write ${decorator}(new ${name}(…)).`
-        : `${where} cannot have ${decorator}(${name}) below a decorator that replaces the method: ` +
-            `Nest does not see it there, and it would not run. Move ${decorator}(${name}) above that decorator.`,
+      isSeen ? notMade(host, where, written, enhancer.name) : notSeen(where, written),
     );
   }
+}
+
+function notMade({ isNotMetatype }: HandlerHost, where: string, written: string, name: string): string {
+  return isNotMetatype
+    ? `${where} cannot have ${written}: Nest makes the guards, interceptors, pipes and filters of classes ` +
+        `that stand in the providers or controllers of a module, and this instance came there in another way. ` +
+        `List its class there, or write ${written.slice(0, -1 - name.length)}new ${name}(…)).`
+    : `${where} cannot have ${written} on its class: a decorator above it returns another class that does not extend this one, ` +
+        `so Nest does not see it, and it would not run. Move ${written} above that decorator, or to the method.`;
+}
+
+function notSeen(where: string, written: string): string {
+  return (
+    `${where} cannot have ${written} below a decorator that replaces the method: ` +
+    `Nest does not see it there, and it would not run. Move ${written} above that decorator.`
+  );
 }
 
 /** Global enhancers that Nest makes for each context: no context has an instance of them yet. */
@@ -80,8 +101,10 @@ export function hasGlobals(config: ApplicationConfig): boolean {
 
 function enhancersOn(place: object): (readonly [decorator: string, enhancer: unknown])[] {
   return Object.entries(ENHANCERS).flatMap(([decorator, key]) =>
-    ((Reflect.getMetadata(key, place) as readonly unknown[] | undefined) ?? []).map(
-      (enhancer) => [decorator, enhancer] as const,
-    ),
+    enhancersBy(key, place).map((enhancer) => [decorator, enhancer] as const),
   );
+}
+
+function enhancersBy(key: string, place: object): readonly unknown[] {
+  return (Reflect.getMetadata(key, place) as readonly unknown[] | undefined) ?? [];
 }

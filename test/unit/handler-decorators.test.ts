@@ -297,6 +297,92 @@ describe('a decorator that makes something else of the method', () => {
   });
 });
 
+describe('a class decorator that returns a class which does not extend the decorated one', () => {
+  const InProxy = <T extends object>(type: T): T => new Proxy(type, {});
+  const AsFunction = (type: object): never => {
+    const made = (...args: unknown[]): object => Reflect.construct(type as never, args) as object;
+    const replacement = function (...args: unknown[]): object {
+      return made(...args);
+    };
+    return Object.assign(replacement, { prototype: (type as { prototype: object }).prototype }) as never;
+  };
+  const no: CanActivate = { canActivate: () => false };
+
+  class NoGuard implements CanActivate {
+    canActivate(): boolean {
+      return false;
+    }
+  }
+
+  it.each([
+    ['a Proxy', InProxy],
+    ['a function', AsFunction as typeof InProxy],
+  ])('leaves the guards in force that stand below it, and those of the method: %s', async (_name, replace) => {
+    const handled: string[] = [];
+
+    @replace
+    @UseGuards(no)
+    @Injectable()
+    class OfClass {
+      @OnPgNotify('orders')
+      handle(): void {
+        handled.push('class');
+      }
+    }
+
+    @replace
+    @Injectable()
+    class OfMethod {
+      @UseGuards(NoGuard)
+      @OnPgNotify('orders')
+      handle(): void {
+        handled.push('method');
+      }
+
+      @OnPgNotify('orders')
+      free(): void {
+        handled.push('free');
+      }
+    }
+
+    const { service } = await suite.start({ providers: [OfClass, OfMethod] });
+    suite.bus.emit('orders');
+    await suite.bus.settled();
+    expect(handled).toEqual(['free']);
+    expect(service.stats()).toMatchObject({ delivered: 1, rejected: 2 });
+  });
+
+  it.each([
+    ['a Proxy', InProxy],
+    ['a function', AsFunction as typeof InProxy],
+  ])('is refused above a guard that Nest would have to make, and not below it: %s', async (_name, replace) => {
+    @replace
+    @UseGuards(NoGuard)
+    @Injectable()
+    class Below {
+      @OnPgNotify('orders')
+      handle(): void {}
+    }
+
+    @UseGuards(NoGuard)
+    @replace
+    @Injectable()
+    class Above {
+      @OnPgNotify('orders')
+      handle(): void {}
+    }
+
+    expect(await refusal({ providers: [Below] })).toBe(
+      `@OnPgNotify('orders') on Below.handle cannot have @UseGuards(NoGuard) on its class: a decorator above it returns another class that does not extend this one, ` +
+        `so Nest does not see it, and it would not run. Move @UseGuards(NoGuard) above that decorator, or to the method.`,
+    );
+    const { service } = await suite.start({ providers: [Above] });
+    suite.bus.emit('orders');
+    await suite.bus.settled();
+    expect(service.stats()).toMatchObject({ delivered: 0, rejected: 1 });
+  });
+});
+
 describe('a decorator on a parameter', () => {
   const Tenant = createParamDecorator(() => 'tenant');
   /** As `@Payload()` of `@nestjs/microservices`, and `@MessageBody()` of `@nestjs/websockets`. */
