@@ -20,7 +20,7 @@ export const ENHANCER_KEYS: readonly unknown[] = Object.values(ENHANCERS);
  * decorator returns a class that does not extend the decorated one, such as a Proxy, or if a mixin has overwritten
  * `constructor`. Of a factory or a value only the instance shows the class.
  */
-function classesOf({ metatype, isNotMetatype, instance }: HandlerHost): readonly object[] {
+export function classesOf({ metatype, isNotMetatype, instance }: HandlerHost): readonly object[] {
   const { constructor } = Object.getPrototypeOf(instance) as object;
   return isNotMetatype || !metatype ? [constructor] : [...new Set([constructor, metatype])];
 }

@@ -6,9 +6,10 @@ import type { FilterPlace } from './exception-filters.js';
 import { GuardRefusal } from './guard-refusal.js';
 import { createContexts } from './handler-contexts.js';
 import type { DiscoveredHandler, HandlerHost } from './handler-discovery.js';
-import { checkEnhancers, hasEnhancers, hasGlobals, moduleOf, scopedGlobals } from './handler-enhancers.js';
+import { checkEnhancers, classesOf, hasEnhancers, hasGlobals, moduleOf, scopedGlobals } from './handler-enhancers.js';
 import { currentMethodOf, methodWithMetadata, withMetadata } from './handler-method.js';
 import { checkMethod } from './handler-method-checks.js';
+import { defineParameters } from './handler-metadata.js';
 import { PG_NOTIFY_CONTEXT_TYPE } from './pg-notify.context.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
@@ -60,6 +61,8 @@ export class HandlerInvoker {
     checkEnhancers(host, method, currentMethodOf(handler), where);
     const { globals } = this;
     const isEnhanced = hasEnhancers(host, method) || (globals !== undefined && hasGlobals(globals));
+    // Not when it was decorated: a mixin may have copied the method to another class since.
+    for (const type of classesOf(host)) defineParameters(handler.metadata, handler.method, type);
     const binding = { handler, method, contexts: isEnhanced ? createContexts(host, globals) : undefined };
     const isScoped = !host.isDependencyTreeStatic() || this.scopedGlobals.length > 0;
     if (isScoped) return (...args) => this.callInScope(binding, args);

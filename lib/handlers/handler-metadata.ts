@@ -53,17 +53,32 @@ export function handlerDecorator(definition: PgHandlerDefinition): MethodDecorat
     const others = ownHandlersOf(prototype, name);
     const parameters = `nest-pg-notify:parameters:${others.length}`;
     const metadata: PgHandlerMetadata = { ...definition, version: VERSION, parameters, decorated: method };
-    // Stored by class and name, not on the method: decorators above ours may replace the method.
-    Reflect.defineMetadata(HANDLERS, [metadata, ...others], prototype, name);
+    const handlers = [metadata, ...others];
+    // Stored by class and name, not only on the method: decorators above ours may replace the method.
+    Reflect.defineMetadata(HANDLERS, handlers, prototype, name);
     Reflect.defineMetadata(HANDLERS, [...ownNamesOf(prototype).filter((other) => other !== name), name], prototype);
-    Reflect.defineMetadata(parameters, parametersOf(definition), prototype.constructor, name);
+    Reflect.defineMetadata(HANDLERS, { name, handlers } satisfies MethodMark, method);
   };
 }
 
-/** The names of the decorated methods of an object with this prototype, including inherited and overridden ones. */
+/** On a method: its handlers, which a mixin takes along when it copies the method to another prototype. */
+interface MethodMark {
+  readonly name: string;
+  readonly handlers: readonly PgHandlerMetadata[];
+}
+
+/** Writes the metadata of a handler's parameters on a class, where Nest looks for it. */
+export function defineParameters(metadata: PgHandlerMetadata, name: string, type: object): void {
+  Reflect.defineMetadata(metadata.parameters, parametersOf(metadata), type, name);
+}
+
+/**
+ * The names of the decorated methods of an object with this prototype, including inherited, overridden and copied ones.
+ */
 export function handlerNamesOf(prototype: object): readonly string[] {
   const parent = Object.getPrototypeOf(prototype) as object | null;
-  return [...new Set([...ownNamesOf(prototype), ...(parent ? handlerNamesOf(parent) : [])])];
+  const inherited = parent ? handlerNamesOf(parent) : [];
+  return [...new Set([...ownNamesOf(prototype), ...copiedNamesOf(prototype), ...inherited])];
 }
 
 /**
@@ -75,7 +90,8 @@ export function handlerNamesOf(prototype: object): readonly string[] {
  */
 export function handlersOf(prototype: object, name: string): readonly PgHandlerMetadata[] {
   const owner = ownerOf(prototype, name);
-  const handlers = owner ? ownHandlersOf(owner, name) : [];
+  const decorated = owner ? ownHandlersOf(owner, name) : [];
+  const handlers = owner && decorated.length === 0 ? copiedHandlersOf(owner, name) : decorated;
   const [first] = handlers;
   if (!owner || !first) return [];
   if (typeof Object.getOwnPropertyDescriptor(owner, name)?.value !== 'function') {
@@ -106,8 +122,20 @@ function ownNamesOf(prototype: object): readonly string[] {
   return (Reflect.getOwnMetadata(HANDLERS, prototype) as readonly string[] | undefined) ?? [];
 }
 
+function copiedNamesOf(prototype: object): readonly string[] {
+  return Object.getOwnPropertyNames(prototype).filter((name) => copiedHandlersOf(prototype, name).length > 0);
+}
+
 function ownHandlersOf(prototype: object, name: string): readonly PgHandlerMetadata[] {
   return (Reflect.getOwnMetadata(HANDLERS, prototype, name) as readonly PgHandlerMetadata[] | undefined) ?? [];
+}
+
+/** The handlers of a method that was decorated in another class. Under another name it is no handler, but an alias. */
+function copiedHandlersOf(prototype: object, name: string): readonly PgHandlerMetadata[] {
+  const method: unknown = Object.getOwnPropertyDescriptor(prototype, name)?.value;
+  if (typeof method !== 'function') return [];
+  const mark = Reflect.getOwnMetadata(HANDLERS, method) as MethodMark | undefined;
+  return mark?.name === name ? mark.handlers : [];
 }
 
 /** The decorator as it is written, for messages. */
@@ -134,6 +162,7 @@ export function describeHandler(metadata: PgHandlerMetadata, label: string): str
 function parametersOf({ kind, options }: PgHandlerDefinition): ParameterMetadata {
   const other = (index: number): ParameterMetadata => ({ [`${OTHER_TYPE}:${index}`]: { index, data: index } });
   if (kind === 'gap' || kind === 'wake-up') return { ...other(0), ...other(1) };
-  const schema = kind === 'notification' ? options.schema : undefined;
+  // Invalid options are refused when they are read.
+  const schema = kind === 'notification' ? (options as OnPgNotifyOptions | null)?.schema : undefined;
   return { [`${PAYLOAD_TYPE}:0`]: { index: 0, ...(schema && { schema }) }, ...other(1), ...other(2) };
 }

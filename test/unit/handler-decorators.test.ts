@@ -11,10 +11,10 @@ import {
   UsePipes,
   ValidationPipe,
 } from '@nestjs/common';
-import type { CanActivate, ExecutionContext, ModuleMetadata } from '@nestjs/common';
+import type { CanActivate, ExecutionContext, ModuleMetadata, Type } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
-import type { PgGap } from 'nest-pg-notify';
+import type { PgGap, PgNotification } from 'nest-pg-notify';
 import { defer } from 'rxjs';
 import { appSuite } from '../support/app/app-suite.js';
 import { failureOf } from '../support/failures.js';
@@ -294,6 +294,65 @@ describe('a decorator that makes something else of the method', () => {
     await suite.bus.settled();
     expect(log).toEqual(['first', 'second']);
     expect(service.stats().handlers.map(({ handler }) => handler)).toEqual(['FirstMixed.handle', 'SecondMixed.handle']);
+  });
+});
+
+describe('a mixin that copies methods from one prototype to another', () => {
+  /** As in the handbook of TypeScript, which copies `constructor` as well. */
+  function copyMethods(from: Type, to: Type, left: readonly string[] = []): void {
+    for (const name of Object.getOwnPropertyNames(from.prototype).filter((own) => !left.includes(own))) {
+      Object.defineProperty(to.prototype, name, Object.getOwnPropertyDescriptor(from.prototype, name)!);
+    }
+  }
+
+  it.each([
+    ['with the constructor', []],
+    ['without it', ['constructor']],
+  ])('takes handlers along, with their pipes and guards: %s', async (_name, left) => {
+    const handled: unknown[] = [];
+
+    class Mixin {
+      @UsePipes({ transform: (value: number) => value * 2 })
+      @OnPgNotify('orders')
+      copied(payload: number, { channel }: PgNotification): void {
+        handled.push(['copied', payload, channel]);
+      }
+
+      @OnPgNotify('orders')
+      plain(payload: number): void {
+        handled.push(['plain', payload]);
+      }
+    }
+
+    @Injectable()
+    class Handlers {
+      @UsePipes({ transform: (value: number) => value * 3 })
+      @OnPgNotify('orders')
+      own(payload: number): void {
+        handled.push(['own', payload]);
+      }
+    }
+    copyMethods(Mixin, Handlers, left);
+    // Under another name it is an alias, not one more handler.
+    Object.assign(Handlers.prototype, { alias: Reflect.get(Handlers.prototype, 'plain') });
+
+    @UseGuards({ canActivate: () => false })
+    @Injectable()
+    class Guarded {}
+    copyMethods(Mixin, Guarded, left);
+
+    const { service } = await suite.start({ providers: [Handlers, Guarded] });
+    suite.bus.emit('orders', 7);
+    await suite.bus.settled();
+    expect(handled).toHaveLength(3);
+    expect(handled).toEqual(
+      expect.arrayContaining([
+        ['copied', 14, 'orders'],
+        ['plain', 7],
+        ['own', 21],
+      ]),
+    );
+    expect(service.stats()).toMatchObject({ delivered: 3, rejected: 2, failed: 0 });
   });
 });
 
