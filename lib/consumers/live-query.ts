@@ -1,6 +1,8 @@
-import { Observable, ReplaySubject, share } from 'rxjs';
+import { types } from 'node:util';
+import { isObservable, Observable, ReplaySubject, share } from 'rxjs';
 import type { Subscriber } from 'rxjs';
 import { channelName } from '../channel/pg-channel.js';
+import { isThenable } from '../channel/thenable.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { CoalescingRunner } from './coalescing-runner.js';
@@ -146,7 +148,7 @@ class LiveQueryLoads<T> {
       settled.abort(signal.reason);
     };
     signal.addEventListener('abort', abort, { once: true });
-    const running = async.run(async () => this.definition.load(loading.signal));
+    const running = async.run(async () => asValue(await this.definition.load(loading.signal)));
     this.place.underWay = running.then(ignored, ignored).then(() => signal.removeEventListener('abort', abort));
     if (timeout === undefined) return running;
     const tooLong = async (): Promise<never> => {
@@ -181,7 +183,10 @@ class LiveQueryLoads<T> {
     const { distinct } = this.definition.options;
     if (typeof distinct !== 'function') return shown.snapshot?.equals(value) === true;
     try {
-      return this.parts.context.async.run(() => distinct(shown.value, value));
+      const isSame = this.parts.context.async.run(() => distinct(shown.value, value));
+      // A promise is always truthy, so nothing would ever be emitted again.
+      if (isThenable(isSame)) throw new Error('It returned a promise, and must return true or false at once.');
+      return isSame;
     } catch (cause) {
       const { label } = this.definition;
       const message = `The function distinct of the ${label} failed, and the value is emitted: ${messageOf(cause)}`;
@@ -205,6 +210,17 @@ class LiveQueryLoads<T> {
     const { value, stale } = shown;
     this.parts.context.async.run(() => this.subscriber.next(this.definition.options.stale ? { value, stale } : value));
   }
+}
+
+/** @throws Error for what a load may return by mistake, and nobody would subscribe to or iterate. */
+function asValue<T>(loaded: T): T {
+  if (isObservable(loaded)) {
+    throw new Error(
+      'It returned an Observable, which is not a value. Return firstValueFrom() or lastValueFrom() of it.',
+    );
+  }
+  if (!types.isGeneratorObject(loaded)) return loaded;
+  throw new Error('It returned a generator, whose body runs only when somebody iterates. Return the value.');
 }
 
 function ignored(): void {}

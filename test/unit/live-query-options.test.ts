@@ -5,6 +5,7 @@ import { PgNotifyService } from 'nest-pg-notify';
 import type { PgLiveValue } from 'nest-pg-notify';
 import { PgNotifyTestingModule } from 'nest-pg-notify/testing';
 import { Test } from '@nestjs/testing';
+import { firstValueFrom, of } from 'rxjs';
 import { ValueSnapshot } from '../../lib/consumers/value-snapshot.js';
 import { heldLiveQuery, subscribe } from '../support/held-live-query.js';
 import { turns } from '../support/turn.js';
@@ -228,6 +229,18 @@ describe('the option distinct of a live query', () => {
     ]);
   });
 
+  it('emits when the function returns a promise, which would count as equal for ever, and reports that', async () => {
+    const distinct = (async () => true) as never;
+    const { seen, errors } = await emitted([() => 1, () => 2], { distinct });
+    expect(seen).toEqual([1, 2]);
+    expect(errors).toEqual([
+      expect.objectContaining({
+        message:
+          'The function distinct of the live query of "orders" failed, and the value is emitted: It returned a promise, and must return true or false at once.',
+      }),
+    ]);
+  });
+
   it('compares any JSON as a deep comparison does, also after it was written and read again', () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), (one, other) => {
@@ -362,6 +375,35 @@ describe('the option stale of a live query', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('the load of a live query', () => {
+  it('has failed if it returns what nobody would subscribe to or iterate', async () => {
+    const module = await Test.createTestingModule({ imports: [PgNotifyTestingModule.forRoot()] }).compile();
+    await module.init();
+    const service = module.get(PgNotifyService);
+    const loads: [load: () => unknown, problem: string][] = [
+      [
+        () => of(1),
+        'It returned an Observable, which is not a value. Return firstValueFrom() or lastValueFrom() of it.',
+      ],
+      [async () => of(1), 'It returned an Observable, which is not a value.'],
+      [
+        function* load() {
+          yield 1;
+        },
+        'It returned a generator, whose body runs only when somebody iterates. Return the value.',
+      ],
+    ];
+    for (const [load, problem] of loads) {
+      const query$ = service.liveQuery('orders', load, { onError: 'error' });
+      await expect(firstValueFrom(query$)).rejects.toMatchObject({
+        kind: 'handler',
+        message: expect.stringContaining(`The load of the live query of "orders" failed: ${problem}`),
+      });
+    }
+    await module.close();
   });
 });
 
