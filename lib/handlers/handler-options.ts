@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { isThenable } from '../channel/thenable.js';
 import { GAP_REASONS } from '../channel/pg-gap.js';
 import type { PgGapReason } from '../channel/pg-gap.js';
 import { standardSchema } from '../channel/standard-schema.js';
@@ -58,8 +59,8 @@ export interface OnPgNotifyOptions extends PgHandlerOptions {
   /** Calls the method with lists of payloads and notifications, one batch at a time. */
   readonly batch?: PgBatchOptions;
   /**
-   * Only the newest waiting notification is kept: one in all (`true`), or one for each key that the function returns.
-   * The replaced ones are neither handled nor announced as a gap.
+   * Only the newest waiting notification is kept: one in all (`true`), or one for each key that the function returns,
+   * such as a string or a number. The replaced ones are neither handled nor announced as a gap.
    */
   readonly latest?: true | ((payload: never) => unknown);
   /**
@@ -119,9 +120,18 @@ const BATCH = {
 
 const latest: OptionCheck<NonNullable<HandlerQueueMode['latest']>> = (given, place) => {
   if (given === true) return () => true;
-  if (typeof given === 'function') return given as NonNullable<HandlerQueueMode['latest']>;
+  if (typeof given === 'function') return (payload) => comparableKey((given as (of: unknown) => unknown)(payload));
   throw invalidOption(place, `must be true, or a function that returns the key of a payload, not ${shown(given)}`);
 };
+
+/** Two objects are never the same key, so none would replace another. */
+function comparableKey(key: unknown): unknown {
+  if ((typeof key !== 'object' || key === null) && typeof key !== 'function') return key;
+  const found = isThenable(key) ? 'a promise' : shown(key);
+  throw new TypeError(
+    `it returned ${Array.isArray(key) ? 'an array' : found} as the key, which equals no other. Return a string or a number, such as \`\${shop}:\${id}\`.`,
+  );
+}
 
 const ON_NOTIFY = {
   ...HANDLER,

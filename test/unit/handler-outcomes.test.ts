@@ -2,9 +2,52 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { OnPgNotify } from 'nest-pg-notify';
-import { defer, Observable, of } from 'rxjs';
+import { defer, firstValueFrom, Observable, of } from 'rxjs';
 import { appSuite } from '../support/app/app-suite.js';
 import { Recorder } from '../support/recorder.js';
+
+describe('the key that the function latest returns', () => {
+  const suite = appSuite({ bus: true });
+
+  it.each([
+    ['an object', ({ id }: { id: number }) => ({ id }), 'an object'],
+    ['an array', ({ id }: { id: number }) => [id], 'an array'],
+    ['a promise', async ({ id }: { id: number }) => id, 'a promise'],
+    ['a function', () => () => 1, 'a function'],
+  ])('is refused if none would ever equal it, and every notification would wait: %s', async (_name, latest, found) => {
+    @Injectable()
+    class Handler {
+      @OnPgNotify('c', { latest })
+      handle(): void {}
+    }
+    const { service } = await suite.start({ providers: [Handler] });
+    const failed = firstValueFrom(service.errors$);
+    suite.bus.emit('c', { id: 1 });
+    expect((await failed).message).toBe(
+      `The function latest of the handler Handler.handle failed for the channel "c": it returned ${found} as the key, which equals no other. ` +
+        'Return a string or a number, such as `${shop}:${id}`.',
+    );
+    await suite.bus.settled();
+    expect(service.stats()).toMatchObject({ delivered: 0, failed: 1 });
+  });
+
+  it('may be nothing at all, which is one key', async () => {
+    const handled: unknown[] = [];
+
+    @Injectable()
+    class Handler {
+      @OnPgNotify('c', { latest: () => undefined })
+      handle(payload: unknown): void {
+        handled.push(payload);
+      }
+    }
+    await suite.start({ providers: [Handler] });
+    suite.bus.emit('c', 1);
+    suite.bus.emit('c', 2);
+    await suite.bus.settled();
+    expect(handled).toEqual([2]);
+  });
+});
 
 describe('a handler that returns an Observable', () => {
   const suite = appSuite({ bus: true });
