@@ -103,15 +103,31 @@ Object.defineProperty(PgNotifyError.prototype, ERROR, { value: true });
  * another realm (a test runner's, a vm context's), and reading a Proxy may throw again.
  */
 export function messageOf(thrown: unknown): string {
-  if (typeof thrown === 'string') return thrown;
-  const message = textOf(thrown, 'message');
-  if (message !== '') return message ?? 'something that is no Error was thrown';
-  const [error, ...others] = errorsIn(thrown);
-  return error === thrown ? '' : [error, ...others].map(messageOf).join('; ');
+  return messageWithin(MAX_DEPTH, thrown);
 }
 
 /** The most errors of an AggregateError that are printed. */
 const MAX_ERRORS = 5;
+/** How deep AggregateErrors in one another are printed. They may be circular. */
+const MAX_DEPTH = 3;
+
+function messageWithin(depth: number, thrown: unknown): string {
+  if (typeof thrown === 'string' && thrown !== '') return thrown;
+  const message = typeof thrown === 'string' ? thrown : textOf(thrown, 'message');
+  if (message !== '') return message ?? 'something that is no Error was thrown';
+  const [error, ...others] = errorsIn(thrown);
+  if (error === thrown || depth === 0) return `${classNameOf(thrown) ?? 'an error'} without a message`;
+  return [error, ...others].map((inner) => messageWithin(depth - 1, inner)).join('; ');
+}
+
+function classNameOf(thrown: unknown): string | undefined {
+  try {
+    const { name } = (thrown as object).constructor;
+    return typeof name === 'string' && name !== '' ? name : undefined;
+  } catch {
+    return undefined; // It is a Proxy, or has no class.
+  }
+}
 
 /** The first errors of an AggregateError; for any other value, the value itself. */
 export function errorsIn(thrown: unknown): readonly unknown[] {

@@ -558,6 +558,36 @@ describe('what a handler throws', () => {
     expect(logger.texts('error')[0]).toContain('Error: connect ECONNREFUSED ::1:5432\n    at ');
   });
 
+  it('is named by its class if it has no message, and printed to an end if it is circular', async () => {
+    class OutOfStock extends Error {}
+    const [one, other] = [new AggregateError([], ''), new AggregateError([], '')];
+    one.errors.push(other, other, other, other);
+    other.errors.push(one, one, one, one);
+    const thrown: Readonly<Record<string, unknown>> = { class: new OutOfStock(), circular: one, text: '' };
+
+    @Injectable()
+    class Handlers {
+      @OnPgNotify('orders')
+      handle(which: string): void {
+        throw thrown[which];
+      }
+    }
+
+    const { bus, errors } = await start({ providers: [Handlers] });
+    for (const which of Object.keys(thrown)) {
+      bus.emit('orders', which);
+      await bus.settled();
+    }
+    const messages = errors.map(({ message }) =>
+      message.replace('Handler Handlers.handle failed for the channel "orders": ', ''),
+    );
+    expect(messages).toEqual([
+      'OutOfStock without a message',
+      expect.stringMatching(/^(AggregateError without a message(; )?){64}$/),
+      'String without a message',
+    ]);
+  });
+
   it('reaches the log without control characters, in its message and its stack', async () => {
     const ESC = '\u001b';
 
