@@ -51,7 +51,7 @@ export function readOptions<Checks extends OptionChecks>(
   checks: Checks,
   { within = '', synonyms = {} }: OptionContext = {},
 ): Checked<Checks> {
-  if (typeof options !== 'object' || options === null) {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw refused(owner, `takes its options as an object, not ${shown(options)}.`);
   }
   const around = within.split('.').filter(Boolean);
@@ -157,7 +157,8 @@ export function someOf<const Choice extends string>(choices: readonly Choice[]):
 /** Options inside an option. If it is left out, all of them are. */
 export function group<Checks extends OptionChecks>(checks: Checks): OptionCheck<Checked<Checks>> {
   const check: OptionCheck<Checked<Checks>> = (given = {}, { owner, path }) => {
-    if (typeof given === 'object' && given !== null) return readGroup(owner, given, checks, `${path}.`);
+    if (typeof given === 'object' && given !== null && !Array.isArray(given))
+      return readGroup(owner, given, checks, `${path}.`);
     throw invalidOption({ owner, path }, `must be an object, not ${shown(given)}`);
   };
   return Object.assign(check, { inside: checks });

@@ -10,6 +10,7 @@ import type { Taken } from '../consumers/handler-queue.js';
 import type { NotificationHandlerDefinition } from '../consumers/notification-handler.js';
 import type { WakeUpHandlerDefinition } from '../consumers/wake-up-handler.js';
 import { PgConsumers } from '../consumers/pg-consumers.js';
+import { nonEmptyText } from '../option-checks.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { PgNotifyLogger } from '../pg-notify.logger.js';
 import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
@@ -105,6 +106,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     const { names, withEvents } = this.registrations;
     const registration = registrationOf(metadata);
     const where = describeHandler(metadata, label);
+    nonEmptyText(registration, { owner: where, path: 'registration' });
     if (!names.includes(registration)) {
       throw new PgNotifyError(
         'configuration',

@@ -136,6 +136,31 @@ describe('the options of a decorator', () => {
     ],
   ];
 
+  it.each<[message: string, decorator: unknown]>([
+    [
+      "The option registration of @OnPgNotify('orders') on Handlers.handle must be a non-empty string, not Symbol(analytics).",
+      OnPgNotify('orders', unchecked({ registration: Symbol('analytics') })),
+    ],
+    [
+      "The option registration of @OnPgWakeUp('orders') on Handlers.handle must be a non-empty string, not an object.",
+      OnPgWakeUp('orders', unchecked({ registration: Object.create(null) })),
+    ],
+    [
+      "@OnPgNotify('orders') on Handlers.handle takes its options as an object, not null.",
+      OnPgNotify('orders', unchecked(null)),
+    ],
+    [
+      "@OnPgGap('orders') on Handlers.handle takes its options as an object, not ['start'].",
+      OnPgGap('orders', unchecked(['start'])),
+    ],
+    [
+      "The option batch of @OnPgNotify('orders') on Handlers.handle must be an object, not [].",
+      OnPgNotify('orders', unchecked({ batch: [] })),
+    ],
+  ])('reject the bootstrap for what cannot be read: %s', async (message, decorator) => {
+    expect(await failureOf(PgNotifyModule.forRoot(CONNECTION), handling(decorator))).toEqual(refusal(message));
+  });
+
   it.each(WRONG)('reject the bootstrap for a name that does not exist: %s', async (message, decorator) => {
     expect(await failureOf(PgNotifyModule.forRoot(CONNECTION), handling(decorator))).toEqual(refusal(message));
   });
