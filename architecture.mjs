@@ -34,7 +34,7 @@ export const FILES = {
   module: ['pg-notify.module', 'pg-notify-feature.module', 'pg-notify.module-definition', 'pg-notify.providers'],
   service: ['pg-notify.service', 'pg-notify.registrations', 'pg-notify.start', 'pg-notify.stats', 'pg-notify.parts'],
   errors: ['pg-notify.errors', 'printable'],
-  'option-checks': ['option-checks'],
+  'option-checks': ['option-checks', 'module-option-checks'],
   options: ['pg-notify.options', 'pg-notify.resolved-options'],
   tokens: ['pg-notify.tokens', 'standard-decorator'],
   diagnostics: ['pg-notify.diagnostics'],

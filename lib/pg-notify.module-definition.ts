@@ -1,4 +1,5 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
+import { checkAsyncSource } from './module-option-checks.js';
 import { checkedElsewhere, readOptions } from './option-checks.js';
 import type { ChecksOf } from './option-checks.js';
 import type { PgNotifyModuleOptions } from './pg-notify.options.js';
@@ -31,9 +32,11 @@ const ASYNC_OPTIONS = {
   name: checkedElsewhere,
 } satisfies ChecksOf<typeof ASYNC_OPTIONS_TYPE>;
 
-/** Nest checks the values, and ignores unknown names. */
+/** Nest ignores unknown names, and does not name the module if it gets no options. */
 export function checkAsyncOptions(options: typeof ASYNC_OPTIONS_TYPE): typeof ASYNC_OPTIONS_TYPE {
-  readOptions('PgNotifyModule.forRootAsync()', options, ASYNC_OPTIONS);
+  const owner = 'PgNotifyModule.forRootAsync()';
+  readOptions(owner, options, ASYNC_OPTIONS);
+  checkAsyncSource(owner, options);
   return options;
 }
 

@@ -1,19 +1,22 @@
-import { Module } from '@nestjs/common';
+import { Inject, Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
-import { DiscoveryModule } from '@nestjs/core';
+import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import type { PgChannel } from './channel/pg-channel.js';
 import { PgNotifyHealthIndicator } from './health/pg-notify-health.indicator.js';
 import { PgNotifyFeatureModule } from './pg-notify-feature.module.js';
 import { checkAsyncOptions, ConfigurableModuleClass } from './pg-notify.module-definition.js';
 import type { ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } from './pg-notify.module-definition.js';
+import { checkGiven } from './module-option-checks.js';
 import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import { registrationProviders } from './pg-notify.providers.js';
+import { requireInstanceOf } from './pg-notify.registrations.js';
 import { PgNotifyService } from './pg-notify.service.js';
 import {
   DEFAULT_REGISTRATION,
   getPgNotifyHealthToken,
   getPgNotifyPartsToken,
   getPgNotifyToken,
+  PG_NOTIFY_REGISTRATION,
 } from './pg-notify.tokens.js';
 
 /**
@@ -22,13 +25,21 @@ import {
  */
 @Module({})
 export class PgNotifyModule extends ConfigurableModuleClass {
+  /** @internal */
+  constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
+    super();
+    requireInstanceOf(PG_NOTIFY_REGISTRATION, modules, 'PgNotifyModule.forRoot({ connection: … })');
+  }
+
   /**
    * Registers a database: one dedicated connection that listens, and one that sends.
    *
    * The options are checked when the application is created. An invalid one is a PgNotifyError of kind `configuration`.
    */
   static override forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
-    return registration(options?.name, super.forRoot(options ?? NOTHING));
+    const given = options ?? NOTHING;
+    checkGiven('PgNotifyModule', given);
+    return registration(given.name, super.forRoot(given));
   }
 
   /**

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import type { OnModuleInit } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { PgConsumers } from './consumers/pg-consumers.js';
 import { PgNotifyError } from './pg-notify.errors.js';
@@ -7,6 +8,7 @@ import {
   PG_EVENTS_RUN,
   PG_NOTIFY_CONSUMERS,
   PG_NOTIFY_REGISTRATION,
+  PG_NOTIFY_RESOLVED_OPTIONS,
   PG_NOTIFY_TRANSPORT,
 } from './pg-notify.tokens.js';
 import type { PgNotifyTransport } from './transport/pg-notify-transport.js';
@@ -20,7 +22,7 @@ export interface StoppedWithRegistrations {
  * The registrations of this application, read from Nest's container, because applications in one process share nothing.
  */
 @Injectable()
-export class PgNotifyRegistrations {
+export class PgNotifyRegistrations implements OnModuleInit {
   /** The names of all registrations of the application. */
   readonly names: readonly string[];
 
@@ -38,6 +40,29 @@ export class PgNotifyRegistrations {
       throw new PgNotifyError(
         'configuration',
         `Two registrations have the name '${own}'. Import PgNotifyModule.forRoot() once per database, in the root module, and give each further database a name of its own: PgNotifyModule.forRoot({ name: 'analytics', … }).`,
+      );
+    }
+  }
+
+  /**
+   * Options from a request-scoped provider would make the registration and all that injects it request-scoped. Nest
+   * runs no lifecycle hook there, so nothing would listen.
+   *
+   * @throws PgNotifyError of kind `configuration` that names the module.
+   */
+  onModuleInit(): void {
+    this.refuseScoped('PgNotifyModule', PG_NOTIFY_REGISTRATION, PG_NOTIFY_RESOLVED_OPTIONS);
+    this.refuseScoped('PgEventsModule', PG_EVENTS_REGISTRATION, PG_EVENTS_RUN);
+  }
+
+  private refuseScoped(module: string, registration: string, dependent: string): void {
+    for (const { providers } of this.#modules.values()) {
+      if (providers.get(registration)?.instance !== this.own) continue;
+      if (providers.get(dependent)?.isDependencyTreeStatic() !== false) continue;
+      throw new PgNotifyError(
+        'configuration',
+        `The options of ${module} for the registration '${this.own}' come from a request-scoped provider, so Nest would make the module anew for each request, ` +
+          `and its handlers would never be called. Inject only providers of the default scope into its factory, not REQUEST or what depends on it.`,
       );
     }
   }
@@ -61,9 +86,29 @@ export class PgNotifyRegistrations {
   }
 
   private instancesOf(token: string): readonly unknown[] {
-    return [...this.#modules.values()].flatMap(({ providers }) => {
-      const instance: unknown = providers.get(token)?.instance;
-      return instance ? [instance] : [];
-    });
+    return instancesIn(this.#modules, token);
   }
+}
+
+/**
+ * Refuses a module of this package that was imported by its class alone, without `forRoot()`, if it has none anywhere in
+ * the application: its decorators would do nothing, silently.
+ *
+ * @param written What to import instead.
+ * @throws PgNotifyError of kind `configuration`.
+ */
+export function requireInstanceOf(registration: string, modules: ModulesContainer, written: string): void {
+  if (instancesIn(modules, registration).length > 0) return;
+  const [module] = written.split('.');
+  throw new PgNotifyError(
+    'configuration',
+    `${module} was imported by its class alone, so it does nothing. Import ${written} in the root module.`,
+  );
+}
+
+function instancesIn(modules: ModulesContainer, token: string): readonly unknown[] {
+  return [...modules.values()].flatMap(({ providers }) => {
+    const instance: unknown = providers.get(token)?.instance;
+    return instance ? [instance] : [];
+  });
 }

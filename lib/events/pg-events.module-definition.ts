@@ -1,4 +1,5 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
+import { checkAsyncSource } from '../module-option-checks.js';
 import { checkedElsewhere, readOptions } from '../option-checks.js';
 import type { ChecksOf } from '../option-checks.js';
 import { DEFAULT_REGISTRATION } from '../pg-notify.tokens.js';
@@ -34,9 +35,11 @@ const ASYNC_OPTIONS = {
   registration: checkedElsewhere,
 } satisfies ChecksOf<typeof ASYNC_OPTIONS_TYPE>;
 
-/** Nest checks the values, and ignores what it does not know. */
+/** Nest ignores unknown names, and does not name the module if it gets no options. */
 export function checkAsyncOptions(options: typeof ASYNC_OPTIONS_TYPE): typeof ASYNC_OPTIONS_TYPE {
-  readOptions('PgEventsModule.forRootAsync()', options, ASYNC_OPTIONS);
+  const owner = 'PgEventsModule.forRootAsync()';
+  readOptions(owner, options, ASYNC_OPTIONS);
+  checkAsyncSource(owner, options);
   return options;
 }
 

@@ -1,7 +1,9 @@
-import { Module } from '@nestjs/common';
+import { Inject, Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
-import { DiscoveryModule } from '@nestjs/core';
-import { DEFAULT_REGISTRATION } from '../pg-notify.tokens.js';
+import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
+import { checkGiven } from '../module-option-checks.js';
+import { requireInstanceOf } from '../pg-notify.registrations.js';
+import { DEFAULT_REGISTRATION, PG_EVENTS_REGISTRATION } from '../pg-notify.tokens.js';
 import { checkAsyncOptions, ConfigurableModuleClass } from './pg-events.module-definition.js';
 import type { ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } from './pg-events.module-definition.js';
 import { eventsProviders } from './pg-events.providers.js';
@@ -16,14 +18,23 @@ import { getPgEventsHealthToken, getPgEventsToken } from './pg-events.tokens.js'
  */
 @Module({})
 export class PgEventsModule extends ConfigurableModuleClass {
+  /** @internal */
+  constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
+    super();
+    requireInstanceOf(PG_EVENTS_REGISTRATION, modules, 'PgEventsModule.forRoot()');
+  }
+
   /** The options are checked when the application is created; a mistake is a PgNotifyError of kind `configuration`. */
   static override forRoot(options: typeof OPTIONS_TYPE = {}): DynamicModule {
-    return log(options?.registration, super.forRoot(options ?? {}));
+    const given = options ?? {};
+    checkGiven('PgEventsModule', given);
+    return log(given.registration, super.forRoot(given));
   }
 
   /** As {@link forRoot}, with options from a factory, a class or an existing provider. `registration` stands beside them. */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
-    return log(options.registration, super.forRootAsync(checkAsyncOptions(options)));
+    const checked = checkAsyncOptions(options);
+    return log(checked.registration, super.forRootAsync(checked));
   }
 }
 
