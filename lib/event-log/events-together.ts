@@ -1,3 +1,4 @@
+import { noteDelivery } from './event-deliveries.js';
 import { runInTransaction } from './events-in-transactions.js';
 import type { AttemptFailure } from './event-attempts.js';
 import type { EventCursor, EventOutcome, FailedEvent, StoredEvent } from './event-store.js';
@@ -78,6 +79,7 @@ function readGroup(
     if (isDecoded(decoded)) events.push(decoded);
     else failed.push(attempts.failed(event, 1, decoded));
   }
+  noteDelivery(events, tenure);
   return { events, failed };
 }
 

@@ -16,6 +16,11 @@ interface KafkaMessage {
   readonly headers: Record<string, string>;
 }
 
+interface Outgoing {
+  readonly event: PgEvent;
+  readonly message: KafkaMessage;
+}
+
 /** A broker refuses more in one request, by default: `message.max.bytes` is 1,048,588. */
 const MAX_REQUEST_BYTES = 900_000;
 /** About what a message takes beside its texts. */
@@ -31,17 +36,19 @@ export function weaknessOfKafka({ options }: KafkaClient): string | undefined {
 
 /** Sends the events of a topic in few requests: a partition takes what is in one in its order, or nothing of it. */
 export function kafkaRelay(client: KafkaClient, { pattern, data }: MessageOptions): Send {
-  return async (events) => {
-    const topics = new Map<string, KafkaMessage[]>();
+  return async (events, onAcknowledged) => {
+    const topics = new Map<string, Outgoing[]>();
     for (const event of events) {
       const topic = madeOf(event, pattern);
       const messages = topics.get(topic) ?? [];
-      messages.push(madeOf(event, (each) => kafkaMessage(each, data(each))));
+      messages.push({ event, message: madeOf(event, (each) => kafkaMessage(each, data(each))) });
       topics.set(topic, messages);
     }
     for (const [topic, messages] of topics) {
       for (const request of requestsOf(messages)) {
-        await lastValueFrom(client.emitBatch(topic, { messages: request }), { defaultValue: undefined });
+        const sent = client.emitBatch(topic, { messages: request.map(({ message }) => message) });
+        await lastValueFrom(sent, { defaultValue: undefined });
+        for (const { event } of request) onAcknowledged(event);
       }
     }
   };
@@ -53,16 +60,16 @@ function kafkaMessage(event: PgEvent, data: unknown): KafkaMessage {
   return { value, headers: headersOf(event), ...(event.key !== undefined && { key: event.key }) };
 }
 
-function requestsOf(messages: readonly KafkaMessage[]): readonly (readonly KafkaMessage[])[] {
-  const requests: KafkaMessage[][] = [];
+function requestsOf(messages: readonly Outgoing[]): readonly (readonly Outgoing[])[] {
+  const requests: Outgoing[][] = [];
   let room = 0;
-  for (const message of messages) {
-    const size = sizeOf(message);
+  for (const outgoing of messages) {
+    const size = sizeOf(outgoing.message);
     if (size > room) {
       requests.push([]);
       room = MAX_REQUEST_BYTES;
     }
-    requests.at(-1)!.push(message);
+    requests.at(-1)!.push(outgoing);
     room -= size;
   }
   return requests;

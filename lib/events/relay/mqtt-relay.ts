@@ -17,6 +17,7 @@ interface MqttDriver {
 }
 
 interface MqttMessage {
+  readonly event: PgEvent;
   readonly key: string | undefined;
   readonly topic: string;
   readonly text: string;
@@ -40,20 +41,22 @@ export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
   const messageOf = (event: PgEvent): MqttMessage => {
     const topic = isTopic(options.pattern(event));
     const text = textOf(packetOf(client, topic, options.data(event)));
-    return { key: event.key, topic, text, userProperties: { ...client.options?.userProperties, ...headersOf(event) } };
+    const userProperties = { ...client.options?.userProperties, ...headersOf(event) };
+    return { event, key: event.key, topic, text, userProperties };
   };
-  return async (events) => {
+  return async (events, onAcknowledged) => {
     // All of them first: nothing is sent of a batch with an event that never has a message.
     const messages = events.map((event) => madeOf(event, messageOf));
     await client.connect();
     const driver = client.unwrap() as MqttDriver;
-    const send = async ({ topic, text, userProperties }: MqttMessage): Promise<void> => {
+    const send = async ({ event, topic, text, userProperties }: MqttMessage): Promise<void> => {
       await new Promise<void>((resolve, reject) => {
         driver.publish(topic, text, { qos: 1, properties: { userProperties } }, (error) => {
           if (error) reject(error instanceof Error ? error : new Error('The MQTT broker has refused the message.'));
           else resolve();
         });
       });
+      onAcknowledged(event);
     };
     await sendInOrderOfKeys(messages, send, MAX_IN_FLIGHT);
   };

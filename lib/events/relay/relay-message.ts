@@ -8,8 +8,8 @@ export interface MessageOptions {
   readonly data: (event: PgEvent) => unknown;
 }
 
-/** Sends events to a broker. Resolves when it has acknowledged all. */
-export type Send = (events: readonly PgEvent[]) => Promise<void>;
+/** Sends events to a broker. Resolves when it has acknowledged all, and reports each of them before, if it knows them. */
+export type Send = (events: readonly PgEvent[], onAcknowledged: (event: PgEvent) => void) => Promise<void>;
 
 /**
  * What a message says of its event beside the data. The event's own headers come first: they cannot hide these. SQL may have

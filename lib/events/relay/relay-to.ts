@@ -14,6 +14,7 @@ import { madeOf } from './relay-message.js';
 import type { MessageOptions, Send } from './relay-message.js';
 import { rmqRelay, weaknessOfRmq } from './rmq-relay.js';
 import type { RmqClient } from './rmq-relay.js';
+import { sendingTheRest } from './unacknowledged-rest.js';
 
 /** How {@link relayTo} sends events. */
 export interface PgRelayOptions {
@@ -64,7 +65,7 @@ const OPTIONS = {
  * ```
  *
  * It resolves when the broker has acknowledged every event, and rejects otherwise, when nothing is under way any more: the
- * consumer's place in the log is not moved, and the whole batch is sent again. So every event arrives at least once, those of one
+ * consumer's place in the log is not moved, and the batch is sent again, without what was acknowledged of it. So every event arrives at least once, those of one
  * key in their order, and a repeat has the same id. Whoever gets them tells repeats by that id.
  *
  * - `ClientKafka`: all replicas in sync acknowledge. The message has the event's key.
@@ -95,10 +96,12 @@ export function relayTo(client: PgRelayClient, options: PgRelayOptions = {}): Pg
     const consent = 'If events may be lost, write { acknowledged: false }.';
     throw new PgNotifyError('configuration', `relayTo() refuses this ${names[0] ?? 'object'}: ${problem} ${consent}`);
   }
-  const send = relay(client as never, {
-    pattern: (event) => isPattern(message.pattern(event)),
-    data: (event) => hasJson(message.data(event)),
-  });
+  const send = sendingTheRest(
+    relay(client as never, {
+      pattern: (event) => isPattern(message.pattern(event)),
+      data: (event) => hasJson(message.data(event)),
+    }),
+  );
   return async (events) => {
     checkEvents(events);
     if (events.length > 0) await send(events);

@@ -88,17 +88,21 @@ export function rmqRelay(client: RmqClient, options: MessageOptions): Send {
     }
     const timestamp = Math.floor(event.publishedAt.getTime() / 1_000);
     const properties = { timestamp, ...given, headers, messageId: event.id };
-    return { key: event.key, route: routeOf(client, pattern), content, properties };
+    return { event, key: event.key, route: routeOf(client, pattern), content, properties };
   };
-  return async (events) => {
+  return async (events, onAcknowledged) => {
     // All of them first: nothing is sent of a batch with an event that never has a message.
     const messages = events.map((event) => madeOf(event, messageOf));
     const { publish } = await channelNow();
-    await sendInOrderOfKeys(messages, ({ route, content, properties }) => publish(route, content, properties));
+    await sendInOrderOfKeys(messages, async ({ event, route, content, properties }) => {
+      await publish(route, content, properties);
+      onAcknowledged(event);
+    });
   };
 }
 
 interface RmqMessage {
+  readonly event: PgEvent;
   readonly key: string | undefined;
   readonly route: Route;
   readonly content: Buffer;

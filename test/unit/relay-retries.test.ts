@@ -1,0 +1,126 @@
+import { describe, expect, it } from '@jest/globals';
+import { relayTo } from 'nest-pg-notify/events';
+import type { PgEvent } from 'nest-pg-notify/events';
+import { defer, of, throwError } from 'rxjs';
+import type { Observable } from 'rxjs';
+import { MemoryLog } from '../support/event-consumers.js';
+import { ClientKafka, ClientMqtt } from '../support/nest-clients.js';
+
+/** The client of a broker that takes only so many messages. */
+class BoundedMqtt extends ClientMqtt {
+  readonly taken: string[] = [];
+  room = 3;
+
+  constructor() {
+    super({ protocolVersion: 5 });
+  }
+
+  override unwrap(): unknown {
+    const publish = (_topic: string, message: string, _options: object, done: (error?: Error) => void): void => {
+      this.room -= 1;
+      if (this.room >= 0) this.taken.push((JSON.parse(message) as { data: string }).data);
+      done(this.room >= 0 ? undefined : new Error('Quota exceeded'));
+    };
+    return { publish };
+  }
+}
+
+const BATCHES = { batch: { maxSize: 8 }, retry: { attempts: Infinity, delay: 100, maxDelay: 100 } };
+const EIGHT = ['a1', 'b1', 'a2', 'b2', 'a3', 'b3', 'a4', 'b4'];
+
+describe('a relay whose broker takes a part of a batch', () => {
+  it('leaves that part out at the next attempts, keeps the order of keys, and gets all through', async () => {
+    const log = new MemoryLog();
+    const client = new BoundedMqtt();
+    const relay = relayTo(client);
+    const consumer = await log.consume({ ...BATCHES, call: relay });
+    log.publish(...EIGHT);
+    for (const taken of [3, 6, 8]) {
+      client.room = 3;
+      await log.pass(100);
+      expect(client.taken.length).toBe(taken);
+    }
+    expect(client.taken.toSorted()).toEqual(EIGHT.toSorted());
+    for (const key of ['a', 'b']) {
+      expect(client.taken.filter((payload) => payload.startsWith(key))).toEqual([1, 2, 3, 4].map((n) => `${key}${n}`));
+    }
+    expect(consumer.stats.delivered).toBe(8);
+    await log.end();
+  });
+
+  it('sends all of it again after a replay, which asks for that', async () => {
+    const log = new MemoryLog();
+    const client = new BoundedMqtt();
+    await log.consume({ ...BATCHES, call: relayTo(client) });
+    log.publish(...EIGHT);
+    await log.pass(50);
+    expect(client.taken.length).toBe(3);
+    await log.store.replay('billing', new Date(0));
+    client.room = 100;
+    client.taken.length = 0;
+    await log.pass(60_000);
+    expect(client.taken.toSorted()).toEqual(EIGHT.toSorted());
+    await log.end();
+  });
+
+  it('sends all of it again when another instance takes over', async () => {
+    const log = new MemoryLog();
+    const [first, second] = [new BoundedMqtt(), new BoundedMqtt()];
+    const one = await log.consume({ ...BATCHES, call: relayTo(first) }, { store: log.instance('one') });
+    log.publish(...EIGHT);
+    await log.pass(50);
+    one.end();
+    await one.settled();
+    second.room = 100;
+    await log.consume({ ...BATCHES, call: relayTo(second) }, { store: log.instance('two') });
+    await log.pass(60_000);
+    expect([first.taken.length, second.taken.toSorted()]).toEqual([3, EIGHT.toSorted()]);
+    await log.end();
+  });
+
+  it('forgets the part as soon as all was acknowledged: a method that fails afterwards sends all again', async () => {
+    const log = new MemoryLog();
+    const client = new BoundedMqtt();
+    const relay = relayTo(client);
+    let failures = 1;
+    const call = async (events: readonly PgEvent[]): Promise<void> => {
+      await relay(events);
+      failures -= 1;
+      if (failures >= 0) throw new Error('What comes after the relay has failed.');
+    };
+    await log.consume({ ...BATCHES, call });
+    log.publish('a1', 'a2', 'a3', 'a4');
+    await log.pass(50);
+    client.room = 100;
+    await log.pass(500);
+    expect(client.taken).toEqual(['a1', 'a2', 'a3', 'a4', 'a1', 'a2', 'a3', 'a4']);
+    await log.end();
+  });
+});
+
+describe('a relay to Kafka that fails between two topics', () => {
+  it('leaves out at the next attempt what the first topic has acknowledged', async () => {
+    const requests: (readonly [topic: string, count: number])[] = [];
+    let isAway = true;
+    class TwoTopics extends ClientKafka {
+      override emitBatch(topic: string, { messages }: { readonly messages: readonly unknown[] }): Observable<unknown> {
+        return defer(() => {
+          requests.push([topic, messages.length]);
+          return topic === 'b' && isAway ? throwError(() => new Error('The leader has moved.')) : of(undefined);
+        });
+      }
+    }
+    const log = new MemoryLog();
+    await log.consume({ ...BATCHES, call: relayTo(new TwoTopics({}), { pattern: ({ key }) => key! }) });
+    log.publish(...EIGHT);
+    await log.pass(50);
+    isAway = false;
+    await log.pass(500);
+    expect(requests).toEqual([
+      ['a', 4],
+      ['b', 4],
+      ['b', 4],
+    ]);
+    await log.end();
+  });
+});
