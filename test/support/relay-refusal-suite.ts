@@ -82,6 +82,21 @@ export function relayRefusalSuite(origin: string, nest: NestClients): void {
       expect(refusalOf(client)).toEqual(configuration(`relayTo() refuses this ${name}: ${problem} ${CONSENT}`));
     });
 
+    it.each([
+      [{}, 'its options name no queue, so no message would arrive anywhere. Write queue:.'],
+      [{ queue: '' }, 'its options name no queue, so no message would arrive anywhere. Write queue:.'],
+      [{ wildcards: true }, 'its options name no exchange to publish to. Write exchange: or queue:.'],
+      [
+        { exchange: 'events', exchangeType: 'topic', routingKey: 'orders' },
+        "its options name an exchange and no queue, and Nest publishes to the queue, so no message would arrive anywhere. Write queue:, or wildcards: true (exchangeType: 'fanout') to publish to the exchange.",
+      ],
+    ])('refuses a ClientRMQ of which no message would arrive, acknowledged or not: %j', (options, problem) => {
+      for (const acknowledged of [true, false]) {
+        const refusal = refusalOf(new ClientRMQ(options), { acknowledged });
+        expect(refusal).toEqual(configuration(`relayTo() refuses this ClientRMQ: ${problem}`));
+      }
+    });
+
     it('takes any of them once { acknowledged: false } is written down', () => {
       const clients = [
         new ClientNats({}),
@@ -89,7 +104,7 @@ export function relayRefusalSuite(origin: string, nest: NestClients): void {
         new ClientTCP({}),
         new ClientKafka({ send: { acks: 0 } }),
       ];
-      const others = [new ClientRMQ({ persistent: false }), new ClientMqtt({})];
+      const others = [new ClientRMQ({ queue: 'orders', persistent: false }), new ClientMqtt({})];
       for (const client of [...clients, ...others]) {
         expect(refusalOf(client, { acknowledged: false })).toBeInstanceOf(Function);
       }

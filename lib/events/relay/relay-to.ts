@@ -12,7 +12,7 @@ import { classNamesOf } from './relay-client.js';
 import type { PgRelayClient } from './relay-client.js';
 import { madeOf } from './relay-message.js';
 import type { MessageOptions, Send } from './relay-message.js';
-import { rmqRelay, weaknessOfRmq } from './rmq-relay.js';
+import { mistakeOfRmq, rmqRelay, weaknessOfRmq } from './rmq-relay.js';
 import type { RmqClient } from './rmq-relay.js';
 import { sendingTheRest } from './unacknowledged-rest.js';
 
@@ -76,7 +76,8 @@ const OPTIONS = {
  * Headers (MQTT: user properties) are those of the event, and `id`, `channel`, `key`, `position` and `published-at`. The
  * application makes the client, closes it, and the relay connects it.
  *
- * @throws PgNotifyError of kind `configuration`, unless `acknowledged` is false, for any other client, such as `ClientNats`,
+ * @throws PgNotifyError of kind `configuration` for a `ClientRMQ` whose options name no queue and no exchange that Nest
+ * publishes to; and, unless `acknowledged` is false, for any other client, such as `ClientNats`,
  * `ClientRedis` and `ClientTCP`, because they resolve before anything is stored; and for one of these whose options would lose
  * events or their ids. The message says what to write instead.
  */
@@ -90,11 +91,14 @@ export function relayTo(client: PgRelayClient, options: PgRelayOptions = {}): Pg
   const { acknowledged, ...message } = readOptions('relayTo()', options, OPTIONS);
   const names = classNamesOf(client);
   const transport = Object.keys(TRANSPORTS).find((name) => names.includes(name));
-  const { weakness, relay } = transport === undefined ? unknownTransport(names[0]) : TRANSPORTS[transport]!;
-  const problem = acknowledged && weakness(client as never, options);
-  if (problem) {
+  const { mistake, weakness, relay } = transport === undefined ? unknownTransport(names[0]) : TRANSPORTS[transport]!;
+  const refused = `relayTo() refuses this ${names[0] ?? 'object'}:`;
+  const problem = mistake?.(client as never);
+  if (problem) throw new PgNotifyError('configuration', `${refused} ${problem}`);
+  const risk = acknowledged && weakness(client as never, options);
+  if (risk) {
     const consent = 'If events may be lost, write { acknowledged: false }.';
-    throw new PgNotifyError('configuration', `relayTo() refuses this ${names[0] ?? 'object'}: ${problem} ${consent}`);
+    throw new PgNotifyError('configuration', `${refused} ${risk} ${consent}`);
   }
   const send = sendingTheRest(
     relay(client as never, {
@@ -121,13 +125,15 @@ function checkEvents(events: unknown): void {
 
 /** What is known of a class of clients. */
 interface Transport<Client> {
+  /** Why no event would ever arrive with it; undefined if it could. No option allows that. */
+  readonly mistake?: (client: Client) => string | undefined;
   /** Why events could be lost with it; undefined if they could not. */
   readonly weakness: (client: Client, options: PgRelayOptions) => string | undefined;
   readonly relay: (client: Client, options: MessageOptions) => Send;
 }
 
 const KAFKA: Transport<KafkaClient> = { weakness: weaknessOfKafka, relay: kafkaRelay };
-const RMQ: Transport<RmqClient> = { weakness: weaknessOfRmq, relay: rmqRelay };
+const RMQ: Transport<RmqClient> = { mistake: mistakeOfRmq, weakness: weaknessOfRmq, relay: rmqRelay };
 const MQTT: Transport<MqttClient> = {
   weakness: (client, { data }) => (data ? undefined : weaknessOfMqtt(client)),
   relay: mqttRelay,

@@ -51,6 +51,21 @@ interface Route {
   readonly routingKey: string;
 }
 
+/**
+ * Why no queue would ever get a message of this client; undefined if its options name where messages go. Nest publishes to an
+ * exchange for two kinds of options only, and to its queue for all others.
+ */
+export function mistakeOfRmq({ options = {} }: RmqClient): string | undefined {
+  const { queue, exchange } = options;
+  if (queue || (exchange && usesExchange(options))) return undefined;
+  if (usesExchange(options)) return 'its options name no exchange to publish to. Write exchange: or queue:.';
+  if (!exchange) return 'its options name no queue, so no message would arrive anywhere. Write queue:.';
+  return (
+    'its options name an exchange and no queue, and Nest publishes to the queue, so no message would arrive anywhere. ' +
+    "Write queue:, or wildcards: true (exchangeType: 'fanout') to publish to the exchange."
+  );
+}
+
 /** Why events could be lost with this client; undefined if they could not. */
 export function weaknessOfRmq({ options = {} }: RmqClient): string | undefined {
   const { persistent, queueOptions = {} } = options;
