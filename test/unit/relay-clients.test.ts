@@ -9,7 +9,7 @@ import { turns } from '../support/turn.js';
 
 interface KafkaRequest {
   readonly topic: string;
-  readonly messages: readonly { readonly key?: string; readonly value: string; readonly headers: object }[];
+  readonly messages: readonly { readonly key?: string; readonly value: string | Buffer; readonly headers: object }[];
 }
 
 class FakeKafka extends ClientKafka {
@@ -174,6 +174,63 @@ describe('a relay to Kafka', () => {
     await relayTo(client)([publishedEvent({ headers })]);
     const [message] = client.requests[0]!.messages;
     expect(message!.headers).toMatchObject({ retries: '3', tags: '["a"]', trace: '7' });
+  });
+});
+
+describe('a relay with data that is not JSON', () => {
+  const bytes = Buffer.from([0, 255]);
+  const view = new Uint8Array([9, 0, 255, 9]).subarray(1, 3);
+  const hint = "the message is JSON, which has no bytes. Make a text of them, such as toString('base64')";
+
+  it.each([
+    ['a Buffer', bytes],
+    ['a part of a typed array', view],
+    ['an ArrayBuffer', new Uint8Array([0, 255]).buffer],
+  ])('sends %s to Kafka as bytes, and rejects it for good with RabbitMQ and MQTT', async (_name, data) => {
+    const kafka = new FakeKafka({});
+    await relayTo(kafka, { data: () => data })([EVENT]);
+    expect(kafka.requests[0]!.messages[0]!.value).toEqual(bytes);
+    const [rmq, mqtt] = [new FakeRmq({ queue: 'inbox' }), new FakeMqtt({ protocolVersion: 5 })];
+    for (const client of [rmq, mqtt]) {
+      const failure = await rejectionOf(relayTo(client, { data: () => data })([EVENT]));
+      expect(failure).toBeInstanceOf(PgEventRejection);
+      expect(failure).toMatchObject({ message: expect.stringContaining(hint) });
+    }
+    expect([rmq.channels, mqtt.sent]).toEqual([[], []]);
+    const record = new RmqRecord(data, {});
+    expect(await rejectionOf(relayTo(rmq, { data: () => record })([EVENT]))).toBeInstanceOf(PgEventRejection);
+  });
+
+  it('sends bytes and texts that a serializer of the application makes as they are', async () => {
+    const [rmq, mqtt] = [new FakeRmq({ queue: 'inbox' }), new FakeMqtt({ protocolVersion: 5 })];
+    const json = Buffer.from('{"n":1}');
+    for (const client of [rmq, mqtt]) {
+      Object.assign(client, { serializer: { serialize: (): unknown => json } });
+      await relayTo(client, { data: () => bytes })([EVENT]);
+    }
+    expect([rmq.channels[0]!.sent[0]!.packet, mqtt.sent[0]!.message]).toEqual([{ n: 1 }, { n: 1 }]);
+    Object.assign(rmq, { serializer: { serialize: (): unknown => 'a text' } });
+    await relayTo(rmq)([EVENT]);
+    expect(rmq.channels[1]!.sent[0]!.packet).toBe('a text');
+  });
+
+  it.each([
+    ['nothing', undefined, 'there is no JSON of undefined'],
+    ['a promise', Promise.resolve({}), 'must not return a promise'],
+  ])('rejects an event for good whose serializer makes %s', async (_name, made, message) => {
+    for (const client of [new FakeRmq({ queue: 'inbox' }), new FakeMqtt({ protocolVersion: 5 })]) {
+      Object.assign(client, { serializer: { serialize: (): unknown => made } });
+      const failure = await rejectionOf(relayTo(client)([EVENT]));
+      expect(failure).toBeInstanceOf(PgEventRejection);
+      expect(failure).toMatchObject({ message: expect.stringContaining(message) });
+    }
+  });
+
+  it('rejects an event for good of which toJSON() leaves nothing', async () => {
+    const data = (): unknown => ({ toJSON: () => undefined });
+    const kafka = new FakeKafka({});
+    expect(await rejectionOf(relayTo(kafka, { data })([EVENT]))).toBeInstanceOf(PgEventRejection);
+    expect(kafka.requests).toEqual([]);
   });
 });
 

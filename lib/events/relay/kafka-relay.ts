@@ -2,6 +2,7 @@ import { lastValueFrom } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { PgEvent } from '../../event-log/pg-event.js';
 import type { NestClient } from './relay-client.js';
+import { bytesOf, jsonOf } from './relay-content.js';
 import { headersOf, madeOf } from './relay-message.js';
 import type { MessageOptions, Send } from './relay-message.js';
 
@@ -12,7 +13,7 @@ export interface KafkaClient extends NestClient<{ readonly send?: { readonly ack
 
 interface KafkaMessage {
   readonly key?: string;
-  readonly value: string;
+  readonly value: string | Buffer;
   readonly headers: Record<string, string>;
 }
 
@@ -54,9 +55,9 @@ export function kafkaRelay(client: KafkaClient, { pattern, data }: MessageOption
   };
 }
 
-/** A text stays as it is, as Nest sends it. `null` becomes the text `null`: without a value it would delete what a topic keeps of its key. */
+/** A text and bytes stay as they are, as Nest sends them. `null` becomes the text `null`: without a value it would delete what a topic keeps of its key. */
 function kafkaMessage(event: PgEvent, data: unknown): KafkaMessage {
-  const value = typeof data === 'string' ? data : JSON.stringify(data);
+  const value = typeof data === 'string' ? data : (bytesOf(data) ?? jsonOf(data));
   return { value, headers: headersOf(event), ...(event.key !== undefined && { key: event.key }) };
 }
 
@@ -76,6 +77,6 @@ function requestsOf(messages: readonly Outgoing[]): readonly (readonly Outgoing[
 }
 
 function sizeOf({ key = '', value, headers }: KafkaMessage): number {
-  const texts = [key, value, ...Object.entries(headers).flat()];
-  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), OVERHEAD_BYTES);
+  const parts = [key, value, ...Object.entries(headers).flat()];
+  return parts.reduce<number>((sum, part) => sum + Buffer.byteLength(part), OVERHEAD_BYTES);
 }

@@ -2,6 +2,7 @@ import type { PgEvent } from '../../event-log/pg-event.js';
 import { sendInOrderOfKeys } from './in-order-of-keys.js';
 import { packetOf } from './relay-client.js';
 import type { NestClient } from './relay-client.js';
+import { bytesOf, jsonOf, refuseBytes } from './relay-content.js';
 import { headersOf, madeOf } from './relay-message.js';
 import type { MessageOptions, Send } from './relay-message.js';
 
@@ -13,14 +14,14 @@ export type MqttClient = NestClient<{
 
 /** What `unwrap()` returns: the client of mqtt.js. */
 interface MqttDriver {
-  publish(topic: string, message: string, options: object, done: (error?: unknown) => void): unknown;
+  publish(topic: string, message: string | Buffer, options: object, done: (error?: unknown) => void): unknown;
 }
 
 interface MqttMessage {
   readonly event: PgEvent;
   readonly key: string | undefined;
   readonly topic: string;
-  readonly text: string;
+  readonly content: string | Buffer;
   readonly userProperties: Readonly<Record<string, string | string[]>>;
 }
 
@@ -40,18 +41,18 @@ export function weaknessOfMqtt({ options }: MqttClient): string | undefined {
 export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
   const messageOf = (event: PgEvent): MqttMessage => {
     const topic = isTopic(options.pattern(event));
-    const text = textOf(packetOf(client, topic, options.data(event)));
+    const content = contentOf(client, topic, options.data(event));
     const userProperties = { ...client.options?.userProperties, ...headersOf(event) };
-    return { event, key: event.key, topic, text, userProperties };
+    return { event, key: event.key, topic, content, userProperties };
   };
   return async (events, onAcknowledged) => {
     // All of them first: nothing is sent of a batch with an event that never has a message.
     const messages = events.map((event) => madeOf(event, messageOf));
     await client.connect();
     const driver = client.unwrap() as MqttDriver;
-    const send = async ({ event, topic, text, userProperties }: MqttMessage): Promise<void> => {
+    const send = async ({ event, topic, content, userProperties }: MqttMessage): Promise<void> => {
       await new Promise<void>((resolve, reject) => {
-        driver.publish(topic, text, { qos: 1, properties: { userProperties } }, (error) => {
+        driver.publish(topic, content, { qos: 1, properties: { userProperties } }, (error) => {
           if (error) reject(error instanceof Error ? error : new Error('The MQTT broker has refused the message.'));
           else resolve();
         });
@@ -68,7 +69,9 @@ function isTopic(topic: string): string {
   throw new TypeError(`an MQTT topic has no +, # or NUL: ${JSON.stringify(topic)}`);
 }
 
-/** Nest's serializer makes a text. */
-function textOf(packet: unknown): string {
-  return typeof packet === 'string' ? packet : JSON.stringify(packet);
+/** What the serializer makes. Nest's makes JSON of everything, a serializer of the application perhaps bytes. */
+function contentOf(client: MqttClient, topic: string, data: unknown): string | Buffer {
+  const packet = packetOf(client, topic, data);
+  if (bytesOf(data) && packet === JSON.stringify({ pattern: topic, data })) refuseBytes(data);
+  return typeof packet === 'string' ? packet : (bytesOf(packet) ?? jsonOf(packet));
 }

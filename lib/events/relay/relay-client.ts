@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import { isThenable } from '../../channel/thenable.js';
 
 /**
  * A client of `@nestjs/microservices`, as far as a relay needs it: any `ClientProxy` is one. Described here and not imported,
@@ -34,5 +35,7 @@ export function classNamesOf(client: object): readonly string[] {
 /** What Nest's clients send, as the client's serializer makes it: a service of Nest takes it with `@EventPattern(pattern)`. */
 export function packetOf({ serializer }: NestClient<unknown>, pattern: string, data: unknown): unknown {
   const packet = { pattern, data };
-  return serializer ? serializer.serialize(packet) : packet;
+  const made = serializer ? serializer.serialize(packet) : packet;
+  if (isThenable(made)) throw new TypeError('the serializer of the client must not return a promise');
+  return made;
 }

@@ -26,8 +26,8 @@ export interface PgRelayOptions {
    */
   readonly pattern?: (event: PgEvent) => string;
   /**
-   * What is sent of an event. If it throws, or returns what has no JSON, the event becomes a dead letter. For `ClientRMQ` it
-   * may return a record of `RmqRecordBuilder`.
+   * What is sent of an event. If it throws, or returns what has no JSON, the event becomes a dead letter; so it does for bytes,
+   * which only `ClientKafka` sends as they are. For `ClientRMQ` it may return a record of `RmqRecordBuilder`.
    *
    * @default its payload
    */

@@ -3,6 +3,7 @@ import type { PgEvent } from '../../event-log/pg-event.js';
 import { sendInOrderOfKeys } from './in-order-of-keys.js';
 import { packetOf } from './relay-client.js';
 import type { NestClient } from './relay-client.js';
+import { bytesOf, jsonOf, refuseBytes } from './relay-content.js';
 import { headersOf, madeOf } from './relay-message.js';
 import type { MessageOptions, Send } from './relay-message.js';
 
@@ -129,15 +130,23 @@ interface RecordOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** As Nest does it: what the serializer makes, and the options of a record that `data` may have made. */
+/**
+ * As Nest does it: the JSON of what the serializer makes, and the options of a record that `data` may have made. Bytes that a
+ * serializer makes are sent as they are.
+ */
 function contentOf(
   client: RmqClient,
   pattern: string,
   data: unknown,
 ): { readonly content: Buffer; readonly given: RecordOptions | undefined } {
-  const packet = packetOf(client, pattern, data) as { readonly options?: RecordOptions };
-  const { options: given, ...rest } = packet;
-  return { content: Buffer.from(JSON.stringify(rest)), given };
+  const packet = packetOf(client, pattern, data);
+  const bytes = bytesOf(packet);
+  if (bytes || typeof packet !== 'object' || packet === null) {
+    return { content: bytes ?? Buffer.from(jsonOf(packet)), given: undefined };
+  }
+  const { options: given, ...rest } = packet as { readonly data?: unknown; readonly options?: RecordOptions };
+  refuseBytes(rest.data);
+  return { content: Buffer.from(jsonOf(rest)), given };
 }
 
 /** A confirm channel of amqplib, with what RabbitMQ says of its messages. */
