@@ -5,7 +5,9 @@ import { EventSessions } from '../event-log/event-sessions.js';
 import { SqlEventSink } from '../event-log/sql-event-sink.js';
 import { SqlEventStore } from '../event-log/sql-event-store.js';
 import { invalidOption } from '../option-checks.js';
+import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgNotifyParts } from '../pg-notify.parts.js';
+import { DEFAULT_REGISTRATION } from '../pg-notify.tokens.js';
 import { poolSettings } from '../session/connection-settings.js';
 import type { RefuseAddress } from '../session/connection-url.js';
 import { DisabledEventLog } from './disabled-event-log.js';
@@ -19,13 +21,18 @@ const STATEMENT_LIMIT = 600_000;
 /** How much of a host's name is shown as the owner of a consumer, in characters. */
 const LONGEST_HOST = 60;
 
-/** The event log in the database of a registration. Nothing is connected before it is asked for something. */
+/**
+ * The event log in the database of a registration. Nothing is connected before it is asked for something.
+ *
+ * @throws PgNotifyError of kind `configuration` on a test bus: a test without a database must not reach a real one.
+ */
 export function createEventLog(
   { pool }: PgEventsOptions,
   { schema, lease, maxConnections, unitOfWork }: ResolvedPgEventsOptions,
-  { options, connections }: PgNotifyParts,
+  { options, connections, transport, registrations }: PgNotifyParts,
 ): EventLog {
   if (!options.enabled) return new DisabledEventLog();
+  if (transport.replacesPostgres) throw notOverridden(registrations.own);
   const refuse: RefuseAddress = (problem) => invalidOption({ owner: 'PgEventsModule', path: 'pool' }, problem);
   const sessions = new EventSessions({
     connection: connections().publisherConnection,
@@ -44,6 +51,14 @@ export function createEventLog(
     sink: new SqlEventSink({ schema, ask: (statement) => sessions.ask({ ...statement, timeout }) }),
     close: () => sessions.close(),
   };
+}
+
+function notOverridden(registration: string): PgNotifyError {
+  const name = registration === DEFAULT_REGISTRATION ? '' : `'${registration}'`;
+  return new PgNotifyError(
+    'configuration',
+    `The registration '${registration}' is on a PgNotifyTestBus, but its event log would connect to PostgreSQL. Override it too: .overrideProvider(getPgEventLogToken(${name})).useValue(new PgEventsTestLog()).`,
+  );
 }
 
 /** @throws PgNotifyError of kind `configuration` for a pool in which a transaction would keep leases from being renewed. */

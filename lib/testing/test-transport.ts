@@ -24,6 +24,7 @@ const OTHER_PROCESS = 3;
 export class TestTransport implements PgNotifyTransport {
   readonly listener: TestListener;
   readonly publisher: SendingTransport;
+  readonly replacesPostgres = true;
   /** The notifications that the application has sent. */
   readonly sent: SentPgNotification[] = [];
   private consumers: SettlingConsumers | undefined;

@@ -18,6 +18,8 @@ export interface PgNotifyTransport {
   readonly publisher: SendingTransport;
   /** Passes the consumers to a transport that has to wait for them. */
   serve?(consumers: SettlingConsumers): void;
+  /** Whether it takes the place of PostgreSQL in a test, so that nothing else of the registration should connect. */
+  readonly replacesPostgres?: boolean;
 }
 
 /**

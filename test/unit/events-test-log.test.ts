@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { getPgNotifyTransportToken, PgNotifyModule } from 'nest-pg-notify';
 import { getPgEventLogToken, OnPgEvent, PgEvents, PgEventsModule } from 'nest-pg-notify/events';
 import type { PgEvent, PgEventContext } from 'nest-pg-notify/events';
-import { PgEventsTestLog, PgNotifyTestBus } from 'nest-pg-notify/testing';
+import { PgEventsTestLog, PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
 import { AppModule, Billing, OrderEvents } from '../recipes/testing/billing.js';
 import { failureOf } from '../support/failures.js';
 
@@ -78,5 +78,19 @@ describe('a transactional handler on a PgEventsTestLog', () => {
     await log.settled();
     expect(seen).toEqual([[3, '1', 'a transaction']]);
     await app.close();
+  });
+});
+
+describe('an event log that a test on a PgNotifyTestBus has not overridden', () => {
+  it.each([
+    ['default', 'getPgEventLogToken()'],
+    ['analytics', `getPgEventLogToken('analytics')`],
+  ])('is refused for the registration %s, with what to override', async (name, token) => {
+    const module = Test.createTestingModule({
+      imports: [PgNotifyTestingModule.forRoot({ name }), PgEventsModule.forRoot({ registration: name })],
+    });
+    const { kind, message } = await failureOf(module.compile());
+    expect(kind).toBe('configuration');
+    expect(message).toContain(`.overrideProvider(${token}).useValue(new PgEventsTestLog())`);
   });
 });
