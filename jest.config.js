@@ -35,7 +35,7 @@ export const onPostgres = {
 /** @type {import('jest').Config} */
 export default {
   projects: [
-    { ...project, displayName: 'unit', roots: ['<rootDir>/test/unit', '<rootDir>/test/recipes', '<rootDir>/bench'] },
+    { ...project, displayName: 'unit', roots: ['<rootDir>/test/unit', '<rootDir>/bench'] },
     { ...onPostgres, displayName: 'e2e', roots: ['<rootDir>/test/e2e'] },
     { ...onPostgres, displayName: 'faults', roots: ['<rootDir>/test/faults'] },
     // Promises about time: they run after all others, and each file has a processor for itself.

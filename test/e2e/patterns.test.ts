@@ -30,7 +30,8 @@ describe('the shop of docs/patterns.md', () => {
     const { AppModule } = await import('../recipes/patterns/app.module.js');
     const { ShopModule } = await import('../recipes/patterns/shop.module.js');
     const module = await Test.createTestingModule({ imports: [AppModule, ShopModule] }).compile();
-    app = await module.createNestApplication({ logger: false }).init();
+    app = module.createNestApplication({ logger: false });
+    await app.listen(0, '127.0.0.1');
     suite.cleanup(async () => {
       await app.close();
       await app.get(Pool).end();
@@ -45,8 +46,14 @@ describe('the shop of docs/patterns.md', () => {
       .count()
       .subscribe(({ data }) => counts.push(data.orders));
     await counts.until(1);
-    await app.get(Orders).place('Ann');
-    await app.get(Orders).place('Bob');
+    for (const customer of ['Ann', 'Bob']) {
+      const response = await fetch(`${await app.getUrl()}/orders`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ customer }),
+      });
+      expect(response.status).toBe(201);
+    }
     await printed.until(2);
     await eventually(
       () => counts.items.at(-1),

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { run } from './command.mjs';
 
 const FIXTURES = join(import.meta.dirname, 'fixtures');
+/** The examples of the pages about tests, and the tests of them. */
+const EXAMPLES = ['patterns', 'testing'].map((page) => join(import.meta.dirname, '../recipes', page));
 
 /** The packages whose versions say what was tested. */
 const TESTED = ['@nestjs/core', 'pg', 'rxjs', 'reflect-metadata', 'typescript', 'jest', 'ts-jest', 'vitest'];
@@ -112,8 +114,14 @@ async function testWithJest(directory, { tsconfig }, execute) {
   await cp(join(application, 'tsconfig.json'), join(directory, 'tsconfig.json'));
   await cp(join(FIXTURES, 'jest.config.json'), join(directory, 'jest.config.json'));
   // Jest looks for a relative import exactly as it is written, and a CommonJS application writes no extension.
-  const spec = join(application, 'app.spec.ts');
-  await writeFile(spec, (await readFile(spec, 'utf8')).replace(`'./app.js'`, `'./app'`));
+  for (const example of EXAMPLES) await cp(example, join(application, basename(example)), { recursive: true });
+  const files = (await readdir(application, { recursive: true })).filter((name) => name.endsWith('.ts'));
+  for (const file of files.map((name) => join(application, name))) {
+    const code = await readFile(file, 'utf8');
+    const relative = code.replaceAll(/(from '\.\/.+)\.js'/g, `$1'`);
+    // What docs/getting-started.md says to write for Jest.
+    await writeFile(file, relative.replace(`'vitest'`, `'@jest/globals'`).replaceAll(/\bvi\b/g, 'jest'));
+  }
   await execute('node_modules/jest/bin/jest.js', '--ci', '--cacheDirectory', join(directory, 'jest-cache'));
 }
 
@@ -122,6 +130,7 @@ async function testWithVitest(directory, { tsconfig }, execute) {
   await copyApplication(application, { type: 'module', tsconfig, files: ['app.ts', 'app.spec.ts'] });
   const spec = join(application, 'app.spec.ts');
   await writeFile(spec, (await readFile(spec, 'utf8')).replace(`'@jest/globals'`, `'vitest'`));
+  for (const example of EXAMPLES) await cp(example, join(application, basename(example)), { recursive: true });
   await execute('node_modules/vitest/vitest.mjs', 'run', '--root', 'src');
 }
 

@@ -3,13 +3,14 @@ import { PgEventsModule } from 'nest-pg-notify/events';
 import { Pool } from 'pg';
 import { Billing, Payments } from './billing.js';
 import { DashboardController } from './dashboard.controller.js';
+import { OrdersController } from './orders.controller.js';
 import { Orders } from './orders.js';
 import { Packer } from './packer.js';
 import { ProductCache } from './product-cache.js';
 
 @Module({
   imports: [PgEventsModule.forRoot()],
-  controllers: [DashboardController],
+  controllers: [DashboardController, OrdersController],
   providers: [
     ProductCache,
     Packer,

@@ -1,6 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'; // Or from 'vitest'.
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
 import { ProductCache, ProductChanges, Products } from './product-cache.js';
 

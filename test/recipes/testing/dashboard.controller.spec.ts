@@ -1,5 +1,5 @@
 import { Test } from '@nestjs/testing';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from 'vitest';
 import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
 import { DashboardController, OrderEvents, Reports } from './dashboard.controller.js';
 

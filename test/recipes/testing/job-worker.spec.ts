@@ -1,6 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { getPgNotifyTransportToken } from 'nest-pg-notify';
 import { PgNotifyTestBus } from 'nest-pg-notify/testing';
 import { AppModule, JobWorker } from './job-worker.js';

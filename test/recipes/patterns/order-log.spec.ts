@@ -1,16 +1,16 @@
 import { Test } from '@nestjs/testing';
-import { afterEach, expect, it, jest } from '@jest/globals';
+import { afterEach, expect, it, vi } from 'vitest';
 import { getPgNotifyTransportToken } from 'nest-pg-notify';
 import { PgNotifyTestBus } from 'nest-pg-notify/testing';
 import { AppModule } from './app.module.js';
 import { OrderEvents } from './order-log.js';
 
 afterEach(() => {
-  jest.restoreAllMocks();
+  vi.restoreAllMocks();
 });
 
 it('prints orders', async () => {
-  const log = jest.spyOn(console, 'log').mockReturnValue();
+  const log = vi.spyOn(console, 'log').mockReturnValue();
   const bus = new PgNotifyTestBus();
   const module = await Test.createTestingModule({ imports: [AppModule] })
     .overrideProvider(getPgNotifyTransportToken())

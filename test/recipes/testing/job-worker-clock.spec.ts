@@ -1,15 +1,15 @@
 import { Test } from '@nestjs/testing';
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
 import { JobWorker } from './job-worker.js';
 
 describe('JobWorker, by the clock', () => {
   afterEach(() => {
-    jest.useRealTimers();
+    vi.useRealTimers();
   });
 
   it('looks for jobs every 30 s, woken or not', async () => {
-    jest.useFakeTimers();
+    vi.useFakeTimers();
     const module = await Test.createTestingModule({
       imports: [PgNotifyTestingModule.forRoot()],
       providers: [JobWorker],
@@ -19,7 +19,7 @@ describe('JobWorker, by the clock', () => {
     await bus.settled();
 
     app.get(JobWorker).jobs.push(1);
-    await jest.advanceTimersByTimeAsync(30_000);
+    await vi.advanceTimersByTimeAsync(30_000);
     await bus.settled();
 
     expect(bus.sent('job_done')).toHaveLength(1);
