@@ -130,6 +130,25 @@ describe('a trigger', () => {
     }
   });
 
+  it('fails the write of a role that may not run pg_notify, while the check finds nothing wrong with the trigger', async () => {
+    await given('id integer');
+    const role = `muted_of_${suite.database.name}`;
+    await suite.database.query(`CREATE ROLE ${role}; GRANT INSERT ON items TO ${role};
+      REVOKE EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) FROM PUBLIC`);
+    try {
+      await expect(run(`SET ROLE ${role}; INSERT INTO items VALUES (1)`)).rejects.toThrow(
+        'permission denied for function pg_notify',
+      );
+      expect(notices).toEqual([expect.stringContaining('(SQLSTATE 42501)')]);
+      expect(await checkTrigger(suite.database, OPTIONS)).toEqual({ state: 'current', problems: [], warnings: [] });
+    } finally {
+      await run('RESET ROLE');
+      await suite.database.query(
+        `GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO PUBLIC; DROP OWNED BY ${role}; DROP ROLE ${role}`,
+      );
+    }
+  });
+
   it.each(LEVELS)('calls no function that somebody else has put into the search path (level %s)', async (level) => {
     await suite.database.query(`DROP SCHEMA IF EXISTS evil CASCADE; CREATE SCHEMA evil;
       CREATE FUNCTION evil.pg_notify(text, text) RETURNS void LANGUAGE sql AS $$ SELECT pg_catalog.pg_notify('item_changes', 'evil') $$;
