@@ -176,6 +176,13 @@ ${lock(schema)}
     COMMENT ON PUBLICATION ${quoted} IS ${quoteLiteral(MARKER)};
     RETURN;
   END IF;
+  IF NOT ${isOwnPublication(schema)} AND (EXISTS (SELECT FROM pg_catalog.pg_publication AS p
+      WHERE p.pubname OPERATOR(pg_catalog.=) ${name} AND p.puballtables)
+    OR EXISTS (SELECT FROM pg_catalog.pg_publication_tables AS t
+      WHERE t.pubname OPERATOR(pg_catalog.=) ${name} AND (t.schemaname OPERATOR(pg_catalog.<>) ${name} OR t.tablename OPERATOR(pg_catalog.<>) 'event'))) THEN
+    RAISE EXCEPTION 'There is a publication % that nest-pg-notify has not made, and it publishes other tables than the event log.', ${name}
+      USING HINT = 'Rename it: readers of the event log would get the rows of these tables as events.';
+  END IF;
   IF EXISTS (SELECT FROM pg_catalog.pg_publication AS p
     WHERE p.pubname OPERATOR(pg_catalog.=) ${name} AND (p.pubupdate OR p.pubdelete OR p.pubtruncate OR NOT p.pubinsert)) THEN
     IF NOT ${isOwnPublication(schema)} THEN

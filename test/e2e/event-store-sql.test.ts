@@ -176,6 +176,22 @@ describe('the SQL of the event log', () => {
       expect(await published(schema)).toEqual([expect.objectContaining({ pubdelete: true, tablename: null })]);
     });
 
+    it.each([
+      ['all tables', () => 'FOR ALL TABLES'],
+      ['another table', (schema: string) => `FOR TABLE ${quoted(schema)}.consumer`],
+    ])('refuses a publication of the same name that others have made for %s', async (_which, what) => {
+      const schema = await created();
+      await run(`CREATE PUBLICATION ${quoted(schema)} ${what(schema)} WITH (publish = 'insert')`);
+      try {
+        await expect(run(eventLog({ schema }).publication)).rejects.toMatchObject({
+          message: `There is a publication ${schema} that nest-pg-notify has not made, and it publishes other tables than the event log.`,
+          hint: 'Rename it: readers of the event log would get the rows of these tables as events.',
+        });
+      } finally {
+        await run(`DROP PUBLICATION ${quoted(schema)}`);
+      }
+    });
+
     it('adds the events to a publication of inserts that others have made, and leaves it to them', async () => {
       const schema = await created();
       await run(`CREATE PUBLICATION ${quoted(schema)} WITH (publish = 'insert')`);

@@ -315,6 +315,16 @@ describe('a reader of the event log by logical replication', () => {
     expect(await rejection(ended)).toMatchObject({ code: '42704' });
   });
 
+  it('ends at once if the slot has another plugin, and says how to make it', async () => {
+    const slot = await createSlot('test_decoding');
+    const { ended, reports } = read(slot, async () => undefined);
+    const remedy = "Drop it, and make it with pg_create_logical_replication_slot(…, 'pgoutput').";
+    expect(await rejection(ended)).toMatchObject({
+      message: `The slot ${slot} has the plugin test_decoding. ${remedy}`,
+    });
+    expect(reports.items).toEqual([]);
+  });
+
   describe('whose slot is invalidated', () => {
     /** Makes the log longer than what may be kept for a slot. */
     const outgrow = async (slot: string): Promise<void> => {

@@ -34,7 +34,7 @@ export interface EventLogReaderOptions {
 /** In milliseconds. */
 const RETRY_DELAY = 500;
 
-/** The slot was invalidated, or there is none: no attempt can mend that. */
+/** The slot was invalidated, is of another kind, or there is none: no attempt can mend that. */
 const IS_LOST = ['55000', '42704'];
 
 /** Reads a slot until the signal is aborted. After a failure it reads again, from the first transaction without an acknowledgement. */
@@ -64,7 +64,7 @@ class CountingPlugin extends PgoutputPlugin {
 
 async function readUntilItEnds(options: EventLogReaderOptions): Promise<void> {
   const { connectionString, slot, publication, forward, signal, pulse = 10_000 } = options;
-  await assertPublished(connectionString, publication);
+  await assertReadable(connectionString, publication, slot);
   const publicationNames = [`"${publication.replaceAll('"', '""')}"`]; // The plugin does not quote them.
   const plugin = new CountingPlugin({ protoVersion: 1, publicationNames });
   const service = new LogicalReplicationService(
@@ -120,14 +120,22 @@ async function readUntilItEnds(options: EventLogReaderOptions): Promise<void> {
   if (failure) throw failure;
 }
 
-/** From PostgreSQL 18 on the server reads on without a publication, and acknowledges what it does not send. */
-async function assertPublished(connectionString: string, publication: string): Promise<void> {
+/**
+ * From PostgreSQL 18 on the server reads on without a publication, and acknowledges what it does not send. A slot of another
+ * plugin would fail at each attempt, with words that say nothing of the slot.
+ */
+async function assertReadable(connectionString: string, publication: string, slot: string): Promise<void> {
   const client = new Client({ connectionString, connectionTimeoutMillis: 10_000, query_timeout: 10_000 });
   client.on('error', () => undefined); // The query fails as well.
   try {
     await client.connect();
     const { rowCount } = await client.query('SELECT FROM pg_publication WHERE pubname = $1', [publication]);
     if (rowCount === 0) throw new Error(`There is no publication ${publication}: nothing would come, and be lost.`);
+    const found = 'SELECT plugin FROM pg_replication_slots WHERE slot_name = $1 AND plugin <> $2';
+    const [other] = (await client.query<{ plugin: string }>(found, [slot, 'pgoutput'])).rows;
+    if (!other) return;
+    const remedy = "Drop it, and make it with pg_create_logical_replication_slot(…, 'pgoutput').";
+    throw Object.assign(new Error(`The slot ${slot} has the plugin ${other.plugin}. ${remedy}`), { code: '55000' });
   } finally {
     await client.end();
   }

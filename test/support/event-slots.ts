@@ -16,9 +16,9 @@ export function eventSlots(suite: EventLogSuite) {
   const query = (text: string, values: unknown[] = []) => suite.database.query(text, values);
 
   /** A slot that nobody else reads; it begins here. */
-  const createSlot = async (): Promise<string> => {
+  const createSlot = async (plugin = 'pgoutput'): Promise<string> => {
     const slot = `slot_${(slots += 1)}`;
-    await query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, [slot]);
+    await query('SELECT pg_create_logical_replication_slot($1, $2)', [slot, plugin]);
     suite.cleanup(async () => {
       await untilFree(slot);
       await query('SELECT pg_drop_replication_slot($1)', [slot]);
