@@ -71,6 +71,7 @@ class FakeRmq extends ClientRMQ {
 }
 
 class FakeMqtt extends ClientMqtt {
+  maximumPacketSize: number | undefined;
   readonly sent: { topic: string; message: unknown; options: unknown }[] = [];
   failure: Error | undefined;
 
@@ -79,7 +80,7 @@ class FakeMqtt extends ClientMqtt {
       this.sent.push({ topic, message: JSON.parse(message), options });
       done(this.failure);
     };
-    return { publish };
+    return { publish, connackPacket: { properties: { maximumPacketSize: this.maximumPacketSize } } };
   }
 }
 
@@ -402,6 +403,21 @@ describe('a relay to an MQTT broker', () => {
     const failure = await rejectionOf(relayTo(client, { pattern: () => topic })([EVENT]));
     expect(failure).toBeInstanceOf(PgEventRejection);
     expect(client.sent).toEqual([]);
+  });
+
+  it('sends nothing of a batch with an event beyond the limit that the broker names, and rejects that one for good', async () => {
+    const client = new FakeMqtt({ protocolVersion: 5 });
+    client.maximumPacketSize = 1_000;
+    const relay = relayTo(client);
+    const large = publishedEvent({ id: 'id-2', payload: 'ü'.repeat(500) });
+    const failure = await rejectionOf(relay([EVENT, large]));
+    expect(failure).toBeInstanceOf(PgEventRejection);
+    expect((failure as Error).message).toMatch(
+      /^The MQTT broker takes packets of 1000 bytes at most, and that of event id-2 has 1\d\d\d\.$/,
+    );
+    expect(client.sent).toEqual([]);
+    await relay([EVENT]);
+    expect(client.sent.length).toBe(1);
   });
 
   it('rejects with what the broker says', async () => {

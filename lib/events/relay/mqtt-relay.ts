@@ -1,3 +1,4 @@
+import { PgEventRejection } from '../../event-log/pg-event.js';
 import type { PgEvent } from '../../event-log/pg-event.js';
 import { sendInOrderOfKeys } from './in-order-of-keys.js';
 import { packetOf } from './relay-client.js';
@@ -14,6 +15,8 @@ export type MqttClient = NestClient<{
 
 /** What `unwrap()` returns: the client of mqtt.js. */
 interface MqttDriver {
+  /** What the broker answered to the last connection. */
+  readonly connackPacket?: { readonly properties?: { readonly maximumPacketSize?: number } };
   publish(topic: string, message: string | Buffer, options: object, done: (error?: unknown) => void): unknown;
 }
 
@@ -50,6 +53,8 @@ export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
     const messages = events.map((event) => madeOf(event, messageOf));
     await client.connect();
     const driver = client.unwrap() as MqttDriver;
+    const limit = driver.connackPacket?.properties?.maximumPacketSize ?? Infinity;
+    for (const message of messages) refuseLarger(message, limit);
     const send = async ({ event, topic, content, userProperties }: MqttMessage): Promise<void> => {
       await new Promise<void>((resolve, reject) => {
         driver.publish(topic, content, { qos: 1, properties: { userProperties } }, (error) => {
@@ -61,6 +66,33 @@ export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
     };
     await sendInOrderOfKeys(messages, send, MAX_IN_FLIGHT);
   };
+}
+
+/** A broker ends the connection for a packet that is too large, and mqtt.js would send it again at each new one. */
+function refuseLarger(message: MqttMessage, limit: number): void {
+  if (limit === Infinity) return;
+  const size = packetSize(message);
+  if (size <= limit) return;
+  const { id } = message.event;
+  throw new PgEventRejection(
+    `The MQTT broker takes packets of ${limit} bytes at most, and that of event ${id} has ${size}.`,
+  );
+}
+
+/** The size of a PUBLISH of MQTT 5 with quality of service 1: section 3.3 of the specification. */
+function packetSize({ topic, content, userProperties }: MqttMessage): number {
+  const text = (value: string): number => 2 + Buffer.byteLength(value);
+  let properties = 0;
+  for (const [name, given] of Object.entries(userProperties)) {
+    for (const value of [given].flat()) properties += 1 + text(name) + text(value);
+  }
+  const body = text(topic) + 2 + lengthSize(properties) + properties + Buffer.byteLength(content);
+  return 1 + lengthSize(body) + body;
+}
+
+/** How many bytes a length takes: seven bits in each. */
+function lengthSize(length: number): number {
+  return Math.max(1, Math.ceil(Math.log2(length + 1) / 7));
 }
 
 /** A broker ends the connection for such a topic, and mqtt.js would publish to it again at each new one. */

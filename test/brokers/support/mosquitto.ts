@@ -13,7 +13,8 @@ export class Mosquitto extends BrokerServer {
   private readonly delivered: StoredMessage[] = [];
   private subscriber?: MqttClient;
 
-  constructor(program: string, folder: string, port: number) {
+  /** @param settings Lines of its configuration, beside those that all have. */
+  constructor(program: string, folder: string, port: number, settings: readonly string[] = []) {
     super(program, folder, port);
     const help = execFileSync('/bin/sh', ['-c', `"${program}" -h || true`], { encoding: 'utf8' });
     this.version = `mosquitto ${/version (\S+)/.exec(help)?.[1]}`;
@@ -26,12 +27,13 @@ export class Mosquitto extends BrokerServer {
         'persistence true',
         `persistence_location ${folder}/`,
         'max_queued_messages 0',
+        ...settings,
       ].join('\n'),
     );
   }
 
-  static async start(): Promise<Mosquitto> {
-    const server = new Mosquitto(...(await BrokerServer.prepare('mosquitto')));
+  static async start(settings: readonly string[] = []): Promise<Mosquitto> {
+    const server = new Mosquitto(...(await BrokerServer.prepare('mosquitto')), settings);
     await server.start();
     const session: IClientOptions = {
       clientId: 'judge',

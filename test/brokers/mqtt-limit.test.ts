@@ -1,0 +1,36 @@
+import { beforeAll, expect, it } from '@jest/globals';
+import { ClientMqtt } from '@nestjs/microservices';
+import { PgEventRejection, relayTo } from 'nest-pg-notify/events';
+import { cleanups } from '../support/cleanups.js';
+import { publishedEvent } from '../support/published-event.js';
+import { describeWithProgram } from './support/broker.js';
+import { Mosquitto } from './support/mosquitto.js';
+
+const LIMIT = 1_000;
+
+describeWithProgram('mosquitto', 'the relay to an MQTT broker with a limit for packets', () => {
+  const { use } = cleanups();
+  let client: ClientMqtt;
+
+  beforeAll(async () => {
+    const broker = use(await Mosquitto.start([`max_packet_size ${LIMIT}`]));
+    client = use(new ClientMqtt({ url: broker.url, protocolVersion: 5 }));
+  }, 240_000);
+
+  it('delivers what just fits, and rejects what is one byte longer for good, without a lost connection', async () => {
+    const relay = relayTo(client);
+    let closed = 0;
+    await client.connect();
+    client.unwrap<{ on(event: 'close', listener: () => void): unknown }>().on('close', () => (closed += 1));
+    const ofLength = (length: number) =>
+      publishedEvent({ channel: 'order_events', key: 'k', payload: 'x'.repeat(length), position: '1' });
+    const tooLong: unknown = await relay([ofLength(LIMIT)]).catch((error: unknown) => error);
+    expect(tooLong).toBeInstanceOf(PgEventRejection);
+    const size = Number(/has (\d+)\.$/.exec((tooLong as Error).message)![1]);
+    const fits = LIMIT - (size - LIMIT);
+    await relay([ofLength(fits)]);
+    await expect(relay([ofLength(fits + 1)])).rejects.toThrow(`and that of event`);
+    await relay([ofLength(1)]);
+    expect(closed).toBe(0);
+  }, 60_000);
+});
