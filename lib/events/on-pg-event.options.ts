@@ -54,7 +54,7 @@ export interface OnPgEventOptions extends PgHandlerOptions {
   readonly consumer: string;
   /**
    * Where a consumer begins that the log does not know yet: with what is published from now on, with all that is kept, or
-   * with what was published since a time.
+   * with what was published since a time of the past.
    *
    * @default 'now'
    */
@@ -137,6 +137,10 @@ const consumerName: OptionCheck<string> = (given, place) => {
 
 const start: OptionCheck<EventStart> = (given, place) => {
   if (given === 'now' || given === 'beginning') return given;
+  if (given instanceof Date && given.getTime() > Date.now()) {
+    const remedy = "nothing is left out before a time that is to come. Write 'now', or a Date of the past";
+    throw invalidOption(place, `is in the future (${given.toISOString()}), but ${remedy}`);
+  }
   if (given instanceof Date && !Number.isNaN(given.getTime())) return given;
   throw invalidOption(place, `must be 'now', 'beginning' or a Date, not ${shown(given)}`);
 };

@@ -279,6 +279,11 @@ describe('a bootstrap with a mistake', () => {
       "from of @OnPgEvent('orders') on Billing.charge must be 'now', 'beginning' or a Date, not 'yesterday'",
     ],
     [
+      'with a start in the future',
+      { consumer: 'a', from: new Date('9999-01-01') },
+      "from of @OnPgEvent('orders') on Billing.charge is in the future (9999-01-01T00:00:00.000Z), but nothing is left out before a time that is to come. Write 'now', or a Date of the past.",
+    ],
+    [
       'with an unknown ordering',
       { consumer: 'a', ordering: 'fifo' as never },
       "must be one of 'key', 'none', 'strict', not 'fifo'",
