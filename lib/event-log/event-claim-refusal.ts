@@ -1,11 +1,13 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 
 /** The log does not know the consumer: nobody works for it until an application registers it at its start. */
-export function unknownConsumer(): PgNotifyError {
-  return new PgNotifyError(
-    'configuration',
-    'the log does not know it any more, because it was dropped, or the tables were made anew. Start the application anew to register it; it begins then where its option from says.',
-  );
+export class UnknownConsumer extends PgNotifyError {
+  constructor() {
+    super(
+      'configuration',
+      'the log does not know it any more, because it was dropped, or the tables were made anew. Start the application anew to register it; it begins then where its option from says.',
+    );
+  }
 }
 
 /**

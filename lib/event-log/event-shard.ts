@@ -1,11 +1,11 @@
 import { CoalescingRunner } from '../consumers/coalescing-runner.js';
 import type { ConsumerContext } from '../consumers/consumer-context.js';
 import type { DeliveryTrust } from '../consumers/delivery-trust.js';
-import { PgNotifyError } from '../pg-notify.errors.js';
+import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { EventAttempts } from './event-attempts.js';
 import { CLAIM_INTERVAL } from './claim-turns.js';
 import type { ClaimTurns } from './claim-turns.js';
-import { OtherChannels } from './event-claim-refusal.js';
+import { OtherChannels, UnknownConsumer } from './event-claim-refusal.js';
 import type { EventConsumerDefinition } from './event-consumer-definition.js';
 import { Fenced } from './event-lease.js';
 import { retry } from './event-retries.js';
@@ -60,6 +60,8 @@ export class EventShard {
   private isChanged = false;
   private readonly pace: PollPace;
   private hasFailed = false;
+  /** Why the shard is no longer ours, until the next claim knows more: it may have been dropped. */
+  private fenced: Fenced | undefined;
   private readonly ignoreTrust: () => void;
 
   constructor(
@@ -140,12 +142,11 @@ export class EventShard {
     } catch (error) {
       // Whatever was written or not: the next claim reads what is written down.
       this.tenure = undefined;
-      if (error instanceof Fenced) {
-        parts.context.logger.warn(error.message);
-        throw error; // The next claim waits a moment: whoever fences it may do so again at once.
-      }
-      this.report(error);
-      throw error;
+      if (error instanceof Fenced) this.fenced = error;
+      // What a shutdown no longer waits for fails because its sessions are closed: the next owner goes on.
+      else if (parts.closing.aborted) parts.context.logger.debug(messageOf(error));
+      else this.report(error);
+      throw error; // The next claim waits a moment: whoever has fenced it may do so again at once.
     }
   }
 
@@ -154,6 +155,7 @@ export class EventShard {
     const channel = channels.map((each) => each.name).join(', ');
     const text = cause instanceof Error ? cause.message : String(cause);
     this.hasFailed = true;
+    if (cause instanceof UnknownConsumer) this.fenced = undefined; // That is why.
     const message = `The consumer ${name} (${label}) does not go on: ${text}`;
     const error = new PgNotifyError('handler', message, { channel, handler: label, cause });
     this.parts.context.errors.report(error, this, cause instanceof OtherChannels ? 'warning' : 'error');
@@ -200,6 +202,10 @@ export class EventShard {
     const tenure = await claims.take(() =>
       EventTenure.begin({ definition, store, clock: context.clock, carefulFor, onSettled }),
     );
+    if (this.fenced && tenure !== 'later') {
+      context.logger.warn(this.fenced.message);
+      this.fenced = undefined;
+    }
     if (tenure === 'later') {
       this.pace.waitFor(CLAIM_INTERVAL / 2); // There was nothing either: it is doubled.
       return undefined;

@@ -15,7 +15,7 @@ import type {
   EventTransaction,
   StoredEvent,
 } from './event-store.js';
-import { OtherChannels, unknownConsumer } from './event-claim-refusal.js';
+import { OtherChannels, UnknownConsumer } from './event-claim-refusal.js';
 import { settleStatement } from './settle-statement.js';
 import { requireCommitted, requireOneTransaction } from './unit-checks.js';
 import { runUnitOfWork } from './unit-of-work.js';
@@ -74,7 +74,7 @@ export class SqlEventShard implements EventShardStore {
     const { shards, channels } = this.id;
     const values = [...this.key, owner, String(shards), this.leaseSeconds, channels];
     const [row = {}] = await this.ask('claim', statements.claim, values);
-    if (row['isknown'] === false) throw unknownConsumer();
+    if (row['isknown'] === false) throw new UnknownConsumer();
     if (row['takesall'] === false) {
       throw new OtherChannels(JSON.parse(row['channels'] as string) as string[], channels);
     }

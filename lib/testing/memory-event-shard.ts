@@ -1,4 +1,4 @@
-import { OtherChannels, unknownConsumer } from '../event-log/event-claim-refusal.js';
+import { OtherChannels, UnknownConsumer } from '../event-log/event-claim-refusal.js';
 import { comparePositions } from '../event-log/event-failures.js';
 import type {
   EventClaim,
@@ -61,7 +61,7 @@ export class MemoryEventShard implements EventShardStore {
     const shard = this.state();
     const { owner } = this;
     const now = this.log.now();
-    if (!shard) throw unknownConsumer();
+    if (!shard) throw new UnknownConsumer();
     if (!this.takesAll(shard)) throw new OtherChannels(shard.id.channels, this.id.channels);
     if (shard.isPaused) return undefined;
     const isFree = shard.owner === undefined || shard.owner === owner || shard.leaseUntil < now;

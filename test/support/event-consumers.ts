@@ -36,6 +36,8 @@ export interface ConsumerOptions {
   readonly context?: GivenContext;
   readonly pageSize?: number;
   readonly store?: Pick<EventStore, 'shard'>;
+  /** Aborted when a shutdown waits no longer. */
+  readonly closing?: AbortSignal;
 }
 
 /** An event log in memory, with a clock that the test runs, and consumers of it. */
@@ -53,7 +55,7 @@ export class MemoryLog {
   /** Starts a consumer that exists from now on. */
   async consume(
     given: GivenConsumer,
-    { context, pageSize, store = this.store }: ConsumerOptions = {},
+    { context, pageSize, store = this.store, closing = new AbortController().signal }: ConsumerOptions = {},
   ): Promise<EventConsumer> {
     const definition = consumerDefinition(given);
     const { name, shards, channels } = definition;
@@ -65,7 +67,7 @@ export class MemoryLog {
       store,
       context: consumerContext({ clock: this.clock, onError, ...context }),
       trust: { isGiven: false, onChange: () => () => undefined },
-      closing: new AbortController().signal,
+      closing,
       ...(pageSize && { pageSize }),
     });
     this.running.push(consumer);

@@ -126,10 +126,43 @@ describe('the owner of a consumer', () => {
     await memory.consume({ call: recording(log, 'second ') }, { store: memory.instance('second') });
     memory.clock.advance(15_000); // Nothing fell due: the event loop of the first was blocked.
     run.resolve();
-    await memory.pass(100);
+    await memory.pass(1_000); // It claims again, and finds another owner.
     expect(log).toEqual(['first a1', 'second a1', 'second a2']);
     expect(warnings).toEqual([expect.stringContaining('was taken over by another instance')]);
     expect(await memory.store.consumers()).toMatchObject([{ waiting: 0, owner: 'second' }]);
+  });
+
+  it('reports that it was dropped while a run went on, and does not take that for another instance', async () => {
+    const memory = new MemoryLog();
+    const run = deferred();
+    const warnings: string[] = [];
+    const context = { onLine: (line: string): void => void warnings.push(line) };
+    await memory.consume({ call: () => run.promise }, { context });
+    memory.publish('a1');
+    await turns();
+    await memory.store.drop('billing');
+    run.resolve();
+    await memory.pass(1_000);
+    expect(warnings).toEqual([]);
+    expect(memory.reports[0]).toContain('does not go on: the log does not know it any more, because it was dropped');
+    expect(memory.reports.join()).not.toContain('another instance');
+  });
+
+  it('reports nothing that fails because a shutdown has stopped to wait for it', async () => {
+    const memory = new MemoryLog();
+    const closing = new AbortController();
+    const run = deferred();
+    let isClosed = false;
+    const store = memory.failing(() => isClosed);
+    const consumer = await memory.consume({ call: () => run.promise }, { store, closing: closing.signal });
+    memory.publish('a1');
+    await turns();
+    consumer.end();
+    closing.abort();
+    isClosed = true; // The sessions of the log are closed while the method still runs.
+    run.resolve();
+    await consumer.settled();
+    expect(memory.reports).toEqual([]);
   });
 
   it('aborts the signal of a run whose shard was lost', async () => {
