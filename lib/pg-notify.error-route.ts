@@ -6,14 +6,15 @@ import { errorsIn, isPgNotifyError, messageOf, PgNotifyError, stackOf } from './
 import type { PgNotifyLogger } from './pg-notify.logger.js';
 import type { ErrorRoute } from './pg-notify.registration-context.js';
 
-/** The interval at which equal consecutive failures are logged, in milliseconds. */
+/** The interval at which equal failures are logged, in milliseconds. */
 const LOG_INTERVAL = 60_000;
+/** How many causes are told apart while a handler does not work. A handler whose causes all differ is not kept in memory. */
+const MOST_CAUSES = 10;
 
 type Severity = 'error' | 'warning';
 
-/** Equal consecutive failures of one handler. */
+/** Equal failures of one handler since it worked last. */
 interface FailureSeries {
-  readonly cause: string;
   readonly severity: Severity;
   readonly begunAt: number;
   /** The message of the last failure. */
@@ -24,12 +25,20 @@ interface FailureSeries {
   unlogged: number;
 }
 
+/** A handler that does not work. */
+interface FailingSource {
+  readonly begunAt: number;
+  count: number;
+  /** By their causes, the one that failed longest ago first. */
+  readonly series: Map<string, FailureSeries>;
+}
+
 /** Takes failures that have no caller: logs each once, and emits it to subscribers. */
 export class PgNotifyErrorRoute implements ErrorRoute {
   private readonly errors = new Subject<PgNotifyError>();
   private readonly context = new PgNotifyAsyncContext();
   /** Keyed by the source of the failure. */
-  private readonly failing = new Map<unknown, FailureSeries>();
+  private readonly failing = new Map<unknown, FailingSource>();
 
   constructor(
     private readonly logger: PgNotifyLogger,
@@ -53,26 +62,33 @@ export class PgNotifyErrorRoute implements ErrorRoute {
 
   recovered(handler: string, source?: object): void {
     const key = source ?? handler;
-    const series = this.failing.get(key);
+    const failed = this.failing.get(key);
     this.failing.delete(key);
-    if (!series || series.count === 1) return;
-    this.logger.log(`${handler} works again, after ${series.count} failures in ${this.durationOf(series)} s.`);
+    if (!failed || failed.count === 1) return;
+    this.logger.log(`${handler} works again, after ${failed.count} failures in ${this.durationOf(failed)} s.`);
   }
 
   /**
-   * Logs a failure in full. Of equal consecutive ones only the first is, then their number once a minute and at the
-   * end.
+   * Logs a failure in full. Of equal ones only the first is, then their number once a minute, when a new cause follows and at
+   * the end. Failures that take turns are equal to those before the last one.
    */
-  private logFailure(source: unknown, error: PgNotifyError, severity: Severity): void {
+  private logFailure(key: unknown, error: PgNotifyError, severity: Severity): void {
     const now = this.now();
     const { message } = error;
     const cause = messageOf(error.cause ?? error);
-    const series = this.failing.get(source);
-    if (series?.cause !== cause) {
-      if (series) this.logNumber(series);
-      this.failing.set(source, { cause, message, severity, begunAt: now, loggedAt: now, count: 1, unlogged: 0 });
+    const source = this.failing.get(key) ?? { begunAt: now, count: 0, series: new Map<string, FailureSeries>() };
+    this.failing.set(key, source);
+    source.count += 1;
+    const series = source.series.get(cause);
+    source.series.delete(cause);
+    if (!series) {
+      for (const other of source.series.values()) this.logNumber(other);
+      const [oldest] = source.series.keys();
+      if (source.series.size === MOST_CAUSES) source.series.delete(oldest!);
+      source.series.set(cause, { message, severity, begunAt: now, loggedAt: now, count: 1, unlogged: 0 });
       return this.log(severity, error, stacksOf(error));
     }
+    source.series.set(cause, series);
     series.message = message;
     series.count += 1;
     series.unlogged += 1;
@@ -92,7 +108,7 @@ export class PgNotifyErrorRoute implements ErrorRoute {
     else this.logger.warn(messageOf(error), stacks);
   }
 
-  private durationOf({ begunAt }: FailureSeries): number {
+  private durationOf({ begunAt }: { readonly begunAt: number }): number {
     return Math.ceil((this.now() - begunAt) / 1_000);
   }
 
@@ -102,7 +118,9 @@ export class PgNotifyErrorRoute implements ErrorRoute {
   }
 
   close(): void {
-    for (const series of this.failing.values()) this.logNumber(series);
+    for (const { series } of this.failing.values()) {
+      for (const each of series.values()) this.logNumber(each);
+    }
     this.failing.clear();
     this.errors.complete();
   }

@@ -49,16 +49,41 @@ describe('the log of failures of handlers', () => {
     fail('a', 'refused');
     fail('b', 'refused');
     fail('a', 'no such table');
-    fail('a', 'refused');
     route.recovered('a');
     fail('a', 'refused');
     expect(lines).toEqual([
       'Handler a failed: refused',
       'Handler b failed: refused',
       'Handler a failed: no such table',
-      'Handler a failed: refused',
+      'a works again, after 2 failures in 0 s.',
       'Handler a failed: refused',
     ]);
+  });
+
+  it('has two causes that take turns in full once each, then one line a minute for each', () => {
+    const { route, lines, time, fail } = setUp();
+    for (time.now = 0; time.now < 100_000; time.now += 10_000)
+      fail('a', time.now % 20_000 ? 'refused' : 'no such table');
+    route.recovered('a');
+    expect(lines).toEqual([
+      'Handler a failed: no such table',
+      'Handler a failed: refused',
+      'Handler a failed: no such table (4 equal failures in 60 s.)',
+      'Handler a failed: refused (4 equal failures in 60 s.)',
+      'a works again, after 10 failures in 100 s.',
+    ]);
+  });
+
+  it('has each cause in full of a handler that never fails twice for the same one, and keeps ten of them', () => {
+    const { lines, fail } = setUp();
+    for (let n = 0; n < 11; n += 1) fail('a', `order ${n}`);
+    fail('a', 'order 10');
+    fail('a', 'order 0');
+    expect(lines).toEqual(
+      [...Array.from({ length: 11 }, (_, n) => `order ${n}`), 'order 10 (2', 'order 0'].map((text) =>
+        expect.stringContaining(text),
+      ),
+    );
   });
 
   it('keeps apart what has the same name, and says of each when it works again', () => {
