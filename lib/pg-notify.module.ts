@@ -25,7 +25,7 @@ import {
  */
 @Module({})
 export class PgNotifyModule extends ConfigurableModuleClass {
-  /** @internal */
+  /** @internal Made by Nest. */
   constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
     super();
     requireInstanceOf(PG_NOTIFY_REGISTRATION, modules, 'PgNotifyModule.forRoot({ connection: … })');

@@ -18,7 +18,7 @@ import { getPgEventsHealthToken, getPgEventsToken } from './pg-events.tokens.js'
  */
 @Module({})
 export class PgEventsModule extends ConfigurableModuleClass {
-  /** @internal */
+  /** @internal Made by Nest. */
   constructor(@Inject(ModulesContainer) modules: ModulesContainer) {
     super();
     requireInstanceOf(PG_EVENTS_REGISTRATION, modules, 'PgEventsModule.forRoot()');

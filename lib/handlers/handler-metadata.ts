@@ -47,7 +47,7 @@ type ParameterMetadata = Record<
 
 /** Makes a decorator. It checks the channels at the place where the user wrote them. */
 export function handlerDecorator(definition: PgHandlerDefinition): MethodDecorator {
-  for (const channel of channelsOf(definition)) toPgChannel(channel);
+  for (const channel of channelsOf(definition)) checkChannel(definition, channel);
   return (...place) => {
     const { prototype, name, method } = decoratedMethod(describeDecorator(definition), place);
     const others = ownHandlersOf(prototype, name);
@@ -59,6 +59,29 @@ export function handlerDecorator(definition: PgHandlerDefinition): MethodDecorat
     Reflect.defineMetadata(HANDLERS, [...ownNamesOf(prototype).filter((other) => other !== name), name], prototype);
     Reflect.defineMetadata(HANDLERS, { name, handlers } satisfies MethodMark, method);
   };
+}
+
+/**
+ * Refuses what stands in the place of a channel by mistake, with what to write.
+ *
+ * @throws PgNotifyError of kind `configuration`, or of kind `channel` for a name that PostgreSQL cannot carry.
+ */
+function checkChannel({ kind, options }: PgHandlerDefinition, channel: unknown): void {
+  const written = `@${DECORATORS[kind]}`;
+  const refuse = (problem: string): never => {
+    throw new PgNotifyError('configuration', `${written}${problem}`);
+  };
+  // Without parentheses it is called with the class, or with the prototype and the name of the method.
+  const isBare = typeof channel === 'function' || typeof options === 'string' || typeof options === 'symbol';
+  if (isBare && typeof channel !== 'string') return refuse(` has no channel: write ${written}('order_events').`);
+  if (channel === undefined) {
+    return refuse(
+      `() has no channel, or an undefined one: write ${written}('order_events'). An imported definition is undefined while two files import each other.`,
+    );
+  }
+  if (Array.isArray(channel))
+    return refuse(`() takes one channel, not a list: write the decorator once for each of them.`);
+  toPgChannel(channel as string | PgChannel);
 }
 
 /** On a method: its handlers, which a mixin takes along when it copies the method to another prototype. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { InjectPgChannel, InjectPgNotify, OnPgGap, OnPgNotify, OnPgWakeUp } from 'nest-pg-notify';
+import { OnPgEvent } from 'nest-pg-notify/events';
 
 describe('a decorator in a place where it can do nothing', () => {
   const decorators = [
@@ -58,6 +59,33 @@ describe('a decorator in a place where it can do nothing', () => {
       }
       expect(thrown).toEqual(refused(problem));
     }
+  });
+
+  it.each([
+    ['@OnPgNotify', OnPgNotify],
+    ['@OnPgGap', OnPgGap],
+    ['@OnPgWakeUp', OnPgWakeUp],
+    ['@OnPgEvent', OnPgEvent],
+  ])('says what to write in place of something that is no channel: %s', (written, decorator) => {
+    class Handlers {
+      evict(): void {}
+    }
+    const { prototype } = Handlers;
+    const descriptor = Object.getOwnPropertyDescriptor(prototype, 'evict');
+    const refused = (message: string): object => expect.objectContaining({ kind: 'configuration', message });
+    const bare = refused(`${written} has no channel: write ${written}('order_events').`);
+    expect(place(decorator, prototype, 'evict', descriptor)).toThrow(bare); // @OnPgNotify evict() {}
+    expect(place(decorator, prototype, Symbol('secret'), descriptor)).toThrow(bare);
+    expect(place(decorator, Handlers)).toThrow(bare); // @OnPgNotify class Handlers {}
+    expect(place(decorator, () => undefined, { kind: 'method', name: 'evict' })).toThrow(bare); // a standard decorator
+    expect(place(decorator)).toThrow(
+      refused(
+        `${written}() has no channel, or an undefined one: write ${written}('order_events'). An imported definition is undefined while two files import each other.`,
+      ),
+    );
+    expect(place(decorator, decorator === OnPgEvent ? [['a', 'b']] : ['a', 'b'])).toThrow(
+      refused(`${written}() takes one channel, not a list: write the decorator once for each of them.`),
+    );
   });
 
   it('says so of what is injected, compiled as a standard decorator', () => {
