@@ -1,5 +1,6 @@
 import { quoteLiteral } from '../executor/sql-text.js';
 import { eventTables } from './event-log-schema.js';
+import { hiddenTables } from './event-row-security.js';
 import { BEGINNING, begunAfter, eventColumns, inProgressAt, isOfShard } from './event-statements.js';
 import { EQ, fromNow, GE, GT, LE, LT, MINUS, NE, PLUS, value } from './sql-operators.js';
 
@@ -31,6 +32,8 @@ export function adminStatements(schema: string) {
 
   return {
     version: `SELECT ${version}() AS form`,
+
+    hidden: `SELECT ${hiddenTables(schema, ['event', 'consumer', 'failure'])} AS hidden`,
 
     /** Several migrations or instances at a time follow one another. */
     lockRegister: `SELECT pg_catalog.count(pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteLiteral(`nest-pg-notify event consumers ${schema}`)}, 0))) AS locked`,

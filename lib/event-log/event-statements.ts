@@ -1,5 +1,6 @@
 import { quoteLiteral } from '../executor/sql-text.js';
 import { eventTables } from './event-log-schema.js';
+import { hiddenTables } from './event-row-security.js';
 import { CONTAINS, EQ, fromNow, GE, GT, LT, MINUS, MOD, NE, PLUS, value } from './sql-operators.js';
 
 /** The snapshot in which nothing is visible. */
@@ -48,7 +49,8 @@ export function shardStatements(schema: string) {
     `${alias}.channel ${EQ} ANY ($5::pg_catalog.text[])${shards ? ` AND ${isOfShard(alias, shard, `$${shards}::pg_catalog.int4`)}` : ''}`;
   // An instance that does not take all of the consumer's channels would move the cursor past events of the others.
   const page = (from: string, columns: string): string => `SELECT ${columns},
-      (SELECT c.paused OR NOT $5::pg_catalog.text[] ${CONTAINS} c.channels FROM ${consumer} AS c WHERE ${isOwn('c')}) AS paused, ${eventColumns('p')}
+      (SELECT c.paused OR NOT $5::pg_catalog.text[] ${CONTAINS} c.channels FROM ${consumer} AS c WHERE ${isOwn('c')}) AS paused,
+      (SELECT ${hiddenTables(schema, ['event'])}) AS hidden, ${eventColumns('p')}
     FROM (SELECT) AS one LEFT JOIN ${from} AS p ON true ORDER BY p.seq`;
   const done = '$4::pg_catalog.pg_snapshot';
   const now = 'pg_catalog.pg_current_snapshot()';
@@ -57,12 +59,13 @@ export function shardStatements(schema: string) {
 
   return {
     /** Parameters: owner, how many shards, lease in seconds, channels. Without an `epoch` the shard is not to be had. */
-    claim: `WITH free AS (
-      SELECT c.name, c.shard FROM ${consumer} AS c
-      WHERE c.name ${EQ} ${name} AND c.shard ${EQ} ${shard} AND c.shards ${EQ} ${value(4, 'int4')} AND NOT c.paused
+    claim: `WITH security AS MATERIALIZED (SELECT ${hiddenTables(schema, ['event', 'consumer', 'failure'])} AS hidden
+    ), free AS (
+      SELECT c.name, c.shard FROM ${consumer} AS c, security
+      WHERE security.hidden ${EQ} '' AND c.name ${EQ} ${name} AND c.shard ${EQ} ${shard} AND c.shards ${EQ} ${value(4, 'int4')} AND NOT c.paused
         AND $6::pg_catalog.text[] ${CONTAINS} c.channels
         AND (c.owner IS NULL OR c.owner ${EQ} ${value(3, 'text')} OR c.lease_until ${LT} pg_catalog.clock_timestamp())
-      FOR UPDATE SKIP LOCKED
+      FOR UPDATE OF c SKIP LOCKED
     ), claimed AS (
     UPDATE ${consumer} AS c SET owner = ${value(3, 'text')}, lease_until = ${fromNow(value(5, 'float8'))},
       epoch = c.epoch ${PLUS} 1, crashes = c.crashes ${PLUS} CASE WHEN c.owner ${NE} ${value(3, 'text')} THEN 1 ELSE 0 END
@@ -71,8 +74,8 @@ export function shardStatements(schema: string) {
       c.page::pg_catalog.text AS page, c.attempts, c.crashes, c.suspect::pg_catalog.text AS suspect,
       c.cluster ${NE} (SELECT s.system_identifier FROM pg_catalog.pg_control_system() AS s) AS isforeign)
     SELECT claimed.*, known.channels IS NOT NULL AS isknown, $6::pg_catalog.text[] ${CONTAINS} known.channels AS takesall,
-      pg_catalog.array_to_json(known.channels)::pg_catalog.text AS channels
-    FROM (SELECT) AS one LEFT JOIN claimed ON true
+      pg_catalog.array_to_json(known.channels)::pg_catalog.text AS channels, security.hidden
+    FROM security LEFT JOIN claimed ON true
       LEFT JOIN ${consumer} AS known ON known.name ${EQ} ${name} AND known.shard ${EQ} ${shard}`,
 
     failures: `SELECT f.seq::pg_catalog.text AS seq, f.key, f.attempts,

@@ -1,6 +1,7 @@
 import { invalidOption } from '../option-checks.js';
 import type { AdminStatements } from './event-admin-statements.js';
 import { eventFailure } from './event-failure.js';
+import { refuseHidden } from './event-row-security.js';
 import { isEventId } from './event-id.js';
 import { toDate, toStoredEvent } from './event-rows.js';
 import type { EventRows, EventSessions } from './event-sessions.js';
@@ -106,7 +107,14 @@ export class SqlEventAdmin implements EventAdmin {
     return row?.['count'] as number;
   }
 
-  private ask(text: string, values: readonly (string | null)[] = []): Promise<EventRows> {
+  private async ask(text: string, values: readonly (string | null)[] = []): Promise<EventRows> {
+    const { schema, statements } = this.options;
+    const [row] = await this.run(statements.hidden, []);
+    refuseHidden(schema, row);
+    return this.run(text, values);
+  }
+
+  private run(text: string, values: readonly (string | null)[]): Promise<EventRows> {
     const { sessions, schema } = this.options;
     return sessions.ask({ text, values, timeout: LONG, limit: LONG, explain: (error) => eventFailure(error, schema) });
   }

@@ -1,5 +1,6 @@
 import { toStoredEvent } from './event-rows.js';
 import { eventFailure, sqlStateOf } from './event-failure.js';
+import { refuseHidden } from './event-row-security.js';
 import { statementTimeout } from './event-sessions.js';
 import type { EventRows, EventSessions } from './event-sessions.js';
 import type { ShardStatements } from './event-statements.js';
@@ -74,6 +75,7 @@ export class SqlEventShard implements EventShardStore {
     const { shards, channels } = this.id;
     const values = [...this.key, owner, String(shards), this.leaseSeconds, channels];
     const [row = {}] = await this.ask('claim', statements.claim, values);
+    refuseHidden(this.options.schema, row);
     if (row['isknown'] === false) throw new UnknownConsumer();
     if (row['takesall'] === false) {
       throw new OtherChannels(JSON.parse(row['channels'] as string) as string[], channels);
@@ -109,10 +111,10 @@ export class SqlEventShard implements EventShardStore {
     const values = [...this.key, epoch, done, this.id.channels, limit, ...this.shards];
     const window = Math.max(FIRST_WINDOW, 2 * limit);
     const text = statements.first(window, this.isSharded);
-    const rows = await this.ask(this.nameOf('first', window), text, values, LOOK_TIMEOUT);
+    const rows = await this.look(this.nameOf('first', window), text, values, LOOK_TIMEOUT);
     if (rows[0]?.['seen'] !== window) return firstPage(rows, limit);
     try {
-      return firstPage(await this.ask(undefined, statements.firstOfMany(this.isSharded), values, SORT_TIMEOUT), limit);
+      return firstPage(await this.look(undefined, statements.firstOfMany(this.isSharded), values, SORT_TIMEOUT), limit);
     } catch (error) {
       if (sqlStateOf(error) !== CANCELED) throw error;
       // The role may not take that long (statement_timeout): all that is kept is looked at, in steps that are short.
@@ -125,7 +127,7 @@ export class SqlEventShard implements EventShardStore {
     const window = Math.min(MAX_WINDOW, Math.max(2 * limit, this.window));
     const values = [...this.key, epoch, done, this.id.channels, limit, page, open, ...this.shards];
     const text = this.options.statements.next(window, this.isSharded);
-    const rows = await this.ask(this.nameOf('next', window), text, values, LOOK_TIMEOUT);
+    const rows = await this.look(this.nameOf('next', window), text, values, LOOK_TIMEOUT);
     const events = eventsOf(rows);
     const isFull = events.length === limit;
     this.window = isFull ? 0 : window * 2; // If few are the consumer's, it looks at more at a time.
@@ -216,6 +218,13 @@ export class SqlEventShard implements EventShardStore {
 
   private nameOf(look: string, window: number): string {
     return `${look}_${window}${this.isSharded ? '_sharded' : ''}`;
+  }
+
+  /** Reads a page. */
+  private async look(...question: Parameters<SqlEventShard['ask']>): Promise<EventRows> {
+    const rows = await this.ask(...question);
+    refuseHidden(this.options.schema, rows[0]);
+    return rows;
   }
 
   private ask(

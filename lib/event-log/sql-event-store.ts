@@ -1,6 +1,7 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { adminStatements } from './event-admin-statements.js';
 import { eventFailure, remedyOf } from './event-failure.js';
+import { refuseHidden } from './event-row-security.js';
 import { EVENT_LOG_FORM } from './event-log-sql.js';
 import { statementTimeout } from './event-sessions.js';
 import type { EventSessions, SessionTransaction } from './event-sessions.js';
@@ -66,6 +67,8 @@ export class SqlEventStore extends SqlEventAdmin implements EventStore {
       transaction.query({ text, values, timeout }).catch((error: unknown) => {
         throw this.explain(error);
       });
+    const [row] = await ask(this.ofAdmin.hidden);
+    refuseHidden(this.store.schema, row);
     await ask(this.ofAdmin.lockRegister);
     const rows = await ask(this.ofAdmin.registered);
     const shardsOf = new Map(rows.map(({ name, shards }) => [name as string, shards as number]));
