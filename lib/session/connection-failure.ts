@@ -159,6 +159,11 @@ export function isUnavailable(error: unknown): error is PgNotifyError {
   return error instanceof PgNotifyError && error.sqlState !== undefined && UNAVAILABLE.includes(error.sqlState);
 }
 
+/** Whether the role lacks a privilege. */
+export function isMissingPrivilege(error: unknown): boolean {
+  return error instanceof PgNotifyError && error.sqlState === '42501';
+}
+
 /** No such feature, no such statement, no such function. */
 const LACKING = ['0A000', '42601', '42883'];
 

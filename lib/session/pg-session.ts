@@ -2,7 +2,7 @@ import type { QueryConfig, QueryResult } from 'pg';
 import { ReceivedNotification } from '../channel/pg-notification.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { requireChannelBinding } from './channel-binding.js';
-import { connectionFailure, lackingListen, NO_ANSWER_REMEDY } from './connection-failure.js';
+import { connectionFailure, isMissingPrivilege, lackingListen, NO_ANSWER_REMEDY } from './connection-failure.js';
 import { readSettings } from './connection-settings.js';
 import type { ConnectionSettings, PoolSettings } from './connection-settings.js';
 import { withDeadline } from '../time/deadline.js';
@@ -18,10 +18,10 @@ import type { SessionTransaction, TransactionLimits } from './session-transactio
 import {
   APPLY_LISTENING_SETTINGS,
   APPLY_SENDING_SETTINGS,
-  CONNECTION_CHECK,
   LIFT_STATEMENT_TIMEOUT,
   LISTENING_SETTINGS,
   sendingSettings,
+  settingStatements,
 } from './session-settings.js';
 import type { TurnBudget } from '../time/turn-budget.js';
 import { OWN_TYPES } from './type-parsers.js';
@@ -167,22 +167,21 @@ export class PgSession {
   private async connect({ connectTimeout, lockTimeout }: PgSessionOptions): Promise<void> {
     await this.client.connect();
     await this.askFacts(connectTimeout);
-    if (lockTimeout !== undefined && this.known.mayConfigure) await this.prepareToSend(lockTimeout, connectTimeout);
+    if (lockTimeout !== undefined) await this.prepareToSend(lockTimeout, connectTimeout);
   }
 
   /** Behind a pooler no settings are applied, because they would affect the next client of the backend. */
   private async prepareToSend(lockTimeout: number, timeout: number): Promise<void> {
     if (!this.isDirect) {
-      this.unkeptLockTimeout = lockTimeout;
+      if (this.known.mayConfigure) this.unkeptLockTimeout = lockTimeout;
       return;
     }
-    const { [CONNECTION_CHECK]: _, ...portable } = sendingSettings(lockTimeout);
-    for (const settings of [sendingSettings(lockTimeout), portable]) {
-      try {
-        return await this.set(APPLY_SENDING_SETTINGS, settings, timeout);
-      } catch (error) {
-        if (this.isLost) throw error;
-      }
+    const settings = sendingSettings(lockTimeout);
+    try {
+      await this.setAll(APPLY_SENDING_SETTINGS, settings, timeout);
+    } catch (error) {
+      if (this.isLost) throw error;
+      await this.setEach(settings, timeout); // One that the platform lacks must not prevent the others.
     }
   }
 
@@ -273,11 +272,29 @@ export class PgSession {
   /** Applies the settings of a listening session, as far as the server has them. */
   async applySettings(timeout: number): Promise<void> {
     await this.query({ text: LIFT_STATEMENT_TIMEOUT, timeout });
-    if (this.known.mayConfigure) await this.set(APPLY_LISTENING_SETTINGS, LISTENING_SETTINGS, timeout);
+    await this.setAll(APPLY_LISTENING_SETTINGS, LISTENING_SETTINGS, timeout);
   }
 
-  private async set(text: string, settings: Readonly<Record<string, string>>, timeout: number): Promise<void> {
-    await this.query({ text, values: [JSON.stringify(settings)], timeout });
+  /** Applies all settings in one statement, if the role may. */
+  private async setAll(text: string, settings: Readonly<Record<string, string>>, timeout: number): Promise<void> {
+    if (this.known.mayConfigure) {
+      try {
+        await this.query({ text, values: [JSON.stringify(settings)], timeout });
+        return;
+      } catch (error) {
+        if (!isMissingPrivilege(error)) throw error;
+      }
+    }
+    await this.setEach(settings, timeout);
+  }
+
+  /** Applies settings one by one, which needs no privilege. Those that the server refuses are left out. */
+  private async setEach(settings: Readonly<Record<string, string>>, timeout: number): Promise<void> {
+    for (const text of settingStatements(settings)) {
+      await this.query({ text, timeout }).catch((error: unknown) => {
+        if (this.isLost) throw error;
+      });
+    }
   }
 
   /**

@@ -30,21 +30,21 @@ export const LISTENING_SETTINGS = {
  * - `lock_timeout` ends the wait. The notifications are then not sent.
  * - `client_connection_check_interval` (14 and later, not on Windows) and the TCP settings let the server notice that
  *   we have gone while it waits.
+ * - `idle_session_timeout` would end the session as the next statement is on its way, whose outcome is then unknown. We
+ *   close idle sessions ourselves.
  */
 export function sendingSettings(lockTimeout: number): Readonly<Record<string, string>> {
   const { tcp_keepalives_idle, tcp_keepalives_interval, tcp_keepalives_count, tcp_user_timeout } = LISTENING_SETTINGS;
   return {
     lock_timeout: String(lockTimeout),
+    idle_session_timeout: '0',
     tcp_keepalives_idle,
     tcp_keepalives_interval,
     tcp_keepalives_count,
     tcp_user_timeout,
-    [CONNECTION_CHECK]: '1s',
+    client_connection_check_interval: '1s',
   };
 }
-
-/** A server on a platform without this feature would refuse all settings because of it. */
-export const CONNECTION_CHECK = 'client_connection_check_interval';
 
 /** Runs first and separately, because a role's timeout may be shorter than the statement that applies all settings. */
 export const LIFT_STATEMENT_TIMEOUT = 'SET statement_timeout = 0';
@@ -59,6 +59,14 @@ export const APPLY_LISTENING_SETTINGS = applying(`SELECT * FROM pg_catalog.jsonb
     SELECT 'client_encoding', 'SQL_ASCII' WHERE pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.=) 'SQL_ASCII'`);
 
 export const APPLY_SENDING_SETTINGS = applying('SELECT * FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb)');
+
+/**
+ * The same settings one by one, for a role that may not read pg_settings or execute set_config(): every role may SET.
+ * The server refuses those that it does not know.
+ */
+export function settingStatements(settings: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(settings).map(([name, value]) => `SET ${name} = '${value}'`);
+}
 
 function applying(wanted: string): string {
   return `SELECT pg_catalog.count(pg_catalog.set_config(known.name, wanted.value, false))

@@ -58,6 +58,33 @@ describe('a session whose role is limited', () => {
     expect(subject.seen.items).toEqual(['start', 'still there']);
   });
 
+  it.each([
+    ['read pg_settings', 'SELECT ON pg_settings'],
+    ['execute set_config()', 'EXECUTE ON FUNCTION set_config(text, text, boolean)'],
+  ])('keeps its quiet sessions despite an idle_session_timeout if the role may not %s', async (_what, privilege) => {
+    await database.query(`REVOKE ${privilege} FROM PUBLIC`);
+    suite.cleanup(() => database.query(`GRANT ${privilege} TO PUBLIC`));
+    await database.query(`ALTER ROLE ${ROLE} SET idle_session_timeout = '300ms'`);
+    const subject = watched(await suite.create({ connection: roleUrl(), heartbeat: { interval: 60_000 } }));
+    await subject.app.init();
+    await subject.service.ready();
+    await subject.service.notify('watched', 'first');
+    const pids = await pidsOfRole();
+    await untilAnotherIsEnded('LISTEN watched');
+    await expectDelivery(subject, 'still there');
+    expect(await pidsOfRole()).toEqual(pids); // The sending session, too.
+    expect(subject.seen.items).toEqual(['start', 'first', 'still there']);
+    expect(subject.logger.texts('warn')).toEqual([]);
+  });
+
+  async function pidsOfRole(): Promise<readonly number[]> {
+    const { rows } = await database.query<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE usename = '${ROLE}' AND application_name <> 'nest-pg-notify delivery check'
+        AND application_name LIKE 'nest-pg-notify %' ORDER BY pid`,
+    );
+    return rows.map(({ pid }) => pid);
+  }
+
   // FAULTS 15.
   itFrom(17, 'keeps its listener despite a transaction_timeout', async () => {
     await database.query(`ALTER ROLE ${ROLE} SET transaction_timeout = '300ms'`);
