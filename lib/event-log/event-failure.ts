@@ -8,17 +8,36 @@ const NO_PRIVILEGE = '42501';
 /** No such table, schema, function or column. */
 const NO_TABLES = ['42P01', '3F000', '42883', '42703'];
 
-/** How a role gets what it lacks. */
+/** How a role gets what it lacks in the log's schema. */
 function grants(schema: string): string {
   const name = eventTables(schema).schema;
   return `GRANT USAGE ON SCHEMA ${name} TO …; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${name} TO …; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ${name} TO …;`;
 }
 
-/** What a role needs beside the log's schema, by what the server names. */
-const OF_FUNCTIONS = {
-  pg_control_system: 'GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO …;',
-  pg_notify: 'GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO …;',
+/** The arguments of functions of PostgreSQL that may have been revoked, and whose name alone is not enough. */
+const ARGUMENTS: Readonly<Record<string, string>> = {
+  pg_control_system: '()',
+  pg_notify: '(text, text)',
+  pg_advisory_xact_lock: '(bigint)',
+  pg_try_advisory_xact_lock: '(bigint)',
 };
+
+/** The function that a message of the server names. Other languages than English name it, too. */
+function functionIn(problem: string): string | undefined {
+  const named = /permission denied for function "?(\w+)/.exec(problem)?.[1];
+  return named ?? Object.keys(ARGUMENTS).find((name) => problem.includes(name));
+}
+
+/** How a role gets what it lacks. */
+function remedyOfPrivilege(problem: string, schema: string): string {
+  const tables = eventTables(schema);
+  if (/row-level security/.test(problem)) {
+    return `ALTER TABLE ${tables.event} DISABLE ROW LEVEL SECURITY; Or give the role a policy: CREATE POLICY … ON ${tables.event} FOR INSERT TO … WITH CHECK (true);`;
+  }
+  const name = functionIn(problem);
+  if (name === undefined || tables.version.endsWith(`.${name}`)) return grants(schema);
+  return `GRANT EXECUTE ON FUNCTION pg_catalog.${name}${ARGUMENTS[name] ?? ''} TO …;`;
+}
 
 /** The SQLSTATE of whatever a statement has failed with. */
 export function sqlStateOf(error: unknown): string | undefined {
@@ -45,11 +64,9 @@ export function eventFailure(error: unknown, schema: string): unknown {
     );
   }
   if (sqlState === NO_PRIVILEGE) {
-    const ofFunction = Object.entries(OF_FUNCTIONS).find(([name]) => problem.includes(name));
-    const grant = ofFunction?.[1] ?? grants(schema);
     return new PgNotifyError(
       'configuration',
-      `${where} cannot be used: ${problem} Run as the owner: ${grant}`,
+      `${where} cannot be used: ${problem} Run as the owner: ${remedyOfPrivilege(problem, schema)}`,
       details,
     );
   }

@@ -14,7 +14,7 @@ const PERMANENT_STATES: Readonly<Record<string, string>> = {
   '28P01': 'Check the user and the password of the connection.',
   '28000': 'Check the user of the connection, and the server’s pg_hba.conf.',
   '3D000': 'Create the database, or correct its name in the connection.',
-  '42501': 'Grant the role what the message names: CONNECT on the database, or EXECUTE on pg_notify.',
+  '42501': 'Grant the role what the message names: CONNECT on the database, or EXECUTE on the function.',
 };
 
 /** The remedy if nobody answers. */
@@ -40,7 +40,12 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ECONNRESET: 'PostgreSQL, or a proxy or firewall in between, ended the connection: its log may say why.',
   EPIPE: 'PostgreSQL, or a proxy or firewall in between, ended the connection: its log may say why.',
   '57P03': 'The server is starting up, shutting down or recovering.',
-  '25006': 'This server is a standby, where neither LISTEN nor NOTIFY works: connect to the primary.',
+  '25006':
+    'A standby can do neither LISTEN nor NOTIFY, nor write: connect to the primary. On a primary, see default_transaction_read_only of the role and of the database.',
+  '57014': 'If nobody has cancelled it: raise statement_timeout of the role or of the database.',
+  '57P05': 'Set idle_session_timeout to 0 for the role or the database.',
+  '25P03': 'Raise idle_in_transaction_session_timeout of the role or of the database.',
+  '25P04': 'Raise transaction_timeout of the role or of the database, or do less in the transaction.',
   '58P01':
     'Old releases of PostgreSQL fail so after a wraparound of the notification queue: update to the newest minor version.',
   '54000':

@@ -33,6 +33,16 @@ describe('a failure of a connection', () => {
     },
   );
 
+  it.each([
+    ['25006', 'default_transaction_read_only'],
+    ['57014', 'statement_timeout'],
+    ['57P05', 'idle_session_timeout'],
+    ['25P03', 'idle_in_transaction_session_timeout'],
+    ['25P04', 'transaction_timeout'],
+  ])('names the setting of the role that it may come from if its code is %s', (code, setting) => {
+    expect(splitRemedy(failure({ code }).message).remedy).toContain(setting);
+  });
+
   it.each(['string', 'non-empty string'])('is permanent and asks for a password if there is none (%s)', (what) => {
     const message = `SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a ${what}`;
     const error = failure({ message });
