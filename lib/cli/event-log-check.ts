@@ -1,7 +1,8 @@
 import { adminStatements } from '../event-log/event-admin-statements.js';
-import { eventFailure, remedyOf, sqlStateOf } from '../event-log/event-failure.js';
+import { eventFailure, NO_PRIVILEGE, remedyOf, sqlStateOf } from '../event-log/event-failure.js';
 import { DEFAULT_EVENT_SCHEMA } from '../event-log/event-log-schema.js';
 import { EVENT_LOG_FORM } from '../event-log/event-log-sql.js';
+import { HiddenRows } from '../event-log/event-row-security.js';
 import type { EventSessions } from '../event-log/event-sessions.js';
 import { SqlEventAdmin } from '../event-log/sql-event-admin.js';
 import type { PgSession } from '../session/pg-session.js';
@@ -15,8 +16,6 @@ const STATEMENTS = adminStatements(SCHEMA);
 const IS_THERE = `SELECT EXISTS (
   SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
   WHERE n.nspname = $1 AND c.relname = 'event') AS there`;
-/** SQLSTATE of a missing privilege. */
-const NO_PRIVILEGE = '42501';
 
 /**
  * Looks at the event log in its usual schema. Undefined if there is none: not every application has durable events.
@@ -44,7 +43,7 @@ export async function checkEventLog(session: PgSession, timeout: number): Promis
     const remedy = worst.remedy ?? 'nest-pg-notify events status';
     return { check, level: 'warning', message: `${message} ${worst.subject}: ${worst.message}`, remedy };
   } catch (error) {
-    if (sqlStateOf(error) === NO_PRIVILEGE) {
+    if (sqlStateOf(error) === NO_PRIVILEGE && !(error instanceof HiddenRows)) {
       const message = 'There is an event log. This role may not read how its consumers are doing.';
       const remedy = 'Run this as the role of an application that consumes events; others need not read it.';
       return { check, level: 'warning', message, remedy };

@@ -4,7 +4,7 @@ import { splitRemedy } from '../session/connection-failure.js';
 import { DEFAULT_EVENT_SCHEMA, eventTables } from './event-log-schema.js';
 
 /** SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const NO_PRIVILEGE = '42501';
+export const NO_PRIVILEGE = '42501';
 /** No such table, schema, function or column. */
 const NO_TABLES = ['42P01', '3F000', '42883', '42703'];
 

@@ -1,5 +1,6 @@
 import type { ErrorRoute } from '../pg-notify.registration-context.js';
 import type { Clock } from '../time/clock.js';
+import { NO_PRIVILEGE, sqlStateOf } from './event-failure.js';
 import type { EventAdmin } from './event-store.js';
 
 /** How long after the start it begins, and how long after the end it begins again, in milliseconds. */
@@ -12,6 +13,8 @@ export interface EventRetentionOptions {
   readonly retention: number;
   readonly clock: Clock;
   readonly errors: Pick<ErrorRoute, 'report'>;
+  /** Whether the application has consumers. Without any, its role may lack what deleting needs. */
+  readonly consumes: boolean;
 }
 
 /**
@@ -43,11 +46,13 @@ export class EventRetention {
 
   /** A part at a time, so that a shutdown need not wait for all that is old. */
   private async prune(): Promise<void> {
-    const { store, retention, errors } = this.options;
+    const { store, retention, errors, consumes } = this.options;
     try {
       while (!this.stopping.signal.aborted && (await store.prune(retention)) > 0);
     } catch (error) {
-      if (!this.stopping.signal.aborted) errors.report(error);
+      // A role that only publishes leaves it to the others.
+      if (!consumes && sqlStateOf(error) === NO_PRIVILEGE) this.stop();
+      else if (!this.stopping.signal.aborted) errors.report(error);
     }
   }
 }

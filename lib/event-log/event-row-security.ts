@@ -1,5 +1,6 @@
 import { quoteLiteral } from '../executor/sql-text.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import { NO_PRIVILEGE } from './event-failure.js';
 import { eventTables } from './event-log-schema.js';
 import { EQ, NE } from './sql-operators.js';
 
@@ -40,15 +41,20 @@ function hidesRows(table: string, needs: readonly string[]): string {
  */
 export function refuseHidden(schema: string, row: Readonly<Record<string, unknown>> = {}): void {
   const { hidden } = row;
-  if (typeof hidden === 'string' && hidden !== '') throw hiddenRows(schema, hidden);
+  if (typeof hidden === 'string' && hidden !== '') throw new HiddenRows(schema, hidden);
 }
 
-function hiddenRows(schema: string, tables: string): PgNotifyError {
-  const names = tables.split(', ').map((table) => eventTables(schema)[table as EventTable]);
-  const remedies = names.map((name) => `ALTER TABLE ${name} DISABLE ROW LEVEL SECURITY;`);
-  return new PgNotifyError(
-    'configuration',
-    `The event log in the schema ${JSON.stringify(schema)} cannot be used: Row-level security hides rows of ${tables} from this role, so that events would be lost. ` +
-      `Run as the owner: ${remedies.join(' ')} Or give the role a policy for all rows: CREATE POLICY … ON ${names[0]} TO … USING (true);`,
-  );
+/** Row-level security hides rows of these tables from the role. */
+export class HiddenRows extends PgNotifyError {
+  /** @param tables As {@link hiddenTables} names them. */
+  constructor(schema: string, tables: string) {
+    const names = tables.split(', ').map((table) => eventTables(schema)[table as EventTable]);
+    const remedies = names.map((name) => `ALTER TABLE ${name} DISABLE ROW LEVEL SECURITY;`);
+    super(
+      'configuration',
+      `The event log in the schema ${JSON.stringify(schema)} cannot be used: Row-level security hides rows of ${tables} from this role, so that events would be lost. ` +
+        `Run as the owner: ${remedies.join(' ')} Or give the role a policy for all rows: CREATE POLICY … ON ${names[0]} TO … USING (true);`,
+      { sqlState: NO_PRIVILEGE },
+    );
+  }
 }

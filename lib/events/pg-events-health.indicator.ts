@@ -1,3 +1,4 @@
+import { NO_PRIVILEGE, sqlStateOf } from '../event-log/event-failure.js';
 import type { EventAdmin, PgEventConsumerState } from '../event-log/event-store.js';
 import { invalidOption, orElse, readOptions, shown } from '../option-checks.js';
 import type { ChecksOf, OptionCheck } from '../option-checks.js';
@@ -46,7 +47,7 @@ export interface PgEventsHealth {
   readonly status: 'up' | 'down';
   /** Why it is down. */
   readonly reason?: string;
-  /** By name; empty if the log does not answer. */
+  /** By name; empty if the log does not answer, or if the role may not read it. */
   readonly consumers: Readonly<Record<string, PgEventsConsumerHealth>>;
 }
 
@@ -63,15 +64,17 @@ export class PgEventsHealthIndicator {
   /**
    * @internal Made by PgEventsModule.
    * @param answerTimeout How long the log may take to answer, in milliseconds.
+   * @param consumes Whether this application has consumers. One that only publishes need not be able to read the log.
    */
   constructor(
     private readonly store: Pick<EventAdmin, 'consumers'>,
     private readonly answerTimeout = 5_000,
+    private readonly consumes: () => boolean = () => true,
   ) {}
 
   /**
    * Up while the log answers within 5 s and no consumer lags, or has more dead letters, than the options allow; consumers that
-   * run elsewhere count as well. Rejects only for invalid options, with a PgNotifyError of kind `configuration`.
+   * run elsewhere count as well. In an application without consumers, whose role may not read the log, it is up. Rejects only for invalid options, with a PgNotifyError of kind `configuration`.
    */
   async isHealthy<Key extends string = 'pg_events'>(
     key: Key = 'pg_events' as Key,
@@ -79,10 +82,13 @@ export class PgEventsHealthIndicator {
   ): Promise<Record<Key, PgEventsHealth>> {
     const { maxLag, maxDeadLetters } = readOptions('isHealthy()', options, OPTIONS);
     const timeout = this.answerTimeout;
-    const states = await withDeadline(this.ask(), { timeout, expired: () => new Error() }).catch(
-      () => undefined, // Why, the log says: it may name hosts.
-    );
-    const problems = states ? [] : ['the event log does not answer'];
+    const problems: string[] = [];
+    const states = await withDeadline(this.ask(), { timeout, expired: () => new Error() }).catch((error: unknown) => {
+      if (sqlStateOf(error) !== NO_PRIVILEGE)
+        problems.push('the event log does not answer'); // Why may name hosts.
+      else if (this.consumes()) problems.push('the role may not read the event log');
+      return undefined;
+    });
     const names = [...new Set(states?.map(({ consumer }) => consumer))];
     const consumers = names.map((name) => {
       const shards = states!.filter(({ consumer }) => consumer === name);

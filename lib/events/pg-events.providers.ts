@@ -64,8 +64,9 @@ export function eventsProviders(registration: string): Provider[] {
     },
     {
       provide: getPgEventsHealthToken(registration),
-      useFactory: ({ store }: EventLog) => new PgEventsHealthIndicator(store),
-      inject: [getPgEventLogToken(registration)],
+      useFactory: ({ store }: EventLog, run: PgEventsRun) =>
+        new PgEventsHealthIndicator(store, undefined, () => run.hasConsumers),
+      inject: [getPgEventLogToken(registration), PG_EVENTS_RUN],
     },
     ...(registration === DEFAULT_REGISTRATION ? CLASS_TOKENS : []),
   ];

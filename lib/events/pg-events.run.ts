@@ -15,6 +15,8 @@ const RELEASE_TIMEOUT = 1_000;
 
 /** What runs for one event log: its consumers, what wakes them, and what deletes old events. */
 export class PgEventsRun {
+  /** Whether this application has consumers, be they running or not yet. */
+  hasConsumers = false;
   private readonly consumers: EventConsumer[] = [];
   private readonly closing = new AbortController();
   private retention: EventRetention | undefined;
@@ -35,6 +37,7 @@ export class PgEventsRun {
    * @throws PgNotifyError that says why the application cannot start; of kind `closed` when it was stopped meanwhile.
    */
   async start(handlers: readonly EventHandler[] | undefined): Promise<void> {
+    this.hasConsumers = handlers !== undefined && handlers.length > 0;
     const { mode, timeout } = this.parts.options.startup;
     if (mode === 'background') {
       void this.openUntil(Infinity, handlers).catch(() => undefined); // It was stopped.
@@ -123,7 +126,7 @@ export class PgEventsRun {
     const { retention } = this.options;
     if (retention === 0) return;
     const { clock, errors } = context;
-    this.retention = new EventRetention({ store, retention, clock, errors });
+    this.retention = new EventRetention({ store, retention, clock, errors, consumes: this.hasConsumers });
     void this.retention.run(); // Never rejects.
   }
 

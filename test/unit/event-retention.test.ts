@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { EventRetention } from '../../lib/event-log/event-retention.js';
+import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { FakeClock } from '../support/fake-server.js';
 import { turns } from '../support/turn.js';
 
-function setUp(prune: (olderThan: number) => Promise<number>) {
+function setUp(prune: (olderThan: number) => Promise<number>, consumes = true) {
   const clock = new FakeClock();
   const asked: number[] = [];
   const errors: unknown[] = [];
@@ -18,6 +19,7 @@ function setUp(prune: (olderThan: number) => Promise<number>) {
     retention: 1_000,
     clock,
     errors: { report: (error) => errors.push(error) },
+    consumes,
   });
   const running = retention.run();
   const pass = async (milliseconds: number): Promise<void> => {
@@ -51,6 +53,23 @@ describe('EventRetention', () => {
     expect(asked).toHaveLength(2);
     retention.stop();
     await running;
+  });
+
+  it('reports a role that may not delete where events are consumed', async () => {
+    const refused = new PgNotifyError('configuration', 'permission denied', { sqlState: '42501' });
+    const { errors, pass, retention, running } = setUp(() => Promise.reject(refused));
+    await pass(10_000);
+    expect(errors).toEqual([refused]);
+    retention.stop();
+    await running;
+  });
+
+  it('leaves deleting to others, without a word, where nothing is consumed and the role may not', async () => {
+    const refused = new PgNotifyError('configuration', 'permission denied', { sqlState: '42501' });
+    const { errors, pass, running, asked, clock } = setUp(() => Promise.reject(refused), false);
+    await pass(10_000);
+    await running;
+    expect([asked.length, errors, clock.sleeping]).toEqual([1, [], 0]);
   });
 
   it('deletes no further part after it was stopped, and leaves no timer', async () => {

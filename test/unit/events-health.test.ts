@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { PgEventsHealthIndicator } from 'nest-pg-notify/events';
 import type { PgEventConsumerState } from 'nest-pg-notify/events';
+import { PgNotifyError } from 'nest-pg-notify';
 import { failureOf } from '../support/failures.js';
 import { turns } from '../support/turn.js';
 
@@ -84,6 +85,15 @@ describe('the health of an event log', () => {
         pg_events: { status: 'down', reason: 'the event log does not answer', consumers: {} },
       });
     }
+  });
+
+  it.each([
+    ['down for an application with consumers', true, { status: 'down', reason: 'the role may not read the event log' }],
+    ['up for an application that only publishes', false, { status: 'up' }],
+  ])('is %s whose role may not read the log', async (_what, consumes, health) => {
+    const refused = new PgNotifyError('configuration', 'secret.host', { sqlState: '42501' });
+    const indicator = new PgEventsHealthIndicator({ consumers: () => Promise.reject(refused) }, 5_000, () => consumes);
+    expect(await indicator.isHealthy()).toEqual({ pg_events: { ...health, consumers: {} } });
   });
 
   it('refuses options that it does not know', async () => {
