@@ -1,9 +1,9 @@
 import type { Clock } from '../time/clock.js';
 
-/** How long after a shard an instance leaves the next one to others, in milliseconds. */
+/** How long an instance waits after claiming a shard before it claims another, in milliseconds. */
 export const CLAIM_INTERVAL = 200;
 
-/** Lets an instance claim the shards of a consumer one after the other, so that several instances share them. */
+/** Spaces the claims of one instance, so that instances that start together share the shards of a consumer. */
 export class ClaimTurns {
   private claimedAt = -Infinity;
   private last: Promise<unknown> = Promise.resolve();
@@ -14,9 +14,9 @@ export class ClaimTurns {
   ) {}
 
   /**
-   * Tries to claim a shard, after those that were tried before. Comes to `later` if it is not time yet.
+   * Calls `claim` after the earlier calls. Resolves with `later` if the last claim is too recent.
    *
-   * @param claim Comes to undefined if the shard is not to be had.
+   * @param claim Resolves with undefined if the shard has another owner.
    */
   take<T>(claim: () => Promise<T | undefined>): Promise<T | 'later' | undefined> {
     if (this.shards === 1) return claim();

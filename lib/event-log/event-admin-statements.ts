@@ -4,30 +4,33 @@ import { hiddenTables } from './event-row-security.js';
 import { BEGINNING, begunAfter, eventColumns, inProgressAt, isOfShard } from './event-statements.js';
 import { EQ, fromNow, GE, GT, LE, LT, MINUS, NE, PLUS, value } from './sql-operators.js';
 
-/** How many events of what a consumer has not settled are looked at to say how many wait: a look has to end. */
-export const MOST_COUNTED = 100_000;
+/** How many unsettled events are read to count the waiting ones. It bounds the duration of the query. */
+const MOST_COUNTED = 100_000;
 
 const HERE = '(SELECT s.system_identifier FROM pg_catalog.pg_control_system() AS s)';
 
-const visible = (alias: string, snapshot: string): string =>
+const isVisible = (alias: string, snapshot: string): string =>
   `pg_catalog.pg_visible_in_snapshot(${alias}.xid, ${snapshot})`;
 
-/** What is done with the log by hand, and at the start of an application. */
+/**
+ * The statements of the administration, and those that an application runs when it starts. Parameter 1 is the consumer's name,
+ * unless a comment says otherwise.
+ */
 export function adminStatements(schema: string) {
   const { event, consumer, failure, version } = eventTables(schema);
   const channel = quoteLiteral(schema);
   const name = value(1, 'text');
-  /** In a target list: wakes every instance once for each row. */
+  /** For a SELECT list: wakes every instance. PostgreSQL folds the equal wake-ups of a transaction. */
   const wake = `pg_catalog.count(pg_catalog.pg_notify(${channel}, '')) AS woken`;
   const ofConsumer = `c.name ${EQ} ${name}`;
-  /** Dead letters of a consumer; parameter 2: the ids of their events as an array's text, or null for all. */
+  /** Dead letters of the consumer. Parameter 2: the ids of their events as the text of an array, or null for all. */
   const deadLetters = (alias: string): string =>
     `${alias}.consumer ${EQ} ${name} AND ${alias}.state ${EQ} 'dead' AND (${value(2, 'text')} IS NULL OR EXISTS (
       SELECT FROM ${event} AS e WHERE e.seq ${EQ} ${alias}.seq AND e.id ${EQ} ANY (${value(2, 'uuid[]')})))`;
   const isForShard = `(c.shards ${EQ} 1 OR ${isOfShard('e', 'c.shard', 'c.shards')})`;
   const isForConsumer = `e.channel ${EQ} ANY (c.channels) AND ${isForShard}`;
-  /** What the consumer still has to be given, of what is visible in `open` if it is at that. */
-  const isLeft = `(c.open IS NULL OR e.seq ${GT} c.page OR NOT ${visible('e', 'c.open')})`;
+  /** Not yet settled in the range that the shard is working through. True if there is no such range. */
+  const isLeft = `(c.open IS NULL OR e.seq ${GT} c.page OR NOT ${isVisible('e', 'c.open')})`;
   const latest = 'coalesce(c.open, c.done)';
 
   return {
@@ -38,22 +41,22 @@ export function adminStatements(schema: string) {
     /** Several migrations or instances at a time follow one another. */
     lockRegister: `SELECT pg_catalog.count(pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteLiteral(`nest-pg-notify event consumers ${schema}`)}, 0))) AS locked`,
 
-    /** Consumers that exist, with the largest number of shards that one of their rows says, and whether they are foreign. */
+    /** The consumers that exist, with their number of shards, and whether their cursors come from another cluster. */
     registered: `SELECT c.name, pg_catalog.max(c.shards) AS shards, pg_catalog.bool_or(c.cluster ${NE} ${HERE}) AS isforeign
       FROM ${consumer} AS c GROUP BY c.name`,
 
-    /** Parameters: name, how many shards, channels as JSON, and from when on in seconds since 1970, or null for `now` and `beginning`. */
+    /** Parameters 2 and 3: number of shards, channels as JSON. `registerSince` has a fourth: a time in seconds since 1970. */
     registerNow: register(`pg_catalog.pg_current_snapshot(), NULL, 0`),
     registerAtBeginning: register(`${quoteLiteral(BEGINNING)}::pg_catalog.pg_snapshot, NULL, 0`),
     registerSince: register(
       `${quoteLiteral(BEGINNING)}::pg_catalog.pg_snapshot, pg_catalog.pg_current_snapshot(), (${before(4)})`,
     ),
 
-    /** Writes down what was published before the application has noticed that it is in another cluster. */
+    /** Records the last event that was there when an application noticed that the log was copied to another cluster. */
     noteForeign: `UPDATE ${consumer} AS c SET foreign_until = (SELECT coalesce(pg_catalog.max(e.seq), 0) FROM ${event} AS e)
       WHERE c.cluster ${NE} ${HERE} AND c.foreign_until IS NULL`,
 
-    /** It looks at so many events for each shard at most, the oldest first. */
+    /** No parameters. It counts the oldest events of each shard, up to MOST_COUNTED of each range. */
     consumers: `SELECT c.name, c.shard, pg_catalog.array_to_json(c.channels)::pg_catalog.text AS channels, c.owner, c.lease_until ${GE} pg_catalog.clock_timestamp() AS isowned,
         c.paused, c.attempts, c.last_error AS error, c.cluster ${NE} ${HERE} AS isforeign,
         pg_catalog.count(e.seq)::pg_catalog.int4 AS waiting,
@@ -63,7 +66,7 @@ export function adminStatements(schema: string) {
       FROM ${consumer} AS c LEFT JOIN LATERAL (
         SELECT e.seq, e.created_at FROM (
           (SELECT e.* FROM ${event} AS e WHERE c.open IS NOT NULL AND e.seq ${GT} c.page ORDER BY e.seq LIMIT ${MOST_COUNTED})
-          ) AS e WHERE ${visible('e', 'c.open')} AND NOT ${visible('e', 'c.done')} AND ${isForConsumer}
+          ) AS e WHERE ${isVisible('e', 'c.open')} AND NOT ${isVisible('e', 'c.done')} AND ${isForConsumer}
         UNION ALL
         SELECT e.seq, e.created_at FROM (
           (SELECT e.* FROM ${event} AS e WHERE ${begunAfter('e', latest)} ORDER BY e.xid LIMIT ${MOST_COUNTED})
@@ -86,16 +89,16 @@ export function adminStatements(schema: string) {
       SELECT pg_catalog.count(*)::pg_catalog.int4 AS count FROM gone`,
 
     /**
-     * Delivers again all that is kept and was published since: the cursor is put before it, and before what the shard has not
-     * been given yet. What had failed of that is forgotten: it is delivered again with the rest, in its order.
+     * Parameter 2: a time in seconds since 1970. It moves the cursor before the first event published since then, and before the
+     * first unsettled event. Failures behind the cursor are deleted, because their events are delivered again in order.
      */
     replay: `WITH want AS (SELECT (${before(2)}) AS page
       ), low AS (
         SELECT c.name, c.shard, least(want.page, c.page_left, (
           SELECT pg_catalog.min(n.seq) ${MINUS} 1 FROM (
-            SELECT e.seq FROM ${event} AS e WHERE ${begunAfter('e', 'c.done')} AND ${isForConsumer} AND (c.open IS NULL OR NOT ${visible('e', 'c.open')})
+            SELECT e.seq FROM ${event} AS e WHERE ${begunAfter('e', 'c.done')} AND ${isForConsumer} AND (c.open IS NULL OR NOT ${isVisible('e', 'c.open')})
             UNION ALL
-            SELECT e.seq FROM ${event} AS e WHERE ${inProgressAt('e', 'c.done')} AND ${isForConsumer} AND (c.open IS NULL OR NOT ${visible('e', 'c.open')})
+            SELECT e.seq FROM ${event} AS e WHERE ${inProgressAt('e', 'c.done')} AND ${isForConsumer} AND (c.open IS NULL OR NOT ${isVisible('e', 'c.open')})
             OFFSET 0) AS n)) AS page
         FROM (SELECT c.*, CASE WHEN c.open IS NOT NULL THEN c.page END AS page_left FROM ${consumer} AS c WHERE ${ofConsumer} FOR UPDATE) AS c, want
       ), moved AS (
@@ -106,7 +109,7 @@ export function adminStatements(schema: string) {
         DELETE FROM ${failure} AS f USING moved AS m WHERE f.consumer ${EQ} m.name AND f.shard ${EQ} m.shard AND f.seq ${GT} m.page)
       SELECT pg_catalog.count(*)::pg_catalog.int4 AS count, ${wake} FROM moved`,
 
-    /** Parameter: whether it is to be paused. */
+    /** Parameter 2: whether the consumer is paused from now on. */
     pause: `WITH changed AS (
         UPDATE ${consumer} AS c SET paused = ${value(2, 'bool')} WHERE ${ofConsumer} RETURNING 1)
       SELECT pg_catalog.count(*)::pg_catalog.int4 AS count, ${wake} FROM changed`,
@@ -115,8 +118,8 @@ export function adminStatements(schema: string) {
       SELECT pg_catalog.count(*)::pg_catalog.int4 AS count, ${wake} FROM gone`,
 
     /**
-     * Deletes, of so many events behind a position, those that are old, that every consumer has settled, and that none has
-     * written down as a failure. Parameters: their age in seconds, the position. Nothing if another one is at it.
+     * Of `chunk` events after a position, deletes those that are old, settled by every consumer, and recorded as a failure by
+     * none. Deletes nothing while another session prunes. Parameters 1 and 2: the age in seconds, the position.
      */
     prune: (chunk: number) => `WITH mine AS MATERIALIZED (
         SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended(${quoteLiteral(`nest-pg-notify event pruning ${schema}`)}, 0)) AS held
@@ -133,9 +136,9 @@ export function adminStatements(schema: string) {
         coalesce(pg_catalog.bool_or(seen.old), false) AS isold, pg_catalog.max(seen.seq)::pg_catalog.text AS last FROM seen`,
 
     /**
-     * Snapshots and transactions of another cluster mean nothing here. All of its events become older than any transaction,
-     * what was not settled becomes failures that are due, and the cursors begin now. What was published here after an
-     * application has noticed (`foreign_until`) is not settled, whatever its transaction's number.
+     * Snapshots and transaction ids of another cluster are meaningless here. So the events from there get the oldest transaction
+     * id, the unsettled ones become failures that are due, and the cursors begin now. Events published here after an application
+     * noticed the copy (`foreign_until`) count as unsettled, whatever their transaction ids. No parameters.
      */
     rebase: `WITH here AS MATERIALIZED (SELECT s.system_identifier AS id FROM pg_catalog.pg_control_system() AS s
       ), old AS MATERIALIZED (
@@ -148,7 +151,7 @@ export function adminStatements(schema: string) {
         INSERT INTO ${failure} AS f (consumer, shard, seq, key, state, attempts, due_at)
         SELECT c.name, c.shard, e.seq, e.key, 'retry', 0, pg_catalog.clock_timestamp()
         FROM old AS c JOIN ${event} AS e ON ${isForConsumer}
-          AND (e.seq ${GT} c.until OR NOT ${visible('e', 'c.done')} AND ${isLeft})
+          AND (e.seq ${GT} c.until OR NOT ${isVisible('e', 'c.done')} AND ${isLeft})
         ON CONFLICT DO NOTHING
       ), fresh AS (
         UPDATE ${event} AS e SET xid = '2' WHERE e.seq ${LE} (SELECT pg_catalog.max(old.until) FROM old))
@@ -159,7 +162,7 @@ export function adminStatements(schema: string) {
     return `(SELECT coalesce(pg_catalog.max(e.seq), 0) FROM ${event} AS e)`;
   }
 
-  /** The position before the first event that was published since. @param place The parameter with that time, in seconds. */
+  /** The position before the first event published since a time. @param place The number of the parameter with that time. */
   function before(place: number): string {
     return `SELECT coalesce(pg_catalog.min(e.seq), ${last()} ${PLUS} 1) ${MINUS} 1 FROM ${event} AS e
       WHERE e.created_at ${GE} pg_catalog.to_timestamp(${value(place, 'float8')})`;

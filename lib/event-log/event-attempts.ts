@@ -4,29 +4,21 @@ import type { Run, RunRecord } from '../consumers/handler-calls.js';
 import { HandlerRejection } from '../consumers/handler-rejection.js';
 import { isThenable } from '../channel/thenable.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
-import type { EventConsumerDefinition } from './event-consumer-definition.js';
+import type { EventConsumerDefinition, EventRun } from './event-consumer-definition.js';
 import { EventDecoding } from './event-decoding.js';
 import type { FailedEvent, StoredEvent } from './event-store.js';
 import { PgEventRejection } from './pg-event.js';
 import type { PgEvent } from './pg-event.js';
 
-/** How much of an error's message is written down, in characters. */
+/** The limit of an error's recorded message, in characters. */
 const LONGEST_ERROR = 1_000;
 
-/** Why an attempt has failed. */
+/** Why an attempt failed. */
 export interface AttemptFailure {
-  /** Cut where it is long: it is written down. */
+  /** At most 1,000 characters. */
   readonly message: string;
-  /** Whether no further attempt would help. */
+  /** Whether a further attempt would not help. */
   readonly isFinal: boolean;
-}
-
-/** How an attempt is made. */
-export interface AttemptPlace {
-  /** 1 for the first. */
-  readonly attempt: number;
-  readonly signal: AbortSignal;
-  readonly tx?: unknown;
 }
 
 interface EventCall {
@@ -35,7 +27,7 @@ interface EventCall {
   readonly tx: unknown;
 }
 
-/** Makes the attempts of one consumer: calls its method, and says what becomes of what has failed. */
+/** Calls the method of one consumer, and decides whether a failure is retried or becomes a dead letter. */
 export class EventAttempts implements RunRecord<EventCall> {
   private readonly calls: HandlerCalls<EventCall>;
   private readonly decoding: EventDecoding;
@@ -62,25 +54,24 @@ export class EventAttempts implements RunRecord<EventCall> {
     this.calls = new HandlerCalls(method, this.channels, this, context);
   }
 
-  /** What a handler gets of an event, or why it gets nothing. */
+  /** Decodes an event for the method, or returns why that failed. */
   decode(event: StoredEvent): PgEvent | AttemptFailure {
     try {
       return this.decoding.decode(event);
     } catch (error) {
-      // Another instance may take the channel: versions of an application run side by side while it is replaced.
+      // If the consumer no longer takes the channel, an instance of an older version may: retry.
       return { ...this.fail(error, []), isFinal: this.decoding.takes(event.channel) };
     }
   }
 
   /**
-   * Calls the method for one event, or for those of a batch. Comes to undefined if it has succeeded; without a promise where
-   * the method returns none. A run that takes too long has failed, and is over when the method has ended.
+   * Calls the method for one event, or for the events of a batch. The result is undefined after a success, and a promise only if
+   * the method returns one. A run that exceeds the timeout fails, but ends only when the method does.
    */
   make(
     events: readonly PgEvent[],
-    place: AttemptPlace,
+    { attempt, signal, tx }: EventRun,
   ): Promise<AttemptFailure | undefined> | AttemptFailure | undefined {
-    const { attempt, signal, tx } = place;
     try {
       const running = this.calls.run({ events, attempt, tx }, events.length, signal);
       return isThenable(running) ? this.outcomeOf(running) : undefined;
@@ -89,26 +80,26 @@ export class EventAttempts implements RunRecord<EventCall> {
     }
   }
 
-  /** How long the runs that have succeeded have taken since it was asked last, in milliseconds. */
+  /** The duration of successful runs since the last call, in milliseconds. */
   takeDuration(): number {
     const { duration } = this;
     this.duration = 0;
     return duration;
   }
 
-  /** The same of those that have failed. */
+  /** The duration of failed runs since the last call, in milliseconds. */
   takeFailedDuration(): number {
     const { failedDuration } = this;
     this.failedDuration = 0;
     return failedDuration;
   }
 
-  /** How many runs are under way. */
+  /** The number of current runs. */
   get running(): number {
     return this.underWay;
   }
 
-  /** What is written down of an event whose attempt has failed. */
+  /** The record of an event after a failed attempt. */
   failed(event: Pick<StoredEvent, 'seq' | 'key'>, attempts: number, { message, isFinal }: AttemptFailure): FailedEvent {
     const { seq, key } = event;
     const isDead = isFinal || attempts >= this.definition.retry.attempts;
@@ -116,19 +107,19 @@ export class EventAttempts implements RunRecord<EventCall> {
     return { seq, key, state: isDead ? 'dead' : 'retry', attempts, delay, error: message };
   }
 
-  /** How long to wait after as many attempts, in milliseconds: half of it is fixed, so that no attempt comes too soon. */
+  /** The delay after so many attempts, in milliseconds. Half of it is fixed, so that no retry comes too soon. */
   delayAfter(attempts: number): number {
     const { delay, maxDelay } = this.definition.retry;
     const bound = Math.min(maxDelay, delay * 2 ** Math.min(attempts - 1, 52));
     return bound / 2 + (this.random() * bound) / 2;
   }
 
-  /** Reports why a run has failed, or a transaction that it was in: a constraint may be checked at COMMIT. */
+  /** Reports the failure of a run or of its transaction: a constraint may be checked at COMMIT. */
   fail(thrown: unknown, events: readonly PgEvent[]): AttemptFailure {
     const { label, describe = messageOf } = this.definition;
     const isRefused = HandlerRejection.is(thrown);
     const cause = isRefused ? thrown.reason : thrown;
-    const reason = `${isRefused ? 'a guard has refused it: ' : ''}${describe(cause, events)}`;
+    const reason = `${isRefused ? 'a guard rejected it: ' : ''}${describe(cause, events)}`;
     const message = `Handler ${label} failed for an event of the channel ${JSON.stringify(this.channels)}: ${reason}`;
     const error = new PgNotifyError('handler', message, { channel: this.channels, handler: label, cause });
     this.hasFailed = true;
@@ -149,9 +140,9 @@ export class EventAttempts implements RunRecord<EventCall> {
     this.context.errors.recovered(this.definition.label, this);
   }
 
-  /** @internal Called at the timeout of a run already. */
+  /** @internal Called when the run fails or exceeds its timeout. */
   ended(thrown: unknown, { argument, begun }: Run<EventCall>): undefined {
-    // A filter has dealt with what the guard threw.
+    // A filter has handled the guard's rejection.
     if (HandlerRejection.is(thrown) && thrown.isHandled) return undefined;
     if (begun !== 0) this.failedDuration += performance.now() - begun;
     throw new FailedAttempt(this.fail(thrown, argument.events));
@@ -170,8 +161,8 @@ export class EventAttempts implements RunRecord<EventCall> {
   }
 }
 
-/** Carries why a run has failed to whoever made it. */
-class FailedAttempt extends Error {
+/** Thrown by a failed run, also to roll back its transaction. It carries the failure. */
+export class FailedAttempt extends Error {
   constructor(readonly failure: AttemptFailure) {
     super(failure.message);
   }

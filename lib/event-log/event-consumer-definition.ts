@@ -1,30 +1,30 @@
 import type { PgChannel } from '../channel/pg-channel.js';
 import type { PgEvent } from './pg-event.js';
 
-/** How failures are tried again. */
+/** How failed events are retried. */
 export interface EventRetry {
-  /** How often an event is tried; Infinity for ever. */
+  /** How many attempts an event gets; Infinity for no limit. */
   readonly attempts: number;
-  /** How long after the first failure, in milliseconds; it doubles with each. */
+  /** The delay after the first failure, in milliseconds. It doubles with each further failure. */
   readonly delay: number;
-  /** What it doubles up to, in milliseconds. */
+  /** The upper limit of the delay, in milliseconds. */
   readonly maxDelay: number;
 }
 
-/** In which order events are handled: of each key, in none, or one after the other with nothing past what has failed. */
+/** `key` keeps the order of each key, `none` keeps no order, `strict` keeps the order of all: a failed event stops the rest. */
 export type EventOrdering = 'key' | 'none' | 'strict';
 
-/** One run of a handler of events. */
+/** What a handler learns of one run, besides the events. */
 export interface EventRun {
   /** 1 for the first. */
   readonly attempt: number;
-  /** Aborted at the timeout, when the shard was lost to another instance, and when a shutdown waits no longer. */
+  /** Aborted at the handler's timeout, if another instance takes over the shard, and at the shutdown's deadline. */
   readonly signal: AbortSignal;
-  /** The transaction of a transactional consumer. */
+  /** The transaction; undefined unless the consumer is transactional. */
   readonly tx?: unknown;
 }
 
-/** A consumer, and the method that it calls. */
+/** A consumer: its checked options and the method that it calls. */
 export interface EventConsumerDefinition {
   /** Its name in the log. */
   readonly name: string;
@@ -38,12 +38,12 @@ export interface EventConsumerDefinition {
   readonly batch: { readonly maxSize: number } | undefined;
   readonly isTransactional: boolean;
   readonly retry: EventRetry;
-  /** With that many failures that wait to be tried again, nothing new is begun. */
+  /** While this many failed events wait for a retry, no new event is started. */
   readonly maxUnsettled: number;
-  /** How long a run may take, in milliseconds. */
+  /** The longest run, in milliseconds; undefined for no limit. */
   readonly timeout: number | undefined;
-  /** Calls the method: with one event, or with those of a batch. */
+  /** Calls the method with one event, or with the events of a batch. */
   readonly call: (events: readonly PgEvent[], run: EventRun) => unknown;
-  /** Describes a failure without the values of the payloads. */
+  /** Describes a failure without quoting the payloads. */
   readonly describe?: ((thrown: unknown, events: readonly PgEvent[]) => string) | undefined;
 }

@@ -8,21 +8,21 @@ import type { EventConsumerDefinition } from './event-consumer-definition.js';
 import { EventShard } from './event-shard.js';
 import type { EventOutcome, EventStore, FailedEvent } from './event-store.js';
 
-/** How many events are read at once. */
+/** The most events that one query returns. */
 const PAGE_SIZE = 500;
 
 export interface EventConsumerParts {
   readonly store: Pick<EventStore, 'shard'>;
   readonly context: ConsumerContext;
-  /** Tells whether wake-ups are known to arrive: it polls seldom then. */
+  /** Whether wake-ups are known to arrive: then the consumer polls less often. */
   readonly trust: Pick<DeliveryTrust, 'isGiven' | 'onChange'>;
-  /** Aborted when a shutdown waits no longer for what runs. */
+  /** Aborted at the deadline of a shutdown. */
   readonly closing: AbortSignal;
   /** @default 500 */
   readonly pageSize?: number;
 }
 
-/** A use of `@OnPgEvent`: what this instance does for one consumer of the log. */
+/** One use of `@OnPgEvent`: it works through one consumer's events for this instance. */
 export class EventConsumer implements Handler {
   readonly label: string;
   private readonly shards: readonly EventShard[];
@@ -54,15 +54,15 @@ export class EventConsumer implements Handler {
     });
   }
 
-  /** Claims what is free, and begins. */
+  /** Claims free shards, and works through their events. */
   start(): void {
     for (const shard of this.shards) shard.start();
   }
 
   /**
-   * Looks at once.
+   * Makes it look for events now.
    *
-   * @param channel Where there may be events; an empty text, or none, if more than the log may have changed.
+   * @param channel The channel of the new events. An empty string means that the consumer's own state may have changed.
    */
   wake(channel = ''): void {
     if (channel !== '' && !this.channels.has(channel)) return;
@@ -85,12 +85,12 @@ export class EventConsumer implements Handler {
     await Promise.all(this.shards.map((shard) => shard.settled()));
   }
 
-  /** Begins nothing more, and gives its shards up when what runs has settled. */
+  /** Starts no more runs, and releases its shards when the current runs have settled. */
   end(): void {
     for (const shard of this.shards) shard.end();
   }
 
-  /** Nothing waits here: what was not begun is in the log. */
+  /** Returns 0, because no event is dropped: those that were not started stay in the log. */
   stop(): number {
     this.end();
     return 0;
@@ -110,7 +110,7 @@ export class EventConsumer implements Handler {
       `The event at position ${seq} is a dead letter of the consumer ${JSON.stringify(name)} (${label}) after ${times}: ${error?.replace(/\.$/, '')}. ` +
       `See it with: npx nest-pg-notify events dead ${JSON.stringify(name)}; then requeue or discard it.`;
     const death = new PgNotifyError('handler', message, { channel });
-    delete death.stack; // It would show where the log was written, and not where the handler has failed.
+    delete death.stack; // It would show this line, not where the handler failed.
     const { errors, diagnostics } = this.parts.context;
     errors.report(death);
     diagnostics.publish('nest-pg-notify.dead', { channel, handler: label, consumer: name, position: seq, attempts });

@@ -6,7 +6,7 @@ import type { PgEvent } from './pg-event.js';
 
 const NO_HEADERS: PgEvent['headers'] = Object.freeze({});
 
-/** Makes events of what is stored, for a consumer of some channels. */
+/** Decodes stored events for a consumer of some channels. */
 export class EventDecoding {
   private readonly channels: ReadonlyMap<string, PgChannel>;
 
@@ -14,7 +14,7 @@ export class EventDecoding {
     this.channels = new Map(channels.map((channel) => [channel.name, channel]));
   }
 
-  /** Whether the consumer still takes the channel: an event that waits to be tried again may be of one that it had before. */
+  /** Whether the consumer takes the channel. An event that waits for a retry may be of a channel that it took before. */
   takes(channel: string): boolean {
     return this.channels.has(channel);
   }
@@ -37,7 +37,7 @@ export class EventDecoding {
     if (!channel) {
       throw new PgNotifyError(
         'payload',
-        `The consumer does not take the channel ${JSON.stringify(name)} any more, on which this event has failed before. Let a version of the application that takes it run, or discard the event when it is a dead letter.`,
+        `This event waits for a retry, but the consumer no longer takes its channel ${JSON.stringify(name)}. Run a version of the application that takes it, or discard the event when it is a dead letter.`,
         { channel: name },
       );
     }
@@ -45,7 +45,7 @@ export class EventDecoding {
     if (channel.codec === 'text' && typeof value !== 'string') {
       throw new PgNotifyError(
         'payload',
-        `An event of the channel ${JSON.stringify(name)} holds no text, although the channel has the codec "text". Find who has written it, or change the codec.`,
+        `An event of the channel ${JSON.stringify(name)} is not a string, although the channel has the codec "text". Correct its publisher, or change the codec.`,
         { channel: name },
       );
     }
@@ -53,20 +53,20 @@ export class EventDecoding {
   }
 }
 
-/** SQL may have published any JSON as headers. */
+/** An SQL statement may have published any JSON as headers. */
 function headersOf(json: unknown): PgEvent['headers'] {
   const isObject = typeof json === 'object' && json !== null && !Array.isArray(json);
   return isObject ? (json as PgEvent['headers']) : NO_HEADERS;
 }
 
-/** PostgreSQL has checked that it is JSON; JavaScript may still refuse it, for how deep it is. */
+/** PostgreSQL stores only valid JSON, but JavaScript may still refuse it, for example if it is too deep. */
 function parse(channel: string, json: string): unknown {
   try {
     return JSON.parse(json);
   } catch (error) {
     throw new PgNotifyError(
       'payload',
-      `An event of the channel ${JSON.stringify(channel)} is not JSON as JavaScript reads it: ${messageOf(error)}`,
+      `JavaScript cannot parse an event of the channel ${JSON.stringify(channel)}: ${messageOf(error)}`,
       { channel },
     );
   }

@@ -4,26 +4,26 @@ import { applySchema } from '../channel/payload-schema.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 
-/** What an event has beside its payload. */
+/** The properties of an event besides its payload. */
 export interface PgEventOptions {
   /**
-   * What the event is about, such as the id of an order: 1 to 1,000 bytes. Events of one key are delivered in their order,
-   * if the transactions that publish them come one after the other: lock the row of the key first.
+   * Identifies the subject of the event, such as an order's id: 1 to 1,000 bytes. Events of one key are delivered in order if
+   * their transactions run one after the other: lock the key's row before you publish.
    *
    * @default no key, and no order
    */
   readonly key?: string | undefined;
-  /** Texts that travel beside the payload, such as a trace's id: up to 10,000 bytes as JSON. */
+  /** Strings that are delivered with the payload, such as a trace id: up to 10,000 bytes as JSON. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** An event as the log takes it: texts. */
+/** An event as a sink takes it. */
 export interface EncodedEvent {
   readonly id: string;
   readonly key: string | null;
   /** JSON. */
   readonly payload: string;
-  /** A JSON object of texts. */
+  /** A JSON object of strings. */
   readonly headers: string | null;
 }
 
@@ -36,13 +36,13 @@ const PAYLOAD_LIMIT = {
 const MAX_KEY_BYTES = 1_000;
 const MAX_HEADERS_BYTES = 10_000;
 
-/** Half of a surrogate pair, or NUL, as JSON.stringify() writes them: behind a backslash that is not itself written by one. */
+/** A lone surrogate or NUL, as JSON.stringify() escapes them: the backslash must not itself be escaped. */
 const UNSTORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][\da-f]{2})/;
 
 /**
- * The texts of one event, and its id.
+ * Checks an event, encodes it and gives it an id.
  *
- * @throws PgNotifyError of kind `payload` for what the log cannot keep or the channel's schema refuses, or of kind
+ * @throws PgNotifyError of kind `payload` if the log cannot store it or the channel's schema refuses it; of kind
  * `configuration` if the schema is asynchronous.
  */
 export function encodeEvent(channel: PublishingChannel, payload: unknown, options: PgEventOptions): EncodedEvent {
@@ -89,20 +89,20 @@ function headersOf({ name: channel }: PublishingChannel, headers: unknown): stri
       ? 'a Map or the like: write Object.fromEntries(headers)'
       : wrong === undefined
         ? 'something else'
-        : `an object whose ${JSON.stringify(wrong)} is no string`;
+        : `an object whose ${JSON.stringify(wrong)} is not a string`;
     throw new PgNotifyError(
       'payload',
       `The headers of an event for channel ${JSON.stringify(channel)} must be an object of strings, not ${found}.`,
       { channel },
     );
   }
-  const text = JSON.stringify(Object.fromEntries(entries)); // Not what a toJSON() makes of them.
+  const text = JSON.stringify(Object.fromEntries(entries)); // A copy, so that a toJSON() of the headers is not called.
   refuseUnstorable(channel, 'A header', text);
   refuseLonger(channel, 'The headers', text, MAX_HEADERS_BYTES);
   return text;
 }
 
-/** @param json Of the text, or of what holds it. */
+/** @param json The JSON of the value, or of an object that contains it. */
 function refuseUnstorable(channel: string, what: string, json: string): void {
   if (!json.includes('\\u')) return;
   const [found] = UNSTORABLE.exec(json) ?? [];

@@ -5,7 +5,7 @@ import { DEFAULT_EVENT_SCHEMA, eventTables } from './event-log-schema.js';
 
 /** SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export const NO_PRIVILEGE = '42501';
-/** No such table, schema, function or column. */
+/** Missing table, schema, function or column. */
 const NO_TABLES = ['42P01', '3F000', '42883', '42703'];
 
 /** How a role gets what it lacks in the log's schema. */
@@ -45,8 +45,8 @@ export function sqlStateOf(error: unknown): string | undefined {
 }
 
 /**
- * What a statement of the log has failed with, with what to do: errors that a migration or a GRANT ends are of kind
- * `configuration`, all others stay as they are.
+ * Converts the error of a statement of the log. Missing tables and missing privileges become a PgNotifyError of kind
+ * `configuration` that names the migration or the GRANT. Other errors are returned unchanged.
  */
 export function eventFailure(error: unknown, schema: string): unknown {
   const sqlState = sqlStateOf(error);
@@ -73,7 +73,7 @@ export function eventFailure(error: unknown, schema: string): unknown {
   return error;
 }
 
-/** What creates the tables, or renews them. */
+/** How to create or update the tables. */
 export function remedyOf(schema: string): string {
   const option = schema === DEFAULT_EVENT_SCHEMA ? '' : ` --schema ${/^\w+$/.test(schema) ? schema : `'${schema}'`}`;
   return `run "npx nest-pg-notify events sql${option}" and execute what it prints.`;

@@ -1,19 +1,19 @@
 import type { EventFailure, EventOutcome } from './event-store.js';
 import type { EventOrdering } from './event-consumer-definition.js';
 
-/** An event that waits to be tried again, or behind one of its key. */
+/** An event that waits for a retry, or behind a failed event of its key. */
 export interface WaitingFailure {
   readonly seq: string;
   readonly key: string | null;
   readonly attempts: number;
-  /** By the owner's clock, in milliseconds. */
+  /** By the local clock, in milliseconds. */
   readonly dueAt: number;
 }
 
-/** What the owner of a shard knows of the failures that wait: a copy of what is written down. */
+/** The owner's copy of the shard's recorded failures that wait for a retry. */
 export class EventFailures {
   private readonly bySeq: Map<string, WaitingFailure>;
-  /** See {@link lanes}; undefined after a change. */
+  /** The cached lanes; undefined after a change. */
   private known: readonly (readonly WaitingFailure[])[] | undefined;
   private readonly blocked = new Map<string, number>();
 
@@ -34,12 +34,12 @@ export class EventFailures {
     return this.bySeq.has(seq);
   }
 
-  /** Whether an event of this key has to wait behind another. */
+  /** Whether an event of this key must wait behind another. */
   isBlocked(key: string | null): boolean {
     return this.ordering === 'key' && key !== null && this.blocked.has(key);
   }
 
-  /** Notes what was written down. */
+  /** Updates the copy with an outcome that was recorded. */
   apply({ failed = [], gone = [] }: EventOutcome, now: number): void {
     if (failed.length + gone.length === 0) return;
     this.known = undefined;
@@ -52,7 +52,7 @@ export class EventFailures {
     }
   }
 
-  /** Those whose turn it is, each with what waits behind it. */
+  /** The lanes whose first event is due. */
   due(now: number): readonly (readonly WaitingFailure[])[] {
     return this.lanes.filter(([head]) => head!.dueAt <= now);
   }
@@ -62,7 +62,7 @@ export class EventFailures {
     return this.lanes.reduce((next, [head]) => Math.min(next, head!.dueAt), Infinity);
   }
 
-  /** Where a key has an order, all of a key, by their positions; else each by itself. */
+  /** If keys are ordered, one lane for each key, sorted by position; otherwise one lane for each event. */
   private get lanes(): readonly (readonly WaitingFailure[])[] {
     return (this.known ??= this.findLanes());
   }
@@ -92,7 +92,7 @@ export class EventFailures {
   }
 }
 
-/** Positions are written without leading zeros: the longer one is the larger one. */
+/** Compares positions as numbers: they have no leading zeros, so the longer text is the larger number. */
 export function comparePositions(one: string, other: string): number {
   return one.length - other.length || (one < other ? -1 : Number(one > other));
 }

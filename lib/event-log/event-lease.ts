@@ -4,20 +4,23 @@ import { withEitherSignal } from '../time/abort.js';
 import type { Clock } from '../time/clock.js';
 import type { EventHold, EventShardStore } from './event-store.js';
 
-/** The shard is another's by now: what was done is not written down, and nothing more is run. */
+/** Thrown when the shard has another owner or epoch. The last results were not recorded, and may happen again. */
 export class Fenced extends Error {
   constructor(consumer: string) {
     super(
-      `The consumer ${consumer} was taken over by another instance, replayed or dropped, while this one worked for it: nothing of that is written down.`,
+      `The consumer ${consumer} was taken over by another instance, replayed or dropped while this instance worked for it. The results of this work were not recorded.`,
     );
   }
 }
 
-/** The time for which a shard is ours, by the database's clock. Ours, asked before each answer, is never ahead of it. */
+/**
+ * How long this instance still owns a shard. The lease counts by the database's clock from the moment of the renewal; here it
+ * counts from the moment before the request, so it never lasts longer here than there.
+ */
 export class EventLease {
   private touchedAt: number;
 
-  /** @param askedAt When the shard was claimed, by our clock. */
+  /** @param askedAt When the claim was sent, by the local clock. */
   constructor(
     private readonly store: Pick<EventShardStore, 'renew' | 'lease'>,
     private readonly consumer: string,
@@ -28,12 +31,12 @@ export class EventLease {
     this.touchedAt = askedAt;
   }
 
-  /** When it should be renewed, by our clock: a third of it is over then. */
+  /** When to renew, by the local clock: after a third of the lease. */
   get renewAt(): number {
     return this.touchedAt + this.store.lease / 3;
   }
 
-  /** Takes the answer to something that renews the lease. @throws Fenced */
+  /** Records the result of a statement that renews the lease. @throws Fenced */
   take(hold: EventHold, askedAt: number): 'held' | 'paused' {
     if (hold === 'fenced') throw new Fenced(this.consumer);
     this.touchedAt = Math.max(this.touchedAt, askedAt);
@@ -45,15 +48,15 @@ export class EventLease {
     return this.take(await this.store.renew(this.epoch), askedAt);
   }
 
-  /** Whether it may be over, for all that we know. */
+  /** Whether it may have expired. */
   get isDoubtful(): boolean {
     return this.clock.now() >= this.touchedAt + this.store.lease;
   }
 
   /**
-   * Keeps the lease while `work` goes on; when it is lost, or a shutdown waits no longer, the signal is aborted.
+   * Renews the lease while `work` runs. The signal is aborted if the lease is lost, or with `closing`.
    *
-   * @param onLost Called when it is lost, with the reason.
+   * @param onLost Called with the reason if the lease is lost.
    */
   hold<T>(
     closing: AbortSignal,
@@ -65,7 +68,7 @@ export class EventLease {
     lost.signal.addEventListener('abort', () => onLost(lost.signal.reason), { once: true });
     void this.keep(lost, ended.signal);
     return withEitherSignal([closing, lost.signal], (signal) => {
-      setMaxListeners(0, signal); // Each run beside the others may listen.
+      setMaxListeners(0, signal); // Each concurrent run may add a listener.
       return work(signal);
     }).finally(() => ended.abort());
   }
@@ -82,7 +85,7 @@ export class EventLease {
         });
       }
     } catch {
-      // The work has ended.
+      // The sleep was aborted, because the work has ended.
     }
   }
 

@@ -3,27 +3,18 @@ import { quoteIdentifier } from '../executor/sql-text.js';
 import { invalidOption } from '../option-checks.js';
 import type { OptionCheck } from '../option-checks.js';
 
-/** Where the tables are, unless it is said otherwise. */
+/** The schema of the tables by default. */
 export const DEFAULT_EVENT_SCHEMA = 'nest_events';
 
-/** A name that a schema may have. It is also the channel of the wake-ups, so its length counts for both. */
+/** Checks the name of the schema. It is also the channel of the wake-ups, so both limits of length apply. */
 export const eventSchemaName: OptionCheck<string> = (given, place) => {
   const name = identifier()(given, place);
   if (!name.startsWith('pg_')) return name;
   throw invalidOption(place, `is ${JSON.stringify(name)}: PostgreSQL keeps names that begin with pg_ for itself`);
 };
 
-/** The names of what the schema holds, quoted. */
-export interface EventTables {
-  readonly schema: string;
-  readonly event: string;
-  readonly consumer: string;
-  readonly failure: string;
-  /** The function that returns the form of the tables. */
-  readonly version: string;
-}
-
-export function eventTables(schema: string): EventTables {
+/** The quoted names of the schema and of what is in it. `version` is the function that returns the form of the tables. */
+export function eventTables(schema: string) {
   const within = (name: string): string => `${quoteIdentifier(schema)}.${name}`;
   return {
     schema: quoteIdentifier(schema),

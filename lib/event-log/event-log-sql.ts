@@ -13,53 +13,49 @@ export interface PgEventLogOptions {
   readonly schema?: string;
 }
 
-/** SQL for a migration: each text is one statement or several, without parameters. */
+/** SQL for a migration. Each property is one statement or several, without parameters. */
 export interface PgEventLogSql {
-  /** Creates the tables. Running it again changes nothing, and disturbs nobody who publishes or consumes meanwhile. */
+  /** Creates the tables. Running it again changes nothing, and blocks neither publishers nor consumers. */
   readonly up: string;
-  /** Drops the tables with all events, and the schema if `up` has created it and nothing else is in it. */
+  /** Drops the tables with all events, and the schema if `up` created it and it is otherwise empty. */
   readonly down: string;
   /**
-   * Publishes new events to logical replication, for Debezium and other readers; optional. The publication has the name of
-   * the schema, and publishes inserts only, so that readers do not see old events being deleted. Running it again changes
-   * nothing.
+   * Optional: publishes new events to logical replication, for Debezium and other readers. The publication has the schema's
+   * name. It publishes inserts only, so that readers do not see the retention's deletes. Running it again changes nothing.
    *
-   * Who runs it must own the tables and needs CREATE on the database.
+   * The role that runs it must own the tables and needs CREATE on the database.
    */
   readonly publication: string;
 }
 
-/** The form of the tables that this version of the package works with: what the function `version` in their schema returns. */
+/** The form of the tables that this version of the package needs. The schema's function `version()` returns the actual one. */
 export const EVENT_LOG_FORM = 1;
 
 const OPTIONS = { schema: orElse(DEFAULT_EVENT_SCHEMA, eventSchemaName) } satisfies ChecksOf<PgEventLogOptions>;
 
-/** The comment by which `down` knows what `up` has created. */
+/** The database comment by which `down` recognizes what `up` created. */
 const MARKER = 'nest-pg-notify: an event log';
 
 /**
- * Makes the SQL of the event log's tables, for a migration. It runs nothing.
+ * Returns the SQL of the event log's tables, for a migration. It executes nothing.
  *
  * ```ts
  * const log = eventLog();
  * await queryRunner.query(log.up);
  * ```
  *
- * Who runs it needs CREATE on the database, unless the schema exists. Other roles need `GRANT USAGE ON SCHEMA nest_events`,
- * to publish `GRANT INSERT ON nest_events.event`, and to consume
+ * The role that runs it needs CREATE on the database, unless the schema exists. Other roles need
+ * `GRANT USAGE ON SCHEMA nest_events`; to publish, `GRANT INSERT ON nest_events.event`; to consume,
  * `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA nest_events`.
  *
- * @throws PgNotifyError of kind `configuration` for a schema that cannot be.
+ * @throws PgNotifyError of kind `configuration` for an invalid name of a schema.
  */
 export function eventLog(options: PgEventLogOptions = {}): PgEventLogSql {
   const { schema } = readOptions('eventLog()', options, OPTIONS);
   return { up: up(schema), down: down(schema), publication: publication(schema) };
 }
 
-/**
- * It looks before it creates: `CREATE INDEX IF NOT EXISTS` would wait for whoever writes, and keep others from writing, also
- * if the index exists. A lock makes several migrations at a time follow one another.
- */
+/** It checks before it creates, because `CREATE INDEX IF NOT EXISTS` locks out writers even if the index exists. */
 function up(schema: string): string {
   const { version } = eventTables(schema);
   const name = quoteLiteral(schema);
@@ -88,9 +84,9 @@ END`,
 function createTables(schema: string): string {
   const { event, consumer, failure, version } = eventTables(schema);
   return `  CREATE TABLE ${event} (
-    -- Drawn when the event is published, one at a time: the order of what one transaction publishes.
+    -- Assigned one at a time when an event is published, so it keeps the order inside one transaction.
     seq bigint GENERATED ALWAYS AS IDENTITY (CACHE 1) PRIMARY KEY,
-    -- The publisher's transaction, also inside savepoints.
+    -- The publisher's top-level transaction, also for events published inside a savepoint.
     xid pg_catalog.xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id(),
     id pg_catalog.uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
     channel pg_catalog.text NOT NULL,
@@ -105,28 +101,28 @@ function createTables(schema: string): string {
     shard integer NOT NULL DEFAULT 0,
     shards integer NOT NULL DEFAULT 1,
     channels pg_catalog.text[] NOT NULL,
-    -- All that is visible in it is settled.
+    -- Every event visible in this snapshot is settled.
     done pg_catalog.pg_snapshot NOT NULL,
-    -- While more is new than fits into a page: the end of that, and up to which event it is settled.
+    -- If more events are new than fit into one page: the end of that range, and the position up to which it is settled.
     open pg_catalog.pg_snapshot,
     page bigint NOT NULL DEFAULT 0,
-    -- The fence: another number with every owner, and with every replay.
+    -- The fencing token: increased by every claim and every replay.
     epoch bigint NOT NULL DEFAULT 0,
     owner pg_catalog.text,
     lease_until pg_catalog.timestamptz,
     paused boolean NOT NULL DEFAULT false,
-    -- How often what stands still was tried: for strict order and for batches.
+    -- Attempts at the event or batch at the cursor: for strict order and for batches.
     attempts integer NOT NULL DEFAULT 0,
     last_error pg_catalog.text,
-    -- How many owners in a row have ended without releasing it, and the event that the last of them had begun.
+    -- How many owners in a row ended without releasing the shard, and the event that the last of them had started.
     crashes integer NOT NULL DEFAULT 0,
     suspect bigint,
-    -- The database cluster whose transactions the snapshots speak of; in another one, what was published before it was noticed.
+    -- The database cluster that the snapshots belong to, and the last event that was there when a copy to another was noticed.
     cluster bigint NOT NULL,
     foreign_until bigint,
     PRIMARY KEY (name, shard)
   ) WITH (fillfactor = 10);
-  -- What is to be tried again, what waits behind it, and what was given up. Sparse.
+  -- Events that wait for a retry, or behind one, and dead letters. Handled events have no row here.
   CREATE TABLE ${failure} (
     consumer pg_catalog.text NOT NULL,
     shard integer NOT NULL,
@@ -161,10 +157,7 @@ EXCEPTION WHEN dependent_objects_still_exist THEN
 END`)}`;
 }
 
-/**
- * It has the schema's name. A reader must get new events and nothing else: the deletes of the retention say nothing about
- * what has happened. The replica identity stays the primary key, which readers show as the key of a row.
- */
+/** The replica identity stays the primary key, because readers use it as the key of a row. */
 function publication(schema: string): string {
   const name = quoteLiteral(schema);
   const quoted = quoteIdentifier(schema);
@@ -211,7 +204,7 @@ function isOwnPublication(schema: string): string {
     WHERE p.pubname OPERATOR(pg_catalog.=) ${quoteLiteral(schema)} AND pg_catalog.obj_description(p.oid, 'pg_publication') OPERATOR(pg_catalog.=) ${quoteLiteral(MARKER)})`;
 }
 
-/** Makes migrations that run at the same time follow one another. */
+/** Makes concurrent migrations run one after the other. */
 function lock(schema: string): string {
   return `  PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(${quoteLiteral(`nest-pg-notify event log ${schema}`)}, 0));`;
 }

@@ -2,11 +2,10 @@ import { driverFailure } from '../executor/driver-failure.js';
 import { isPgNotifyError, PgNotifyError } from '../pg-notify.errors.js';
 
 /**
- * What a caller gets whose events were not published, or nobody knows. What is wrong with the executor itself stays as it
- * is.
+ * The error of a failed publication. Errors of kind `configuration` and `closed` are returned unchanged.
  *
- * @param what `The event for channel "orders"`.
- * @param outcome If the error itself does not know.
+ * @param what Such as `The event for channel "orders" was`.
+ * @param outcome The outcome if the error itself does not imply one.
  */
 export function eventPublishError(
   channel: string,

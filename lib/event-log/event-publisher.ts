@@ -15,25 +15,24 @@ import type { EncodedEvent, PgEventOptions, PublishingChannel } from './event-en
 import { eventPublishError } from './event-publish-error.js';
 import type { EventSink } from './event-sink.js';
 
-/** One of the events of a `publishMany()`. */
+/** One event of a `publishMany()` call. */
 export interface PgNewEvent<Payload = unknown> extends PgEventOptions {
   readonly payload: Payload;
 }
 
 export interface EventPublisherOptions {
-  /** Where the events are written to. */
   readonly sink: EventSink;
-  /** Tells the transaction that a call is made in. */
+  /** Returns the transaction that a call is made in, if the call names none. */
   readonly currentExecutor?: CurrentExecutor | undefined;
   readonly diagnostics?: PgNotifyDiagnostics;
-  /** Gets what was not, or perhaps not, published; the caller gets it in any case. */
+  /** Called for events that were not, or perhaps not, published. The caller of `publish()` gets the error too. */
   readonly onFailure?: (error: PgNotifyError) => void;
 }
 
-/** How much one statement carries, of events and of bytes. */
+/** The limits of one statement. */
 const MOST_EVENTS = 5_000;
 const MOST_BYTES = 8_000_000;
-/** How many events are checked in one turn of the event loop. */
+/** How many events one turn of the event loop checks. */
 const CHECKED_AT_ONCE = 1_000;
 
 const PUBLISH = {
@@ -50,19 +49,15 @@ const EVENT = {
   headers: checkedElsewhere,
 } satisfies ChecksOf<PgNewEvent>;
 
-/**
- * Writes events into the log, in the caller's transaction. An event's id is made here, so that no answer has to be read:
- * libraries hand rows on in many ways.
- */
+/** Writes events into the log in the caller's transaction. It makes the ids itself, because libraries return rows in many forms. */
 export class EventPublisher {
   constructor(private readonly options: EventPublisherOptions) {}
 
   /**
-   * Resolves with the id of the event.
+   * Resolves with the event's id.
    *
-   * @throws PgNotifyError of kind `configuration` if there is no transaction and the call does not say that none is meant;
-   * of kind `channel` or `payload` for what cannot be published, before anything is sent; of kind `publish` if the statement
-   * fails.
+   * @throws PgNotifyError of kind `configuration` if there is neither a transaction nor `executor: false`; of kind `channel`
+   * or `payload`, before anything is sent, if the event is invalid; of kind `publish` if the statement fails.
    */
   async publish(
     channel: string | PgChannel,
@@ -82,15 +77,15 @@ export class EventPublisher {
     }
     const executor = this.executorOf('publish()', name, given);
     const event = encodeEvent(definition, payload, options);
-    // At once: a statement of the caller's that follows must come after this one.
+    // No await before this: the caller's next statement must run after it.
     await this.write(executor, name, [event]);
     return event.id;
   }
 
   /**
-   * Resolves with the ids of the events, in their order. All are checked before anything is sent.
+   * Resolves with the ids in the order of the events. All are checked before anything is sent.
    *
-   * @throws PgNotifyError as {@link publish}; of kind `payload` it names the place of the event.
+   * @throws PgNotifyError as {@link publish}. One of kind `payload` names the index of the invalid event.
    */
   async publishMany(
     channel: string | PgChannel,
@@ -106,7 +101,7 @@ export class EventPublisher {
     refuseBareExecutor('publishMany()', options);
     const { executor: given } = readOptions('publishMany()', options, PUBLISH_MANY);
     const executor = this.executorOf('publishMany()', name, given);
-    const encoded = await encodeAll(definition, [...(events as readonly PgNewEvent[])]); // The caller's own may change meanwhile.
+    const encoded = await encodeAll(definition, [...(events as readonly PgNewEvent[])]); // A copy: the caller may change the array.
     let sent = 0;
     for (const part of partsOf(encoded)) {
       const all =
@@ -118,7 +113,6 @@ export class EventPublisher {
     return encoded.map(({ id }) => id);
   }
 
-  /** @throws PgNotifyError of kind `configuration` if there is none and the call does not say so. */
   private executorOf(call: string, channel: string, given: PgExecutor | false | undefined): PgExecutor | false {
     const executor = chosenExecutor(given, this.options.currentExecutor);
     if (executor !== undefined) return executor;
@@ -169,7 +163,7 @@ async function encodeAll(channel: PublishingChannel, events: readonly PgNewEvent
   return encoded;
 }
 
-/** There may be many, so that what is right is only looked at. */
+/** Calls `readOptions()` only to report a mistake: there may be many events. */
 function checkNames(event: PgNewEvent): void {
   const isRight = typeof event === 'object' && event !== null && Object.keys(event).every(isNameOfEvent);
   if (!isRight) readOptions('An event of publishMany()', event, EVENT);
@@ -196,7 +190,7 @@ function refusedEvent(channel: string, count: number, index: number, error: unkn
   );
 }
 
-/** As many events at a time as one statement carries. */
+/** Splits events into the parts that one statement each can carry. */
 function* partsOf(events: readonly EncodedEvent[]): Generator<readonly EncodedEvent[]> {
   let part: EncodedEvent[] = [];
   let bytes = 0;
@@ -212,7 +206,7 @@ function* partsOf(events: readonly EncodedEvent[]): Generator<readonly EncodedEv
   if (part.length > 0) yield part;
 }
 
-/** Without a payload the options are easily written in its place; what runs statements is no payload in any case. */
+/** Whether a call without a payload passes the options in its place. An executor cannot be a payload, so there is no doubt. */
 function isOptions(payload: unknown): boolean {
   if (typeof payload !== 'object' || payload === null || !('executor' in payload)) return false;
   const isKnown = (name: string): boolean => Object.hasOwn(PUBLISH, name);

@@ -3,13 +3,13 @@ import type { Clock } from '../time/clock.js';
 import { NO_PRIVILEGE, sqlStateOf } from './event-failure.js';
 import type { EventAdmin } from './event-store.js';
 
-/** How long after the start it begins, and how long after the end it begins again, in milliseconds. */
+/** The delay before the first run, and between the end of a run and the next, in milliseconds. */
 const FIRST_DELAY = 10_000;
 const INTERVAL = 3_600_000;
 
 export interface EventRetentionOptions {
   readonly store: Pick<EventAdmin, 'prune'>;
-  /** How old an event must be to be deleted, in milliseconds. */
+  /** Events younger than this are kept, in milliseconds. */
   readonly retention: number;
   readonly clock: Clock;
   readonly errors: Pick<ErrorRoute, 'report'>;
@@ -17,16 +17,13 @@ export interface EventRetentionOptions {
   readonly consumes: boolean;
 }
 
-/**
- * Deletes old events now and then. Every instance does it: while one is at it, the others find nothing to do, and which of
- * them still run does not matter.
- */
+/** Deletes old events every hour. Each instance does it, so no leader is needed; while one deletes, the others find nothing. */
 export class EventRetention {
   private readonly stopping = new AbortController();
 
   constructor(private readonly options: EventRetentionOptions) {}
 
-  /** Begins; resolves when it was stopped. Never rejects. */
+  /** Resolves after `stop()`. Never rejects. */
   async run(): Promise<void> {
     const { clock } = this.options;
     const { signal } = this.stopping;
@@ -36,7 +33,7 @@ export class EventRetention {
         await this.prune();
       }
     } catch {
-      // It was stopped.
+      // The sleep was aborted by stop().
     }
   }
 
@@ -44,7 +41,7 @@ export class EventRetention {
     this.stopping.abort(new Error('The event log is being closed.'));
   }
 
-  /** A part at a time, so that a shutdown need not wait for all that is old. */
+  /** Deletes in parts, so that a shutdown does not wait for all of them. */
   private async prune(): Promise<void> {
     const { store, retention, errors, consumes } = this.options;
     try {

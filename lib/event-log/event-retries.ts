@@ -1,13 +1,13 @@
 import type { WaitingFailure } from './event-failures.js';
 import type { FailedEvent, StoredEvent } from './event-store.js';
-import { goesOn, handle, isDecoded, poisoned } from './event-work.js';
+import { mayStartNext, handle, isDecoded, poisoned } from './event-work.js';
 import type { EventWork } from './event-work.js';
 import { runInTransaction } from './events-in-transactions.js';
 import { inParallel } from './events-side-by-side.js';
 
 type Lane = readonly WaitingFailure[];
 
-/** Tries again what is due. */
+/** Retries failures that are due. Each lane is one failure and the events behind it. */
 export async function retry(work: EventWork, lanes: readonly Lane[]): Promise<void> {
   const { store } = work;
   const events = new Map((await store.events(lanes.flat().map(({ seq }) => seq))).map((event) => [event.seq, event]));
@@ -17,21 +17,21 @@ export async function retry(work: EventWork, lanes: readonly Lane[]): Promise<vo
 
 type Events = ReadonlyMap<string, StoredEvent>;
 
-/** The first of each lane and, as long as they succeed, what waits behind it. */
+/** Retries the first event of each lane and, while they succeed, those behind it. */
 async function retrySideBySide(work: EventWork, lanes: readonly Lane[], events: Events): Promise<void> {
   const { tenure, definition, closing, onHandled } = work;
   const failed: FailedEvent[] = [];
   const gone: string[] = [];
   let handled = 0;
-  // Of several at a time, nobody could tell which one has ended the process.
+  // With several at a time, nobody could know which one ended the process.
   const concurrency = tenure.isCareful ? 1 : definition.concurrency;
   await tenure.lease.hold(closing, (signal) =>
     inParallel(lanes, concurrency, async (lane) => {
       for (const { seq, attempts } of lane) {
-        if (!goesOn(work) || signal.aborted) return;
+        if (!mayStartNext(work) || signal.aborted) return;
         const event = events.get(seq);
         if (!event) {
-          gone.push(seq); // It was pruned, or discarded.
+          gone.push(seq); // The event no longer exists.
           continue;
         }
         if (!work.budget.spend()) await work.budget.spendInTurn();
@@ -51,11 +51,11 @@ async function retrySideBySide(work: EventWork, lanes: readonly Lane[], events: 
   onHandled(handled);
 }
 
-/** One event in each transaction: the first of each lane, and what waits behind it the next time. */
+/** Retries the first event of each lane, each in its own transaction. The next cycle retries those behind it. */
 async function retryInTransactions(work: EventWork, lanes: readonly Lane[], events: Events): Promise<void> {
   const { tenure, attempts: made, onHandled } = work;
   for (const [head] of lanes) {
-    if (!goesOn(work)) return;
+    if (!mayStartNext(work)) return;
     const { seq, attempts } = head!;
     const event = events.get(seq);
     const standing = { attempts: tenure.standingAttempts };

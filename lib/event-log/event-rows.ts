@@ -1,9 +1,9 @@
 import type { StoredEvent } from './event-store.js';
 
-type Row = Readonly<Record<string, unknown>>;
+export type EventRows = readonly Readonly<Record<string, unknown>>[];
 
-/** Reads an event from a row with the columns of `eventColumns()`. */
-export function toStoredEvent(row: Row): StoredEvent {
+/** Converts a row with the columns of `eventColumns()`. */
+export function toStoredEvent(row: EventRows[number]): StoredEvent {
   return {
     seq: row['seq'] as string,
     id: row['id'] as string,
@@ -15,7 +15,6 @@ export function toStoredEvent(row: Row): StoredEvent {
   };
 }
 
-/** Reads a time that is given as seconds since 1970. */
 export function toDate(seconds: unknown): Date {
   return new Date((seconds as number) * 1_000);
 }

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { isPgNotifyError, PgNotifyError } from '../pg-notify.errors.js';
 import { sqlStateOf } from './event-failure.js';
+import type { EventRows } from './event-rows.js';
 import type { ConnectionSettings, PoolSettings } from '../session/connection-settings.js';
 import { PgSession } from '../session/pg-session.js';
 import type { PgStatement } from '../session/pg-session.js';
@@ -10,45 +11,43 @@ export type { SessionTransaction } from '../session/session-transaction.js';
 
 export interface EventSessionsOptions {
   readonly connection: ConnectionSettings;
-  /** Clients are borrowed from here, if it is given, and not connected. */
+  /** If given, clients are borrowed from it, and `connection` is not used. */
   readonly pool?: PoolSettings | undefined;
-  /** At least 2: transactions leave one to the statements that renew leases. */
+  /** At least 2: transactions leave one for the statements that renew leases. */
   readonly maxConnections: number;
-  /** Bounds a connection attempt, and the wait for a session that is free; milliseconds. */
+  /** The limit of a connection attempt, and of the wait for a free session, in milliseconds. */
   readonly connectTimeout: number;
   readonly applicationName: string;
-  /** How long a transaction may wait for its next statement, in milliseconds: as long as the owner of a shard is sure of it. */
+  /** The lease of a shard, in milliseconds. The server ends a transaction that is idle for so long. */
   readonly lease: number;
-  /** How long a statement of a handler may take, in milliseconds. */
+  /** The time limit of a handler's statement, in milliseconds. */
   readonly statementLimit: number;
   /**
-   * How long a session of its own is kept without work, in milliseconds.
+   * How long an unused connection stays open, in milliseconds.
    *
    * @default 10_000
    */
   readonly idleTimeout?: number;
 }
 
-/** A statement of the event log; the name is used only where statements stay prepared. */
+/** A statement of the event log. The name is ignored on sessions that do not keep prepared statements. */
 export interface EventStatement extends Pick<PgStatement, 'text' | 'name' | 'values' | 'timeout' | 'limit'> {
-  /** Makes of what the server has refused the statement with what the caller is told; failures to connect are left as they are. */
+  /** Converts the error of the statement for the caller. It does not get errors of connecting. */
   readonly explain?: (error: unknown) => unknown;
 }
 
-export type EventRows = readonly Readonly<Record<string, unknown>>[];
-
 const IDLE_TIMEOUT = 10_000;
 
-/** SQLSTATEs of a statement that is not prepared any more, or already: there is a pooler in between that nothing gave away. */
+/** SQLSTATEs of a prepared statement that does not exist, or exists already: an unrecognized pooler switches connections. */
 const FORGOTTEN = ['26000', '42P05'];
 
-/** The part of a statement's time that it may wait for locks: the server has to end it before it is given up here. */
+/** The share of a statement's time limit that it may wait for locks, so that the server ends it before this side gives up. */
 const LOCK_SHARE = 0.9;
 
-/** The shortest time that a statement of the log may take, in milliseconds. */
+/** In milliseconds. */
 const LEAST_TIMEOUT = 5_000;
 
-/** How long a short statement may take, in milliseconds: after a lease, its answer says nothing any more. */
+/** The time limit of a short statement, in milliseconds. After a lease, its result would no longer be valid. */
 export function statementTimeout(lease: number): number {
   return Math.max(LEAST_TIMEOUT, lease);
 }
@@ -60,23 +59,22 @@ interface Waiting {
 }
 
 /**
- * The few sessions that the event log works with, opened when there is work and closed when there was none for a while.
- * Statements and transactions get one in the order of their calls, except that transactions leave at least one to the
- * statements: with all of them in transactions, no lease could be renewed.
+ * A small pool of sessions, opened on demand and closed when idle. Statements and transactions get a session in the order of
+ * their calls, except that transactions leave at least one for statements: otherwise no lease could be renewed.
  */
 export class EventSessions {
   private readonly idle = new Map<PgSession, NodeJS.Timeout>();
   private readonly used = new Set<PgSession>();
   private readonly waiting: Waiting[] = [];
-  /** How many are used, or being opened. */
+  /** How many sessions are in use or being opened. */
   private busy = 0;
   private inTransactions = 0;
-  /** Whether prepared statements cannot be relied on, although it looked so. */
+  /** Whether a prepared statement was lost: none is used after that. */
   private isForgetful = false;
   private readonly closing = new AbortController();
 
   constructor(private readonly options: EventSessionsOptions) {
-    setMaxListeners(0, this.closing.signal); // Each of those that wait for a session listens.
+    setMaxListeners(0, this.closing.signal); // Each waiting caller adds a listener.
   }
 
   /** Runs one statement on any session. @throws PgNotifyError of kind `connection` or `closed`. */
@@ -91,10 +89,10 @@ export class EventSessions {
   }
 
   /**
-   * Runs `work` in one transaction: READ COMMITTED, and ended by the server when it is left idle for a lease.
+   * Runs `work` in one READ COMMITTED transaction, which the server ends if it is idle for a lease.
    *
-   * @throws what `work` throws, or a PgNotifyError, or pg's error of COMMIT: then nothing was committed, unless the connection
-   * was lost during COMMIT.
+   * @throws the error of `work`, a PgNotifyError, or pg's error of COMMIT. Then nothing was committed, unless the connection was
+   * lost during COMMIT.
    */
   transaction(work: (transaction: SessionTransaction) => Promise<void>): Promise<void> {
     const { lease, statementLimit } = this.options;
@@ -102,7 +100,7 @@ export class EventSessions {
     return this.use(true, (session) => session.transaction(limits, work));
   }
 
-  /** Closes the sessions; those in use are given up, and whoever waits is refused. Never rejects. */
+  /** Closes idle sessions, destroys those in use, and rejects waiting calls. Never rejects. */
   async close(): Promise<void> {
     const closed = new PgNotifyError('closed', 'The event log has been closed.');
     this.closing.abort(closed);
@@ -122,12 +120,12 @@ export class EventSessions {
     } catch (error) {
       if (!FORGOTTEN.includes(sqlStateOf(error) ?? '')) throw error;
       this.isForgetful = true;
-      return session.query(statement); // It was not run.
+      return session.query(statement); // The first attempt did not run.
     }
   }
 
   private async use<T>(forTransaction: boolean, work: (session: PgSession) => Promise<T>): Promise<T> {
-    await this.untilFree(forTransaction);
+    await this.waitForTurn(forTransaction);
     let session: PgSession | undefined;
     try {
       session = await this.open().catch(asNotSent);
@@ -136,12 +134,12 @@ export class EventSessions {
       if (session) this.putBack(session);
       this.busy -= 1;
       if (forTransaction) this.inTransactions -= 1;
-      this.letNextIn();
+      this.admitWaiting();
     }
   }
 
-  /** Resolves when the caller is counted as one of those who have a session. */
-  private async untilFree(forTransaction: boolean): Promise<void> {
+  /** Resolves when the caller may use a session; it is counted in `busy` then. */
+  private async waitForTurn(forTransaction: boolean): Promise<void> {
     this.closing.signal.throwIfAborted();
     const { signal } = this.closing;
     const { connectTimeout, maxConnections } = this.options;
@@ -156,7 +154,7 @@ export class EventSessions {
         reject(reason);
       };
       const onAbort = (): void => leave(signal.reason);
-      const timer = setTimeout(() => leave(noneFree(connectTimeout, maxConnections)), connectTimeout);
+      const timer = setTimeout(() => leave(noFreeConnection(connectTimeout, maxConnections)), connectTimeout);
       const waiting: Waiting = {
         forTransaction,
         take: () => {
@@ -166,11 +164,11 @@ export class EventSessions {
       };
       signal.addEventListener('abort', onAbort, { once: true });
       this.waiting.push(waiting);
-      this.letNextIn();
+      this.admitWaiting();
     });
   }
 
-  private letNextIn(): void {
+  private admitWaiting(): void {
     for (;;) {
       const next = this.waiting.findIndex(({ forTransaction }) => this.hasRoom(forTransaction));
       if (next === -1) return;
@@ -196,7 +194,7 @@ export class EventSessions {
   }
 
   private takeIdle(): PgSession | undefined {
-    // The last one used, so that those that are not needed grow old.
+    // The most recently used one, so that the others reach their idle timeout.
     const session = [...this.idle.keys()].at(-1);
     if (!session) return undefined;
     clearTimeout(this.idle.get(session));
@@ -217,7 +215,7 @@ export class EventSessions {
   private putBack(session: PgSession): void {
     this.used.delete(session);
     if (session.isLost) return;
-    if (this.options.pool) return void session.close(); // Others may wait for it, and nothing would tell.
+    if (this.options.pool) return void session.close(); // The pool's other users may be waiting for the client.
     const timer = setTimeout(() => void this.drop(session), this.options.idleTimeout ?? IDLE_TIMEOUT);
     this.idle.set(session, timer);
   }
@@ -233,7 +231,7 @@ export class EventSessions {
   }
 }
 
-function noneFree(timeout: number, max: number): PgNotifyError {
+function noFreeConnection(timeout: number, max: number): PgNotifyError {
   return new PgNotifyError(
     'connection',
     `The event log: none of its ${max} connections was free within ${timeout} ms. Transactional handlers keep one each while they run: make them shorter, or raise the option maxConnections.`,
@@ -241,7 +239,7 @@ function noneFree(timeout: number, max: number): PgNotifyError {
   );
 }
 
-/** Without a session nothing was sent: whoever publishes may try again without fear of a repeat. */
+/** Nothing is sent without a session, so a publisher can retry without risking a repeat. */
 function asNotSent(error: unknown): never {
   throw isPgNotifyError(error) ? Object.assign(error, { outcome: 'not-sent' as const }) : error;
 }

@@ -19,35 +19,37 @@ import { workTogether } from './events-together.js';
 import { PageSize } from './page-size.js';
 import { PollPace } from './poll-pace.js';
 
-/** How long it waits at most before it looks again, in milliseconds. */
+/** The longest interval between two looks for events, in milliseconds. */
 const LONGEST_POLL = 1_000;
 /** The same while wake-ups are known to arrive. */
 const LONGEST_TRUSTED_POLL = 5_000;
-/** How long after a failure of the database's it tries again, at first and at most, in milliseconds. */
+/** The delays after an error of the database, in milliseconds. */
 const SHORTEST_ERROR_DELAY = 200;
 const LONGEST_ERROR_DELAY = 5_000;
-/** How many transactions a cursor may lie behind although there was nothing for it, before it is moved. */
+/** A cursor that is so many transactions behind is moved, even if there were no events for it. */
 const FAR = 1_000n;
 
 export interface EventShardParts {
   readonly store: EventShardStore;
   readonly context: ConsumerContext;
   readonly trust: Pick<DeliveryTrust, 'isGiven' | 'onChange'>;
-  /** Aborted when a shutdown waits no longer. */
+  /** Aborted at the deadline of a shutdown. */
   readonly closing: AbortSignal;
   /** Shared by the shards of the consumer. */
   readonly claims: ClaimTurns;
-  /** @param duration Of the runs that have failed, as below. */
+  /** @param duration How long the failed runs took, in milliseconds; 0 unless they are timed. */
   readonly onOutcome: (outcome: EventOutcome, duration: number) => void;
-  /** @param duration Of the runs, in milliseconds; 0 if nobody wants to know. */
+  /** @param duration How long the runs took, in milliseconds; 0 unless they are timed. */
   readonly onHandled: (count: number, duration: number) => void;
-  /** Whether anybody wants to know how long runs take. */
   readonly isTimed: () => boolean;
-  /** The most events that are read at once. */
+  /** The most events that one query returns. */
   readonly pageSize: number;
 }
 
-/** One shard of one consumer: claims it, works off what is due again and then the next page, and settles; over and over. */
+/**
+ * The loop of one shard: claim it (EventTenure), retry failures that are due (event-retries.ts), read the next page of new
+ * events and handle it (events-side-by-side.ts, events-together.ts or events-in-transactions.ts, by the consumer's options).
+ */
 export class EventShard {
   private readonly runner: CoalescingRunner;
   private readonly attempts: EventAttempts;
@@ -56,7 +58,7 @@ export class EventShard {
   private isEnding = false;
   private isReleased = false;
   private released: Promise<void> | undefined;
-  /** Whether somebody has changed the failures, the lease or the cursor. */
+  /** Whether the administration, or another instance, may have changed the shard's state. */
   private isChanged = false;
   private readonly pace: PollPace;
   private hasFailed = false;
@@ -88,21 +90,20 @@ export class EventShard {
     this.runner.wake('start');
   }
 
-  /** @param isChanged Whether somebody may have changed more than the log. */
+  /** @param isChanged Whether the shard's state may have changed, not only the events. */
   wake(isChanged: boolean): void {
-    if (!this.tenure && !isChanged) return; // Another instance looks.
+    if (!this.tenure && !isChanged) return; // Another instance owns the shard.
     this.isChanged ||= isChanged;
     this.pace.quicken();
-    if (isChanged) this.runner.forgive(); // The database may be back: what failed without it is worth an attempt.
+    if (isChanged) this.runner.forgive(); // The database may be reachable again: skip the delay after an error.
     this.runner.wake('notification');
   }
 
-  /** How many events wait to be tried again. */
+  /** How many events wait for a retry. */
   get waiting(): number {
     return this.tenure?.failures.size ?? 0;
   }
 
-  /** How many runs are under way. */
   get running(): number {
     return this.attempts.running;
   }
@@ -111,7 +112,7 @@ export class EventShard {
     return this.isEnding ? this.isReleased : this.runner.isIdle;
   }
 
-  /** Begins nothing more; gives the shard up as soon as what runs has settled. */
+  /** Starts no more runs, and releases the shard when the current run has settled. */
   end(): void {
     if (this.isEnding) return;
     this.isEnding = true;
@@ -140,13 +141,13 @@ export class EventShard {
       else this.pace.slowDown(this.longestPoll);
       return again;
     } catch (error) {
-      // Whatever was written or not: the next claim reads what is written down.
+      // It is unknown what was written. The next claim reads the state again.
       this.tenure = undefined;
       if (error instanceof Fenced) this.fenced = error;
-      // What a shutdown no longer waits for fails because its sessions are closed: the next owner goes on.
+      // What a shutdown no longer waits for fails because its sessions are closed. The next owner continues.
       else if (parts.closing.aborted) parts.context.logger.debug(messageOf(error));
       else this.report(error);
-      throw error; // The next claim waits a moment: whoever has fenced it may do so again at once.
+      throw error; // So that the next claim is delayed: the other instance may take the shard again at once.
     }
   }
 
@@ -155,8 +156,8 @@ export class EventShard {
     const channel = channels.map((each) => each.name).join(', ');
     const text = cause instanceof Error ? cause.message : String(cause);
     this.hasFailed = true;
-    if (cause instanceof UnknownConsumer) this.fenced = undefined; // That is why.
-    const message = `The consumer ${name} (${label}) does not go on: ${text}`;
+    if (cause instanceof UnknownConsumer) this.fenced = undefined; // The shard was lost because the consumer is unknown.
+    const message = `The consumer ${name} (${label}) cannot continue: ${text}`;
     const error = new PgNotifyError('handler', message, { channel, handler: label, cause });
     this.parts.context.errors.report(error, this, cause instanceof OtherChannels ? 'warning' : 'error');
   }
@@ -164,7 +165,7 @@ export class EventShard {
   private get longestPoll(): number {
     const { trust, store } = this.parts;
     if (this.tenure) return trust.isGiven ? LONGEST_TRUSTED_POLL : LONGEST_POLL;
-    // For one that another instance has: it may be free when that one's lease is over.
+    // Another instance owns it. The shard is free when that instance's lease expires.
     return Math.max(LONGEST_POLL, Math.min(LONGEST_TRUSTED_POLL, store.lease / 5));
   }
 
@@ -180,7 +181,7 @@ export class EventShard {
     return Math.max(1, Math.min(this.pace.delay, next - now));
   }
 
-  /** Comes to whether there is more to do at once. */
+  /** Resolves with true if the next cycle should follow at once. */
   private async cycle(): Promise<boolean> {
     const tenure = (this.tenure ??= await this.claim());
     if (!tenure) return false;
@@ -189,7 +190,7 @@ export class EventShard {
       await tenure.renew();
     } else if (tenure.isStale) await tenure.reload();
     const hasRetried = await this.retryDue(tenure);
-    const hasMore = this.mayBegin(tenure) ? await this.workOffPage(tenure) : await this.stand(tenure);
+    const hasMore = this.mayBegin(tenure) ? await this.handleNextPage(tenure) : await this.renewIfDue(tenure);
     if (tenure.isPaused) await this.release();
     return hasRetried || hasMore;
   }
@@ -207,7 +208,7 @@ export class EventShard {
       this.fenced = undefined;
     }
     if (tenure === 'later') {
-      this.pace.waitFor(CLAIM_INTERVAL / 2); // There was nothing either: it is doubled.
+      this.pace.waitFor(CLAIM_INTERVAL / 2); // run() doubles it, because there was nothing to do.
       return undefined;
     }
     if (!tenure?.isForeign) return tenure;
@@ -222,7 +223,7 @@ export class EventShard {
     const due = tenure.dueFailures(this.mayBegin(tenure));
     if (due.length === 0 || tenure.isPaused) return false;
     const lanes = due.slice(0, this.pageSize.next);
-    const share = Math.floor(this.pageSize.next / lanes.length); // Thousands may wait behind one key: they are not read at once.
+    const share = Math.floor(this.pageSize.next / lanes.length); // Because thousands may wait behind one key.
     await retry(
       this.workOf(tenure),
       lanes.map((lane) => lane.slice(0, share)),
@@ -237,27 +238,27 @@ export class EventShard {
     return !this.isEnding && !tenure.isPaused && !isFull && !isWaiting;
   }
 
-  /** Stays the owner while nothing may be begun: nothing else renews the lease then. */
-  private async stand(tenure: EventTenure): Promise<false> {
+  /** Renews the lease while no event may be started. Otherwise `settle()` renews it. */
+  private async renewIfDue(tenure: EventTenure): Promise<false> {
     const isDue = this.parts.context.clock.now() >= tenure.lease.renewAt;
     if (isDue && !this.isEnding && !tenure.isPaused) await tenure.renew();
     return false;
   }
 
-  /** The next page; comes to whether there may be more. */
-  private async workOffPage(tenure: EventTenure): Promise<boolean> {
+  /** Handles the next page. Resolves with whether there may be more events. */
+  private async handleNextPage(tenure: EventTenure): Promise<boolean> {
     const { store, closing } = this.parts;
     const { cursor, epoch } = tenure;
     const limit = tenure.isCareful ? 1 : this.pageSize.next;
     const askedAt = this.parts.context.clock.now();
-    // The first look at a large difference sorts it, which may take longer than the lease.
+    // Sorting many new events may take longer than the lease.
     const page = await tenure.lease.hold(closing, () =>
       cursor.open === null ? store.first(epoch, cursor.done, limit) : store.next(epoch, cursor, limit),
     );
     if (page.hold === 'fenced') throw new Fenced(this.definition.name);
     tenure.isPaused = page.hold === 'paused';
     if (tenure.isPaused) return false;
-    if (page.events.length === 0) return this.passOver(tenure, page, askedAt);
+    if (page.events.length === 0) return this.advanceCursor(tenure, page, askedAt);
     this.pageSize.learn(page.events);
     const events = new PageOfEvents(page, cursor.done);
     const work = this.workOf(tenure);
@@ -268,8 +269,8 @@ export class EventShard {
     return true;
   }
 
-  /** Writes down now and then that there was nothing: what is settled may be pruned then, and the next look is short. */
-  private async passOver(tenure: EventTenure, page: EventPage, now: number): Promise<boolean> {
+  /** Moves the cursor from time to time although there were no events: it allows pruning, and makes the next read short. */
+  private async advanceCursor(tenure: EventTenure, page: EventPage, now: number): Promise<boolean> {
     const { cursor } = tenure;
     tenure.endCare();
     const isFar = !page.isLast || xmaxOf(page.open) - xmaxOf(cursor.done) > FAR;
@@ -286,7 +287,7 @@ export class EventShard {
     return { definition, store, tenure, attempts, budget, closing, onHandled, isEnding: () => this.isEnding };
   }
 
-  /** Never rejects: what cannot be given up is free when its lease is over. */
+  /** Never rejects: if releasing fails, the lease expires. */
   private async release(): Promise<void> {
     const { tenure } = this;
     this.tenure = undefined;
@@ -297,7 +298,7 @@ export class EventShard {
   }
 }
 
-/** The first transaction that a snapshot does not see: the second number of its text. */
+/** The first transaction that had not begun at the snapshot: the second number of its text. */
 function xmaxOf(snapshot: string): bigint {
   return BigInt(snapshot.split(':')[1]!);
 }

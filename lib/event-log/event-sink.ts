@@ -1,13 +1,13 @@
 import type { PgExecutor } from '../executor/pg-executor.js';
 import type { EncodedEvent } from './event-encoding.js';
 
-/** What takes the events that are published. */
+/** Takes published events. */
 export interface EventSink {
   /**
-   * Writes events, at least one, in their order, all of them or none. It begins at once: what the caller asks of the same
-   * executor next comes after it.
+   * Writes events, at least one, in their order, all or none. It starts synchronously, so that a later statement of the caller
+   * on the same executor runs after it.
    *
-   * @param executor The caller's transaction; false for one of its own.
+   * @param executor The caller's transaction; false for a transaction of its own.
    */
   write(executor: PgExecutor | false, channel: string, events: readonly EncodedEvent[]): Promise<void>;
 }

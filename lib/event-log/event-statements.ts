@@ -6,7 +6,7 @@ import { CONTAINS, EQ, fromNow, GE, GT, LT, MINUS, MOD, NE, PLUS, value } from '
 /** The snapshot in which nothing is visible. */
 export const BEGINNING = '1:1:';
 
-/** What is read of an event. Times as seconds since 1970, because their text depends on settings of the session. */
+/** The columns that are read of an event. Times are seconds since 1970, because their text depends on the session's settings. */
 export function eventColumns(alias: string): string {
   const column = (name: string): string => `${alias}.${name}`;
   return `${column('seq')}::pg_catalog.text AS seq, ${column('id')}::pg_catalog.text AS id, ${column('channel')}, ${column('key')},
@@ -14,14 +14,17 @@ export function eventColumns(alias: string): string {
     pg_catalog.date_part('epoch', ${column('created_at')}) AS published`;
 }
 
-/** Which of several shards an event belongs to. The parameters, or columns, are the shard and how many there are. */
+/** Whether an event belongs to a shard. `shard` and `shards` are SQL expressions: its number, and how many there are. */
 export function isOfShard(event: string, shard: string, shards: string): string {
   const hash = `pg_catalog.hashtextextended(${event}.key, 0)`;
   return `CASE WHEN ${event}.key IS NULL THEN ${event}.seq ${MOD} ${shards}
       ELSE (${hash} ${MOD} ${shards} ${PLUS} ${shards}) ${MOD} ${shards} END ${EQ} ${shard}`;
 }
 
-/** What is new since a snapshot, of the same database: begun after it, or in progress at its time. Without the second, events are lost. */
+/**
+ * An event is new since a snapshot if its transaction began after the snapshot, or was in progress when it was taken. Without
+ * the second condition, events of transactions that commit late are lost.
+ */
 export function begunAfter(event: string, snapshot: string): string {
   return `${event}.xid ${GE} pg_catalog.pg_snapshot_xmax(${snapshot})`;
 }
@@ -29,7 +32,14 @@ export function inProgressAt(event: string, snapshot: string): string {
   return `${event}.xid ${EQ} ANY (ARRAY(SELECT pg_catalog.pg_snapshot_xip(${snapshot})))`;
 }
 
-/** The statements of one shard. The first two parameters are always the consumer and the shard. */
+function isVisible(event: string, snapshot: string): string {
+  return `pg_catalog.pg_visible_in_snapshot(${event}.xid, ${snapshot})`;
+}
+
+/**
+ * The statements of one shard. Parameters 1 to 3 are the consumer, the shard and the epoch; but `claim` and `failures` take no
+ * epoch, and the only parameter of `events` is an array of positions.
+ */
 export function shardStatements(schema: string) {
   const { event, consumer, failure } = eventTables(schema);
   const channel = quoteLiteral(schema);
@@ -39,23 +49,21 @@ export function shardStatements(schema: string) {
   const isOwn = (alias: string): string =>
     `${alias}.name ${EQ} ${name} AND ${alias}.shard ${EQ} ${shard} AND ${alias}.epoch ${EQ} ${epoch}`;
   const hold = `CASE WHEN pg_catalog.count(*) ${EQ} 0 THEN 'fenced' WHEN pg_catalog.bool_or(fence.paused) THEN 'paused' ELSE 'held' END AS hold`;
-  /** Parameters 4 to 9: `done`, `open`, `page`, the lease in seconds, `attempts` and their error. */
+  /** Parameters 4 to 9: `done`, `open`, `page`, the lease in seconds, `attempts`, the last error. */
   const move = `UPDATE ${consumer} AS c SET done = ${value(4, 'pg_snapshot')}, open = ${value(5, 'pg_snapshot')}, page = ${value(6, 'int8')},
       lease_until = ${fromNow(value(7, 'float8'))}, attempts = ${value(8, 'int4')}, last_error = ${value(9, 'text')},
       crashes = 0, suspect = NULL
     WHERE ${isOwn('c')} RETURNING c.name, c.shard, c.paused`;
-  /** Parameters 4 to 6: `done`, the channels, the limit. @param shards Where the number of shards is, if there are several. */
+  /** Parameters 4 to 6: `done`, the channels, the limit. @param shards Which parameter is the number of shards; false for one shard. */
   const isWanted = (alias: string, shards: number | false): string =>
     `${alias}.channel ${EQ} ANY ($5::pg_catalog.text[])${shards ? ` AND ${isOfShard(alias, shard, `$${shards}::pg_catalog.int4`)}` : ''}`;
-  // An instance that does not take all of the consumer's channels would move the cursor past events of the others.
+  // An instance without all of the consumer's channels pauses: it would move the cursor past the other channels' events.
   const page = (from: string, columns: string): string => `SELECT ${columns},
       (SELECT c.paused OR NOT $5::pg_catalog.text[] ${CONTAINS} c.channels FROM ${consumer} AS c WHERE ${isOwn('c')}) AS paused,
       (SELECT ${hiddenTables(schema, ['event'])}) AS hidden, ${eventColumns('p')}
     FROM (SELECT) AS one LEFT JOIN ${from} AS p ON true ORDER BY p.seq`;
   const done = '$4::pg_catalog.pg_snapshot';
   const now = 'pg_catalog.pg_current_snapshot()';
-  const visible = (alias: string, snapshot: string): string =>
-    `pg_catalog.pg_visible_in_snapshot(${alias}.xid, ${snapshot})`;
 
   return {
     /** Parameters: owner, how many shards, lease in seconds, channels. Without an `epoch` the shard is not to be had. */
@@ -85,42 +93,41 @@ export function shardStatements(schema: string) {
     events: `SELECT ${eventColumns('e')} FROM ${event} AS e WHERE e.seq ${EQ} ANY ($1::pg_catalog.int8[]) ORDER BY e.seq`,
 
     /**
-     * What is new since `done`, from the first position on. It reads `window` rows at most, by the index of transactions
-     * whatever the statistics say; if there are more, the order of their positions is not known yet.
+     * The first page of events that are new since `done`. ORDER BY and LIMIT make PostgreSQL use the index on transactions even
+     * without statistics. If it has seen `window` rows, others may have smaller positions: use `firstOfMany`.
      */
     first: (window: number, isSharded: boolean) => `WITH fresh AS MATERIALIZED (
       SELECT e.* FROM ${event} AS e WHERE ${begunAfter('e', done)} ORDER BY e.xid LIMIT ${window}
     ), new AS MATERIALIZED (
       SELECT * FROM fresh UNION ALL SELECT e.* FROM ${event} AS e WHERE ${inProgressAt('e', done)}
     ), page AS (
-      SELECT e.* FROM new AS e WHERE ${isWanted('e', isSharded && 7)} AND ${visible('e', now)} ORDER BY e.seq LIMIT $6::pg_catalog.int8)
+      SELECT e.* FROM new AS e WHERE ${isWanted('e', isSharded && 7)} AND ${isVisible('e', now)} ORDER BY e.seq LIMIT $6::pg_catalog.int8)
     ${page('page', `${now}::pg_catalog.text AS open, (SELECT pg_catalog.count(*)::pg_catalog.int4 FROM fresh) AS seen`)}`,
 
-    /** The same of any number, which are sorted as a whole: once, because what follows is read by position. */
+    /** The same for any number of events, all of which it sorts. It runs once for a range: `next` reads by position. */
     firstOfMany: (isSharded: boolean) => `WITH new AS MATERIALIZED (
-      SELECT e.seq FROM ${event} AS e WHERE ${begunAfter('e', done)} AND ${isWanted('e', isSharded && 7)} AND ${visible('e', now)}
+      SELECT e.seq FROM ${event} AS e WHERE ${begunAfter('e', done)} AND ${isWanted('e', isSharded && 7)} AND ${isVisible('e', now)}
       UNION ALL
-      SELECT e.seq FROM ${event} AS e WHERE ${inProgressAt('e', done)} AND ${isWanted('e', isSharded && 7)} AND ${visible('e', now)}
+      SELECT e.seq FROM ${event} AS e WHERE ${inProgressAt('e', done)} AND ${isWanted('e', isSharded && 7)} AND ${isVisible('e', now)}
     ), page AS MATERIALIZED (SELECT n.seq FROM new AS n ORDER BY n.seq LIMIT $6::pg_catalog.int8)
     ${page(`(SELECT e.* FROM ${event} AS e WHERE e.seq ${EQ} ANY (ARRAY(SELECT n.seq FROM page AS n)))`, `${now}::pg_catalog.text AS open`)}`,
 
-    /** The beginning of a difference that takes too long to sort: its end, and no event. It can be walked from position 0 on. */
+    /** Begins a range that takes too long to sort: it returns the range's end and no event. `next` then reads from position 0. */
     firstOfAll: `SELECT ${now}::pg_catalog.text AS open, (SELECT c.paused FROM ${consumer} AS c WHERE ${isOwn('c')}) AS paused`,
 
-    /** The next page behind a position, of what `open` sees and `done` does not, by the primary key. */
+    /** The next page after a position, by primary key, of events that are visible in `open` and not in `done`. */
     next: (window: number, isSharded: boolean) => `WITH seen AS MATERIALIZED (
       SELECT e.* FROM ${event} AS e WHERE e.seq ${GT} $7::pg_catalog.int8 ORDER BY e.seq LIMIT ${window}
     ), page AS (
-      SELECT e.* FROM seen AS e WHERE ${visible('e', '$8::pg_catalog.pg_snapshot')} AND NOT ${visible('e', done)}
+      SELECT e.* FROM seen AS e WHERE ${isVisible('e', '$8::pg_catalog.pg_snapshot')} AND NOT ${isVisible('e', done)}
         AND ${isWanted('e', isSharded && 9)} ORDER BY e.seq LIMIT $6::pg_catalog.int8)
     ${page('page', `(SELECT pg_catalog.count(*)::pg_catalog.int4 FROM seen) AS seen, (SELECT pg_catalog.max(s.seq)::pg_catalog.text FROM seen AS s) AS last`)}`,
 
-    /** Moves the cursor. */
     move: `WITH fence AS (
     ${move})
     SELECT ${hold}, pg_catalog.pg_current_xact_id()::pg_catalog.text AS xact FROM fence`,
 
-    /** The same, with failures as JSON, and the positions of those that are settled as an array's text. */
+    /** As `move`. Parameters 10 and 11: failures as JSON, positions of settled failures as the text of an array. */
     settle: `WITH fence AS (
     ${move}
     ), failed AS (
@@ -135,7 +142,7 @@ export function shardStatements(schema: string) {
       WHERE f.consumer ${EQ} fence.name AND f.shard ${EQ} fence.shard AND f.seq ${EQ} ANY (${value(11, 'int8[]')}))
     SELECT ${hold}, pg_catalog.pg_current_xact_id()::pg_catalog.text AS xact FROM fence`,
 
-    /** Parameter: the lease in seconds. */
+    /** Parameter 4: the lease in seconds. */
     renew: `WITH fence AS (
       UPDATE ${consumer} AS c SET lease_until = ${fromNow(value(4, 'float8'))} WHERE ${isOwn('c')} RETURNING c.paused)
     SELECT ${hold} FROM fence`,

@@ -1,21 +1,21 @@
-/** An event as it stands in the log. */
+/** One row of the event table. */
 export interface StoredEvent {
   /** A `bigint`, as text. */
   readonly seq: string;
   readonly id: string;
   readonly channel: string;
   readonly key: string | null;
-  /** JSON, as it was published. */
+  /** JSON, as published. */
   readonly payload: string;
-  /** A JSON object of texts. */
+  /** A JSON object of strings. */
   readonly headers: string | null;
   readonly publishedAt: Date;
 }
 
 /**
- * How far a consumer has come. `done` and `open` are snapshots of the database (`pg_snapshot`): all that is visible in
- * `done` is settled. While more is new than fits into a page, `open` is the end of what is being worked off, and `page` the
- * position up to which that is settled. Texts that only a store can read.
+ * The progress of a shard. `done` and `open` are database snapshots (`pg_snapshot`). Every event visible in `done` is settled.
+ * If more events are new than fit into one page, `open` ends the range that is being worked through, and `page` is the position
+ * up to which that range is settled. Only a store interprets these strings.
  */
 export interface EventCursor {
   readonly done: string;
@@ -23,32 +23,32 @@ export interface EventCursor {
   readonly page: string;
 }
 
-/** One shard of a consumer, which one instance at a time owns. */
+/** Names one shard of a consumer. One instance at a time owns a shard. */
 export interface EventShardId {
   readonly consumer: string;
   readonly shard: number;
   /** How many shards the consumer has. */
   readonly shards: number;
-  /** The names of its channels. */
+  /** The names of the consumer's channels. */
   readonly channels: readonly string[];
 }
 
-/** What an instance finds when it becomes the owner of a shard. */
+/** The state of a shard when an instance becomes its owner. */
 export interface EventClaim {
-  /** The fence: whatever the owner writes is refused as soon as this is another one. A `bigint`, as text. */
+  /** The fencing token: a write is refused unless it carries the shard's current epoch. A `bigint` as text. */
   readonly epoch: string;
   readonly cursor: EventCursor;
-  /** How often what stands at the cursor has been tried: for strict order and for batches. */
+  /** How many attempts the event or batch at the cursor has had. Counted for strict order and for batches only. */
   readonly attempts: number;
-  /** How many owners in a row ended without a word. */
+  /** How many owners in a row ended without releasing the shard. */
   readonly crashes: number;
-  /** The position of the event that the last owner had begun when it ended, if it had written that down. */
+  /** The position of the event that the last owner had started, if that owner recorded it. */
   readonly suspect: string | undefined;
-  /** Whether the tables come from another database cluster: the cursors mean nothing here until they are rebased. */
+  /** Whether the tables were copied from another database cluster: then the cursors are meaningless until `rebase()`. */
   readonly isForeign: boolean;
 }
 
-/** An event that is to be tried again, or that waits behind one of the same key. */
+/** An event that waits for a retry, or behind a failed event of the same key. */
 export interface EventFailure {
   readonly seq: string;
   readonly key: string | null;
@@ -57,7 +57,7 @@ export interface EventFailure {
   readonly due: number;
 }
 
-/** What is written down of an event that was not handled. */
+/** The record of an event that was not handled. */
 export interface FailedEvent {
   readonly seq: string;
   readonly key: string | null;
@@ -65,79 +65,79 @@ export interface FailedEvent {
   readonly attempts: number;
   /** In how many milliseconds it is due. */
   readonly delay: number;
-  /** Null for one that only waits behind another. */
+  /** Null for an event that only waits behind another. */
   readonly error: string | null;
 }
 
-/** What became of events, beside the cursor. */
+/** The changes that are written together with the cursor. */
 export interface EventOutcome {
   readonly failed?: readonly FailedEvent[];
-  /** The positions of failures that are settled. */
+  /** The positions of earlier failures that are now settled. */
   readonly gone?: readonly string[];
   /** See {@link EventClaim.attempts}. */
   readonly attempts?: number;
-  /** What those attempts failed with. */
+  /** The last error of those attempts. */
   readonly error?: string | null;
 }
 
-/** Whether what the owner wrote was taken: `fenced` means that the shard is another's by now, and nothing was written. */
+/** `fenced` means that the caller no longer owns the shard, and that nothing was written. */
 export type EventHold = 'held' | 'paused' | 'fenced';
 
 export interface EventPage {
   readonly hold: EventHold;
-  /** The snapshot that ends what is being worked off. */
+  /** The snapshot that ends the range of this page and of the pages after it. */
   readonly open: string;
-  /** By their positions. */
+  /** Ordered by position. */
   readonly events: readonly StoredEvent[];
-  /** Whether nothing that `open` sees is left behind it. */
+  /** Whether this page reaches the end of the range. */
   readonly isLast: boolean;
-  /** How far the page has looked; undefined if there was nothing. */
+  /** The last position that was looked at; undefined if there were no rows. */
   readonly upto: string | undefined;
 }
 
-/** What the owner of a shard asks of the log. Every method rejects when the database cannot be reached. */
+/** How the owner of a shard reads and writes its state. Every method rejects if the database cannot be reached. */
 export interface EventShardStore {
-  /** How long the shard stays with an owner that says nothing, in milliseconds. */
+  /** How long an owner keeps the shard without renewing, in milliseconds. */
   readonly lease: number;
   /**
-   * Becomes the owner if the shard is free, or its owner's lease is over; undefined if it is not to be had.
+   * Makes the caller the owner if the shard is free or its owner's lease has expired. Resolves with undefined if not.
    *
    * @throws PgNotifyError of kind `configuration` if the log does not know the shard, or OtherChannels.
    */
   claim(): Promise<EventClaim | undefined>;
-  /** What waits to be tried again, by position. */
+  /** The events that wait for a retry, ordered by position. */
   failures(): Promise<readonly EventFailure[]>;
-  /** Those of the events that still exist, by position. */
+  /** Reads the events that still exist, ordered by position. */
   events(seqs: readonly string[]): Promise<readonly StoredEvent[]>;
-  /** The first page of what is new. */
+  /** Reads the first page of events that are not visible in `done`. */
   first(epoch: string, done: string, limit: number): Promise<EventPage>;
-  /** The next page of a difference that is being worked off: `cursor.open` is not null. */
+  /** Reads the next page of a range. `cursor.open` must not be null. */
   next(epoch: string, cursor: EventCursor, limit: number): Promise<EventPage>;
-  /** Moves the cursor, writes down failures, and renews the lease: all of it or, when fenced, nothing. */
+  /** Moves the cursor, records the outcome and renews the lease, all or nothing. */
   settle(epoch: string, cursor: EventCursor, outcome: EventOutcome): Promise<EventHold>;
   renew(epoch: string): Promise<EventHold>;
-  /** Writes down which event is begun next, so that one that ends the process is found. False when fenced. */
+  /** Records the event that starts next, so that an event that kills the process can be found. False if fenced. */
   suspect(epoch: string, seq: string): Promise<boolean>;
   /** Gives the shard up, so that another instance can claim it at once. */
   release(epoch: string): Promise<void>;
   /**
-   * Runs `work` in one transaction, which commits if it resolves, and is rolled back if it rejects. Rejects with what `work`
-   * has thrown, or with what kept the transaction from being committed.
+   * Runs `work` in one transaction, which commits if `work` resolves and rolls back if it rejects. Rejects with the error of
+   * `work`, or with the error that prevented the commit.
    */
   transaction(work: (transaction: EventTransaction) => Promise<void>): Promise<void>;
 }
 
 /** The transaction of a transactional handler. */
 export interface EventTransaction {
-  /** What the handler works with: a client like pg's, or the ORM's own. */
+  /** The handler's `tx`: a client like that of pg, or the ORM's transaction. */
   readonly tx: unknown;
-  /** As {@link EventShardStore.settle}, in the transaction. */
+  /** As {@link EventShardStore.settle}, inside the transaction. */
   settle(epoch: string, cursor: EventCursor, outcome: EventOutcome): Promise<EventHold>;
-  /** Gives it up at once: statements under way reject. Missing if somebody else begins and ends it. */
+  /** Ends the transaction at once; running statements reject. Missing if a unit of work owns the transaction. */
   abandon?(reason: unknown): void;
 }
 
-/** Where a consumer that does not exist yet begins. */
+/** Where a consumer starts that the log does not know yet. */
 export type EventStart = 'now' | 'beginning' | Date;
 
 export interface EventConsumerRegistration {
@@ -147,72 +147,72 @@ export interface EventConsumerRegistration {
   readonly from: EventStart;
 }
 
-/** How one shard of a consumer is doing. */
+/** The state of one shard of a consumer. */
 export interface PgEventConsumerState {
   readonly consumer: string;
   readonly shard: number;
   readonly channels: readonly string[];
-  /** The instance that owns it now; undefined if none does. */
+  /** The instance that owns the shard now, if any. */
   readonly owner: string | undefined;
   readonly paused: boolean;
-  /** How many events it has not looked at yet. */
+  /** The number of events that it has not read yet; of a large backlog, only about the first 100,000 are counted. */
   readonly waiting: number;
-  /** How long the oldest of them has waited, in milliseconds; 0 if none waits. */
+  /** The age of the oldest waiting event, in milliseconds; 0 if none waits. */
   readonly oldestWaiting: number;
-  /** How many wait to be tried again, those included that wait behind them. */
+  /** The number of events that wait for a retry, or behind one. */
   readonly retrying: number;
-  /** How many are dead letters. */
+  /** The number of dead letters. */
   readonly dead: number;
-  /** How often what it stands at has been tried: for strict order and for batches. */
+  /** How many attempts the event or batch that it is at has had. Counted for strict order and for batches only. */
   readonly attempts: number;
-  /** What the last of those attempts failed with. */
+  /** The last error of those attempts. */
   readonly lastError: string | undefined;
-  /** Whether its cursor comes from another database cluster, and `rebase` is due. */
+  /** Whether its cursor comes from another database cluster and needs `rebase()`. */
   readonly isForeign: boolean;
 }
 
-/** An event that was given up for one consumer. */
+/** An event that a consumer has given up. */
 export interface PgDeadLetter {
   readonly consumer: string;
   readonly id: string;
   readonly position: string;
   readonly channel: string;
   readonly key: string | undefined;
-  /** JSON, as it was published. */
+  /** JSON, as published. */
   readonly payload: string;
   readonly attempts: number;
   readonly error: string | undefined;
   readonly failedAt: Date;
 }
 
-/** What is done with the log by hand, whoever runs the consumers. */
+/** Administration of the log, wherever its consumers run. Methods that resolve with a number do so with 0 for an unknown consumer. */
 export interface EventAdmin {
-  /** By name and shard. */
+  /** Ordered by name and shard. */
   consumers(): Promise<readonly PgEventConsumerState[]>;
   /** Oldest first. */
   deadLetters(consumer: string, options: { readonly limit: number }): Promise<readonly PgDeadLetter[]>;
-  /** Tries dead letters again; without ids all of the consumer. Resolves with how many. */
+  /** Makes dead letters due again: those with the ids, or all of the consumer. Resolves with their number. */
   requeue(consumer: string, ids?: readonly string[]): Promise<number>;
-  /** Forgets dead letters; without ids all of the consumer. Resolves with how many. */
+  /** Forgets dead letters: those with the ids, or all of the consumer. Resolves with their number. */
   discard(consumer: string, ids?: readonly string[]): Promise<number>;
-  /** Delivers again all that is kept and was published since. Resolves with how many shards begin anew; 0 if there is no such consumer. */
+  /** Delivers again every kept event that was published at or after `since`. Resolves with the number of shards. */
   replay(consumer: string, since: Date): Promise<number>;
-  /** Resolves with how many shards that are. */
+  /** Resolves with the number of shards, as {@link resume} does. */
   pause(consumer: string): Promise<number>;
   resume(consumer: string): Promise<number>;
-  /** Forgets the consumer, its cursor and its dead letters. Resolves with how many shards it had. */
+  /** Forgets the consumer, its cursor and its dead letters. Resolves with the number of its shards. */
   drop(consumer: string): Promise<number>;
-  /** Deletes what is older than that many milliseconds and needed by no consumer. Resolves with how many events. */
+  /** Deletes events older than so many milliseconds that no consumer needs. Resolves with their number. */
   prune(olderThan: number): Promise<number>;
-  /** Makes cursors that come from another cluster valid here. Resolves with how many shards that were. */
+  /** Makes cursors from another cluster valid in this one. Resolves with the number of shards. */
   rebase(): Promise<number>;
 }
 
-/** The event log. Every method rejects with a PgNotifyError when the database cannot be reached. */
+/** The event log. Every method rejects with a PgNotifyError if the database cannot be reached. */
 export interface EventStore extends EventAdmin {
   /** @throws PgNotifyError of kind `configuration` if the tables are missing or older than this package. */
   check(): Promise<void>;
-  /** Writes down consumers; one that exists stays where it is, and learns its channels. */
+  /** Registers consumers. A consumer that exists keeps its cursor, and gets the channels of this registration. */
   register(consumers: readonly EventConsumerRegistration[]): Promise<void>;
   shard(id: EventShardId): EventShardStore;
 }

@@ -11,50 +11,47 @@ import type {
   StoredEvent,
 } from './event-store.js';
 
-/** How many owners in a row may end while they handle an event before that one is taken for the reason. */
+/** After so many owners in a row that ended while they handled the same event, the event is blamed. */
 const MOST_CRASHES = 3;
 
 export interface TenureOptions {
   readonly definition: EventConsumerDefinition;
   readonly store: EventShardStore;
   readonly clock: Clock;
-  /** How many events are handled one at a time after an owner ended without a word: at least the page that it was at. */
+  /** How many events are handled one at a time after an owner crashed: at least one page, because the crash was in it. */
   readonly carefulFor: number;
-  /** Is told what was written down. */
   readonly onSettled: (outcome: EventOutcome) => void;
 }
 
-/** A batch that has failed for good as a whole. */
+/** A batch that has used up its attempts as a whole. */
 interface CutBatch {
-  /** Its last event. */
+  /** The position of its last event. */
   readonly upTo: string;
   readonly length: number;
-  /** How often it was cut: in halves, in quarters … */
+  /** 1 for halves, 2 for quarters … */
   readonly halvings: number;
 }
 
-/** The time for which a shard is ours: from the claim until it is lost or given up, and thrown away whole then. */
+/** The state of an owned shard, from the claim until it is lost or released. A new claim makes a new one. */
 export class EventTenure {
-  /** What waits to be tried again. */
   failures: EventFailures;
-  /** When the failures were read, by our clock. */
+  /** When the failures were read, by the local clock. */
   private readAt: number;
   readonly lease: EventLease;
-  /** How far the shard has come. */
   cursor: EventCursor;
-  /** How often what stands at the cursor has been tried: for strict order and for batches. */
+  /** How many attempts the event or batch at the cursor has had: for strict order and for batches. */
   standingAttempts: number;
-  /** Until when nothing is begun, by our clock: for strict order and for batches. */
+  /** No event starts before this time of the local clock: for strict order and for batches. */
   notBefore = -Infinity;
-  /** Whether somebody has paused the consumer: nothing more is begun, and the shard is given up. */
+  /** Whether the consumer is paused: no more events start, and the shard is released. */
   isPaused = false;
-  /** How many events are still to be handled one at a time. */
+  /** How many more events are handled one at a time. */
   private careful: number;
-  /** The batch that is handed over in parts. */
+  /** The batch that is delivered in parts. */
   private cut: CutBatch | undefined;
-  /** The event that the last owner had begun when it ended, until something is settled. */
+  /** The event that the crashed owner had started. Forgotten at the first settle. */
   private suspected: string | undefined;
-  /** The event that has ended the process, as far as anybody knows. */
+  /** The event that is blamed for the crashes. */
   private poison: string | undefined;
 
   private constructor(
@@ -75,7 +72,7 @@ export class EventTenure {
     this.poison = crashes >= MOST_CRASHES ? suspect : undefined;
   }
 
-  /** Undefined if the shard is not to be had. */
+  /** Claims the shard. Resolves with undefined if another instance owns it. */
   static async begin(options: TenureOptions): Promise<EventTenure | undefined> {
     const { store, definition, clock } = options;
     const askedAt = clock.now();
@@ -93,18 +90,19 @@ export class EventTenure {
     return this.claim.epoch;
   }
 
-  /** How often the process of an owner has ended while it was at the event that is taken for the reason. */
+  /** How many owners in a row crashed. */
   get crashes(): number {
     return this.claim.crashes;
   }
 
-  /** Whether events are handled one at a time, each written down before. */
+  /** Whether events are handled one at a time, each recorded before it starts. */
   get isCareful(): boolean {
     return this.careful > 0;
   }
 
   /**
-   * Before an event is begun: writes it down if the last owner ended without a word. Returns nothing to wait for otherwise.
+   * Call it before an event starts. It records the event if the last owner crashed, and renews a lease that may have expired.
+   * Otherwise it returns undefined: there is nothing to wait for.
    *
    * @throws Fenced
    */
@@ -113,17 +111,17 @@ export class EventTenure {
     return this.lease.isDoubtful ? this.renew() : undefined;
   }
 
-  /** Nothing that a careful owner has to look at is left in this page. */
+  /** Ends the one-at-a-time handling. Call it when no unsettled event is left. */
   endCare(): void {
     this.careful = 0;
     this.suspected = undefined;
   }
 
   /**
-   * The failures whose turn it is, each with what waits behind it. The event that the last owner ended at comes before all
-   * others: whatever is settled before it begins the count of those ends anew.
+   * The failures that are due, each with the events behind it. An event that a crashed owner had started comes before all
+   * others, because settling another one would reset the count of crashes.
    *
-   * @param mayBegin Whether a page may be begun, in which that event may be.
+   * @param mayBegin Whether a page may be read. The suspected event is there if it is not a failure: then no failure is returned.
    */
   dueFailures(mayBegin: boolean): ReturnType<EventFailures['due']> {
     const { failures, suspected } = this;
@@ -134,21 +132,21 @@ export class EventTenure {
     return mayBegin && !failures.has(suspected) ? [] : due;
   }
 
-  /** Whether an event is taken for the reason why owners ended; asked once for each, because it is given up then. */
+  /** Whether the event is blamed for the crashes. True only once: the caller makes the event a dead letter. */
   isPoison(seq: string): boolean {
     if (seq !== this.poison) return false;
     this.poison = undefined;
     return true;
   }
 
-  /** How many events of a page with so many are handed over together. @param most How often a batch is tried as a whole. */
+  /** How many of a page's events form the next batch. @param most How many attempts a whole batch gets. */
   batchSize(length: number, most: number): number {
     const { cut } = this;
     if (cut) return Math.max(1, Math.floor(cut.length / 2 ** cut.halvings));
     return this.standingAttempts >= most ? Math.max(1, Math.floor(length / 2)) : length;
   }
 
-  /** A batch, or a part of it, has failed for good: a smaller part of it comes next. */
+  /** Makes the next part half as large, because a batch or a part of it has used up its attempts. */
   halveBatch(events: readonly StoredEvent[]): void {
     const { cut } = this;
     this.cut = cut
@@ -156,12 +154,12 @@ export class EventTenure {
       : { upTo: events.at(-1)!.seq, length: events.length, halvings: 1 };
   }
 
-  /** The events of a batch, or of a part of it, are settled up to this one. */
+  /** Ends the cutting when the last event of the cut batch is settled. */
   batchHandled(seq: string): void {
     if (!this.isCutBehind(seq)) this.cut = undefined;
   }
 
-  /** What is written down of attempts with a success up to this event: none, unless the rest of its batch has failed before. */
+  /** The attempts to record after a success up to this event: 0, unless the rest of the cut batch is still to come. */
   standingAfter(seq: string): Pick<EventOutcome, 'attempts'> {
     return this.isCutBehind(seq) ? { attempts: this.standingAttempts } : {};
   }
@@ -170,22 +168,14 @@ export class EventTenure {
     return this.cut !== undefined && comparePositions(seq, this.cut.upTo) < 0;
   }
 
-  /**
-   * Moves the cursor and writes down failures.
-   *
-   * @throws Fenced
-   */
+  /** Moves the cursor and records the outcome. @throws Fenced */
   async settle(to: EventCursor, outcome: EventOutcome = {}): Promise<void> {
     const askedAt = this.options.clock.now();
     const hold = await this.options.store.settle(this.epoch, to, outcome);
     this.settled(this.lease.take(hold, askedAt), to, outcome);
   }
 
-  /**
-   * The same inside a transaction; returns what is to be called when that is committed.
-   *
-   * @throws Fenced
-   */
+  /** The same inside a transaction. The caller must call the returned function after the commit. @throws Fenced */
   async settleIn(transaction: EventTransaction, to: EventCursor, outcome: EventOutcome = {}): Promise<() => void> {
     const askedAt = this.options.clock.now();
     const hold = await transaction.settle(this.epoch, to, outcome);
@@ -193,19 +183,19 @@ export class EventTenure {
     return () => this.settled(this.lease.take(hold, askedAt), to, outcome);
   }
 
-  /** Renews the lease, and looks whether anybody has changed the failures or paused the consumer. @throws Fenced */
+  /** Renews the lease, and reads again the failures and whether the consumer is paused. @throws Fenced */
   async renew(): Promise<void> {
     this.isPaused = (await this.lease.renew()) === 'paused';
     if (!this.isPaused) await this.reload();
   }
 
-  /** Whether the failures were read that long ago that somebody may have changed them, of whom no wake-up has told. */
+  /** Whether it is time to read the failures again, in case the wake-up of a change was lost. */
   get isStale(): boolean {
     const { clock, store } = this.options;
     return clock.now() >= this.readAt + store.lease / 3;
   }
 
-  /** Reads the failures anew: somebody may have brought back a dead letter. */
+  /** Reads the failures again, because dead letters may have been requeued. */
   async reload(): Promise<void> {
     const { store, clock, definition } = this.options;
     this.readAt = clock.now();

@@ -5,27 +5,27 @@ import type { EventCursor, EventPage, EventShardStore, FailedEvent, StoredEvent 
 import type { EventTenure } from './event-tenure.js';
 import type { PgEvent } from './pg-event.js';
 
-/** What it takes to work off the events of a shard that is ours. */
+/** The parts that handle the events of an owned shard. */
 export interface EventWork {
   readonly definition: EventConsumerDefinition;
   readonly store: EventShardStore;
   readonly tenure: EventTenure;
   readonly attempts: EventAttempts;
   readonly budget: TurnBudget;
-  /** Aborted when a shutdown does not wait any longer for what runs. */
+  /** Aborted at the deadline of a shutdown. */
   readonly closing: AbortSignal;
-  /** Whether nothing more is to be begun: the application is being shut down. */
+  /** Whether a shutdown has begun: then no more events start. */
   readonly isEnding: () => boolean;
-  /** Counts what was handled and is settled. */
+  /** Called with the number of events that were handled and settled. */
   readonly onHandled: (count: number) => void;
 }
 
-/** Whether the next event may be begun. */
-export function goesOn({ isEnding, tenure }: EventWork): boolean {
+/** Whether the next event may start. */
+export function mayStartNext({ isEnding, tenure }: EventWork): boolean {
   return !isEnding() && !tenure.isPaused;
 }
 
-/** A page of events, and where the cursor is when some of them are settled. */
+/** A page of events that knows the cursor after each of them. */
 export class PageOfEvents {
   readonly events: readonly StoredEvent[];
 
@@ -36,7 +36,7 @@ export class PageOfEvents {
     this.events = page.events;
   }
 
-  /** Where the cursor is when so many of the events are settled, from the first on. */
+  /** The cursor after the first `count` events are settled. */
   after(count: number): EventCursor {
     const { open, isLast, upto } = this.page;
     if (count > 0 && count < this.events.length) return { done: this.done, open, page: this.events[count - 1]!.seq };
@@ -44,12 +44,12 @@ export class PageOfEvents {
   }
 }
 
-/** An event that has to wait behind another of its key. */
+/** The record of an event that must wait behind another of its key. */
 export function parked({ seq, key }: Pick<StoredEvent, 'seq' | 'key'>): FailedEvent {
   return { seq, key, state: 'retry', attempts: 0, delay: 0, error: null };
 }
 
-/** The event that has ended the process of its owner again and again. */
+/** The dead letter of an event that is blamed for crashes. */
 export function poisoned({ seq, key }: Pick<StoredEvent, 'seq' | 'key'>, crashes: number): FailedEvent {
   const error = `The process ended ${crashes} times while this event was handled.`;
   return { seq, key, state: 'dead', attempts: crashes, delay: 0, error };
@@ -60,9 +60,9 @@ export function isDecoded(event: PgEvent | AttemptFailure): event is PgEvent {
 }
 
 /**
- * Handles one event outside of a transaction; comes to what is written down of it, or to undefined if it was handled.
+ * Handles one event without a transaction. Resolves with its record if it failed, with undefined if not.
  *
- * @param earlier How often it was tried before.
+ * @param earlier The number of earlier attempts.
  */
 export async function handle(
   work: EventWork,

@@ -1,14 +1,15 @@
+import { FailedAttempt } from './event-attempts.js';
 import type { AttemptFailure } from './event-attempts.js';
 import { sqlStateOf } from './event-failure.js';
 import type { EventCursor, EventOutcome, EventTransaction, FailedEvent, StoredEvent } from './event-store.js';
-import { goesOn, isDecoded, parked, poisoned } from './event-work.js';
+import { mayStartNext, isDecoded, parked, poisoned } from './event-work.js';
 import type { EventWork, PageOfEvents } from './event-work.js';
 import type { PgEvent } from './pg-event.js';
 
-/** How long events are taken into one transaction, in milliseconds: their effects are seen together, when it commits. */
+/** After this time, in milliseconds, a transaction takes no further event: others see its effects only at the commit. */
 const LONGEST_TRANSACTION = 200;
 
-/** Runs the method in a transaction, and what is written down of it in the same one. Says why if that failed. */
+/** Calls the method and records its outcome in one transaction. Resolves with the failure, if any. */
 export async function runInTransaction(
   work: EventWork,
   events: readonly PgEvent[],
@@ -25,22 +26,22 @@ export async function runInTransaction(
         async (signal) => attempts.make(events, { attempt, signal, tx: transaction.tx }),
         abandoning(transaction),
       );
-      if (failure) throw new Failed(failure);
+      if (failure) throw new FailedAttempt(failure);
       return tenure.settleIn(transaction, settled.to, settled.outcome);
     },
   );
 }
 
 /**
- * Works off a page one event after the other, as many in a transaction as it takes some time for. Where one fails, what came
- * before it runs again, in a transaction that ends before it; then it is written down by itself.
+ * Handles a page one event after the other, several in each transaction. If an event fails, the transaction is rolled back; the
+ * events before it run again in another transaction; then the failed event is recorded.
  */
 export async function workInTransactions(work: EventWork, page: PageOfEvents): Promise<void> {
   const { tenure, attempts } = work;
   const { events } = page;
   let from = 0;
   let end = events.length;
-  while (from < events.length && goesOn(work)) {
+  while (from < events.length && mayStartNext(work)) {
     const event = events[from]!;
     const unhandled = await fateWithoutRun(work, event);
     if (unhandled) {
@@ -61,7 +62,7 @@ export async function workInTransactions(work: EventWork, page: PageOfEvents): P
   }
 }
 
-/** What is written down of an event that the method is not called for: it waits behind another, or cannot be read. */
+/** The record of an event for which the method is not called, or undefined if the event can be handled. */
 async function fateWithoutRun(work: EventWork, event: StoredEvent): Promise<FailedEvent | undefined> {
   const { tenure, attempts } = work;
   if (tenure.failures.isBlocked(event.key)) return parked(event);
@@ -72,7 +73,7 @@ async function fateWithoutRun(work: EventWork, event: StoredEvent): Promise<Fail
 
 /** Some events of a page in one transaction. */
 class TransactionRun {
-  /** Up to which event of the page the transaction went. */
+  /** The index in the page after the last handled event. */
   reached: number;
   private isHandled = false;
   private current: readonly PgEvent[] = [];
@@ -86,10 +87,10 @@ class TransactionRun {
     this.reached = from;
   }
 
-  /** Of a transaction that has failed: how many events to try next, so that the one that is to blame is found. */
+  /** After a failure: where the next transaction must end so that the failing event is found. */
   get nextEnd(): number {
     const { from, reached, isHandled } = this;
-    // All were handled, and COMMIT was refused: for one of them.
+    // All events were handled, and COMMIT failed because of one of them: try half of them.
     return isHandled ? from + Math.floor((reached - from) / 2) : reached;
   }
 
@@ -119,18 +120,18 @@ class TransactionRun {
     let handled = 0;
     const handleUntilEnd = async (signal: AbortSignal): Promise<void> => {
       for (; this.reached < end; this.reached += 1) {
-        if (this.reached > from && (performance.now() - begun >= LONGEST_TRANSACTION || !goesOn(work))) return;
+        if (this.reached > from && (performance.now() - begun >= LONGEST_TRANSACTION || !mayStartNext(work))) return;
         const event = page.events[this.reached]!;
         if (tenure.failures.isBlocked(event.key)) {
           failed.push(parked(event));
           continue;
         }
         const decoded = attempts.decode(event);
-        if (!isDecoded(decoded)) return; // By itself, next.
+        if (!isDecoded(decoded)) return; // The next call of fateWithoutRun() records it.
         if (!budget.spend()) await budget.spendInTurn();
         this.current = [decoded];
         const failure = await attempts.make(this.current, { attempt: 1, signal, tx: transaction.tx });
-        if (failure) throw new Failed(failure);
+        if (failure) throw new FailedAttempt(failure);
         handled += 1;
       }
     };
@@ -140,8 +141,8 @@ class TransactionRun {
 }
 
 /**
- * Runs `work` in a transaction, and what it returns after the commit. What the method is to blame for becomes a failure; what
- * keeps it from being known whether the transaction has committed is thrown.
+ * Runs `work` in a transaction, and calls the function that it returns after the commit. Resolves with the failure if the method
+ * caused it; rejects with any other error, after which it may be unknown whether the transaction was committed.
  */
 async function inTransaction(
   { store, attempts }: EventWork,
@@ -156,7 +157,7 @@ async function inTransaction(
       try {
         onCommitted = await work(transaction);
       } catch (error) {
-        if (error instanceof Failed) failure = error.failure;
+        if (error instanceof FailedAttempt) failure = error.failure;
         throw error;
       }
     });
@@ -170,21 +171,14 @@ async function inTransaction(
   return undefined;
 }
 
-/** Ends a transaction whose shard was lost: it could not commit, and a statement of it may wait in a dead network for long. */
+/** Ends the transaction when the shard is lost: it could not commit, and its statement may hang in a dead network. */
 function abandoning(transaction: EventTransaction): (reason: unknown) => void {
   return (reason) => transaction.abandon?.(reason);
 }
 
-/** Carries the failure of a run out of its transaction, which is rolled back by it. */
-class Failed extends Error {
-  constructor(readonly failure: AttemptFailure) {
-    super(failure.message);
-  }
-}
-
 /**
- * Whether a statement of the log's own, or COMMIT, has failed for what the method did in the transaction: data and
- * constraints (22, 23), the state of the transaction (25), serialization and deadlocks (40), what a trigger raises (P0).
+ * Whether COMMIT, or a statement of the log itself, failed because of what the method did in the transaction: data and
+ * constraints (22, 23), the state of the transaction (25), serialization and deadlocks (40), an error of a trigger (P0).
  */
 function isOfMethod(sqlState: string): boolean {
   return ['22', '23', '25', '40', 'P0'].includes(sqlState.slice(0, 2));
@@ -193,13 +187,13 @@ function isOfMethod(sqlState: string): boolean {
 function explained(error: unknown, sqlState: string): unknown {
   if (sqlState === '25P02') {
     return new Error(
-      'a statement of the method has failed, and that was caught or not awaited: PostgreSQL has rolled the transaction back for it. Let it reject, or run the statement after a SAVEPOINT.',
+      'a statement of the method failed, and its error was caught or not awaited, so PostgreSQL rolled the transaction back. Let the error reject the method, or run the statement after a SAVEPOINT.',
       { cause: error },
     );
   }
   if (sqlState === '25P03') {
     return new Error(
-      'the transaction was left without a statement for longer than the lease. Do what takes long before the first statement, or raise the option lease of PgEventsModule.',
+      'the transaction had no statement for longer than the lease. Do slow work before the first statement, or raise the option lease of PgEventsModule.',
       { cause: error },
     );
   }

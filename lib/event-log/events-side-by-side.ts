@@ -1,13 +1,13 @@
 import type { FailedEvent, StoredEvent } from './event-store.js';
-import { goesOn, handle, parked } from './event-work.js';
+import { mayStartNext, handle, parked } from './event-work.js';
 import type { EventWork, PageOfEvents } from './event-work.js';
 
-/** What has become of an event of a page; undefined for one that was not begun. */
+/** The outcome of an event of a page; undefined if it was not started. */
 type Fate = 'handled' | FailedEvent | undefined;
 
 /**
- * Works off a page outside of transactions: of each key one event at a time, as many keys at once as the consumer allows,
- * or with a concurrency of 1 all in the order of the log. What fails waits, and later events of its key wait behind it.
+ * Handles a page without transactions: one event of each key at a time, and as many keys at once as the consumer allows. With a
+ * concurrency of 1, all events are handled in the order of the log. Events wait behind a failed event of their key.
  */
 export async function workSideBySide(work: EventWork, page: PageOfEvents): Promise<void> {
   const { tenure, definition, closing, onHandled } = work;
@@ -18,14 +18,14 @@ export async function workSideBySide(work: EventWork, page: PageOfEvents): Promi
   await tenure.lease.hold(closing, (signal) =>
     inParallel(lanes, definition.concurrency, async (lane) => {
       for (const index of lane) {
-        if (!goesOn(work) || signal.aborted) return;
+        if (!mayStartNext(work) || signal.aborted) return;
         fates[index] = await fateOf(work, events[index]!, isBlocked, signal);
       }
     }),
   );
   const begun = fates.findLastIndex((fate) => fate !== undefined) + 1;
   if (begun === 0) return;
-  // What was not begun before a shutdown waits like what has failed: what comes after it was handled already.
+  // An event that a shutdown prevented is recorded like a failure, because later events were already handled.
   const failed = fates.slice(0, begun).flatMap((fate, index) => {
     if (fate === 'handled') return [];
     return [fate ?? parked(events[index]!)];
@@ -43,7 +43,7 @@ async function fateOf(work: EventWork, event: StoredEvent, isBlocked: BlockedKey
   return failed ?? 'handled';
 }
 
-/** The keys whose events have to wait behind what has failed. */
+/** The keys whose events must wait behind a failed event. */
 interface BlockedKeys {
   has(key: string | null): boolean;
   add(key: string | null): void;
@@ -59,7 +59,7 @@ function blockedKeys({ tenure, definition }: EventWork): BlockedKeys {
   };
 }
 
-/** By their places in the page: those of one key together, where the key has an order. */
+/** Groups the indexes of a page's events into lanes that can run concurrently: one lane for each ordered key. */
 function lanesOf(events: readonly StoredEvent[], isByKey: boolean): readonly (readonly number[])[] {
   const lanes = new Map<unknown, number[]>();
   for (const [index, { key }] of events.entries()) {
@@ -71,7 +71,7 @@ function lanesOf(events: readonly StoredEvent[], isByKey: boolean): readonly (re
   return [...lanes.values()];
 }
 
-/** Runs the work for all, so many at a time. The first that rejects ends it when those under way have settled. */
+/** Runs `work` for all items, `limit` at a time. After a rejection it starts no more, and rejects when all have settled. */
 export async function inParallel<T>(
   items: readonly T[],
   limit: number,

@@ -2,14 +2,14 @@ import { noteDelivery } from './event-deliveries.js';
 import { runInTransaction } from './events-in-transactions.js';
 import type { AttemptFailure } from './event-attempts.js';
 import type { EventCursor, EventOutcome, FailedEvent, StoredEvent } from './event-store.js';
-import { goesOn, isDecoded, poisoned } from './event-work.js';
+import { mayStartNext, isDecoded, poisoned } from './event-work.js';
 import type { EventWork, PageOfEvents } from './event-work.js';
 import type { PgEvent } from './pg-event.js';
 
 /**
- * Works off a page where nothing overtakes what has failed: batches, and events in strict order. What fails is tried again
- * after a while. A batch that has used up its attempts, or holds what no attempt would help, is cut in halves, until what
- * fails alone is found and given up.
+ * Handles a page in which nothing may overtake a failed event: batches, and events in strict order. Failures are retried after
+ * a delay. A batch that has used up its attempts, or failed for good, is halved until the failing event is alone and becomes a
+ * dead letter.
  */
 export async function workTogether(work: EventWork, page: PageOfEvents, now: () => number): Promise<void> {
   const { tenure, definition, budget } = work;
@@ -17,16 +17,16 @@ export async function workTogether(work: EventWork, page: PageOfEvents, now: () 
   const size = definition.batch ? tenure.batchSize(length, definition.retry.attempts) : 1;
   let begun = 0;
   do {
-    if (!goesOn(work)) return;
+    if (!mayStartNext(work)) return;
     if (!budget.spend()) await budget.spendInTurn();
-    const isHandled = await workOff(work, page, { begun, size }, now);
+    const isHandled = await handleGroup(work, page, { begun, size }, now);
     if (!isHandled) return;
     begun += size;
   } while (!definition.batch && begun < length);
 }
 
-/** Works off a part of a page. Comes to false if it is to be tried again. */
-async function workOff(
+/** Handles a part of a page. Resolves with false if it must be retried. */
+async function handleGroup(
   work: EventWork,
   page: PageOfEvents,
   { begun, size }: { readonly begun: number; readonly size: number },
@@ -63,7 +63,7 @@ async function workOff(
   return false;
 }
 
-/** What the method gets of a group, and what is written down of those that it cannot get. */
+/** Splits a group into the decoded events for the method and the records of those that it cannot get. */
 function readGroup(
   { tenure, attempts }: EventWork,
   group: readonly StoredEvent[],

@@ -1,11 +1,11 @@
 import type { StoredEvent } from './event-store.js';
 
-/** With how many events a consumer begins. */
+/** The size of the first page, in events. */
 const FIRST = 50;
-/** How many characters of payloads a page may hold, if all events are as large as those of the last one. */
+/** The limit for the payloads of one page, in characters. It is kept only if events are about as large as in the last page. */
 const MOST_CHARACTERS = 8_000_000;
 
-/** How many events are read at once: as many as allowed, but fewer of large ones. */
+/** How many events the next page may hold: fewer if payloads are large. */
 export class PageSize {
   private size: number;
 
@@ -17,7 +17,7 @@ export class PageSize {
     return this.size;
   }
 
-  /** Takes the last page as an example of the next one. */
+  /** Adapts the size to the payloads of the last page. */
   learn(events: readonly StoredEvent[]): void {
     const characters = events.reduce((sum, { payload }) => sum + payload.length, 0);
     const fitting = Math.floor((MOST_CHARACTERS * events.length) / Math.max(1, characters));

@@ -1,23 +1,23 @@
 /** One event of the log, as its consumers get it. Read-only. */
 export interface PgEvent<Payload = unknown> {
-  /** A UUID, made when the event was published; the same at every delivery. Tell repeats by it. */
+  /** A UUID made at publication. It is the same at every delivery, so it identifies repeats. */
   readonly id: string;
-  /** Where it stands in the log: a `bigint`, as text. Gaps in the numbers mean nothing. */
+  /** Its position in the log: a `bigint` as text. Gaps between positions do not mean that events are missing. */
   readonly position: string;
   readonly channel: string;
   /** Events of one key are delivered in their order. Undefined for an event without one. */
   readonly key: string | undefined;
-  /** What the channel's codec and schema have made of it. */
+  /** Decoded by the channel's codec and validated by its schema. */
   readonly payload: Payload;
-  /** As they were published; empty without any. */
+  /** As published; `{}` if the event has no headers. */
   readonly headers: Readonly<Record<string, string>>;
-  /** By the clock of the database, when the statement that published it ran: not when its transaction committed. */
+  /** When the publishing statement ran, by the database's clock. The transaction may have committed later. */
   readonly publishedAt: Date;
 }
 
-/** What a handler throws to say that no further attempt would help: its event is dead at once. */
+/** A handler throws it if a further attempt would not help: the event becomes a dead letter at once. */
 export class PgEventRejection extends Error {
-  /** True for the errors of another copy of this package as well, which some dependency may have brought along. */
+  /** Also true for errors of another copy of this package, which a dependency may have installed. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this !== PgEventRejection) return Function.prototype[Symbol.hasInstance].call(this, value);
     return typeof value === 'object' && value !== null && REJECTION in value;

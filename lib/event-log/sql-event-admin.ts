@@ -4,14 +4,20 @@ import { eventFailure } from './event-failure.js';
 import { refuseHidden } from './event-row-security.js';
 import { isEventId } from './event-id.js';
 import { toDate, toStoredEvent } from './event-rows.js';
-import type { EventRows, EventSessions } from './event-sessions.js';
+import type { EventRows } from './event-rows.js';
+import type { EventSessions } from './event-sessions.js';
 import type { EventAdmin, PgDeadLetter, PgEventConsumerState } from './event-store.js';
 
-/** How long a statement may take that reads or writes much of the log, in milliseconds. */
+/** The time limit of statements that may read or write much of the log, in milliseconds. */
 const LONG = 600_000;
 
-/** How many events one statement of `prune()` looks at: it must not keep others waiting. */
+/** How many events one statement of `prune()` reads. It keeps the statement short, so that it blocks nobody for long. */
 const CHUNK = 5_000;
+
+/** No event is older, and PostgreSQL has no time before 4713 BC. */
+const EARLIEST = Date.parse('0001-01-01');
+/** A thousand years, in milliseconds: no event is older, and intervals are limited. */
+const LONGEST_AGE = 1_000 * 365 * 86_400_000;
 
 export interface SqlAdminOptions {
   readonly schema: string;
@@ -19,6 +25,7 @@ export interface SqlAdminOptions {
   readonly statements: AdminStatements;
 }
 
+/** The administration of the log in PostgreSQL, for the store and for the command line. */
 export class SqlEventAdmin implements EventAdmin {
   constructor(private readonly options: SqlAdminOptions) {}
 
@@ -58,52 +65,50 @@ export class SqlEventAdmin implements EventAdmin {
     });
   }
 
-  requeue(consumer: string, ids?: readonly string[]): Promise<number> {
-    return this.count(this.options.statements.requeue, async () => [consumer, idsText('requeue()', ids)]);
+  async requeue(consumer: string, ids?: readonly string[]): Promise<number> {
+    return this.count(this.options.statements.requeue, [consumer, idsText('requeue()', ids)]);
   }
 
-  discard(consumer: string, ids?: readonly string[]): Promise<number> {
-    return this.count(this.options.statements.discard, async () => [consumer, idsText('discard()', ids)]);
+  async discard(consumer: string, ids?: readonly string[]): Promise<number> {
+    return this.count(this.options.statements.discard, [consumer, idsText('discard()', ids)]);
   }
 
-  replay(consumer: string, since: Date): Promise<number> {
-    return this.count(this.options.statements.replay, async () => [consumer, secondsText('replay()', since)]);
+  async replay(consumer: string, since: Date): Promise<number> {
+    return this.count(this.options.statements.replay, [consumer, secondsText('replay()', since)]);
   }
 
   pause(consumer: string): Promise<number> {
-    return this.count(this.options.statements.pause, async () => [consumer, 'true']);
+    return this.count(this.options.statements.pause, [consumer, 'true']);
   }
 
   resume(consumer: string): Promise<number> {
-    return this.count(this.options.statements.pause, async () => [consumer, 'false']);
+    return this.count(this.options.statements.pause, [consumer, 'false']);
   }
 
   drop(consumer: string): Promise<number> {
-    return this.count(this.options.statements.drop, async () => [consumer]);
+    return this.count(this.options.statements.drop, [consumer]);
   }
 
   async prune(olderThan: number): Promise<number> {
     const text = this.options.statements.prune(CHUNK);
+    const age = String(Math.min(LONGEST_AGE, olderThan) / 1_000);
     let pruned = 0;
     let position = '0';
     for (;;) {
-      const [{ count, seen, isold, last } = {}] = await this.ask(text, [
-        String(Math.min(LONGEST_AGE, olderThan) / 1_000),
-        position,
-      ]);
+      const [{ count, seen, isold, last } = {}] = await this.ask(text, [age, position]);
       pruned += count as number;
-      // Behind events none of which is old enough, or settled, come younger ones.
+      // If no event of a chunk is old and settled, none of the younger events after it is.
       if ((seen as number) < CHUNK || isold !== true) return pruned;
       position = last as string;
     }
   }
 
   rebase(): Promise<number> {
-    return this.count(this.options.statements.rebase, async () => []);
+    return this.count(this.options.statements.rebase);
   }
 
-  private async count(text: string, values: () => Promise<(string | null)[]>): Promise<number> {
-    const [row] = await this.ask(text, await values());
+  private async count(text: string, values?: readonly (string | null)[]): Promise<number> {
+    const [row] = await this.ask(text, values);
     return row?.['count'] as number;
   }
 
@@ -120,19 +125,14 @@ export class SqlEventAdmin implements EventAdmin {
   }
 }
 
-/** Null for all. */
+/** The ids as the text of an array; null for all. */
 function idsText(owner: string, ids: readonly string[] | undefined): string | null {
   if (ids === undefined) return null;
   if (ids.every(isEventId)) return `{${ids.join(',')}}`;
   throw invalidOption({ owner, path: 'ids' }, 'must be the ids of events, which are UUIDs');
 }
 
-/** No event is older, and PostgreSQL knows no time before 4713 BC. */
-const EARLIEST = Date.parse('0001-01-01');
-/** A thousand years, in milliseconds: no event is older, and an interval has its limits. */
-const LONGEST_AGE = 1_000 * 365 * 86_400_000;
-
-/** A time as PostgreSQL's seconds since 1970. */
+/** A time as seconds since 1970. */
 export function secondsText(owner: string, time: Date): string {
   const milliseconds = time instanceof Date ? time.getTime() : Number.NaN;
   if (!Number.isNaN(milliseconds)) return String(Math.max(EARLIEST, milliseconds) / 1_000);

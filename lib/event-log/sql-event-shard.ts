@@ -1,8 +1,9 @@
 import { toStoredEvent } from './event-rows.js';
+import type { EventRows } from './event-rows.js';
 import { eventFailure, sqlStateOf } from './event-failure.js';
 import { refuseHidden } from './event-row-security.js';
 import { statementTimeout } from './event-sessions.js';
-import type { EventRows, EventSessions } from './event-sessions.js';
+import type { EventSessions } from './event-sessions.js';
 import type { ShardStatements } from './event-statements.js';
 import type {
   EventClaim,
@@ -22,32 +23,33 @@ import { requireCommitted, requireOneTransaction } from './unit-checks.js';
 import { runUnitOfWork } from './unit-of-work.js';
 import type { PgUnitOfWork } from './unit-of-work.js';
 
-/** What all shards of a store have in common. */
+/** The options that all shards of a store share. */
 export interface SqlShardOptions {
   readonly schema: string;
   readonly sessions: EventSessions;
   readonly statements: ShardStatements;
-  /** The name of this instance: another one for every process, and for every start of it. */
+  /** The name of this instance, unique to each start of a process. */
   readonly owner: string;
   /** In milliseconds. */
   readonly lease: number;
   readonly unitOfWork?: PgUnitOfWork | undefined;
 }
 
-/** How many rows a look may read before it is known whether they are the consumer's. */
+/** How many events of all consumers one query reads to find a page of this consumer's. */
 const FIRST_WINDOW = 2_000;
 const MAX_WINDOW = 10_000;
 
-/** How long a look may take, in milliseconds; one that sorts a large difference reads all of it. */
+/** The time limit of a read, and of one that sorts all new events, in milliseconds. */
 const LOOK_TIMEOUT = 60_000;
 const SORT_TIMEOUT = 600_000;
 
-/** The SQLSTATE of a statement that was ended, by a timeout of the server too. */
+/** The SQLSTATE of a cancelled statement, for example by the server's statement_timeout. */
 const CANCELED = '57014';
 
-/** The SQLSTATEs of a text that the encoding of the database cannot hold. */
+/** The SQLSTATEs of a text that the database's encoding cannot hold. */
 const UNENCODABLE = ['22P05', '22021'];
 
+/** One shard in PostgreSQL. */
 export class SqlEventShard implements EventShardStore {
   private readonly isSharded: boolean;
   private readonly key: readonly [string, string];
@@ -55,7 +57,7 @@ export class SqlEventShard implements EventShardStore {
   private readonly fail = (error: unknown): never => {
     throw this.explain(error);
   };
-  /** How many rows the next page looks at. */
+  /** How many events `next()` reads at least. */
   private window = 0;
 
   constructor(
@@ -117,7 +119,7 @@ export class SqlEventShard implements EventShardStore {
       return firstPage(await this.look(undefined, statements.firstOfMany(this.isSharded), values, SORT_TIMEOUT), limit);
     } catch (error) {
       if (sqlStateOf(error) !== CANCELED) throw error;
-      // The role may not take that long (statement_timeout): all that is kept is looked at, in steps that are short.
+      // The role's statement_timeout forbids sorting them all. Instead, read every kept event in short steps.
       const [row] = await this.ask('first_of_all', statements.firstOfAll, [...this.key, epoch]);
       return { hold: holdOf([row ?? {}]), open: row?.['open'] as string, events: [], isLast: false, upto: '0' };
     }
@@ -130,7 +132,7 @@ export class SqlEventShard implements EventShardStore {
     const rows = await this.look(this.nameOf('next', window), text, values, LOOK_TIMEOUT);
     const events = eventsOf(rows);
     const isFull = events.length === limit;
-    this.window = isFull ? 0 : window * 2; // If few are the consumer's, it looks at more at a time.
+    this.window = isFull ? 0 : window * 2; // Few events are this consumer's: read more at a time.
     const [{ seen, last } = {}] = rows;
     return {
       hold: holdOf(rows),
@@ -185,7 +187,7 @@ export class SqlEventShard implements EventShardStore {
     );
   }
 
-  /** Whoever ends the transaction is not known: that it was committed is asked of the server. */
+  /** The unit of work ends the transaction, so the server is asked whether it was committed. */
   private async inUnit(unit: PgUnitOfWork, work: (transaction: EventTransaction) => Promise<void>): Promise<void> {
     const settled: string[] = [];
     await runUnitOfWork(unit, async ({ tx, query }) => {
@@ -239,7 +241,7 @@ export class SqlEventShard implements EventShardStore {
   }
 }
 
-/** A page without events has one row, which has only what is said of the page. */
+/** A page without events has one row, whose event columns are null. */
 function eventsOf(rows: EventRows): readonly StoredEvent[] {
   return rows[0]?.['seq'] === null ? [] : rows.map(toStoredEvent);
 }

@@ -3,19 +3,19 @@ import type { PgExecutor } from '../executor/pg-executor.js';
 import type { EncodedEvent } from './event-encoding.js';
 import { eventFailure } from './event-failure.js';
 import { PublishStatements } from './event-publish-sql.js';
-import type { PublishStatement } from './event-publish-sql.js';
 import type { EventSink } from './event-sink.js';
+import type { NamedStatement } from './sql-operators.js';
 import { WakeLimiter } from './wake-limiter.js';
 
 export interface SqlEventSinkOptions {
   /** The schema of the log. */
   readonly schema: string;
   /** Runs a statement on a session of the log, in a transaction of its own. */
-  readonly ask: (statement: PublishStatement) => Promise<unknown>;
+  readonly ask: (statement: NamedStatement) => Promise<unknown>;
   readonly limiter?: WakeLimiter;
 }
 
-/** Writes events into the tables of a schema, and wakes the consumers when they are committed. */
+/** Writes events into the tables of a schema. The consumers are woken at the commit, unless the limiter forbids it. */
 export class SqlEventSink implements EventSink {
   private readonly statements: PublishStatements;
   private readonly limiter: WakeLimiter;

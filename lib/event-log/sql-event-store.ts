@@ -12,17 +12,17 @@ import { SqlEventShard } from './sql-event-shard.js';
 import type { PgUnitOfWork } from './unit-of-work.js';
 
 export interface SqlEventStoreOptions {
-  /** As `eventSchemaName` has checked it. */
+  /** Checked by `eventSchemaName`. */
   readonly schema: string;
   readonly sessions: EventSessions;
-  /** The name of this instance: another one for every process, and for every start of it. */
+  /** The name of this instance, unique to each start of a process. */
   readonly owner: string;
-  /** How long a shard stays with an owner that says nothing, in milliseconds; the sessions have the same. */
+  /** How long an owner keeps a shard without renewing, in milliseconds. The sessions must have the same lease. */
   readonly lease: number;
   readonly unitOfWork?: PgUnitOfWork | undefined;
 }
 
-/** The event log in PostgreSQL. Its sessions belong to whoever has opened them. */
+/** The event log in PostgreSQL. It does not close the sessions. */
 export class SqlEventStore extends SqlEventAdmin implements EventStore {
   private readonly ofShards;
   private readonly ofAdmin;
@@ -36,7 +36,7 @@ export class SqlEventStore extends SqlEventAdmin implements EventStore {
     this.ofShards = shardStatements(schema);
   }
 
-  /** A newer form is taken: a migration comes before the instances that need it. */
+  /** Accepts a newer form, because a migration runs before the instances that need it start. */
   async check(): Promise<void> {
     const { schema, sessions, lease } = this.store;
     const timeout = statementTimeout(lease);
@@ -87,7 +87,7 @@ export class SqlEventStore extends SqlEventAdmin implements EventStore {
   }
 }
 
-/** With another number, events would belong to other shards, whose cursors say nothing of them. */
+/** Another number of shards assigns events to other shards, whose cursors do not cover them. */
 function otherShards(consumer: string, found: number, wanted: number): PgNotifyError {
   return new PgNotifyError(
     'configuration',

@@ -1,21 +1,22 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
+import type { EventRows } from './event-rows.js';
 import type { PgUnitOfWork } from './unit-of-work.js';
 
-type Query = (text: string, values: string[]) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+type Query = (text: string, values: string[]) => Promise<EventRows>;
 
 const CURRENT = 'SELECT pg_catalog.pg_current_xact_id()::pg_catalog.text AS xact';
 
-/** The SQLSTATE of what comes after a failure in a transaction. */
+/** The SQLSTATE of statements after a failed one in the same transaction. */
 const IN_FAILED_TRANSACTION = '25P02';
 
 const FATE = 'SELECT pg_catalog.pg_xact_status(CAST($1::pg_catalog.text AS pg_catalog.xid8)) AS fate';
 
-/** Those that were seen to keep two statements in one transaction. */
+/** Units that have run two statements in one transaction. */
 const trusted = new WeakSet<PgUnitOfWork>();
 
 /**
- * Asks twice which transaction it is, at the first run of a unit of work: with an executor that is not of the transaction,
- * each statement would be committed by itself, and a handler that fails could not be undone.
+ * Checks at the first run that two statements run in the same transaction. If the executor were a pool, each statement would
+ * commit by itself, and the effects of a failed handler would stay.
  */
 export async function requireOneTransaction(unit: PgUnitOfWork, query: Query): Promise<void> {
   if (trusted.has(unit)) return;
@@ -30,7 +31,7 @@ export async function requireOneTransaction(unit: PgUnitOfWork, query: Query): P
   trusted.add(unit);
 }
 
-/** Asks what became of a transaction: a library may resolve although it was rolled back. */
+/** Checks that a transaction was committed: some libraries resolve although they rolled back. */
 export async function requireCommitted(query: Query, xact: string): Promise<void> {
   const [row] = await query(FATE, [xact]);
   const fate = row?.['fate'];

@@ -2,36 +2,36 @@ import { rowsOf } from '../executor/executor-rows.js';
 import { checkExecutor, execute } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
+import type { EventRows } from './event-rows.js';
 
 /**
- * Runs transactional handlers inside a transaction of the application's own database library: begins one, calls `work`
- * once, commits if that resolves, rolls back and rejects if it rejects.
+ * Runs transactional handlers in a transaction of the application's database library. It begins the transaction, calls `work`
+ * once, commits if `work` resolves, and rolls back and rejects if `work` rejects.
  *
  * ```ts
  * unitOfWork: (work) => dataSource.transaction((em) => work(em)),
  * unitOfWork: (work) => prisma.$transaction((tx) => work(tx, fromPrisma(tx))),
  * ```
  *
- * @param work Takes what the handler gets as `tx`, and the executor of the same transaction if that is not an executor by
- * itself.
+ * @param work Takes the handler's `tx`, and an executor of the same transaction if `tx` is not itself an executor.
  */
 export type PgUnitOfWork<Tx = unknown> = (
   work: (tx: Tx, executor?: PgExecutor) => Promise<void>,
 ) => PromiseLike<unknown>;
 
-/** The transaction of a unit of work that is under way. */
+/** The transaction of a running unit of work. */
 export interface UnitTransaction {
   readonly tx: unknown;
   /** Runs a statement inside the transaction. */
-  readonly query: (text: string, values: (string | null)[]) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+  readonly query: (text: string, values: (string | null)[]) => Promise<EventRows>;
 }
 
 const OPTION = 'option unitOfWork of PgEventsModule';
 
 /**
- * Runs `work` in a unit of work. It has failed whenever `work` has, whatever the unit makes of that.
+ * Runs `work` in a unit of work. It rejects whenever `work` does, even if the unit swallows the error.
  *
- * @throws what `work` or the unit throws, or a PgNotifyError of kind `configuration` for a unit that does not do its part.
+ * @throws the error of `work` or of the unit, or a PgNotifyError of kind `configuration` for a unit that misuses `work`.
  */
 export async function runUnitOfWork(
   unit: PgUnitOfWork,
@@ -39,7 +39,7 @@ export async function runUnitOfWork(
 ): Promise<void> {
   let outcome: 'not called' | 'running' | 'done' | { readonly error: unknown } = 'not called';
   await unit(async (tx, given) => {
-    // A repeat would begin in the middle of what the first run has begun: the event log repeats by itself.
+    // A second run would start with what the first one left in memory. The event log retries by itself.
     if (outcome !== 'not called') throw misused('has called work() a second time. Leave repeats to the event log');
     outcome = 'running';
     try {

@@ -1,7 +1,7 @@
-/** How many wake-ups a second one channel may have, and how many at once after a pause. */
+/** The wake-ups of one channel for each second, and the largest burst. */
 const RATE = 20;
 
-/** From how many channels on those are forgotten that have had a pause. */
+/** With so many channels, those with a full bucket are forgotten. */
 const MOST_REMEMBERED = 1_000;
 
 interface Bucket {
@@ -10,16 +10,15 @@ interface Bucket {
 }
 
 /**
- * Limits how often the events of one channel wake the consumers: every transaction that notifies takes one lock of the
- * cluster at its commit. A wake-up is a hint; consumers that get none find the events when they look by themselves.
+ * Limits how often the events of one channel wake the consumers, because every transaction that notifies takes a lock of the
+ * whole cluster at its commit. A wake-up is only a hint: without one, consumers find the events at their next poll.
  */
 export class WakeLimiter {
   private readonly buckets = new Map<string, Bucket>();
 
-  /** @param now The present, in milliseconds. */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** Whether an event of this channel may wake now. */
+  /** Takes a wake-up of the channel's allowance. False if there is none left. */
   take(channel: string): boolean {
     const now = this.now();
     const bucket = this.buckets.get(channel) ?? this.add(channel, now);
@@ -37,7 +36,7 @@ export class WakeLimiter {
     return bucket;
   }
 
-  /** A full bucket is the same as none. */
+  /** A channel with a full bucket is treated like an unknown one. */
   private forgetFull(now: number): void {
     for (const [channel, bucket] of this.buckets) {
       if (tokensAt(bucket, now) === RATE) this.buckets.delete(channel);

@@ -25,7 +25,7 @@ describe('sessions of the event log under faults', () => {
 
   const terminate = (pid: number) => suite.database.query('SELECT pg_terminate_backend($1)', [pid]);
 
-  it('opens none before there is work, one after the other at most so many, and closes them without work', async () => {
+  it('opens no connection before there is work, at most maxConnections afterwards, and closes idle ones', async () => {
     const sessions = suite.sessions({ maxConnections: 2, idleTimeout: 1 });
     expect(await backends()).toEqual([]);
     const pids = await Promise.all(Array.from({ length: 10 }, () => sessions.ask(PID)));
@@ -34,14 +34,14 @@ describe('sessions of the event log under faults', () => {
     expect(await sessions.ask(PID)).toHaveLength(1);
   });
 
-  it('uses the same one again', async () => {
+  it('reuses an idle connection', async () => {
     const sessions = suite.sessions();
     const [one] = await sessions.ask(PID);
     expect(await sessions.ask(PID)).toEqual([one]);
     expect(await backends()).toHaveLength(1);
   });
 
-  it('goes on without prepared statements when one is not there any more', async () => {
+  it('continues without prepared statements after one was lost', async () => {
     const sessions = suite.sessions();
     const named = { ...PID, name: 'kept' };
     const before = await sessions.ask(named);
@@ -49,7 +49,7 @@ describe('sessions of the event log under faults', () => {
     for (let i = 0; i < 2; i += 1) expect(await sessions.ask(named)).toEqual(before);
   });
 
-  it('drops one that is lost while it is idle', async () => {
+  it('forgets a connection that is lost while it is idle', async () => {
     const sessions = suite.sessions();
     const [row] = await sessions.ask(PID);
     await terminate(row?.['pid'] as number);
@@ -61,7 +61,7 @@ describe('sessions of the event log under faults', () => {
     expect(next).not.toEqual(row);
   });
 
-  it('rejects a transaction whose backend is terminated, also between its statements', async () => {
+  it('rejects a transaction whose backend is terminated, even between two statements', async () => {
     const sessions = suite.sessions();
     const failure = await failureOf(
       sessions.transaction(async ({ client }) => {
@@ -132,7 +132,7 @@ describe('sessions of the event log under faults', () => {
     expect(await sessions.ask(PID)).toHaveLength(1);
   });
 
-  it('says what to do when none is free in time', async () => {
+  it('names the remedy when no connection becomes free in time', async () => {
     const sessions = suite.sessions({ maxConnections: 2, connectTimeout: 200 });
     // To connect may take longer, on a busy machine: the transaction finds a session that is idle.
     await eventually(
@@ -154,7 +154,7 @@ describe('sessions of the event log under faults', () => {
     await first;
   });
 
-  it('says why when no connection can be opened, and goes on when it can', async () => {
+  it('reports why no connection can be opened, and recovers when one can', async () => {
     const sessions = proxied();
     suite.proxy.refuse();
     expect(await failureOf(sessions.ask(PID))).toMatchObject({ kind: 'connection' });
@@ -163,7 +163,7 @@ describe('sessions of the event log under faults', () => {
     expect(await sessions.ask(PID)).toHaveLength(1);
   });
 
-  it('gives clients back to a pool, and takes none in the middle of a transaction', async () => {
+  it('returns clients to a pool, and refuses one that is inside a transaction', async () => {
     const pool = new Pool({ connectionString: suite.database.url, max: 2, application_name: 'test-events' });
     suite.cleanup(() => pool.end());
     const dirty = await pool.connect();
@@ -178,7 +178,7 @@ describe('sessions of the event log under faults', () => {
     expect((await suite.database.query(`SELECT to_regclass('kept') AS found`)).rows).toEqual([{ found: 'kept' }]);
   });
 
-  it('leaves nothing open when it is closed, and refuses what waits and what is asked later', async () => {
+  it('leaves nothing open when it is closed, and rejects waiting and later calls', async () => {
     const sessions = suite.sessions({ maxConnections: 2 });
     await leavingNothingOpen(async () => {
       const inside = deferred();

@@ -45,7 +45,7 @@ describe('events of transactions that commit late', () => {
 
   const PAGES = [1, 7, 1_000];
 
-  it.each(PAGES)('come after those that had committed before, none of them twice, in pages of %i', async (limit) => {
+  it.each(PAGES)('are delivered once, after the events that committed before them, in pages of %i', async (limit) => {
     const { shard, claim } = await shardOf();
     const [early, late, autocommit] = [await connect(), await connect(), await connect()];
     for (const client of [early, late]) await client.query('BEGIN');
@@ -64,7 +64,7 @@ describe('events of transactions that commit late', () => {
     expect(payloads(third.events)).toEqual(['late']);
   });
 
-  it.each(PAGES)('do not hold up others while a large difference is worked off, in pages of %i', async (limit) => {
+  it.each(PAGES)('do not delay other events while a large backlog is handled, in pages of %i', async (limit) => {
     const { shard, claim } = await shardOf();
     const [open, autocommit] = [await connect(), await connect()];
     await open.query('BEGIN');
@@ -82,7 +82,7 @@ describe('events of transactions that commit late', () => {
     expect(payloads(seen)).toEqual([...Array.from({ length: 20 }, (_, i) => i), 'open']);
   });
 
-  it('are never seen after a rollback, also one to a savepoint', async () => {
+  it('are never delivered after a rollback, even one to a savepoint', async () => {
     const { shard, claim } = await shardOf();
     const client = await connect();
     await client.query('BEGIN');
@@ -105,7 +105,7 @@ describe('events of transactions that commit late', () => {
     expect((await drain(shard, { ...claim, cursor: after.cursor })).events).toEqual([]);
   });
 
-  it('that were prepared come when they are committed, and hold up nobody before', async () => {
+  it('are delivered after COMMIT PREPARED, and delay no other event before it', async () => {
     const { shard, claim } = await shardOf();
     const [client, autocommit] = [await connect(), await connect()];
     await client.query('BEGIN');
@@ -119,7 +119,7 @@ describe('events of transactions that commit late', () => {
     expect(payloads(after.events)).toEqual(['prepared']);
   });
 
-  it.each(PAGES)('come once in a replay that begins before they commit, in pages of %i', async (limit) => {
+  it.each(PAGES)('are delivered once by a replay that begins before they commit, in pages of %i', async (limit) => {
     const { shard, claim } = await shardOf();
     const [late, autocommit] = [await connect(), await connect()];
     await publish('before', autocommit);
@@ -144,7 +144,7 @@ describe('events of transactions that commit late', () => {
     expect(replayed).toEqual([...payloads(first.events.slice(-kept)), 'new', 'late']);
   });
 
-  it('come with all others when the role may not sort a large difference', async () => {
+  it('are delivered even if statement_timeout forbids sorting a large backlog', async () => {
     const url = new URL(suite.database.url);
     url.searchParams.set('options', '-c statement_timeout=1500');
     const real = shardStatements('nest_events');
@@ -166,7 +166,7 @@ describe('events of transactions that commit late', () => {
     expect(payloads((await drain(slow, { ...claim, cursor: before.cursor })).events)).toEqual(['late']);
   });
 
-  it('are lost without the look at those that were in progress', async () => {
+  it('are lost if transactions in progress are not checked', async () => {
     const real = shardStatements('nest_events');
     const first: typeof real.first = (window, isSharded) =>
       real.first(window, isSharded).replace(/UNION ALL[^]*?\)\)\s+\), page/, '), page');

@@ -65,12 +65,12 @@ describe('two owners of a shard, each of which is in its handler', () => {
     return [await first, second];
   }
 
-  it('settles what the last of them has done, and undoes the other', async () => {
+  it("commits the work of the newer owner, and rolls back the other's", async () => {
     expect(await race(real)).toEqual([false, true]);
     expect(await effects()).toBe(5);
   });
 
-  it('has every effect twice without the fence', async () => {
+  it('has every effect twice without the fencing token', async () => {
     const fence = 'c.epoch OPERATOR(pg_catalog.=) CAST($3::pg_catalog.text AS pg_catalog.int8)';
     const move = real.move.replace(fence, () => '$3::pg_catalog.text IS NOT NULL');
     expect(move).not.toBe(real.move);

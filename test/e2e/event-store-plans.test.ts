@@ -44,19 +44,19 @@ describe('plans without statistics', () => {
 
   const MODES = ['force_custom_plan', 'force_generic_plan', 'auto'];
 
-  it.each(MODES)('look for what is new by the index of transactions: %s', async (mode) => {
+  it.each(MODES)('find new events by the index on transactions: %s', async (mode) => {
     const plan = await explain(statements.first(2_000, false), ['c', '0', '0', snapshot, ['x'], 500], mode);
     expect(plan).toMatch(/Index Scan using event_xid on event/);
     expect(plan).not.toMatch(/Seq Scan on event/);
   });
 
-  it.each(MODES)('read no more than the window of a difference that is large: %s', async (mode) => {
+  it.each(MODES)('read no more than the window of a large backlog: %s', async (mode) => {
     const plan = await explain(statements.first(2_000, false), ['c', '0', '0', BEGINNING, ['x'], 500], mode);
     expect(plan).toMatch(/Index Scan using event_xid on event \w+ \(actual rows=2000\b/);
     expect(plan).not.toMatch(/Seq Scan on event/);
   });
 
-  it.each(MODES)('walk a large difference by the primary key: %s', async (mode) => {
+  it.each(MODES)('read a large backlog by the primary key: %s', async (mode) => {
     const values = ['c', '0', '0', BEGINNING, ['x'], 500, 100_000, snapshot];
     const plan = await explain(statements.next(2_000, false), values, mode);
     expect(plan).toMatch(/Index Scan using event_pkey on event \w+ \(actual rows=2000\b/);

@@ -20,7 +20,7 @@ describeWithPgBouncer('behind PgBouncer in transaction mode', () => {
     return { store: (owner, options) => suite.store(owner, { ...options, url }), publish: suite.publish };
   });
 
-  it('works while others use the same backends, and leaves nothing behind in them', async () => {
+  it('works while others use the same backends, and leaves no state in them', async () => {
     const store = suite.store('a', { url: bouncer.url });
     await store.register([{ consumer: 'busy', shards: 1, channels: ['busy'], from: 'now' }]);
     const shard = store.shard({ consumer: 'busy', shard: 0, shards: 1, channels: ['busy'] });

@@ -46,7 +46,7 @@ describe('retention', () => {
 
   const kept = async (): Promise<number> => (await suite.database.query(`SELECT FROM "${schema}".event`)).rowCount!;
 
-  it('goes through all chunks, also past those that hold nothing but dead letters', async () => {
+  it('reads all chunks, even after chunks that contain only dead letters', async () => {
     await register('c');
     await publish(12_000);
     await settleAll(
@@ -59,7 +59,7 @@ describe('retention', () => {
     expect(await store.prune(0)).toBe(5_500);
   });
 
-  it('ends at events that are not old enough', async () => {
+  it('stops at events that are not old enough', async () => {
     await register('c');
     await publish(6_000);
     await settleAll('c');
@@ -70,7 +70,7 @@ describe('retention', () => {
     expect(await kept()).toBe(500);
   });
 
-  it('keeps what a paused consumer has not settled', async () => {
+  it('keeps events that a paused consumer has not settled', async () => {
     await register('c');
     await register('paused');
     await store.pause('paused');
@@ -82,7 +82,7 @@ describe('retention', () => {
     expect(await store.prune(0)).toBe(3);
   });
 
-  it('keeps what a consumer is given again', async () => {
+  it('keeps events that a replay delivers again', async () => {
     await register('c');
     await publish(3);
     await settleAll('c');
@@ -110,12 +110,12 @@ describe('retention', () => {
     expect(await store.prune(0)).toBe(3);
   });
 
-  it('deletes what nobody consumes', async () => {
+  it('deletes events that no consumer takes', async () => {
     await publish(3);
     expect(await store.prune(0)).toBe(3);
   });
 
-  it('leaves it to another one that is at it', async () => {
+  it('deletes nothing while another session prunes', async () => {
     await publish(3);
     const client = await connect();
     await client.query('BEGIN');

@@ -82,7 +82,7 @@ describe('a log that was copied into another cluster', () => {
     },
   );
 
-  it('goes on exactly where it was when the transactions have gone on as well, as after pg_upgrade', async () => {
+  it('continues exactly where it was if transaction ids continue too, as after pg_upgrade', async () => {
     const database = await other();
     await prepare(database);
     await database.query('UPDATE nest_events.consumer SET cluster = 1');
@@ -97,7 +97,7 @@ describe('a log that was copied into another cluster', () => {
     expect(await given(store, 'settled')).toEqual([20, 21, ...since]);
   });
 
-  it('takes no new consumer before it is rebased', async () => {
+  it('refuses new consumers before it is rebased', async () => {
     const [from, to] = [await other(), await other()];
     await prepare(from);
     await copy(from, to);

@@ -48,7 +48,7 @@ describe('the SQL of the event log', () => {
     return rows;
   };
 
-  it('creates the tables, in the schema that is named, and says their form', async () => {
+  it('creates the tables in the given schema, and records their form', async () => {
     const schema = newSchema();
     await run(eventLog({ schema }).up);
     const names = (await contents(schema)).map((row) => row['relname'] as string);
@@ -75,13 +75,13 @@ describe('the SQL of the event log', () => {
     expect(await contents('nest_events')).toEqual(before);
   });
 
-  it('makes several migrations at a time follow one another', async () => {
+  it('runs concurrent migrations one after the other', async () => {
     const { up } = eventLog({ schema: newSchema() });
     const clients = await Promise.all(Array.from({ length: 4 }, () => connect()));
     await expect(Promise.all(clients.map((client) => client.query(up)))).resolves.toHaveLength(4);
   });
 
-  it('refuses tables that are newer than it', async () => {
+  it('refuses newer tables', async () => {
     const schema = newSchema();
     await run(eventLog({ schema }).up);
     await run(`CREATE OR REPLACE FUNCTION ${quoted(schema)}.version() RETURNS integer LANGUAGE sql AS 'SELECT 2'`);
@@ -89,7 +89,7 @@ describe('the SQL of the event log', () => {
     expect(await suite.store('a', { schema }).check()).toBeUndefined();
   });
 
-  it('takes everything away, and the schema if nothing else is in it', async () => {
+  it('drops everything, and the schema if it is otherwise empty', async () => {
     const schema = newSchema();
     const exists = async (name: string) =>
       (await run('SELECT FROM pg_namespace WHERE nspname = $1', [name])).rowCount === 1;
@@ -106,7 +106,7 @@ describe('the SQL of the event log', () => {
     expect((await contents(schema)).map((row) => row['relname'])).toEqual(['mine']);
   });
 
-  it('keeps a schema that it has not created', async () => {
+  it('keeps a schema that it did not create', async () => {
     await run('CREATE SCHEMA own');
     const { up, down } = eventLog({ schema: 'own' });
     await run(up);
@@ -114,7 +114,7 @@ describe('the SQL of the event log', () => {
     expect((await run(`SELECT FROM pg_namespace WHERE nspname = 'own'`)).rowCount).toBe(1);
   });
 
-  it('runs as a role that may not create schemas, in a schema that exists', async () => {
+  it('runs in an existing schema as a role that may not create schemas', async () => {
     await run(`CREATE ROLE migrator LOGIN PASSWORD 'secret'; CREATE SCHEMA theirs AUTHORIZATION migrator`);
     suite.cleanup(() => run('DROP OWNED BY migrator; DROP ROLE migrator'));
     const client = await connect({
@@ -139,7 +139,7 @@ describe('the SQL of the event log', () => {
     };
     const only = { pubinsert: true, pubupdate: false, pubdelete: false, pubtruncate: false, tablename: 'event' };
 
-    it('publishes new events, and not what is pruned', async () => {
+    it('publishes inserts, and not the deletes of pruning', async () => {
       const schema = await created();
       const { publication } = eventLog({ schema });
       await run(publication);
@@ -156,7 +156,7 @@ describe('the SQL of the event log', () => {
       expect(await published(schema)).toEqual([only]);
     });
 
-    it('restores a publication of its own that publishes more than inserts', async () => {
+    it('restores its own publication if that publishes more than inserts', async () => {
       const schema = await created();
       const { publication } = eventLog({ schema });
       await run(publication);
@@ -165,7 +165,7 @@ describe('the SQL of the event log', () => {
       expect(await published(schema)).toEqual([only]);
     });
 
-    it('refuses a publication of the same name that others have made and that publishes deletes', async () => {
+    it('refuses a foreign publication of the same name that publishes deletes', async () => {
       const schema = await created();
       const { publication, down } = eventLog({ schema });
       await run(`CREATE PUBLICATION ${quoted(schema)} FOR TABLE ${quoted(schema)}.event`);
@@ -192,7 +192,7 @@ describe('the SQL of the event log', () => {
       }
     });
 
-    it('adds the events to a publication of inserts that others have made, and leaves it to them', async () => {
+    it('adds the table to a foreign publication of inserts, and does not drop it', async () => {
       const schema = await created();
       await run(`CREATE PUBLICATION ${quoted(schema)} WITH (publish = 'insert')`);
       await run(eventLog({ schema }).publication);
@@ -201,7 +201,7 @@ describe('the SQL of the event log', () => {
       expect(await published(schema)).toEqual([{ ...only, tablename: null }]);
     });
 
-    it('makes no publication if the tables are not there', async () => {
+    it('creates no publication if the tables are missing', async () => {
       const schema = newSchema();
       await expect(run(eventLog({ schema }).publication)).rejects.toMatchObject({ code: '3F000' });
       expect(await published(schema)).toEqual([]);
@@ -342,7 +342,7 @@ describe('the SQL of the event log', () => {
       suite.cleanup(() => run('DROP OWNED BY poor; DROP ROLE poor'));
     });
 
-    it('is told which GRANT is missing', async () => {
+    it('gets an error that names the missing GRANT', async () => {
       const store = suite.store('a', { url: as('poor') });
       const wants = async (call: () => Promise<unknown>, ...texts: string[]) => {
         const failure = await failureOf(call);
@@ -365,7 +365,7 @@ describe('the SQL of the event log', () => {
     });
   });
 
-  it('is used by roles with the rights that docs/events.md grants', async () => {
+  it('works for roles with the rights that docs/events.md grants', async () => {
     const page = new MarkdownPage(await readFile(join(import.meta.dirname, '../../docs/events.md'), 'utf8'));
     const { code } = page.codeBlocks.find((block) => block.info[0] === 'sql' && block.code.startsWith('GRANT'))!;
     const suffix = randomBytes(4).toString('hex'); // Roles belong to the whole server.
@@ -386,7 +386,7 @@ describe('the SQL of the event log', () => {
   });
 
   describe('a database without the tables', () => {
-    it('is told from one that cannot be reached, with what to run', async () => {
+    it('is reported differently from an unreachable one, with the command to run', async () => {
       const message = expect.stringContaining('run "npx nest-pg-notify events sql" and execute what it prints');
       const empty = await suite.createDatabase();
       const store = suite.store('a', { url: empty.url });
@@ -397,7 +397,7 @@ describe('the SQL of the event log', () => {
       expect(await failureOf(named.check())).toMatchObject({ kind: 'configuration', message: other });
     });
 
-    it('or with older ones is refused', async () => {
+    it('is refused with older tables too', async () => {
       const older = await suite.createDatabase();
       await older.query(eventLog().up);
       await older.query(`CREATE OR REPLACE FUNCTION nest_events.version() RETURNS integer LANGUAGE sql AS 'SELECT 0'`);

@@ -48,7 +48,7 @@ describe.each(['sessions of its own', 'clients of a pool'])('a transaction of th
     expect(await effects()).toEqual([1]);
   });
 
-  it('rolls back when its work rejects, and the session goes on', async () => {
+  it('rolls back when its work rejects, and keeps the session usable', async () => {
     const why = new Error('no');
     const failed = run(async (tx) => {
       await insert(tx, 1);
@@ -59,7 +59,7 @@ describe.each(['sessions of its own', 'clients of a pool'])('a transaction of th
     expect(await effects()).toEqual([2]);
   });
 
-  it('answers as a client of pg does', async () => {
+  it('returns results like a client of pg', async () => {
     await run(async (tx) => {
       const { rows, rowCount, command, fields } = await tx.query<{ one: number; at: Date; list: number[] }>({
         text: `SELECT $1::int AS one, timestamptz '2026-01-01Z' AS at, ARRAY[1, 2] AS list`,
@@ -91,7 +91,7 @@ describe.each(['sessions of its own', 'clients of a pool'])('a transaction of th
     expect(await effects()).toEqual([]);
   });
 
-  it('is READ COMMITTED and may write, whatever the defaults are', async () => {
+  it('is READ COMMITTED and may write, regardless of the defaults', async () => {
     const { name } = suite.database;
     await suite.database.query(`ALTER DATABASE ${name} SET default_transaction_isolation = 'serializable'`);
     await suite.database.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`);
@@ -107,7 +107,7 @@ describe.each(['sessions of its own', 'clients of a pool'])('a transaction of th
     expect(await effects()).toEqual([1]);
   });
 
-  it('has failed when a failure of a statement is caught', async () => {
+  it('fails if the error of a statement is caught', async () => {
     const failure = await failureOf(
       run(async (tx) => {
         await insert(tx, 1);
@@ -118,7 +118,7 @@ describe.each(['sessions of its own', 'clients of a pool'])('a transaction of th
     expect(await effects()).toEqual([]);
   });
 
-  it('has not failed when the failure is in a savepoint that is rolled back', async () => {
+  it('commits if the error happened after a savepoint that was rolled back', async () => {
     await run(async (tx) => {
       await insert(tx, 1);
       await tx.query('SAVEPOINT one');
@@ -129,7 +129,7 @@ describe.each(['sessions of its own', 'clients of a pool'])('a transaction of th
     expect(await effects()).toEqual([1]);
   });
 
-  it('includes statements that nobody awaits, and fails with them', async () => {
+  it('waits for statements that are not awaited, and fails if they do', async () => {
     await run(async (tx) => {
       for (const n of [1, 2, 3]) void insert(tx, n);
       await Promise.resolve();
@@ -145,7 +145,7 @@ describe.each(['sessions of its own', 'clients of a pool'])('a transaction of th
     expect(await effects()).toEqual([1, 2, 3]);
   });
 
-  it('refuses what comes after its end, and what waits when its work rejects', async () => {
+  it('refuses statements after its end, and those that wait when its work rejects', async () => {
     const kept: PgTransactionClient[] = [];
     await run(async (tx) => kept.push(tx));
     expect(await failureOf(insert(kept[0]!, 1))).toMatchObject({
@@ -204,7 +204,7 @@ describe.each(['sessions of its own', 'clients of a pool'])('a transaction of th
     },
   );
 
-  it('refuses callbacks, cursors and what is not a statement', async () => {
+  it('refuses callbacks, cursors and invalid statements', async () => {
     await run(async (tx) => {
       for (const mistake of [undefined, null, {}, { text: 1 }, { text: 'SELECT 1', submit: () => undefined }]) {
         expect(await failureOf(tx.query(mistake as never))).toMatchObject({ kind: 'configuration' });
@@ -217,7 +217,7 @@ describe.each(['sessions of its own', 'clients of a pool'])('a transaction of th
     expect(await effects()).toEqual([1]);
   });
 
-  it('is a client to Drizzle', async () => {
+  it('works as a client of Drizzle', async () => {
     await run(async (tx) => {
       const db = drizzle(tx as unknown as PoolClient);
       await db.execute(sql`INSERT INTO effect VALUES (${1}), (${2})`);

@@ -158,7 +158,7 @@ describe('a unit of work', () => {
     });
   });
 
-  it('has failed when the library resolves although it was rolled back', async () => {
+  it('fails if the library resolves although it rolled back', async () => {
     const pool = new Pool({ connectionString: suite.database.url });
     suite.cleanup(() => pool.end());
     const { shard, epoch, to, waiting } = await shardOf(async (work) => {
@@ -178,7 +178,7 @@ describe('a unit of work', () => {
     expect(await waiting()).toBe(1);
   });
 
-  it('has failed when the library resolves before it has committed', async () => {
+  it('fails if the library resolves before it has committed', async () => {
     const pool = new Pool({ connectionString: suite.database.url });
     suite.cleanup(() => pool.end());
     const { shard, epoch, to } = await shardOf(async (work) => {
@@ -196,7 +196,7 @@ describe('a unit of work', () => {
     expect(failure.message).toContain('was not committed (in progress)');
   });
 
-  it('has failed when its work has, although the library resolves', async () => {
+  it('fails if its work does, although the library resolves', async () => {
     const why = new Error('no');
     const pool = new Pool({ connectionString: suite.database.url });
     suite.cleanup(() => pool.end());
@@ -204,7 +204,7 @@ describe('a unit of work', () => {
     await expect(shard.transaction(() => Promise.reject(why))).rejects.toBe(why);
   });
 
-  it('is refused before a handler runs when its statements are not of one transaction', async () => {
+  it('is refused before a handler runs if its statements run in different transactions', async () => {
     const pool = new Pool({ connectionString: suite.database.url });
     suite.cleanup(() => pool.end());
     const { shard } = await shardOf((work) => work(pool));

@@ -29,7 +29,7 @@ const backends = async (): Promise<number> => {
 };
 
 describe('an application with an event log', () => {
-  it('handles what was published with a transaction, and nothing of one that was rolled back', async () => {
+  it('handles the events of a committed transaction, and none of one that was rolled back', async () => {
     const log = new Recorder<unknown>();
     const { events } = await suite.start({ providers: [recordingConsumer('transactions', log)] });
     const pool = new Pool({ connectionString: suite.database.url });
@@ -47,7 +47,7 @@ describe('an application with an event log', () => {
     expect(await log.until(3)).toEqual(['one, COMMIT', 'two, COMMIT', 'three, COMMIT']);
   });
 
-  it('goes on where it was after a restart, and shares the events with other instances', async () => {
+  it('continues after a restart where it stopped, and shares the events with other instances', async () => {
     const log = new Recorder<unknown>();
     const first = await suite.start({ providers: [recordingConsumer('restart', log)] });
     await first.events.publish('restart', 1, { executor: false });
@@ -61,7 +61,7 @@ describe('an application with an event log', () => {
     expect(await log.until(3)).toEqual([1, 2, 3]);
   });
 
-  it('runs transactional methods in a transaction that vanishes with a failure', async () => {
+  it('runs transactional methods in a transaction that is rolled back after a failure', async () => {
     await suite.database.query('CREATE TABLE effects (order_id int)');
     const attempts = new Recorder<number>();
 
@@ -88,10 +88,10 @@ describe('an application with an event log', () => {
     [
       'catches the error of a statement',
       'SELECT 1 / 0',
-      'a statement of the method has failed, and that was caught or not awaited',
+      'a statement of the method failed, and its error was caught or not awaited',
     ],
     ['ends its transaction', '/* by itself */ COMMIT', 'A statement has ended the transaction that it ran in'],
-  ])('takes it for the failure of a transactional method when that %s', async (_, statement, reason) => {
+  ])('treats it as a failure of a transactional method if that %s', async (_, statement, reason) => {
     const consumer = `misuse of ${statement}`;
 
     @Injectable()
@@ -134,7 +134,7 @@ describe('an application with an event log', () => {
     );
   });
 
-  it('takes it for the failure of the method when the ORM resolves although the transaction was rolled back', async () => {
+  it('treats it as a failure of the method if the ORM resolves although the transaction was rolled back', async () => {
     const dataSource = await new DataSource({ type: 'postgres', url: suite.database.url }).initialize();
     suite.cleanup(() => dataSource.destroy());
 
@@ -157,7 +157,7 @@ describe('an application with an event log', () => {
     expect(dead).toMatchObject({ id, attempts: 2, error: expect.stringContaining('was caught or not awaited') });
   });
 
-  it('works with a pool of the application', async () => {
+  it("works with the application's pool", async () => {
     const pool = new Pool({ connectionString: suite.database.url, application_name: 'own pool' });
     suite.cleanup(() => pool.end());
     const log = new Recorder<unknown>();
@@ -169,7 +169,7 @@ describe('an application with an event log', () => {
     expect(pool.idleCount).toBe(pool.totalCount);
   });
 
-  it('is refused with a pool of one connection', async () => {
+  it('refuses a pool of one connection', async () => {
     const pool = new Pool({ connectionString: suite.database.url, max: 1 });
     suite.cleanup(() => pool.end());
     await expect(suite.start({ events: { pool } })).rejects.toThrow(
@@ -231,7 +231,7 @@ describe('an application with an event log', () => {
     expect(await log.until(2)).toEqual(['here 1', 'other 2']);
   });
 
-  it('gives dead letters back', async () => {
+  it('requeues dead letters', async () => {
     const log = new Recorder<unknown>();
     let isBroken = true;
 
@@ -262,7 +262,7 @@ describe('an application with an event log', () => {
 });
 
 describe('the start of an event log', () => {
-  it('fails without tables, says what to run, and leaves nothing open', async () => {
+  it('fails without tables, names the command to run, and leaves nothing open', async () => {
     const { url } = await suite.createDatabase();
     await leavingNothingOpen(async () => {
       const { app } = await suite.create({ connection: url });
@@ -290,7 +290,7 @@ describe('the start of an event log', () => {
     await eventually(backends, (count) => count === 0);
   });
 
-  it('goes on in the background with startup.mode, and consumes when there are tables', async () => {
+  it('continues in the background with startup.mode, and consumes when the tables exist', async () => {
     const database = await suite.createDatabase();
     const log = new Recorder<unknown>();
     const { events, logger } = await suite.start({
@@ -313,7 +313,7 @@ describe('the start of an event log', () => {
     expect(logger.texts('error').filter((text) => text.includes('events sql'))).toHaveLength(1);
   });
 
-  it('opens nothing with enabled: false, where publishing is refused', async () => {
+  it('opens no connection with enabled: false, and refuses to publish', async () => {
     const { events } = await suite.start({ enabled: false, connection: 'postgres://127.0.0.1:1/nowhere' });
     const error = await failureOf(events.publish('orders', 1, { executor: async () => undefined }));
     expect(error).toMatchObject({ kind: 'publish', outcome: 'not-sent' });
@@ -323,7 +323,7 @@ describe('the start of an event log', () => {
 });
 
 describe('the end of an event log', () => {
-  it('lets a method finish, gives its lease up, and closes its connections', async () => {
+  it('lets a method finish, releases its lease, and closes its connections', async () => {
     const begun = deferred();
     const finish = deferred();
     const log = new Recorder<string>();

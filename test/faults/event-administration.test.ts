@@ -98,7 +98,7 @@ describe('a consumer that is administered while it runs', () => {
     return { last };
   };
 
-  it('is given all again by a replay in the middle of a page, in the order of each key', async () => {
+  it('gets all events again, in the order of each key, from a replay in the middle of a page', async () => {
     const handled: number[] = [];
     const { last } = await replayed(false, (event) => void handled.push(numberOf(event)));
     const again = handled.slice(handled.lastIndexOf(1));
@@ -108,7 +108,7 @@ describe('a consumer that is administered while it runs', () => {
     expect(handled.filter((n) => n === 1)).toHaveLength(2);
   });
 
-  it('has no other effects in transactions than those of before, and those of the replay', async () => {
+  it('has, in transactions, exactly the effects of the first delivery and of the replay', async () => {
     const { last } = await replayed(true, (event, tx) => writeEffect(tx!, name, 'first', event));
     const numbers = (await effectsOf(query, name)).map(({ n }) => n);
     // 5 had failed, so that 7 and 9 had to wait for it; 11 to 20 were not settled.
@@ -118,7 +118,7 @@ describe('a consumer that is administered while it runs', () => {
     expect(byKey(ordinary)).toEqual(byKey(range(1, last)));
   });
 
-  it('is given all that is kept, once, if it begins at the beginning while others publish', async () => {
+  it('gets every kept event once if it starts at the beginning while others publish', async () => {
     await publishNumbers(suite.database, 1, 200);
     const late = await connect();
     await late.query('BEGIN');
@@ -136,7 +136,7 @@ describe('a consumer that is administered while it runs', () => {
     expect(handled.items.filter((n) => n > last)).toEqual([100_001, 100_002]);
   });
 
-  it('begins nothing while it is paused, and goes on behind the last one when it is resumed', async () => {
+  it('starts no event while it is paused, and continues after the last one when it is resumed', async () => {
     const [paused, other] = [new Recorder<number>(), new Recorder<number>()];
     await instance.consume({ name, call: ([event]) => paused.push(numberOf(event!)) }, { pageSize: 7 });
     await instance.consume({ name: `${name}, other`, call: ([event]) => other.push(numberOf(event!)) });
@@ -155,7 +155,7 @@ describe('a consumer that is administered while it runs', () => {
     expect(paused.items).toEqual(range(1, last));
   });
 
-  it('ends when it is dropped, while others go on, and begins anew when it is registered again', async () => {
+  it('ends when it is dropped, while others continue, and starts afresh when it is registered again', async () => {
     const [dropped, other] = [new Recorder<number>(), new Recorder<number>()];
     const given = { name, call: ([event]: readonly PgEvent[]) => dropped.push(numberOf(event!)) };
     await instance.consume(given, { pageSize: 7 });
@@ -219,7 +219,7 @@ describe('a consumer that is administered while it runs', () => {
   });
 
   it.each(['key', 'none'] as const)(
-    'leaves the rest in the log while what it calls is down, and loses nothing (ordering: %s)',
+    'leaves the rest in the log while its dependency is down, and loses nothing (ordering: %s)',
     async (ordering) => {
       const maxUnsettled = 20;
       let isDown = true;

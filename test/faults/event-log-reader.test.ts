@@ -117,7 +117,7 @@ describe('a reader of the event log by logical replication', () => {
     }
   }, 120_000);
 
-  it('gives the events of a transaction together, with all columns, and none of what was rolled back', async () => {
+  it('delivers the events of a transaction together, with all columns, and none of a rolled-back one', async () => {
     const slot = await createSlot();
     const transactions = new Recorder<readonly LoggedEvent[]>();
     read(slot, async (events) => transactions.push(events));
@@ -149,7 +149,7 @@ describe('a reader of the event log by logical replication', () => {
     ]);
   });
 
-  it('is sent the primary key as the identity of a row, and no delete, no update and no truncate', async () => {
+  it('gets the primary key as the identity of a row, and no delete, update or truncate', async () => {
     const slot = await createSlot();
     await publish(1);
     await query(`UPDATE nest_events.event SET key = 'other'`);
@@ -227,7 +227,7 @@ describe('a reader of the event log by logical replication', () => {
     expect(given.items).toEqual([]);
   });
 
-  it('does not keep a server from stopping, and goes on when it is back', async () => {
+  it('does not prevent a server from stopping, and continues when it is back', async () => {
     const slot = await createSlot();
     const given = new Recorder<number>();
     const numberOf = ({ payload }: LoggedEvent): number => (payload as { n: number }).n;
@@ -241,7 +241,7 @@ describe('a reader of the event log by logical replication', () => {
     expect(isFrom(17) ? numbers : [...new Set(numbers)]).toEqual([1, 2]);
   });
 
-  it('waits until the slot is free if another one reads it', async () => {
+  it('waits for the slot while another reader uses it', async () => {
     const slot = await createSlot();
     const [first, second] = [new Recorder<unknown>(), new Recorder<unknown>()];
     const { stop } = read(
@@ -293,7 +293,7 @@ describe('a reader of the event log by logical replication', () => {
     expect(await received.until(1)).toEqual([1]);
   });
 
-  it('reads the log of a schema whose name has to be quoted', async () => {
+  it('reads the log of a schema whose name must be quoted', async () => {
     const schema = 'Shop "é"';
     const { up, down, publication } = eventLog({ schema });
     await query(up);
@@ -310,7 +310,7 @@ describe('a reader of the event log by logical replication', () => {
     expect(await received.until(1)).toEqual(['Ann']);
   });
 
-  it('ends with what the server says if there is no such slot', async () => {
+  it("ends with the server's error if the slot does not exist", async () => {
     const { ended } = read('missing', async () => undefined);
     expect(await rejection(ended)).toMatchObject({ code: '42704' });
   });
@@ -339,7 +339,7 @@ describe('a reader of the event log by logical replication', () => {
       );
     };
 
-    it('ends with what the server says, after its connection was ended', async () => {
+    it("ends with the server's error after its connection was closed", async () => {
       const slot = await createSlot();
       const hold = deferred();
       const begun = deferred();
@@ -413,7 +413,7 @@ describe('a reader of the event log by logical replication', () => {
       made.subscribe(plugin, slot).catch(() => undefined);
     };
 
-    it('acknowledges by its defaults what nobody has handled', async () => {
+    it('acknowledges unhandled events with its defaults', async () => {
       const slot = await createSlot();
       const begun = deferred();
       const handled: unknown[] = [];
@@ -431,7 +431,7 @@ describe('a reader of the event log by logical replication', () => {
       expect(handled).toEqual([]);
     });
 
-    it('never gets a transaction that is committed right behind the one that it acknowledges by the place of its end', async () => {
+    it('misses a transaction that commits right after one that is acknowledged by its end position', async () => {
       const clients = [new Client(suite.database.url), new Client(suite.database.url)];
       for (const client of clients) {
         await client.connect();

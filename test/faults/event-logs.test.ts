@@ -20,7 +20,7 @@ interface Order {
 describe('what an event log reports', () => {
   const suite = eventsSuite({ proxy: 'all' });
 
-  it('holds no payload and no password, unless the message of a method does', async () => {
+  it("contains no payload and no password, unless a method's error message does", async () => {
     await suite.database.query('CREATE TABLE card (card text PRIMARY KEY, n int CHECK (n > 0))');
     const tried = new Recorder<string>();
     const emitted: unknown[] = [];
@@ -103,7 +103,7 @@ describe('what an event log reports', () => {
     expect(stored).not.toContain(SECRET);
   });
 
-  it('names the consumer and the position of a dead letter, with what to do', async () => {
+  it('names the consumer and the position of a dead letter, and the remedy', async () => {
     @Injectable()
     class Billing {
       @OnPgEvent('letters', { consumer: 'letters', retry: { attempts: 1 } })

@@ -89,7 +89,7 @@ describe('a consumer beside writers', () => {
     },
   );
 
-  it.each(PAGES)('handles once what commits late, whatever it has handled before: in pages of %i', async (pageSize) => {
+  it.each(PAGES)('handles events that commit late once, in pages of %i', async (pageSize) => {
     const instance = start();
     const seen = new Recorder<number>();
     await instance.consume({ name, call: ([event]) => seen.push(numberOf(event!)) }, { pageSize });

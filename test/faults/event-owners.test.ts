@@ -146,7 +146,7 @@ describe('the owner of a consumer', () => {
     expect(first.errors + second.errors).toBe('');
   });
 
-  it('goes on by itself after PostgreSQL has ended a transaction that was paused for longer than the lease', async () => {
+  it('continues by itself after PostgreSQL ends a transaction that was idle for longer than the lease', async () => {
     const only = await stuck(TRANSACTIONAL, { faults: { 15: 'wait' } });
     only.signal('SIGSTOP');
     await eventually(
@@ -166,7 +166,7 @@ describe('the owner of a consumer', () => {
     expect(only.errors).toBe('');
   });
 
-  it('keeps its lease from one whose clock is an hour off, and hands over to it when the lease is over', async () => {
+  it("keeps its lease although another instance's clock is an hour off, and loses it when it expires", async () => {
     const hour = 3_600_000;
     const first = await stuck(PLAIN, { ...IN_METHOD, clockOffset: -hour });
     const second = start('second', PLAIN, { clockOffset: hour, faults: { 25: 'wait' } });
@@ -230,7 +230,7 @@ describe('the owner of a consumer', () => {
       return { ...real, move: lenient(real.move), settle: lenient(real.settle) };
     };
 
-    it('has no effect in a transaction, beside those of the next one', async () => {
+    it('has, in a transaction, no effect besides those of the next owner', async () => {
       await twoOwners(true, shardStatements('nest_events'));
       expect(await numbersOf('first')).toEqual([]);
       expect(await numbersOf('second')).toEqual(range(1, 7));
@@ -242,7 +242,7 @@ describe('the owner of a consumer', () => {
       expect((await numbersOf('first')).slice(0, 3)).toEqual([1, 2, 3]);
     });
 
-    it('would have every effect twice without the fence', async () => {
+    it('has every effect twice without the fencing token', async () => {
       await twoOwners(true, withoutFence());
       expect(await numbersOf('first')).toEqual(expect.arrayContaining([1, 2, 3]));
       expect(await numbersOf('second')).toEqual(expect.arrayContaining([1, 2, 3]));

@@ -165,7 +165,7 @@ describe('consumers of events', () => {
     expect(await outcomeOf(instance, plain)).toEqual(ALL_WELL);
   });
 
-  it('go on where they were on a standby that was promoted', async () => {
+  it('continue where they were on a promoted standby', async () => {
     const standby = await createStandby(suite.server);
     suite.cleanup(() => standby.remove());
     const { instance, plain, goOn } = await underWay();

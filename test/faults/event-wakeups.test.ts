@@ -55,7 +55,7 @@ describe('an application with an event log', () => {
       { executor: false },
     );
 
-  it('handles what is published while it cannot listen', async () => {
+  it('handles events that are published while it cannot listen', async () => {
     await renew();
     suite.proxy.refuse();
     const log = new Recorder<number>();
@@ -71,7 +71,7 @@ describe('an application with an event log', () => {
     expect(subject.service.status.state).not.toBe('listening');
   });
 
-  it('handles what is published while its listening connection is lost, once', async () => {
+  it('handles events once that are published while its listening connection is lost', async () => {
     await renew();
     const log = new Recorder<number>();
     const subject = await suite.start({ ...INSTANT, providers: [consumersOf(log)] });
@@ -92,7 +92,7 @@ describe('an application with an event log', () => {
     expect(await effects(15)).toEqual(range(1, 15));
   });
 
-  it('handles what is published without a NOTIFY, although it listens', async () => {
+  it('handles events that are published without a NOTIFY, although it listens', async () => {
     await renew();
     const log = new Recorder<number>();
     const subject = await suite.start({ ...INSTANT, providers: [consumersOf(log)] });
@@ -103,7 +103,7 @@ describe('an application with an event log', () => {
   });
 
   describeWithPgBouncer('behind PgBouncer in transaction mode', () => {
-    it('publishes and consumes through the pooler, and goes on after that has been restarted', async () => {
+    it('publishes and consumes through the pooler, and continues after the pooler restarts', async () => {
       await renew();
       const bouncer = await PgBouncer.start(suite.database.url, 'transaction', { default_pool_size: '4' });
       suite.cleanup(() => bouncer.close());

@@ -19,7 +19,7 @@ function recording(log: string[], fails: (payload: string) => Error | undefined 
 const EIGHT = ['a1', 'a2', 'a3', 'a4', 'a5', 'a6', 'a7', 'a8'];
 
 describe('a consumer of batches', () => {
-  it('hands over what there is, up to the size', async () => {
+  it('delivers the available events, up to the size', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const consumer = await memory.consume({ batch: { maxSize: 3 }, call: recording(log) });
@@ -29,7 +29,7 @@ describe('a consumer of batches', () => {
     expect(consumer.stats.delivered).toBe(8);
   });
 
-  it('tries the whole batch again, and lets nothing overtake it', async () => {
+  it('retries the whole batch, and lets no event overtake it', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     let isBroken = true;
@@ -44,7 +44,7 @@ describe('a consumer of batches', () => {
     expect(log).toEqual(['a1 a2', 'a1 a2', 'a3']);
   });
 
-  it('halves a batch that has used up its attempts, until what fails alone is dead', async () => {
+  it('halves a batch that has used up its attempts, until the failing event is alone and dead', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const retry = { attempts: 2, delay: 100, maxDelay: 100 };
@@ -60,7 +60,7 @@ describe('a consumer of batches', () => {
     expect(consumer.stats.delivered).toBe(7);
   });
 
-  it('hands over whole batches again behind one that was halved', async () => {
+  it('delivers whole batches again after one that was halved', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const retry = { attempts: 1, delay: 1, maxDelay: 1 };
@@ -74,7 +74,7 @@ describe('a consumer of batches', () => {
     expect(log).toEqual(['b1 b2 b3 b4', 'b5 b6 b7 b8']);
   });
 
-  it('tries for ever where that is asked for', async () => {
+  it('retries without end if attempts is Infinity', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     let isBroken = true;
@@ -90,7 +90,7 @@ describe('a consumer of batches', () => {
     expect(await memory.store.consumers()).toMatchObject([{ waiting: 0, retrying: 0, dead: 0, attempts: 0 }]);
   });
 
-  it('halves at once what holds an event that the handler rejects, and gives up that one alone', async () => {
+  it('halves a batch at once if the handler rejects an event, and gives up only that event', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const retry = { attempts: Infinity, delay: 60_000, maxDelay: 60_000 };
@@ -102,7 +102,7 @@ describe('a consumer of batches', () => {
     expect(await memory.store.deadLetters('billing', { limit: 10 })).toMatchObject([{ payload: '"a3"' }]);
   });
 
-  it('gives up what cannot be decoded, and hands over the rest of the batch', async () => {
+  it('gives up events that cannot be decoded, and delivers the rest of the batch', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const consumer = await memory.consume({ batch: { maxSize: 4 }, call: recording(log) });

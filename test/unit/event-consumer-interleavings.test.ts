@@ -102,7 +102,7 @@ class Subject {
 }
 
 describe('a consumer of events', () => {
-  it('loses nothing, and keeps the order of each key, whatever fails, pauses, restarts or is killed', async () => {
+  it('loses no event and keeps the order of each key under failures, pauses, restarts and kills', async () => {
     const runs = fc.asyncProperty(
       settings,
       fc.array(command, { minLength: 3, maxLength: 40, size: 'max' }),

@@ -11,7 +11,7 @@ function recording(log: string[], owner = '') {
 }
 
 describe('the owner of a consumer', () => {
-  it('leaves what another instance owns alone, and takes it when that has given it up', async () => {
+  it('leaves a shard of another instance alone, and claims it when that instance releases it', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const first = await memory.consume({ call: recording(log, 'first ') }, { store: memory.instance('first') });
@@ -25,7 +25,7 @@ describe('the owner of a consumer', () => {
     expect(log).toEqual(['first a1', 'second a2']);
   });
 
-  it('takes over when the lease of one that says nothing is over', async () => {
+  it('takes over when the lease of a silent instance expires', async () => {
     const memory = new MemoryLog({ lease: 3_000 });
     await memory.registered('billing');
     await memory.store.shard(memory.shardOf('billing'), 'dead').claim();
@@ -56,7 +56,7 @@ describe('the owner of a consumer', () => {
     expect(await memory.store.consumers()).toMatchObject([{ waiting: 0, owner: 'first' }]);
   });
 
-  it('keeps the lease while a look at many events takes longer', async () => {
+  it('keeps the lease while reading many events takes longer', async () => {
     const memory = new MemoryLog({ lease: 3_000 });
     const log: string[] = [];
     const sorted = deferred();
@@ -109,7 +109,7 @@ describe('the owner of a consumer', () => {
     expect(new Set(log)).toEqual(new Set(['first']));
   });
 
-  it('begins nothing more, and writes down nothing, when another has taken over meanwhile', async () => {
+  it('starts no more runs, and records nothing, after another instance has taken over', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const run = deferred();
@@ -144,7 +144,7 @@ describe('the owner of a consumer', () => {
     run.resolve();
     await memory.pass(1_000);
     expect(warnings).toEqual([]);
-    expect(memory.reports[0]).toContain('does not go on: the log does not know it any more, because it was dropped');
+    expect(memory.reports[0]).toContain('cannot continue: the log does not know it any more, because it was dropped');
     expect(memory.reports.join()).not.toContain('another instance');
   });
 
@@ -165,7 +165,7 @@ describe('the owner of a consumer', () => {
     expect(memory.reports).toEqual([]);
   });
 
-  it('aborts the signal of a run whose shard was lost', async () => {
+  it('aborts the signal of a run if its shard is lost', async () => {
     const memory = new MemoryLog({ lease: 3_000 });
     const aborted = deferred<string>();
     const call = (_: readonly PgEvent[], { signal }: { readonly signal: AbortSignal }): Promise<void> =>
@@ -184,7 +184,7 @@ describe('the owner of a consumer', () => {
     expect(await aborted.promise).toContain('The consumer billing was taken over by another instance');
   });
 
-  it('waits a moment before it claims a shard again that it loses at once', async () => {
+  it('delays the next claim of a shard that it loses at once', async () => {
     const memory = new MemoryLog();
     let runs = 0;
     const call = async (): Promise<void> => {
@@ -198,7 +198,7 @@ describe('the owner of a consumer', () => {
     expect(runs).toBeLessThan(6);
   });
 
-  it('finds the event that ends its process again and again, and gives up that one alone', async () => {
+  it('finds the event that keeps ending its process, and gives up only that event', async () => {
     const memory = new MemoryLog({ lease: 1_000 });
     await memory.registered('billing');
     const log: string[] = [];
@@ -228,7 +228,7 @@ describe('the owner of a consumer', () => {
 });
 
 describe('a consumer that is paused or shut down', () => {
-  it('begins nothing while it is paused, and goes on after it', async () => {
+  it('starts no run while it is paused, and continues when it is resumed', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const consumer = await memory.consume({ call: recording(log) });
@@ -243,7 +243,7 @@ describe('a consumer that is paused or shut down', () => {
     expect(log).toEqual(['a1']);
   });
 
-  it('finishes what runs at a shutdown, begins nothing more, and gives the shard up', async () => {
+  it('finishes its run at a shutdown, starts no more, and releases the shard', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const run = deferred();
@@ -264,7 +264,7 @@ describe('a consumer that is paused or shut down', () => {
     expect(await memory.store.consumers()).toMatchObject([{ owner: undefined, waiting: 2, retrying: 0 }]);
   });
 
-  it('repeats nothing and loses nothing of a page that a shutdown has cut', async () => {
+  it('repeats and loses no event of a page that a shutdown interrupted', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const runs = new Map<string, Deferred<void>>();
@@ -289,7 +289,7 @@ describe('a consumer that is paused or shut down', () => {
     expect(log).toEqual(['a1', 'b1', 'c1', 'a2', 'a3']);
   });
 
-  it('tries a dead letter again that was brought back', async () => {
+  it('retries a dead letter that was requeued', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     let isBroken = true;
@@ -308,7 +308,7 @@ describe('a consumer that is paused or shut down', () => {
     expect(await memory.store.consumers()).toMatchObject([{ dead: 0, retrying: 0 }]);
   });
 
-  it('finds a dead letter that was brought back without a wake-up, also while events flow', async () => {
+  it('finds a requeued dead letter without a wake-up, even while events flow', async () => {
     const memory = new MemoryLog({ lease: 3_000 });
     const log: string[] = [];
     let isBroken = true;
@@ -328,7 +328,7 @@ describe('a consumer that is paused or shut down', () => {
     expect(log).toContain('a1');
   });
 
-  it('delivers again what a replay asks for', async () => {
+  it('delivers the events of a replay again', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const consumer = await memory.consume({ call: recording(log) });
@@ -342,7 +342,7 @@ describe('a consumer that is paused or shut down', () => {
 });
 
 describe('a consumer whose database fails', () => {
-  it('says so once, goes on when the database is back, and says that too', async () => {
+  it('reports it once, continues when the database is back, and reports that too', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const recovered: string[] = [];
@@ -355,7 +355,7 @@ describe('a consumer whose database fails', () => {
     await memory.pass(6_000);
     expect(log).toEqual([]);
     expect(new Set(memory.reports)).toEqual(
-      new Set(['error: The consumer billing (Billing.charge) does not go on: The database is away.']),
+      new Set(['error: The consumer billing (Billing.charge) cannot continue: The database is away.']),
     );
     state.isDown = false;
     consumer.wake(); // The listener is back: that is a gap.
@@ -377,7 +377,7 @@ describe('the shards of a consumer', () => {
     expect(new Set(shards.map(({ owner }) => owner))).toEqual(new Set(['first', 'second', 'third']));
   });
 
-  it('are taken one after the other by a single instance', async () => {
+  it('are claimed one after the other by a single instance', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     await memory.consume({ shards: 3, call: recording(log) });

@@ -49,7 +49,7 @@ function writing(effects: () => Effects, fails: (payload: string) => boolean = (
 }
 
 describe('a transactional consumer', () => {
-  it('commits its effects with the cursor, several events at a time', async () => {
+  it('commits its effects with the cursor, several events in each transaction', async () => {
     const memory = new MemoryLog();
     const effects = new Effects(memory.store);
     const call = writing(() => effects);
@@ -60,7 +60,7 @@ describe('a transactional consumer', () => {
     expect(await memory.store.consumers()).toMatchObject([{ waiting: 0, retrying: 0 }]);
   });
 
-  it('runs again what came before an event that fails, commits it, and writes that one down', async () => {
+  it('runs the events before a failing one again, commits them, and records the failure', async () => {
     const memory = new MemoryLog();
     const effects = new Effects(memory.store);
     let isBroken = true;
@@ -78,7 +78,7 @@ describe('a transactional consumer', () => {
     expect(await memory.store.consumers()).toMatchObject([{ waiting: 0, retrying: 0, dead: 0 }]);
   });
 
-  it('gives up what fails for good, and never commits what it did', async () => {
+  it('gives up an event that fails for good, and never commits its effects', async () => {
     const memory = new MemoryLog();
     const effects = new Effects(memory.store);
     const call = writing(
@@ -92,7 +92,7 @@ describe('a transactional consumer', () => {
     expect(await memory.store.deadLetters('billing', { limit: 10 })).toMatchObject([{ attempts: 3, error: 'no a1' }]);
   });
 
-  it('takes what COMMIT is refused for as a failure of the handler', async () => {
+  it('treats an error of COMMIT as a failure of the handler', async () => {
     const memory = new MemoryLog();
     let isViolated = true;
     const effects = new Effects(memory.store, () => {
@@ -108,7 +108,7 @@ describe('a transactional consumer', () => {
     expect(effects.committed).toEqual(['a1']);
   });
 
-  it('claims anew, and repeats, where nobody knows whether COMMIT was done', async () => {
+  it('claims the shard again, and repeats, if it is unknown whether COMMIT succeeded', async () => {
     const memory = new MemoryLog();
     let isLost = true;
     const effects = new Effects(memory.store, () => {
@@ -124,7 +124,7 @@ describe('a transactional consumer', () => {
     expect(effects.committed).toEqual(['a1']);
   });
 
-  it('writes down nothing of a batch that fails, and all of one that succeeds', async () => {
+  it('commits nothing of a batch that fails, and all of one that succeeds', async () => {
     const memory = new MemoryLog();
     const effects = new Effects(memory.store);
     let isBroken = true;

@@ -20,7 +20,7 @@ function recording(log: string[], fails: (payload: string) => boolean = () => fa
 const NO_RETRY = { attempts: 1, delay: 1_000, maxDelay: 1_000 };
 
 describe('a consumer of events', () => {
-  it('handles what is published, in its order', async () => {
+  it('handles events in the order of their publication', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const consumer = await memory.consume({ call: recording(log) });
@@ -30,7 +30,7 @@ describe('a consumer of events', () => {
     expect(consumer.stats).toMatchObject({ kind: 'event', delivered: 3, failed: 0, waiting: 0 });
   });
 
-  it('goes on where it was after a restart', async () => {
+  it('continues after a restart where it stopped', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     await memory.consume({ call: recording(log) });
@@ -42,7 +42,7 @@ describe('a consumer of events', () => {
     expect(log).toEqual(['a1', 'a2', 'a3']);
   });
 
-  it('parks the later events of a key behind one that fails, and goes on with the others', async () => {
+  it('holds back the later events of a key behind one that fails, and handles the others', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     let isBroken = true;
@@ -55,7 +55,7 @@ describe('a consumer of events', () => {
     expect(log).toEqual(['a1', 'b1', 'a1', 'a2', 'a3']);
   });
 
-  it('tries an event again whose channel only another version of the application takes, and does not give it up', async () => {
+  it('retries an event whose channel only another version of the application takes, and does not give it up', async () => {
     const memory = new MemoryLog();
     const call = (): never => {
       throw new Error('no');
@@ -69,12 +69,12 @@ describe('a consumer of events', () => {
     await memory.end();
     const older = await memory.consume({ call, retry });
     await memory.pass(2_000);
-    expect(memory.reports.at(-1)).toContain('The consumer does not take the channel "refunds" any more');
+    expect(memory.reports.at(-1)).toContain('the consumer no longer takes its channel "refunds"');
     expect(await memory.store.consumers()).toEqual([expect.objectContaining({ retrying: 1, dead: 0 })]);
     expect(older.stats.failed).toBeGreaterThan(0);
   });
 
-  it('reads no more events at once to try them again than a page has, however many wait behind one key', async () => {
+  it('reads at most a page of events for a retry, however many wait behind one key', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const read: number[] = [];
@@ -102,7 +102,7 @@ describe('a consumer of events', () => {
     expect(Math.max(...read)).toBeLessThanOrEqual(4);
   });
 
-  it('finds a dead letter that was brought back while events flow and nobody says so', async () => {
+  it('finds a requeued dead letter while events flow, without a wake-up', async () => {
     const memory = new MemoryLog({ lease: 15_000 });
     const log: string[] = [];
     let isBroken = true;
@@ -118,7 +118,7 @@ describe('a consumer of events', () => {
     expect(log.filter((payload) => payload === 'a1')).toHaveLength(2);
   });
 
-  it('says once that the log does not know it any more, and goes on when it does', async () => {
+  it('reports once that the log no longer knows it, and continues when it does', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const consumer = await memory.consume({ call: recording(log) });
@@ -126,7 +126,9 @@ describe('a consumer of events', () => {
     consumer.wake();
     await memory.pass(1_000);
     expect(memory.reports).toContainEqual(
-      expect.stringMatching(/^error: The consumer billing \(Billing.charge\) does not go on: the log does not know it/),
+      expect.stringMatching(
+        /^error: The consumer billing \(Billing.charge\) cannot continue: the log does not know it/,
+      ),
     );
     await memory.registered('billing');
     memory.publish('a1');
@@ -134,7 +136,7 @@ describe('a consumer of events', () => {
     expect(log).toEqual(['a1']);
   });
 
-  it('warns where another version has given it more channels, and leaves it to that', async () => {
+  it('warns if another version has given it more channels, and leaves the shard to that version', async () => {
     const memory = new MemoryLog();
     const consumer = await memory.consume({ call: () => undefined });
     await memory.store.register([{ consumer: 'billing', shards: 1, channels: ['orders', 'refunds'], from: 'now' }]);
@@ -147,7 +149,7 @@ describe('a consumer of events', () => {
     expect(await memory.store.consumers()).toEqual([expect.objectContaining({ owner: undefined, waiting: 1 })]);
   });
 
-  it('gives up after the attempts, says so once, and goes on with the key', async () => {
+  it('gives up after the attempts, reports it once, and continues with the key', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const consumer = await memory.consume({ call: recording(log, (payload) => payload === 'a1') });
@@ -163,7 +165,7 @@ describe('a consumer of events', () => {
     ]);
   });
 
-  it('doubles the wait between attempts, half of it by chance, up to its limit', async () => {
+  it('doubles the delay between attempts up to its limit, half of it random', async () => {
     const memory = new MemoryLog();
     const at: number[] = [];
     const retry = { attempts: 7, delay: 1_000, maxDelay: 4_000 };
@@ -183,7 +185,7 @@ describe('a consumer of events', () => {
     }
   });
 
-  it('delays only what fails if no order is asked for', async () => {
+  it('delays only the failing event if ordering is none', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     await memory.consume({ ordering: 'none', call: recording(log, (payload) => payload === 'a1') });
@@ -192,7 +194,7 @@ describe('a consumer of events', () => {
     expect(log).toEqual(['a1', 'a2', 'b1']);
   });
 
-  it('lets nothing overtake what fails in strict order', async () => {
+  it('lets no event overtake a failing one in strict order', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     let isBroken = true;
@@ -205,7 +207,7 @@ describe('a consumer of events', () => {
     expect(log).toEqual(['a1', 'a2', 'a2', 'b1']);
   });
 
-  it('gives up in strict order too, and goes on', async () => {
+  it('gives up an event in strict order too, and continues', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     await memory.consume({ ordering: 'strict', call: recording(log, (payload) => payload === 'a1') });
@@ -214,7 +216,7 @@ describe('a consumer of events', () => {
     expect(log).toEqual(['a1', 'a1', 'a1', 'a2']);
   });
 
-  it('gives up at once what a handler rejects', async () => {
+  it('gives up an event at once if the handler rejects it', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const call = ([event]: readonly PgEvent[]): void => {
@@ -228,7 +230,7 @@ describe('a consumer of events', () => {
     expect(await memory.store.deadLetters('billing', { limit: 10 })).toMatchObject([{ attempts: 1, error: 'never' }]);
   });
 
-  it('gives up at once what cannot be decoded, without calling the method', async () => {
+  it('gives up an event at once if it cannot be decoded, without calling the method', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     await memory.consume({ channels: [definePgChannel('orders', { codec: 'text' })], call: recording(log) });
@@ -237,7 +239,7 @@ describe('a consumer of events', () => {
     await turns();
     expect(log).toEqual(['a2']);
     expect(await memory.store.deadLetters('billing', { limit: 10 })).toMatchObject([
-      { payload: '7', error: expect.stringContaining('holds no text') },
+      { payload: '7', error: expect.stringContaining('is not a string') },
     ]);
   });
 
@@ -264,7 +266,7 @@ describe('a consumer of events', () => {
     for (const run of running.values()) run.resolve();
   });
 
-  it('begins nothing new while too much waits to be tried again', async () => {
+  it('starts no new event while too many wait for a retry', async () => {
     const memory = new MemoryLog();
     let isBroken = true;
     const log: string[] = [];
@@ -282,7 +284,7 @@ describe('a consumer of events', () => {
     expect(log.slice(3).toSorted()).toEqual(['a1', 'b1', 'c1', 'd1', 'e1']);
   });
 
-  it('fails at its timeout, and begins the next run when the method has ended', async () => {
+  it('fails at its timeout, and starts the next run when the method has ended', async () => {
     const memory = new MemoryLog();
     const log: string[] = [];
     const run = deferred();
@@ -305,7 +307,7 @@ describe('a consumer of events', () => {
 });
 
 describe('what a handler of events gets', () => {
-  it('has the event and the number of the attempt', async () => {
+  it('gets the event and the number of the attempt', async () => {
     const memory = new MemoryLog();
     const seen: unknown[] = [];
     await memory.consume({

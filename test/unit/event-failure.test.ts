@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { eventFailure } from '../../lib/event-log/event-failure.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 
-describe('the failure of a statement of the event log', () => {
+describe('eventFailure()', () => {
   it.each([
     ['function pg_notify', 'GRANT EXECUTE ON FUNCTION pg_catalog.pg_notify(text, text) TO …;'],
     ['function pg_control_system', 'GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO …;'],

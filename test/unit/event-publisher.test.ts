@@ -4,8 +4,8 @@ import type { PgExecutor, PgNotifyError } from 'nest-pg-notify';
 import { z } from 'zod';
 import { EventPublisher } from '../../lib/event-log/event-publisher.js';
 import type { PgNewEvent } from '../../lib/event-log/event-publisher.js';
-import type { PublishStatement } from '../../lib/event-log/event-publish-sql.js';
 import { SqlEventSink } from '../../lib/event-log/sql-event-sink.js';
+import type { NamedStatement } from '../../lib/event-log/sql-operators.js';
 import { WakeLimiter } from '../../lib/event-log/wake-limiter.js';
 import { failureOf } from '../support/failures.js';
 
@@ -14,7 +14,7 @@ const Orders = definePgChannel('orders');
 /** A publisher, and the statements that it has sent: by an executor, or by itself. */
 function setUp({ current, fail }: { current?: () => PgExecutor | undefined; fail?: () => unknown } = {}) {
   const byExecutor: { text: string; values: readonly unknown[] }[] = [];
-  const byItself: PublishStatement[] = [];
+  const byItself: NamedStatement[] = [];
   const failures: PgNotifyError[] = [];
   const publisher = new EventPublisher({
     sink: new SqlEventSink({
@@ -36,7 +36,7 @@ function setUp({ current, fail }: { current?: () => PgExecutor | undefined; fail
 }
 
 describe('publish()', () => {
-  it('rejects without a transaction, and says what to write', async () => {
+  it('rejects without a transaction, and names the remedy', async () => {
     const { publisher, byItself } = setUp({ current: () => undefined });
     const error = await failureOf(publisher.publish(Orders, 1));
     expect(error).toMatchObject({ kind: 'configuration', channel: 'orders' });
@@ -49,7 +49,7 @@ describe('publish()', () => {
     expect(byItself).toEqual([]);
   });
 
-  it('takes the executor of the call, then that of the registration; false is no transaction at all', async () => {
+  it("uses the call's executor before the registration's, and no transaction with false", async () => {
     const asked: unknown[] = [];
     const { publisher, executor, byExecutor, byItself } = setUp({
       current: () => async (_text, values) => void asked.push(values),
@@ -63,7 +63,7 @@ describe('publish()', () => {
     expect([asked.length, byExecutor.length, byItself.length]).toEqual([1, 1, 2]);
   });
 
-  it("sends at once, so that the caller's next statement comes after it", () => {
+  it("sends synchronously, so that the caller's next statement comes after it", () => {
     const { publisher, executor, byExecutor } = setUp();
     void publisher.publish(Orders, 1, { executor });
     expect(byExecutor).toHaveLength(1);
@@ -136,7 +136,7 @@ describe('publish()', () => {
       'a number as a header',
       1,
       { headers: { a: 1 } },
-      /headers .* must be an object of strings, not an object whose "a" is no string/,
+      /headers .* must be an object of strings, not an object whose "a" is not a string/,
     ],
     ['a list of headers', 1, { headers: ['a'] }, /headers .* must be an object of strings, not something else/],
     [
@@ -172,7 +172,7 @@ describe('publish()', () => {
     expect(JSON.parse(byExecutor[0]!.values[3] as string)).toEqual(payload);
   });
 
-  it('keeps no payload as null, and as an empty text where the channel has the codec "text"', async () => {
+  it('stores a missing payload as null, or as an empty string with the codec "text"', async () => {
     const { publisher, executor, byExecutor } = setUp();
     const Texts = definePgChannel('texts', { codec: 'text' });
     await publisher.publish(Orders, undefined, { executor });
@@ -180,7 +180,7 @@ describe('publish()', () => {
     expect(byExecutor.map(({ values }) => values[3])).toEqual(['null', '""']);
   });
 
-  it('refuses options in the place of the payload, an executor in that of the options, and unknown options', async () => {
+  it('refuses options in place of the payload, an executor in place of the options, and unknown options', async () => {
     const { publisher, executor } = setUp();
     expect((await failureOf(publisher.publish(Orders, { executor, key: 'k' }))).message).toContain(
       'write publish(channel, undefined, { executor: … })',
@@ -194,7 +194,7 @@ describe('publish()', () => {
     expect((await failureOf(publisher.publish('', 1, { executor }))).kind).toBe('channel');
   });
 
-  it('says that the tables are missing, and how they are made', async () => {
+  it('reports that the tables are missing, and how to create them', async () => {
     const missing = Object.assign(new Error('relation "nest_events.event" does not exist'), { code: '42P01' });
     const { publisher, executor } = setUp({ fail: () => Promise.reject(missing) });
     const error = await failureOf(publisher.publish(Orders, 1, { executor }));
@@ -202,7 +202,7 @@ describe('publish()', () => {
     expect(error.message).toContain('run "npx nest-pg-notify events sql"');
   });
 
-  it('says that nobody knows when its own connection is lost, and passes failures on', async () => {
+  it('reports an unknown outcome if its own connection is lost, and passes failures on', async () => {
     const { publisher, failures } = setUp({ fail: () => Promise.reject(new Error('Connection terminated')) });
     const error = await failureOf(publisher.publish(Orders, 1, { executor: false }));
     expect(error).toMatchObject({ kind: 'publish', outcome: 'unknown' });
@@ -238,7 +238,7 @@ describe('publishMany()', () => {
     expect(byExecutor).toEqual([]);
   });
 
-  it('rejects before anything is sent if one event is invalid, and names its place', async () => {
+  it('rejects before anything is sent if one event is invalid, and names its index', async () => {
     const { publisher, executor, byExecutor } = setUp();
     const events = Array.from({ length: 6_000 }, (_, n) => ({ payload: n === 5_500 ? '\0' : n }));
     const error = await failureOf(publisher.publishMany(Orders, events, { executor }));
@@ -249,7 +249,7 @@ describe('publishMany()', () => {
     expect(byExecutor).toEqual([]);
   });
 
-  it('takes the events as they are when it is called', async () => {
+  it('publishes the events as they were at the call', async () => {
     const { publisher, executor, byExecutor } = setUp();
     const events: PgNewEvent[] = Array.from({ length: 1_500 }, (_, payload) => ({ payload }));
     const publishing = publisher.publishMany(Orders, events, { executor });
@@ -272,7 +272,7 @@ describe('publishMany()', () => {
     expect(error.message).toMatch(message);
   });
 
-  it('says from which event on they were not published, when a later statement fails', async () => {
+  it('names the first unpublished event when a later statement fails', async () => {
     let statements = 0;
     const fail = async (): Promise<void> => {
       statements += 1;

@@ -30,7 +30,7 @@ function setUp(prune: (olderThan: number) => Promise<number>, consumes = true) {
 }
 
 describe('EventRetention', () => {
-  it('begins soon after the start, goes on until nothing is old, and begins again each hour', async () => {
+  it('runs soon after the start until no event is old, and then every hour', async () => {
     const left = [5_000, 5_000, 12];
     const { asked, pass, retention, running } = setUp(async () => Promise.resolve(left.shift() ?? 0));
     await pass(9_999);
@@ -45,7 +45,7 @@ describe('EventRetention', () => {
     await running;
   });
 
-  it('reports a failure, and goes on after an hour', async () => {
+  it('reports a failure, and tries again after an hour', async () => {
     const { asked, errors, pass, retention, running } = setUp(() => Promise.reject(new Error('no connection')));
     await pass(10_000);
     expect(errors).toEqual([new Error('no connection')]);
@@ -72,7 +72,7 @@ describe('EventRetention', () => {
     expect([asked.length, errors, clock.sleeping]).toEqual([1, [], 0]);
   });
 
-  it('deletes no further part after it was stopped, and leaves no timer', async () => {
+  it('deletes no further part after stop(), and leaves no timer', async () => {
     const { asked, pass, retention, running, clock } = setUp(() => {
       retention.stop();
       return Promise.resolve(5_000);

@@ -27,7 +27,7 @@ export function administering(log: () => ContractLog): void {
       );
     });
 
-    it('are tried again when they are requeued: some of them, or all', async () => {
+    it('are retried when they are requeued, some or all', async () => {
       const { shard, events } = await log().withFailures({ state: 'dead', attempts: 20 }, 1, 2, 3);
       expect(await log().store.requeue(log().consumer, [events[1]!.id])).toBe(1);
       expect(await shard.failures()).toEqual([{ seq: events[1]!.seq, key: 'k', attempts: 0, due: 0 }]);
@@ -38,7 +38,7 @@ export function administering(log: () => ContractLog): void {
       expect(await log().store.requeue(`${log().consumer} that does not exist`)).toBe(0);
     });
 
-    it('are forgotten when they are discarded: some of them, or all, and never what is still to be tried', async () => {
+    it('are forgotten when they are discarded, some or all, but events that wait for a retry are not', async () => {
       const { shard, claim, cursor, events } = await log().withFailures({ state: 'dead' }, 1, 2, 3);
       await shard.settle(claim.epoch, cursor, { failed: [failed(events[0]!)] });
       expect(await log().store.discard(log().consumer, [events[0]!.id, events[1]!.id])).toBe(1);
@@ -56,7 +56,7 @@ export function administering(log: () => ContractLog): void {
   });
 
   describe('a replay', () => {
-    it('delivers again what was published since, and fences the owner', async () => {
+    it('delivers the events again that were published since, and fences the owner', async () => {
       await log().register();
       await log().publish([1, 2]);
       const shard = log().shardOf();
@@ -70,7 +70,7 @@ export function administering(log: () => ContractLog): void {
       expect(payloads((await drain(shard, await claimed(shard))).events)).toEqual([4]);
     });
 
-    it('from now on delivers only what was not settled yet', async () => {
+    it('delivers only unsettled events if it starts now', async () => {
       await log().register();
       await log().publish([1]);
       const shard = log().shardOf();
@@ -92,7 +92,7 @@ export function administering(log: () => ContractLog): void {
       expect(payloads((await drain(shard, await claimed(shard))).events)).toContain(1);
     });
 
-    it('in the middle of a page leaves nothing out, and forgets the failures that it delivers again', async () => {
+    it('leaves nothing out in the middle of a page, and forgets the failures that it delivers again', async () => {
       await log().register();
       await log().publish([1, 2, 3, 4], 'k');
       const shard = log().shardOf();
@@ -111,7 +111,7 @@ export function administering(log: () => ContractLog): void {
       expect(payloads((await drain(shard, await claimed(shard), 3)).events)).toEqual([1, 2, 3, 4]);
     });
 
-    it('needs a consumer that exists, and a valid time', async () => {
+    it('requires an existing consumer and a valid time', async () => {
       expect(await log().store.replay(log().consumer, new Date(0))).toBe(0);
       expect(await failureOf(log().store.replay(log().consumer, new Date('never')))).toMatchObject({
         kind: 'configuration',
@@ -120,7 +120,7 @@ export function administering(log: () => ContractLog): void {
   });
 
   describe('its administration', () => {
-    it('says how each shard is doing', async () => {
+    it('reports the state of each shard', async () => {
       await log().register({ shards: 2 });
       await log().ground.publish(Array.from({ length: 6 }, (_, i) => ({ channel: log().channel, key: `key ${i}` })));
       const owner = log().ground.store('the owner');
@@ -146,7 +146,7 @@ export function administering(log: () => ContractLog): void {
       expect(Math.max(...shards.map(({ oldestWaiting }) => oldestWaiting))).toBeGreaterThan(0);
     });
 
-    it('counts what waits in the middle of a difference, and behind it', async () => {
+    it('counts waiting events in the middle of a range, and after it', async () => {
       await log().register();
       await log().publish([1, 2, 3, 4, 5]);
       const shard = log().shardOf();
@@ -174,7 +174,7 @@ export function administering(log: () => ContractLog): void {
       expect([await log().store.pause(log().consumer), await log().store.resume(log().consumer)]).toEqual([0, 0]);
     });
 
-    it('has nothing to rebase at home', async () => {
+    it('rebases nothing in its own cluster', async () => {
       await log().register();
       expect(await log().store.rebase()).toBe(0);
     });
@@ -191,7 +191,7 @@ export function administering(log: () => ContractLog): void {
         await log().store.drop(each);
     });
 
-    it('deletes what every consumer has settled, and keeps what one has not', async () => {
+    it('deletes events that every consumer has settled, and keeps the others', async () => {
       await log().register();
       const slow = `${log().consumer} that is slow`;
       await log().store.register([{ consumer: slow, shards: 1, channels: [log().channel], from: 'now' }]);
@@ -213,7 +213,7 @@ export function administering(log: () => ContractLog): void {
       );
     });
 
-    it('keeps what is younger than the retention', async () => {
+    it('keeps events that are younger than the retention', async () => {
       await log().register();
       await log().publish([1]);
       const shard = log().shardOf();
@@ -222,7 +222,7 @@ export function administering(log: () => ContractLog): void {
       expect(await shard.events(events.map(({ seq }) => seq))).toHaveLength(1);
     });
 
-    it('keeps what failed, dead letters as well', async () => {
+    it('keeps failed events and dead letters', async () => {
       const { shard, claim, events } = await log().withFailures({ state: 'dead' }, 1, 2);
       await eventually(
         async () => {

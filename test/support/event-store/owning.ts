@@ -6,7 +6,7 @@ import type { ContractLog } from './contract-log.js';
 /** Who owns a shard, and what its owner writes down. @param log The log, once the tests run. */
 export function owning(log: () => ContractLog): void {
   describe('the owner of a shard', () => {
-    it('keeps it from others until it releases it', async () => {
+    it('keeps it from other instances until it releases it', async () => {
       await log().register();
       const [mine, others] = [log().shardOf(), log().shardOf(log().ground.store('b'))];
       const claim = await claimed(mine);
@@ -18,7 +18,7 @@ export function owning(log: () => ContractLog): void {
       expect(BigInt(next.epoch)).toBeGreaterThan(BigInt(claim.epoch));
     });
 
-    it('leaves it to instances that take all channels which another version has given the consumer', async () => {
+    it("leaves it to instances that take all of the consumer's channels", async () => {
       const { consumer, channel, store } = log();
       await log().register();
       const narrow = log().shardOf();
@@ -38,7 +38,7 @@ export function owning(log: () => ContractLog): void {
       expect(await wide.renew(claim.epoch)).toBe('held');
     });
 
-    it('loses it when its lease is over, and everything it writes is refused', async () => {
+    it('loses it when its lease expires, and cannot write any more', async () => {
       await log().register();
       await log().publish([1]);
       const mine = log().shardOf(log().ground.store('short', { lease: 1 }));
@@ -74,7 +74,7 @@ export function owning(log: () => ContractLog): void {
       expect(await log().shardOf(log().ground.store('b')).claim()).toBeUndefined();
     });
 
-    it('becomes it again after a fault, and nobody calls that a crash', async () => {
+    it('becomes the owner again after a fault, which does not count as a crash', async () => {
       await log().register();
       const mine = log().shardOf();
       const one = await claimed(mine);
@@ -83,7 +83,7 @@ export function owning(log: () => ContractLog): void {
       expect(await mine.renew(one.epoch)).toBe('fenced');
     });
 
-    it('leaves word of the event that it had begun when it ended', async () => {
+    it('leaves a record of the event that it had started when it crashed', async () => {
       await log().register();
       const mine = log().shardOf(log().ground.store('short', { lease: 1 }));
       const { epoch, cursor } = await claimed(mine);
@@ -98,7 +98,7 @@ export function owning(log: () => ContractLog): void {
       expect(await claimed(others)).toMatchObject({ suspect: undefined, crashes: 0 });
     });
 
-    it('hears from what it writes that the consumer is paused', async () => {
+    it('learns from its writes that the consumer is paused', async () => {
       await log().register();
       const mine = log().shardOf();
       const { epoch, cursor } = await claimed(mine);
@@ -113,7 +113,7 @@ export function owning(log: () => ContractLog): void {
       expect(await mine.claim()).toBeDefined();
     });
 
-    it('finds the attempts of what stands still', async () => {
+    it('finds the attempts of the event at its cursor', async () => {
       await log().register();
       const mine = log().shardOf();
       const { epoch, cursor } = await claimed(mine);
@@ -126,7 +126,7 @@ export function owning(log: () => ContractLog): void {
   });
 
   describe('a failure', () => {
-    it('is written down with its key, its attempts and when it is due, and is gone when it is settled', async () => {
+    it('is recorded with its key, attempts and due time, and is deleted when it is settled', async () => {
       const { shard, claim, cursor, events } = await log().withFailures({ attempts: 2, delay: 50_000 }, 1, 2);
       const found = await shard.failures();
       expect(found).toEqual(events.map(({ seq }) => ({ seq, key: 'k', attempts: 2, due: expect.any(Number) })));
@@ -140,7 +140,7 @@ export function owning(log: () => ContractLog): void {
       expect(await log().state()).toEqual([expect.objectContaining({ retrying: 1, dead: 0, waiting: 0 })]);
     });
 
-    it('keeps any text of its error', async () => {
+    it('stores any text as its error', async () => {
       const { events } = await log().withFailures({ state: 'dead', error: `nul \0, half \ud800, é 🐘 "\\' \n` }, 1);
       const [letter] = await log().store.deadLetters(log().consumer, { limit: 10 });
       expect(letter).toMatchObject({ consumer: log().consumer, position: events[0]!.seq, id: events[0]!.id });
@@ -177,7 +177,7 @@ export function owning(log: () => ContractLog): void {
       expect(await log().state()).toEqual([expect.objectContaining({ waiting: 1, retrying: 0 })]);
     });
 
-    it('settles failures as well, and is told when it is fenced', async () => {
+    it('settles failures as well, and learns that it is fenced', async () => {
       const { shard, claim, cursor, events } = await log().withFailures({}, 1, 2);
       await shard.transaction(async (transaction) => {
         const outcome = { failed: [failed(events[1]!, { attempts: 7 })], gone: [events[0]!.seq] };

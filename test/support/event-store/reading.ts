@@ -8,7 +8,7 @@ import type { ContractLog } from './contract-log.js';
 /** What a consumer is given, and in which order. @param log The log, once the tests run. */
 export function reading(log: () => ContractLog): void {
   describe('a consumer', () => {
-    it('gets what is published after its registration, as it was published', async () => {
+    it('gets the events that are published after its registration, unchanged', async () => {
       await log().publish(['before']);
       await log().register();
       await log().ground.publish([
@@ -34,7 +34,7 @@ export function reading(log: () => ContractLog): void {
       expect(Math.abs(one.publishedAt.getTime() - Date.now())).toBeLessThan(60_000);
     });
 
-    it('gets everything that is kept when it begins at the beginning', async () => {
+    it('gets every kept event if it starts at the beginning', async () => {
       await log().publish([1, 2]);
       await log().register({ from: 'beginning' });
       await log().publish([3]);
@@ -42,7 +42,7 @@ export function reading(log: () => ContractLog): void {
       expect(payloads((await drain(shard, await claimed(shard), 2)).events)).toEqual([1, 2, 3]);
     });
 
-    it('gets what was published since the time that it begins at', async () => {
+    it('gets the events published since the time at which it starts', async () => {
       await log().publish(['before']);
       await log().register({ from: 'beginning' });
       const reader = log().shardOf();
@@ -65,7 +65,7 @@ export function reading(log: () => ContractLog): void {
       expect(seqs).not.toContain(before.seq);
     });
 
-    it('stays where it is when it is registered again, and learns its channels', async () => {
+    it('keeps its cursor when it is registered again, and gets the new channels', async () => {
       await log().register();
       await log().publish([1]);
       const other = `${log().channel} b`;
@@ -73,7 +73,7 @@ export function reading(log: () => ContractLog): void {
       expect(await log().state()).toEqual([expect.objectContaining({ channels: [log().channel, other], waiting: 1 })]);
     });
 
-    it('is refused with another number of shards than it has', async () => {
+    it('is refused with another number of shards', async () => {
       await log().register({ shards: 2 });
       const failure = await failureOf(log().register({ shards: 3 }));
       expect(failure).toMatchObject({
@@ -83,7 +83,7 @@ export function reading(log: () => ContractLog): void {
       expect(await log().state()).toHaveLength(2);
     });
 
-    it('does not disturb another one', async () => {
+    it('does not affect another consumer', async () => {
       await log().register();
       await log().publish([1]);
       const first = log().shardOf();
@@ -96,18 +96,21 @@ export function reading(log: () => ContractLog): void {
   });
 
   describe('a page', () => {
-    it.each([1, 2, 3, 7, 1_000])('of %i gives each event once, in the order of the log', async (limit) => {
-      await log().register();
-      const values = Array.from({ length: 10 }, (_, i) => i);
-      await log().publish(values);
-      const shard = log().shardOf();
-      const claim = await claimed(shard);
-      const { events, cursor } = await drain(shard, claim, limit);
-      expect(payloads(events)).toEqual(values);
-      await log().publish(['later']);
-      const page = await shard.first(claim.epoch, cursor.done, limit);
-      expect(payloads(page.events)).toEqual(['later']);
-    });
+    it.each([1, 2, 3, 7, 1_000])(
+      'contains each event once, in the order of the log, with a limit of %i',
+      async (limit) => {
+        await log().register();
+        const values = Array.from({ length: 10 }, (_, i) => i);
+        await log().publish(values);
+        const shard = log().shardOf();
+        const claim = await claimed(shard);
+        const { events, cursor } = await drain(shard, claim, limit);
+        expect(payloads(events)).toEqual(values);
+        await log().publish(['later']);
+        const page = await shard.first(claim.epoch, cursor.done, limit);
+        expect(payloads(page.events)).toEqual(['later']);
+      },
+    );
 
     it('is empty when nothing is new', async () => {
       await log().register();
@@ -116,7 +119,7 @@ export function reading(log: () => ContractLog): void {
       expect(await shard.first(epoch, cursor.done, 10)).toMatchObject({ hold: 'held', events: [], isLast: true });
     });
 
-    it('leaves what is published while a difference is worked off to the next one', async () => {
+    it('leaves events that are published meanwhile to the next range', async () => {
       await log().register();
       await log().publish([1, 2, 3]);
       const shard = log().shardOf();
@@ -131,7 +134,7 @@ export function reading(log: () => ContractLog): void {
       expect(payloads(events)).toEqual([4]);
     });
 
-    it('goes on behind events of others', async () => {
+    it('continues after events of other consumers', async () => {
       await log().register();
       await log().ground.publish(Array.from({ length: 50 }, () => ({ channel: 'of others' })));
       await log().publish([1, 2]);
@@ -141,7 +144,7 @@ export function reading(log: () => ContractLog): void {
       expect(payloads((await drain(shard, await claimed(shard), 1)).events)).toEqual([1, 2, 3]);
     });
 
-    it('finds events by their positions, those that exist', async () => {
+    it('finds the events that exist by their positions', async () => {
       await log().register();
       await log().publish([1, 2]);
       const shard = log().shardOf();
@@ -175,7 +178,7 @@ export function reading(log: () => ContractLog): void {
       expect(given.every((events) => events.length > 0)).toBe(true);
     });
 
-    it('are not to be had by an instance that counts them otherwise', async () => {
+    it('cannot be claimed by an instance with another number of shards', async () => {
       await log().register({ shards: 2 });
       expect(await log().shardOf(log().store, 0, 1).claim()).toBeUndefined();
       expect(await log().shardOf(log().store, 0, 2).claim()).toBeDefined();
