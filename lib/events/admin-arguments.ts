@@ -1,10 +1,9 @@
 import { count, orElse, readOptions, shown } from '../option-checks.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 
-/** How many dead letters are read, unless it is said otherwise. */
 const DEFAULT_LIMIT = 100;
 
-/** @throws PgNotifyError of kind `configuration`, as all of these. */
+/** Like all functions of this file, it throws a PgNotifyError of kind `configuration`. @param call Such as `pause()`. */
 export function checkConsumer(call: string, consumer: unknown): string {
   if (typeof consumer === 'string' && consumer !== '') return consumer;
   throw refusal(`${call} takes the name of a consumer, not ${shown(consumer)}.`);

@@ -15,7 +15,7 @@ import type { EventLog } from './event-log.js';
 import type { PgEventsOptions } from './pg-events.options.js';
 import type { ResolvedPgEventsOptions } from './pg-events.resolved-options.js';
 
-/** How long a statement of a transactional method may take, in milliseconds: longer than one should. */
+/** The time limit of a transactional method's statement, in milliseconds. It only has to exceed every reasonable statement. */
 const STATEMENT_LIMIT = 600_000;
 
 /** How much of a host's name is shown as the owner of a consumer, in characters. */
@@ -43,7 +43,7 @@ export function createEventLog(
     lease,
     statementLimit: STATEMENT_LIMIT,
   });
-  // Seen in the status of a consumer; another one at each start, because what an instance had before is not its own any more.
+  // The status of consumers shows it. It is unique to each start, because a restarted process does not own its earlier shards.
   const owner = `${hostname().slice(0, LONGEST_HOST)}:${process.pid}:${randomUUID().slice(0, 8)}`;
   const { timeout } = options.publisher;
   return {

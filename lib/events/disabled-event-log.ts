@@ -3,7 +3,7 @@ import type { EventShardStore, EventStore } from '../event-log/event-store.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { EventLog } from './event-log.js';
 
-/** Stands in where the option `enabled` of the registration is false: nothing is connected, published or consumed. */
+/** The event log of a registration with `enabled: false`: it connects to nothing and rejects every call. */
 export class DisabledEventLog implements EventLog {
   readonly store: EventStore = new DisabledEventStore();
   readonly sink: EventSink = { write: (_, channel) => Promise.reject(refusal(channel)) };

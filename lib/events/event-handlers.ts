@@ -16,17 +16,17 @@ import type { PgEventContext } from './pg-event.context.js';
 /** One use of `@OnPgEvent()`. */
 export type DiscoveredEventHandler = DiscoveredHandler<Extract<PgHandlerMetadata, { kind: 'event' }>>;
 
-/** A consumer as its method declares it. */
+/** A consumer as its decorator declares it. */
 export interface EventHandler {
   readonly definition: EventConsumerDefinition;
-  /** Where it begins if the log does not know it yet. */
+  /** Where the consumer starts if the log does not know it yet. */
   readonly from: EventStart;
 }
 
 /**
- * Makes consumers of the methods that are decorated.
+ * Checks the decorated methods and makes a consumer of each.
  *
- * @throws PgNotifyError of kind `configuration` for options that make no sense, and for a name that two methods have.
+ * @throws PgNotifyError of kind `configuration` for invalid options, and if two methods have the same consumer name.
  */
 export async function readEventHandlers(
   handlers: readonly DiscoveredEventHandler[],
@@ -52,7 +52,7 @@ export async function readEventHandlers(
   return read;
 }
 
-/** What the contexts of all runs of a consumer have in common. */
+/** The part of the context that is the same for all runs of a consumer. */
 type Place = Pick<PgEventContext<unknown>, 'registration' | 'handler' | 'consumer'>;
 
 function callsOf(
@@ -71,7 +71,7 @@ function callsOf(
     const call = (events: readonly PgEvent[], { attempt, signal, tx }: EventRun): unknown => {
       const event = events[0]!;
       const { channel, payload } = event;
-      // Written out: to spread an object into a larger one takes V8 as long as all else that an event takes.
+      // No spread: it would take V8 as long as the rest of the work for one event.
       const context: PgEventContext<unknown> = {
         registration,
         handler,
@@ -96,7 +96,7 @@ function callsOf(
   return { call, describe };
 }
 
-/** @throws PgNotifyError of kind `configuration` if there is none, or one is there twice: which of two definitions should read it? */
+/** @throws PgNotifyError of kind `configuration` for no channel, and for one given twice, whose two definitions may differ. */
 function channelsOf({ metadata }: DiscoveredEventHandler, where: string): readonly PgChannel[] {
   const channels = metadata.channels.map((channel) => toPgChannel(channel));
   if (channels.length === 0) {
@@ -117,7 +117,7 @@ function sameName(name: string, one: DiscoveredEventHandler, other: DiscoveredEv
   return new PgNotifyError(
     'configuration',
     isSame
-      ? `${first} is there on two instances (in ${modules}), but the consumer '${name}' gets each event once. Provide its class in one module that exports it, and import that module.`
+      ? `${first} exists on two instances (in ${modules}), but the consumer '${name}' gets each event once. Provide its class in one module that exports it, and import that module.`
       : `${first} and ${second} have the same consumer '${name}', but a consumer gets each event once. Give each a name of its own, or call both from one method.`,
   );
 }

@@ -3,18 +3,18 @@ import type { EventStore } from '../event-log/event-store.js';
 
 /** The consumers of a log that run in this application. */
 export interface RunningConsumers {
-  /** Has them look at once. @param channel Where there are events; none if more than that may have changed. */
+  /** Makes them look for events now. @param channel The channel of the new events; none if other state may have changed. */
   wake(channel?: string): void;
-  /** Resolves when none of them has anything to do now. */
+  /** Resolves when none of them has work. */
   settled(): Promise<void>;
 }
 
-/** What a PgEventsModule stands on. */
+/** The parts of an event log that tests replace: see `getPgEventLogToken()`. */
 export interface EventLog {
   readonly store: EventStore;
   readonly sink: EventSink;
-  /** Gets the consumers, if it wakes them by itself: notifications of the registration do otherwise. */
+  /** Implemented by a log that wakes the consumers itself. Without it, the registration's notifications wake them. */
   serve?(consumers: RunningConsumers): void;
-  /** Ends the sessions; nothing can be asked or written without an executor any more. Never rejects. */
+  /** Closes the sessions. After that, only `sink.write()` with an executor still works. Never rejects. */
   close(): Promise<void>;
 }

@@ -4,12 +4,12 @@ import { handlerDecorator } from '../handlers/handler-metadata.js';
 import type { OnPgEventOptions, PgEventBatchOptions } from './on-pg-event.options.js';
 import type { PgEventContext } from './pg-event.context.js';
 
-/** The payload's type of a channel; of several, all of theirs. */
+/** The type of a channel's payload; for a union of channels, the union of their payloads' types. */
 type PayloadOf<Channel> = Channel extends PgChannel<infer Payload, unknown> ? Payload : never;
 
-/** Decorates a method that takes the payload of an event and, if it likes, the event and the context. */
+/** Decorates a method that takes an event's payload and, optionally, the event and the context. */
 export type PgEventHandlerDecorator<T> = <
-  // eslint-disable-next-line typescript/no-explicit-any -- What `tx` is, the option `unitOfWork` of the module decides.
+  // eslint-disable-next-line typescript/no-explicit-any -- The module's option `unitOfWork` decides the type of `tx`.
   H extends (payload: T, event: PgEvent<T>, context: PgEventContext<any>) => unknown,
 >(
   target: object,
@@ -17,7 +17,7 @@ export type PgEventHandlerDecorator<T> = <
   descriptor: TypedPropertyDescriptor<H>,
 ) => void;
 
-/** Decorates a method that takes the payloads of several events and, if it likes, these and the context. */
+/** Decorates a method that takes the payloads of several events and, optionally, the events and the context. */
 export type PgEventBatchHandlerDecorator<T> = <
   // eslint-disable-next-line typescript/no-explicit-any -- As above.
   H extends (payloads: T[], events: PgEvent<T>[], context: PgEventContext<any>) => unknown,
@@ -31,21 +31,22 @@ type BatchOptions = OnPgEventOptions & { readonly batch: PgEventBatchOptions };
 type SingleOptions = OnPgEventOptions & { readonly batch?: never };
 
 /**
- * Calls the method for each event of one channel or of several (names, or definitions made by `definePgChannel()`, whose
- * payloads' types the method must accept): once for each consumer name, whatever the number of instances, and again if
- * it fails or the process ends meanwhile. Events of one key are handled in their order. A method may carry several of these
- * decorators, on providers and on controllers alike, each with a consumer name of its own. Guards, interceptors, pipes and
- * filters of the class and the method run, as in Nest's controllers; pipes are given the payload, as a `body`, and nothing
- * else. An event that a guard rejects, whose payload does not match the channel's schema, or whose handler throws a
- * {@link PgEventRejection} is a dead letter at once.
+ * Calls the method for each event of one or several channels, given by name or by a definition of `definePgChannel()`, whose
+ * payload type the method must accept. Each consumer name gets every event once, however many instances run, and again if the
+ * method fails or the process ends before it has settled. Events of one key are handled in order.
+ *
+ * It works on providers and controllers. A method may have several of these decorators, each with its own consumer name. Guards,
+ * interceptors, pipes and filters of the class and the method run, as in Nest's controllers; pipes get the payload, as a `body`,
+ * and nothing else. An event becomes a dead letter at once if a guard rejects it, if its payload does not match the channel's
+ * schema, or if the method throws a {@link PgEventRejection}.
  *
  * ```ts
  * @OnPgEvent(OrderEvents, { consumer: 'billing' })
  * charge(order: Order, event: PgEvent<Order>, { signal }: PgEventContext) { … }
  * ```
  *
- * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry. Options that make no sense together
- * fail the bootstrap, with an error of kind `configuration`.
+ * @throws PgNotifyError of kind `channel` for a channel name that PostgreSQL does not allow. Invalid options make the bootstrap
+ * fail with an error of kind `configuration`.
  */
 export function OnPgEvent<T>(channel: PgChannel<T, unknown>, options: BatchOptions): PgEventBatchHandlerDecorator<T>;
 export function OnPgEvent<T>(channel: PgChannel<T, unknown>, options: SingleOptions): PgEventHandlerDecorator<T>;
@@ -63,7 +64,7 @@ export function OnPgEvent(
 ): MethodDecorator;
 export function OnPgEvent(
   channels: string | PgChannel | readonly (string | PgChannel)[],
-  // Without any it is one without a consumer: the bootstrap says what to write, and where.
+  // The default is invalid, but it lets the bootstrap report the missing consumer together with the method's name.
   options: Partial<OnPgEventOptions> = {},
 ): MethodDecorator {
   const list = Array.isArray(channels)

@@ -1,5 +1,4 @@
-import type { EventRetry } from '../event-log/event-consumer-definition.js';
-import type { EventConsumerDefinition, EventOrdering } from '../event-log/event-consumer-definition.js';
+import type { EventConsumerDefinition, EventOrdering, EventRetry } from '../event-log/event-consumer-definition.js';
 import type { EventStart } from '../event-log/event-store.js';
 import type { PgHandlerOptions } from '../handlers/handler-options.js';
 import {
@@ -17,17 +16,17 @@ import {
 } from '../option-checks.js';
 import type { ChecksOf, OptionCheck } from '../option-checks.js';
 
-/** How failures are tried again. */
+/** How failed events are retried. */
 export interface PgRetryOptions {
   /**
-   * How often an event is tried before it is a dead letter. `Infinity` tries for ever.
+   * How many attempts an event gets before it becomes a dead letter. `Infinity` for no limit.
    *
    * @default 20, which takes about an hour
    */
   readonly attempts?: number;
   /**
-   * How long after the first failure the next attempt is made, in milliseconds. It doubles with each failure, and a random
-   * part of up to half of it is left out.
+   * The delay between the first failure and the next attempt, in milliseconds. It doubles with each failure. The actual delay is
+   * shorter by a random part of up to half.
    *
    * @default 1_000
    */
@@ -40,84 +39,82 @@ export interface PgRetryOptions {
   readonly maxDelay?: number;
 }
 
-/** How many events a method takes together. */
+/** How many events one call of the method gets. */
 export interface PgEventBatchOptions {
-  /** How many at the most. */
+  /** The largest number of events, from 1 to 10,000. */
   readonly maxSize: number;
 }
 
 export interface OnPgEventOptions extends PgHandlerOptions {
   /**
-   * The name under which the log remembers how far this consumer has come. It is the same on every instance, and each event is
-   * handled by one of them. A consumer of another name is another consumer: do not rename it.
+   * The name under which the log stores this consumer's progress. All instances use the same name, and share its events. Do not
+   * rename a consumer: another name is a new consumer.
    */
   readonly consumer: string;
   /**
-   * Where a consumer begins that the log does not know yet: with what is published from now on, with all that is kept, or
-   * with what was published since a time of the past.
+   * Where a consumer starts that the log does not know yet: `now` with the events published from now on, `beginning` with every
+   * event that is kept, a Date of the past with the events published since then.
    *
    * @default 'now'
    */
   readonly from?: EventStart;
   /**
-   * What a failed event holds up. `key`: the later events of its key. `none`: nothing. `strict`: the consumer, so that nothing
-   * overtakes it.
+   * Which events wait behind a failed event. `key`: the later events of its key. `none`: no event. `strict`: all later events.
    *
    * @default 'key'
    */
   readonly ordering?: EventOrdering;
   /**
-   * How many events may be handled at the same time. With 1 they are handled in the order of the log; with more, those of
-   * one key one after the other.
+   * How many events may be handled at the same time. With 1, they are handled in the order of the log. With more, events of one
+   * key are still handled one after the other.
    *
    * @default 1
    */
   readonly concurrency?: number;
-  /** Gives the method lists of payloads and of events. A batch that fails is tried again as a whole. */
+  /** Makes the method take lists of payloads and of events. A failed batch is retried as a whole. */
   readonly batch?: PgEventBatchOptions;
   /**
-   * Runs the method in a transaction, the context's `tx`, in which the cursor is moved as well: what it writes with it happens
-   * exactly once.
+   * Runs the method in a transaction, the context's `tx`, which also moves the cursor. So whatever the method writes with `tx`
+   * happens exactly once.
    *
    * @default false
    */
   readonly transactional?: boolean;
   /**
-   * How failures are tried again.
+   * How failed events are retried.
    *
    * @default the option `retry` of the module
    */
   readonly retry?: PgRetryOptions;
   /**
-   * How many failed events may wait for their next attempt, those included that wait behind one of their key. Nothing new is
-   * begun until there are fewer.
+   * How many events may wait for a retry, or behind one of their key, before the consumer starts no new ones.
    *
    * @default 1_000
    */
   readonly maxUnsettled?: number;
   /**
-   * Into how many parts the events are divided, by their keys. Each part is handled by one instance at a time, so that as many
-   * instances share the work. To change it, pause the consumer and drop it.
+   * Into how many parts the events are divided by their keys. One instance at a time handles a part, so up to that many instances
+   * share the work. To change the number, pause the consumer and drop it.
    *
    * @default 1
    */
   readonly shards?: number;
 }
 
-/** What a consumer is, beside its method. */
+/** The checked options of a decorator. */
 export type EventConsumerSettings = Omit<EventConsumerDefinition, 'label' | 'channels' | 'call' | 'describe'> & {
   readonly from: EventStart;
 };
 
-/** What the registration and its event log say of all consumers. */
+/** The defaults that the registration and the module set for all consumers. */
 export interface EventConsumerDefaults {
   readonly retry: EventRetry;
   readonly timeout: number | undefined;
 }
 
-/** How long a name may be, in bytes: PostgreSQL keeps it in an index. */
+/** PostgreSQL keeps the name in an index. */
 const MAX_NAME_BYTES = 200;
-/** A batch is read at once, and kept in memory. */
+/** A whole batch is in memory. */
 const MAX_BATCH = 10_000;
 const MAX_SHARDS = 1_000;
 
@@ -125,7 +122,8 @@ const ORDERINGS: readonly EventOrdering[] = ['key', 'none', 'strict'];
 
 const consumerName: OptionCheck<string> = (given, place) => {
   if (given === undefined) {
-    const remedy = "must be given, such as { consumer: 'billing' }: the log knows by it how far this consumer has come";
+    const remedy =
+      "must be given, such as { consumer: 'billing' }: the log stores the consumer's progress under this name";
     throw invalidOption(place, `${remedy}. Do not change it later`);
   }
   const name = nonEmptyText(given, place);
@@ -145,10 +143,9 @@ const start: OptionCheck<EventStart> = (given, place) => {
   throw invalidOption(place, `must be 'now', 'beginning' or a Date, not ${shown(given)}`);
 };
 
-/** How often, `Infinity` included. */
 const attempts: OptionCheck<number> = (given, place) => (given === Infinity ? Infinity : count()(given, place));
 
-/** The checks of {@link PgRetryOptions}; what is left out is undefined. */
+/** The checks of {@link PgRetryOptions}, without defaults. */
 export const RETRY = {
   attempts: optional(attempts),
   delay: optional(milliseconds({ least: 1 })),
@@ -173,7 +170,7 @@ const ON_EVENT = {
  * Checks the options of `@OnPgEvent()`.
  *
  * @param where The decorator and its method, for messages.
- * @throws PgNotifyError of kind `configuration` that names the option and what it takes.
+ * @throws PgNotifyError of kind `configuration` that names the option and its valid values.
  */
 export function readOnPgEventOptions(
   options: Partial<OnPgEventOptions>,
@@ -189,25 +186,31 @@ export function readOnPgEventOptions(
     if (isTransactional) {
       refuse(
         'concurrency',
-        'goes without transactional, whose events are handled in one transaction: leave one out, or use shards',
+        'cannot be combined with transactional, which handles events one after the other: leave one out, or use shards',
       );
     }
     if (batch)
-      refuse('concurrency', 'goes without batch, one of which is handled at a time: leave one out, or use shards');
+      refuse(
+        'concurrency',
+        'cannot be combined with batch, which handles one batch at a time: leave one out, or use shards',
+      );
     if (read.ordering === 'strict') {
       refuse(
         'concurrency',
-        "goes without ordering: 'strict', where one event is handled after the other: leave one out",
+        "cannot be combined with ordering: 'strict', which handles events one after the other: leave one out",
       );
     }
   }
   if (batch && read.ordering !== undefined && read.ordering !== 'strict') {
-    refuse('ordering', 'goes without batch, which is tried again as a whole, and nothing overtakes it: leave one out');
+    refuse(
+      'ordering',
+      'cannot be combined with batch, which is retried as a whole before all later events: leave one out',
+    );
   }
   if (shards > 1 && read.ordering === 'strict') {
     refuse(
       'shards',
-      "goes without ordering: 'strict', which is one order of all events: leave one out, or write ordering: 'key'",
+      "cannot be combined with ordering: 'strict', which is one order of all events: leave one out, or write ordering: 'key'",
     );
   }
   const retry = mergedRetry(read.retry, defaults.retry);
@@ -218,7 +221,7 @@ export function readOnPgEventOptions(
   return { name, from, ordering, concurrency, batch, isTransactional, retry, maxUnsettled, shards, timeout };
 }
 
-/** What other libraries call an option. */
+/** Names of these options in other libraries, for the hint at an unknown option. */
 const SYNONYMS = {
   name: 'consumer',
   group: 'consumer',
@@ -227,7 +230,6 @@ const SYNONYMS = {
   partitions: 'shards',
 };
 
-/** What is said in the first, else in the second. */
 export function mergedRetry(given: PgRetryOptions, defaults: EventRetry): EventRetry {
   const { attempts: most = defaults.attempts, delay = defaults.delay, maxDelay = defaults.maxDelay } = given;
   return { attempts: most, delay, maxDelay };

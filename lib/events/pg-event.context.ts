@@ -3,24 +3,25 @@ import type { PgNotifyContext } from '../handlers/pg-notify.context.js';
 import type { PgTransactionClient } from '../session/transaction-client.js';
 
 /**
- * One run of a method of `@OnPgEvent()`: its last argument, and what `REQUEST` injects into request-scoped providers.
+ * Describes one run of a method of `@OnPgEvent()`. It is the method's last argument, and `REQUEST` injects it into
+ * request-scoped providers.
  *
- * @typeParam Tx What the method gets as {@link tx}.
+ * @typeParam Tx The type of {@link tx}.
  */
 export interface PgEventContext<Tx = PgTransactionClient> extends PgNotifyContext {
-  /** `events` with the option `batch`. */
+  /** `events` if the option `batch` is set. */
   readonly kind: 'event' | 'events';
   /** The consumer's name in the log. */
   readonly consumer: string;
   /** 1 for the first attempt. */
   readonly attempt: number;
   /**
-   * The transaction of a transactional consumer, in which its cursor is moved as well: a client like that of `pg`, or what
-   * the option `unitOfWork` makes of it. Undefined for other consumers.
+   * The transaction of a transactional consumer, which also moves the consumer's cursor: a client like that of `pg`, or the
+   * transaction that the option `unitOfWork` passes on. Undefined for other consumers.
    */
   readonly tx: Tx;
-  /** What the method is called for, without `batch`. */
+  /** Missing if the option `batch` is set. */
   readonly event?: PgEvent;
-  /** What the method is called for, with `batch`. */
+  /** Present only if the option `batch` is set. */
   readonly events?: readonly PgEvent[];
 }

@@ -4,17 +4,17 @@ import { invalidOption, orElse, readOptions, shown } from '../option-checks.js';
 import type { ChecksOf, OptionCheck } from '../option-checks.js';
 import { withDeadline } from '../time/deadline.js';
 
-/** From when on the health indicator reports the event log as down. */
+/** The limits above which the health indicator reports the event log as down. */
 export interface PgEventsHealthOptions {
   /**
-   * For how long an event may wait for a consumer that is not paused before the log counts as down, in milliseconds.
+   * How long an event may wait for a consumer that is not paused, in milliseconds.
    *
    * @default 300_000
    */
   readonly maxLag?: number;
   /**
-   * With how many dead letters of one consumer it still counts as up. By default any number: they do not go away when an
-   * instance is started anew; the report counts them for whoever watches.
+   * How many dead letters one consumer may have. There is no limit by default, because restarting an instance does not remove
+   * them; the report contains their number.
    *
    * @default Infinity
    */
@@ -31,28 +31,28 @@ const OPTIONS = {
   maxDeadLetters: orElse(Infinity, notNegative),
 } satisfies ChecksOf<PgEventsHealthOptions>;
 
-/** What the indicator reports of one consumer, with all its shards. */
+/** The report of one consumer: the sum of its shards. */
 export interface PgEventsConsumerHealth {
-  /** How many events it has not looked at yet. */
+  /** The number of events that it has not read yet. */
   readonly waiting: number;
-  /** How long the oldest of them has waited, in milliseconds. */
+  /** The age of the oldest waiting event, in milliseconds. */
   readonly lag: number;
   readonly retrying: number;
   readonly dead: number;
   readonly paused: boolean;
 }
 
-/** What the indicator reports under its key. It names no host and holds no secret. */
+/** The report under the indicator's key. It contains no host name and no secret. */
 export interface PgEventsHealth {
   readonly status: 'up' | 'down';
   /** Why it is down. */
   readonly reason?: string;
-  /** By name; empty if the log does not answer, or if the role may not read it. */
+  /** By consumer name; empty if the log does not answer, or if the role may not read it. */
   readonly consumers: Readonly<Record<string, PgEventsConsumerHealth>>;
 }
 
 /**
- * The health of an event log, in the form that `@nestjs/terminus` takes; it does not depend on it.
+ * Reports the health of an event log in the form of `@nestjs/terminus`, without depending on it.
  *
  * ```ts
  * this.health.check([() => this.pgEvents.isHealthy('pg_events', { maxLag: 60_000 })]);
@@ -73,8 +73,9 @@ export class PgEventsHealthIndicator {
   ) {}
 
   /**
-   * Up while the log answers within 5 s and no consumer lags, or has more dead letters, than the options allow; consumers that
-   * run elsewhere count as well. In an application without consumers, whose role may not read the log, it is up. Rejects only for invalid options, with a PgNotifyError of kind `configuration`.
+   * Up if the log answers within 5 s and no consumer exceeds the limits of the options, whichever application runs it. An
+   * application without consumers is also up if its role may not read the log. Rejects only for invalid options, with a
+   * PgNotifyError of kind `configuration`.
    */
   async isHealthy<Key extends string = 'pg_events'>(
     key: Key = 'pg_events' as Key,
@@ -85,7 +86,7 @@ export class PgEventsHealthIndicator {
     const problems: string[] = [];
     const states = await withDeadline(this.ask(), { timeout, expired: () => new Error() }).catch((error: unknown) => {
       if (sqlStateOf(error) !== NO_PRIVILEGE)
-        problems.push('the event log does not answer'); // Why may name hosts.
+        problems.push('the event log does not answer'); // The report leaves the reason out, because it may contain host names.
       else if (this.consumes()) problems.push('the role may not read the event log');
       return undefined;
     });
@@ -109,7 +110,7 @@ export class PgEventsHealthIndicator {
     return { [key]: health } as Record<Key, PgEventsHealth>;
   }
 
-  /** A log that takes long to count what waits is asked once at a time: each look has one of its few connections. */
+  /** Shares one query among concurrent checks: counting may take long, and the log has few connections. */
   private ask(): Promise<readonly PgEventConsumerState[]> {
     this.asking ??= this.store.consumers().finally(() => (this.asking = undefined));
     return this.asking;

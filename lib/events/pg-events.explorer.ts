@@ -20,7 +20,7 @@ import type { ResolvedPgEventsOptions } from './pg-events.resolved-options.js';
 import type { PgEventsRun } from './pg-events.run.js';
 import { PG_EVENTS_PARTS, PG_EVENTS_RESOLVED_OPTIONS } from './pg-events.tokens.js';
 
-/** Finds the methods of `@OnPgEvent()` of its registration, and lets their consumers run as long as the application does. */
+/** Finds the methods of `@OnPgEvent()` of its registration, and ties their consumers to the application's lifecycle. */
 @Injectable()
 export class PgEventsExplorer
   implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown, OnApplicationShutdown
@@ -34,7 +34,7 @@ export class PgEventsExplorer
     @Inject(ApplicationConfig) private readonly config: ApplicationConfig,
   ) {}
 
-  /** Starts the consumers, and waits until what wakes them is listened to. */
+  /** Starts the consumers, and waits until the registration listens to the channel of their wake-ups. */
   async onApplicationBootstrap(): Promise<void> {
     const { start, transport } = this.parts;
     await start.attempt(async () => {
@@ -48,18 +48,18 @@ export class PgEventsExplorer
     this.run.end();
   }
 
-  /** The registration waits for the handlers. */
+  /** It does not wait for the handlers, because the registration does. */
   beforeApplicationShutdown(signal?: string): void {
     if (signal !== undefined) this.parts.start.endsBy(signal);
     this.run.giveUp();
   }
 
-  /** The HTTP server is closed by now: nobody publishes any more. */
+  /** Closes the sessions only now: until the HTTP server is closed, requests may publish. */
   onApplicationShutdown(): Promise<void> {
     return this.run.stop();
   }
 
-  /** Undefined if nothing is to be consumed. */
+  /** Undefined if this application does not consume. */
   private async findHandlers(): Promise<readonly EventHandler[] | undefined> {
     const { handlers: standard } = this.parts.options;
     if (!this.options.consume || !standard) return undefined;

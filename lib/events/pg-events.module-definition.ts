@@ -5,7 +5,7 @@ import type { ChecksOf } from '../option-checks.js';
 import { DEFAULT_REGISTRATION } from '../pg-notify.tokens.js';
 import type { PgEventsOptions } from './pg-events.options.js';
 
-/** What stands beside the options, and is fixed when the module is imported: in `forRootAsync` too. */
+/** Options that `forRootAsync` takes directly, because they must be known when the module is imported. */
 export interface PgEventsModuleExtras {
   /**
    * The registration of PgNotifyModule whose database the log is in.
@@ -43,8 +43,8 @@ export function checkAsyncOptions(options: typeof ASYNC_OPTIONS_TYPE): typeof AS
   return options;
 }
 
-/** Makes the options of an event log: a class for `forRootAsync({ useClass })` or `useExisting`. */
+/** The interface of a class for `forRootAsync({ useClass })` or `forRootAsync({ useExisting })`. */
 export interface PgEventsOptionsFactory {
-  /** Returns the options when the application starts. */
+  /** Called once, when the application starts. */
   createPgEventsOptions(): PgEventsOptions | Promise<PgEventsOptions>;
 }

@@ -12,9 +12,9 @@ import { PgEventsHealthIndicator } from './pg-events-health.indicator.js';
 import { getPgEventsHealthToken, getPgEventsToken } from './pg-events.tokens.js';
 
 /**
- * Durable events: a log in the database of a PgNotifyModule registration, published to inside the application's own
- * transactions, and consumed by the methods of `@OnPgEvent()`. Import `forRoot()` or `forRootAsync()` once for each log, in
- * the root module, beside PgNotifyModule: it is global.
+ * Durable events: a log in the database of a PgNotifyModule registration. The application publishes events inside its own
+ * transactions, and methods of `@OnPgEvent()` consume them. Import `forRoot()` or `forRootAsync()` once for each log, in the
+ * root module, next to PgNotifyModule. The module is global.
  */
 @Module({})
 export class PgEventsModule extends ConfigurableModuleClass {

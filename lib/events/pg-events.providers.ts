@@ -25,13 +25,13 @@ import {
   PG_EVENTS_RESOLVED_OPTIONS,
 } from './pg-events.tokens.js';
 
-/** By its class alone, only the log of the default registration can be had. */
+/** Only the services of the default registration can be injected by their class. */
 const CLASS_TOKENS: readonly Provider[] = [
   { provide: PgEvents, useExisting: getPgEventsToken() },
   { provide: PgEventsHealthIndicator, useExisting: getPgEventsHealthToken() },
 ];
 
-/** All that one event log consists of. */
+/** The providers of one event log. */
 export function eventsProviders(registration: string): Provider[] {
   if (typeof registration !== 'string' || registration === '') {
     throw new PgNotifyError(
@@ -72,7 +72,7 @@ export function eventsProviders(registration: string): Provider[] {
   ];
 }
 
-/** @throws PgNotifyError of kind `configuration` if the registration has two logs: which would a handler belong to? */
+/** @throws PgNotifyError of kind `configuration` if the registration has two logs, because handlers name only a registration. */
 function checkParts(parts: PgNotifyParts): PgNotifyParts {
   const { own, withEvents } = parts.registrations;
   if (withEvents.filter((name) => name === own).length < 2) return parts;

@@ -17,7 +17,7 @@ import type { Checked, ChecksOf, OptionCheck } from '../option-checks.js';
 import { mergedRetry, RETRY } from './on-pg-event.options.js';
 import type { PgEventsOptions } from './pg-events.options.js';
 
-/** What takes these options, for messages. */
+/** The name in messages. */
 const OWNER = 'PgEventsModule';
 
 const DAY = 86_400_000;
@@ -25,7 +25,7 @@ const DAY = 86_400_000;
 /** About an hour. */
 const STANDARD_RETRY: EventRetry = { attempts: 20, delay: 1_000, maxDelay: 300_000 };
 
-/** No timer runs for that long: the database compares times. */
+/** No timer uses it, so it may exceed a timer's limit. */
 const retention: OptionCheck<number> = (given, place) => {
   if (Number.isFinite(given) && (given as number) >= 0) return given as number;
   throw invalidOption(place, `must be a number of milliseconds, or 0 to keep all events, not ${shown(given)}`);
@@ -44,7 +44,7 @@ const unitOfWork: OptionCheck<PgUnitOfWork> = (given, place) => {
 const OPTIONS = {
   schema: orElse(DEFAULT_EVENT_SCHEMA, eventSchemaName),
   consume: orElse(true, flag),
-  // By the factory of the log, which needs what the registration says.
+  // Checked by createEventLog().
   pool: checkedElsewhere,
   maxConnections: orElse(5, maxConnections),
   lease: orElse(15_000, milliseconds({ least: 100 })),
@@ -53,13 +53,13 @@ const OPTIONS = {
   unitOfWork: optional(unitOfWork),
 } satisfies ChecksOf<PgEventsOptions>;
 
-/** The options with every default filled in, without the pool. */
+/** The options with their defaults, without the pool. */
 export type ResolvedPgEventsOptions = Omit<Checked<typeof OPTIONS>, 'pool' | 'retry'> & { readonly retry: EventRetry };
 
 /**
- * Checks the options where the user wrote them and fills in the defaults.
+ * Checks the options and fills in the defaults.
  *
- * @throws PgNotifyError of kind `configuration` that names the option and what it takes.
+ * @throws PgNotifyError of kind `configuration` that names the option and its valid values.
  */
 export function resolveEventsOptions(options: PgEventsOptions): ResolvedPgEventsOptions {
   if (typeof options === 'object' && options !== null && 'registration' in options) {

@@ -13,7 +13,7 @@ import type { ResolvedPgEventsOptions } from './pg-events.resolved-options.js';
 /** How long a shutdown waits for consumers to give up their leases, in milliseconds. */
 const RELEASE_TIMEOUT = 1_000;
 
-/** What runs for one event log: its consumers, what wakes them, and what deletes old events. */
+/** Runs one event log: starts and stops its consumers, their wake-ups and the retention. */
 export class PgEventsRun {
   /** Whether this application has consumers, be they running or not yet. */
   hasConsumers = false;
@@ -31,22 +31,23 @@ export class PgEventsRun {
   ) {}
 
   /**
-   * Looks at the tables and starts the consumers, by the registration's startup policy: until its timeout, or without waiting.
+   * Checks the tables and starts the consumers. The registration's startup policy decides how long it retries, or that it
+   * continues in the background.
    *
-   * @param handlers Undefined to consume nothing.
-   * @throws PgNotifyError that says why the application cannot start; of kind `closed` when it was stopped meanwhile.
+   * @param handlers Undefined if this application does not consume.
+   * @throws PgNotifyError with the reason why the application cannot start; of kind `closed` if it was stopped meanwhile.
    */
   async start(handlers: readonly EventHandler[] | undefined): Promise<void> {
     this.hasConsumers = handlers !== undefined && handlers.length > 0;
     const { mode, timeout } = this.parts.options.startup;
     if (mode === 'background') {
-      void this.openUntil(Infinity, handlers).catch(() => undefined); // It was stopped.
+      void this.openUntil(Infinity, handlers).catch(() => undefined); // Rejects only after giveUp().
       return;
     }
     await this.openUntil(mode === 'fail' ? 0 : timeout, handlers);
   }
 
-  /** Begins no more events; those under way are finished. */
+  /** Starts no more runs. Current runs are finished. */
   end(): void {
     this.hasEnded = true;
     this.ignoreWakeUps();
@@ -54,12 +55,12 @@ export class PgEventsRun {
     for (const consumer of this.consumers) consumer.end();
   }
 
-  /** Gives up a start that is under way. */
+  /** Aborts a start that is still retrying. */
   giveUp(): void {
     this.closing.abort(new PgNotifyError('closed', 'The event log is being closed.'));
   }
 
-  /** Ends all that runs, and closes the sessions. Never rejects; repeated calls return the same promise. */
+  /** Stops everything and closes the sessions. Never rejects; repeated calls return the same promise. */
   stop(): Promise<void> {
     return (this.stopped ??= this.finish());
   }
@@ -68,12 +69,12 @@ export class PgEventsRun {
     this.end();
     this.giveUp();
     const settled = Promise.all(this.consumers.map((consumer) => consumer.settled()));
-    const expired = (): Error => new Error('A consumer has not given up its lease.'); // It is over by itself.
+    const expired = (): Error => new Error('A consumer has not given up its lease.'); // Ignored: the lease expires.
     await withDeadline(settled, { timeout: RELEASE_TIMEOUT, expired }).catch(() => undefined);
     await this.log.close();
   }
 
-  /** Tries until it succeeds or a further attempt would begin too late, in `patience` milliseconds. */
+  /** Retries until it succeeds, or until the next attempt would start more than `patience` milliseconds after the first. */
   private async openUntil(patience: number, handlers: readonly EventHandler[] | undefined): Promise<void> {
     const { consumers, options, errors } = this.parts;
     const { clock } = consumers.context;
@@ -142,14 +143,14 @@ export class PgEventsRun {
       });
       return;
     }
-    // The payload is the channel of an event; it is empty when something else has changed.
+    // The payload is the channel of the new events. It is empty if other state has changed.
     this.ignoreWakeUps = channels.subscribe(definePgChannel(this.options.schema, { codec: 'text' }), {
       notification: ({ payload }) => wake(payload),
       gap: () => wake(),
     });
   }
 
-  /** Warns of consumers that hold up the retention although perhaps nobody runs them any more. Never rejects. */
+  /** Warns of consumers that may be abandoned, because the log keeps their unhandled events. Never rejects. */
   private async warnOfOthers(own: ReadonlySet<string>): Promise<void> {
     const { logger } = this.parts;
     try {

@@ -10,13 +10,13 @@ import { checkConsumer, checkDate, checkIds, readDeadLettersOptions, readRetenti
 import type { EventLog } from './event-log.js';
 import type { ResolvedPgEventsOptions } from './pg-events.resolved-options.js';
 
-/** The options of `publish()`: what belongs to the event, and its transaction. */
+/** The options of `publish()`: those of the event and the transaction. */
 export interface PgPublishEventOptions extends PgEventOptions, PgPublishOptions {}
 
-/** Which dead letters to return. */
+/** The options of `deadLetters()`. */
 export interface PgDeadLettersOptions {
   /**
-   * How many to return at the most, the oldest first.
+   * The largest number of dead letters to return. The oldest come first.
    *
    * @default 100
    */
@@ -24,8 +24,8 @@ export interface PgDeadLettersOptions {
 }
 
 /**
- * Publishes events into the log of one registration, and administers its consumers, wherever they run. Inject it by its
- * class, or by `@InjectPgEvents(registration)` for a named registration.
+ * Publishes events into the log of one registration, and administers the log's consumers, whichever application runs them.
+ * Inject it by its class, or with `@InjectPgEvents(registration)` for a named registration.
  */
 @Injectable()
 export class PgEvents {
@@ -46,8 +46,8 @@ export class PgEvents {
   }
 
   /**
-   * Publishes an event inside the caller's transaction: every consumer gets it if that commits, and none if it is rolled
-   * back. Resolves with the event's id when it is written.
+   * Publishes an event inside the caller's transaction: every consumer gets it if the transaction commits, and none if it is
+   * rolled back. Resolves with the event's id when the event is written.
    *
    * ```ts
    * await dataSource.transaction(async (tx) => {
@@ -56,12 +56,11 @@ export class PgEvents {
    * });
    * ```
    *
-   * @param payload Checked by the channel's schema and written as JSON, of up to 1,000,000 bytes; `undefined` is received as
-   * null.
-   * @throws PgNotifyError of kind `configuration` if there is neither an `executor` nor one of the registration's
-   * `publisher.executor`: an event outside of the transaction could be lost, or announce what was rolled back. With `executor:
-   * false` it is published at once, on purpose. Of kind `channel` or `payload` for what cannot be published, before anything
-   * is sent. Of kind `publish` if it was not published, or nobody knows (`outcome`).
+   * @param payload Checked by the channel's schema and written as JSON, up to 1,000,000 bytes. `undefined` is received as null.
+   * @throws PgNotifyError of kind `configuration` if neither the call nor the registration's `publisher.executor` names a
+   * transaction: an event outside it could be lost, or announce a change that is rolled back. To publish at once on purpose, set
+   * `executor: false`. Of kind `channel` or `payload`, before anything is sent, if the channel or the event is invalid. Of kind
+   * `publish` if the event was not published, or if that is unknown (see `outcome`).
    */
   publish<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,
@@ -73,10 +72,10 @@ export class PgEvents {
   }
 
   /**
-   * Publishes events like {@link publish}, with one statement for up to 5,000 of them. Resolves with their ids, in their order.
-   * All are checked before any is sent. With `executor: false` each statement is a transaction of its own.
+   * Publishes events like {@link publish}, up to 5,000 with one statement. Resolves with the ids in the order of the events. All
+   * events are checked before any is sent. With `executor: false`, each statement is a transaction of its own.
    *
-   * @throws PgNotifyError as {@link publish}; if one of the events cannot be published, none is, and `failures` names its place.
+   * @throws PgNotifyError as {@link publish}. If an event is invalid, none is published, and `failures` contains its index.
    */
   publishMany<Payload = unknown, Input = Payload>(
     channel: string | PgChannel<Payload, Input>,
@@ -86,63 +85,63 @@ export class PgEvents {
     return this.publisher.publishMany(channel, events, options);
   }
 
-  /** How each consumer that the log knows is doing, by name and shard. It counts what waits, which takes a while if that is much. */
+  /** The state of every consumer in the log, ordered by name and shard. Counting many waiting events takes a while. */
   consumers(): Promise<readonly PgEventConsumerState[]> {
     return this.log.store.consumers();
   }
 
-  /** The events that a consumer has given up, oldest first. */
+  /** The dead letters of a consumer, oldest first. */
   async deadLetters(consumer: string, options: PgDeadLettersOptions = {}): Promise<readonly PgDeadLetter[]> {
     return this.log.store.deadLetters(checkConsumer('deadLetters()', consumer), readDeadLettersOptions(options));
   }
 
   /**
-   * Gives dead letters to their consumer again, with all their attempts. Resolves with how many that were.
+   * Delivers dead letters to their consumer again, with a full number of attempts. Resolves with the number of dead letters.
    *
-   * @param ids Of the events. @default all dead letters of the consumer
+   * @param ids The ids of the events. @default all dead letters of the consumer
    */
   async requeue(consumer: string, ids?: readonly string[]): Promise<number> {
     return this.log.store.requeue(checkConsumer('requeue()', consumer), checkIds('requeue()', ids));
   }
 
   /**
-   * Forgets dead letters. Resolves with how many that were.
+   * Forgets dead letters. Resolves with their number.
    *
-   * @param ids Of the events. @default all dead letters of the consumer
+   * @param ids The ids of the events. @default all dead letters of the consumer
    */
   async discard(consumer: string, ids?: readonly string[]): Promise<number> {
     return this.log.store.discard(checkConsumer('discard()', consumer), checkIds('discard()', ids));
   }
 
   /**
-   * Delivers again all events that are kept and were published since that time. Resolves with how many shards begin anew: 0 if
-   * there is no such consumer.
+   * Delivers again every kept event that was published at or after `since`. Resolves with the number of the consumer's shards; 0
+   * if there is no such consumer.
    */
   async replay(consumer: string, since: Date): Promise<number> {
     return this.log.store.replay(checkConsumer('replay()', consumer), checkDate('replay()', since));
   }
 
-  /** Lets a consumer begin nothing more, on any instance. What is published meanwhile waits. Resolves with how many shards it has. */
+  /** Makes a consumer start no more runs on any instance. New events wait. Resolves with the number of its shards. */
   async pause(consumer: string): Promise<number> {
     return this.log.store.pause(checkConsumer('pause()', consumer));
   }
 
-  /** Lets a paused consumer go on. Resolves with how many shards it has. */
+  /** Lets a paused consumer continue. Resolves with the number of its shards. */
   async resume(consumer: string): Promise<number> {
     return this.log.store.resume(checkConsumer('resume()', consumer));
   }
 
   /**
-   * Forgets a consumer, with how far it has come and its dead letters. One that an application still has comes back at its
-   * next start. Resolves with how many shards it had.
+   * Forgets a consumer, its progress and its dead letters. An application that still has the consumer registers it again at its
+   * next start. Resolves with the number of its shards.
    */
   async drop(consumer: string): Promise<number> {
     return this.log.store.drop(checkConsumer('drop()', consumer));
   }
 
   /**
-   * Deletes events that are older and that every consumer has handled; the module does it now and then by itself. Resolves with
-   * how many that were.
+   * Deletes events older than `olderThan` that every consumer has handled. The module does the same every hour. Resolves with the
+   * number of deleted events.
    *
    * @param olderThan In milliseconds. @default the option `retention` of the module
    */
@@ -151,8 +150,8 @@ export class PgEvents {
   }
 
   /**
-   * Makes the consumers of a log that was restored or copied to another database cluster valid there. Resolves with how many
-   * shards that were.
+   * Makes the consumers work again after the log was restored or copied to another database cluster. Resolves with the number of
+   * shards that needed it.
    */
   rebase(): Promise<number> {
     return this.log.store.rebase();

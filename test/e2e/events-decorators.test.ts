@@ -60,7 +60,7 @@ class RulesGuard implements CanActivate {
 }
 
 describe('a guard', () => {
-  it('makes a dead letter at once of an event that it refuses, on a controller too', async () => {
+  it('turns a rejected event into a dead letter at once, on a controller too', async () => {
     @Controller()
     @UseGuards(RulesGuard)
     class Guarded {
@@ -98,7 +98,7 @@ describe('a guard', () => {
     expect(await log.until(1)).toEqual(['true event Handlers.handle seen handle']);
   });
 
-  it('of the application runs with globalEnhancers only', async () => {
+  it('runs as a global guard only with globalEnhancers', async () => {
     @Injectable()
     class Global implements CanActivate {
       canActivate(): boolean {
@@ -125,7 +125,7 @@ describe('a guard', () => {
 });
 
 describe('an interceptor, a pipe and a filter', () => {
-  it('run around a method: the pipe gets the payload as a body, the filter what the method throws', async () => {
+  it("run around a method: the pipe gets the payload as a body, the filter gets the method's error", async () => {
     @Injectable()
     class Around implements NestInterceptor {
       intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -162,7 +162,7 @@ describe('an interceptor, a pipe and a filter', () => {
     expect(await events.deadLetters('around')).toEqual([]);
   });
 
-  it('take lists for a batch', async () => {
+  it('get lists for a batch', async () => {
     const pipe: PipeTransform = { transform: (payloads: readonly number[]) => payloads.map((each) => each * 2) };
 
     @Injectable()
@@ -180,7 +180,7 @@ describe('an interceptor, a pipe and a filter', () => {
 });
 
 describe('a request-scoped provider', () => {
-  it('is made for each run, with the context of the run as REQUEST', async () => {
+  it('is created for each run, with the context of the run as REQUEST', async () => {
     let made = 0;
 
     @Injectable({ scope: Scope.REQUEST })
@@ -202,7 +202,7 @@ describe('a request-scoped provider', () => {
     expect(await log.until(2)).toEqual(['1: a, true, event for scoped', '2: b, true, event for scoped']);
   });
 
-  it('has the transaction of a transactional consumer in its context', async () => {
+  it('gets the transaction of a transactional consumer in its context', async () => {
     @Injectable({ scope: Scope.REQUEST })
     class Repository {
       constructor(@Inject(REQUEST) private readonly context: PgEventContext) {}
@@ -243,7 +243,7 @@ describe('a method of @OnPgEvent()', () => {
     expect(await log.until(3)).toEqual([`${id} 1`, `${id} 2`, `${id} 3`]);
   });
 
-  it('takes the retries of the module, unless the decorator has its own', async () => {
+  it("uses the module's retry, unless the decorator has its own", async () => {
     @Injectable()
     class Handlers {
       @OnPgEvent('retries', { consumer: 'standard' })
@@ -263,7 +263,7 @@ describe('a method of @OnPgEvent()', () => {
     expect(await deadLetters(events, 'own', 1)).toMatchObject([{ attempts: 1, error: 'own' }]);
   });
 
-  it('says by a PgEventRejection that no attempt would help', async () => {
+  it('makes a dead letter at once by throwing a PgEventRejection', async () => {
     @Injectable()
     class Handlers {
       @OnPgEvent('rejected', { consumer: 'rejected' })
@@ -277,7 +277,7 @@ describe('a method of @OnPgEvent()', () => {
     expect(logger.texts('error').filter((text) => text.includes('is a dead letter'))).toHaveLength(1);
   });
 
-  it('never gets what does not match the schema: a dead letter, whose payload is not logged', async () => {
+  it('never gets an event that does not match the schema, which becomes a dead letter and is not logged', async () => {
     const Checked = definePgChannel('checked', { schema: z.object({ id: z.number() }) });
 
     @Injectable()
@@ -296,7 +296,7 @@ describe('a method of @OnPgEvent()', () => {
     expect([letter!.error, ...logger.texts('error'), ...logger.texts('warn')].join()).not.toContain('a secret');
   });
 
-  it('has failed at its timeout, and its signal is aborted', async () => {
+  it('fails at its timeout, and its signal is aborted', async () => {
     @Injectable()
     class Handlers {
       @OnPgEvent('endless', { consumer: 'endless', timeout: 20, retry: { attempts: 1 } })

@@ -13,7 +13,7 @@ const ROOT = join(import.meta.dirname, '../..');
 describe('docs/events.md', () => {
   const suite = appSuite();
 
-  it('shows the application that is tried here', async () => {
+  it('shows the application that this file tests', async () => {
     const [page, recipe] = await Promise.all([
       readFile(join(ROOT, 'docs/events.md'), 'utf8'),
       readFile(join(ROOT, 'test/recipes/durable-events.ts'), 'utf8'),
@@ -21,7 +21,7 @@ describe('docs/events.md', () => {
     expect(page).toContain(`\`\`\`ts\n${recipe}\`\`\`\n`);
   });
 
-  it('has an application that charges what was committed, once, and adds it up', async () => {
+  it('shows an application that charges each committed order once, and adds them up', async () => {
     await suite.database.query(eventLog().up);
     await suite.database.query(`
       CREATE TABLE orders (id serial PRIMARY KEY, customer text, amount int);

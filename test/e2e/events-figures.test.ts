@@ -72,7 +72,7 @@ describe('the figures of an event log', () => {
     expect(inspect(seen.log.items, { depth: 10 })).not.toContain('canary');
   });
 
-  it('do not count as published what could not be written', async () => {
+  it('do not count an event as published if it could not be written', async () => {
     const seen = watch('nest-pg-notify.published');
     const { events } = await suite.start({ events: { consume: false } });
     const executor = (): Promise<never> => Promise.reject(new Error('down'));

@@ -40,7 +40,7 @@ describe('publish()', () => {
     client = await connect();
   });
 
-  it('publishes at once with executor: false, whatever transaction there is', async () => {
+  it('publishes at once with executor: false, even inside a transaction', async () => {
     const ids = [
       await subject.events.publish('at_once', { n: 1 }, { executor: false, key: 'k', headers: { h: 'é' } }),
       ...(await subject.events.publishMany('at_once', [{ payload: 2 }, { payload: 3, key: 'k' }], { executor: false })),
@@ -52,7 +52,7 @@ describe('publish()', () => {
     ]);
   });
 
-  it('takes the transaction of publisher.executor, and rejects where that finds none', async () => {
+  it('uses the transaction of publisher.executor, and rejects if that returns none', async () => {
     const transactions = new AsyncLocalStorage<PgExecutor>();
     const executor = (): PgExecutor | undefined => transactions.getStore();
     const { events } = await suite.start({ ...PUBLISHES_ONLY, publisher: { executor } });
@@ -68,7 +68,7 @@ describe('publish()', () => {
     expect((await failureOf(events.publish('ambient', 1))).message).toContain('publish() has no transaction');
   });
 
-  it("keeps the order of the caller's statements that are not awaited", async () => {
+  it("keeps the order of the caller's statements even if they are not awaited", async () => {
     await suite.database.query('CREATE TABLE seen (count int)');
     await client.query('BEGIN');
     const publishing = subject.events.publish('in_order', 1, { executor: client });
@@ -78,7 +78,7 @@ describe('publish()', () => {
     expect((await suite.database.query('SELECT count FROM seen')).rows).toEqual([{ count: 1 }]);
   });
 
-  it('is part of a SERIALIZABLE transaction, and of its repeat after a conflict', async () => {
+  it('is part of a SERIALIZABLE transaction, and of its retry after a conflict', async () => {
     await suite.database.query('CREATE TABLE stock (item text, amount int)');
     const other = await connect();
     const begin = async (one: Client): Promise<void> => {
@@ -102,7 +102,7 @@ describe('publish()', () => {
     expect(await payloadsOf('serializable')).toEqual(['"first"', '"second"']);
   });
 
-  it('wakes the consumers at most 20 times at once for a channel, and publishes all', async () => {
+  it('wakes the consumers at most 20 times at once for a channel, and publishes all events', async () => {
     const listener = suite.use(await TableListener.start(suite.database.url, 'nest_events'));
     const wakeUps = await listener.payloadsOf(async () => {
       for (let n = 0; n < 50; n += 1) await subject.events.publish('busy', n, { executor: false });
@@ -124,7 +124,7 @@ describe('publish()', () => {
     expect(await payloadsOf('anything')).toEqual(['null']);
   });
 
-  it('takes the largest payload, key and headers', async () => {
+  it('accepts the largest payload, key and headers', async () => {
     const payload = 'é'.repeat(499_999);
     const options = { executor: false, key: '🐘'.repeat(250), headers: { a: 'x'.repeat(9_992) } } as const;
     await subject.events.publish('largest', payload, options);
@@ -149,7 +149,7 @@ describe('publish()', () => {
     expect(await committedEvents(suite.database, schema)).toMatchObject([{ channel: 'elsewhere', payload: '1' }]);
   });
 
-  it('says what to run where the tables are missing, and what to grant to a role that may not publish', async () => {
+  it('names the command if the tables are missing, and the GRANT if the role may not publish', async () => {
     const other = await suite.createDatabase();
     const elsewhere = new Client({ connectionString: other.url });
     await elsewhere.connect();
@@ -177,7 +177,7 @@ describe('publish()', () => {
     expect(await payloadsOf('granted')).toEqual(['1', '2', '3']);
   });
 
-  it('emits what fails on errors$, without the payload', async () => {
+  it('emits failures on errors$, without the payload', async () => {
     const errors: unknown[] = [];
     subject.service.errors$.subscribe((error) => errors.push(error));
     await client.query('BEGIN');
@@ -190,7 +190,7 @@ describe('publish()', () => {
 });
 
 describe('publishMany() at once', () => {
-  it('has published the first statements when a later one fails, and says so', async () => {
+  it('reports that the first statements were published when a later one fails', async () => {
     const { events } = await suite.start(PUBLISHES_ONLY);
     await suite.database.query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN IF new.payload::text = '5000' THEN RAISE 'refused'; END IF; RETURN new; END $$;

@@ -16,7 +16,7 @@ const suite = eventsSuite();
 const QUICKLY = { reconnect: { minDelay: 10, maxDelay: 50 }, connectTimeout: 5_000 } as const;
 
 describe('an event log whose database cannot be reached at the start', () => {
-  it('waits until it can, and consumes then', async () => {
+  it('waits until it can connect, and then consumes', async () => {
     const proxy = suite.use(await FaultProxy.startFor(suite.database));
     proxy.refuse();
     const log = new Recorder<unknown>();
@@ -71,7 +71,7 @@ describe('an event log whose database cannot be reached at the start', () => {
 });
 
 describe('an event log whose listener is down', () => {
-  it('delivers by looking itself', async () => {
+  it('delivers by polling', async () => {
     const proxy = suite.use(await FaultProxy.startFor(suite.database));
     proxy.refuse();
     const { url } = suite.database;
@@ -97,7 +97,7 @@ describe('an event log whose listener is down', () => {
 });
 
 describe('an event log whose connections are lost', () => {
-  it('fails what is published at once as not sent where no connection can be opened', async () => {
+  it('rejects publish() as not sent if no connection can be opened', async () => {
     const proxy = suite.use(await FaultProxy.startFor(suite.database));
     const { events } = await suite.start({
       ...QUICKLY,
@@ -113,7 +113,7 @@ describe('an event log whose connections are lost', () => {
     expect(failure).toMatchObject({ kind: 'publish', outcome: 'not-sent', channel: 'orders' });
   });
 
-  it('goes on with new ones, and loses nothing', async () => {
+  it('continues with new connections, and loses nothing', async () => {
     const proxy = suite.use(await FaultProxy.startFor(suite.database));
     const log = new Recorder<unknown>();
     const { url } = suite.database;
@@ -175,7 +175,7 @@ describeWithPgBouncer('an event log behind a pooler in transaction mode', () => 
 });
 
 describe('the service of an event log', () => {
-  it('shows no password when it is printed, and logs none', async () => {
+  it('prints and logs no password', async () => {
     const subject = await suite.start();
     await subject.events.publish('printed', 1, { executor: false });
     const { password } = new URL(suite.database.url);

@@ -25,7 +25,7 @@ function healthOf(...states: Partial<PgEventConsumerState>[]): PgEventsHealthInd
 }
 
 describe('the health of an event log', () => {
-  it('is up while its consumers keep up, and counts what they have', async () => {
+  it('is up while its consumers keep up, and reports their figures', async () => {
     const states = [
       { shard: 0, waiting: 2, oldestWaiting: 10.4, dead: 1 },
       { shard: 1, waiting: 3, oldestWaiting: 5, retrying: 4 },
@@ -43,12 +43,12 @@ describe('the health of an event log', () => {
     expect(health).toMatchObject({ status: 'down', reason: 'the consumer billing is 300 s behind' });
   });
 
-  it('is up when a consumer lags that somebody has paused', async () => {
+  it('is up when a paused consumer lags', async () => {
     const { pg_events: health } = await healthOf({ paused: true, oldestWaiting: 999_999 }).isHealthy();
     expect(health.status).toBe('up');
   });
 
-  it('is down with more dead letters than it may have', async () => {
+  it('is down with more dead letters than maxDeadLetters', async () => {
     const indicator = healthOf({ dead: 2 });
     expect((await indicator.isHealthy('log', { maxDeadLetters: 2 })).log.status).toBe('up');
     expect((await indicator.isHealthy('log', { maxDeadLetters: 1 })).log).toMatchObject({
@@ -57,7 +57,7 @@ describe('the health of an event log', () => {
     });
   });
 
-  it('asks the log once at a time, however often it is asked itself', async () => {
+  it('shares one query among concurrent checks', async () => {
     const answers: ((states: readonly PgEventConsumerState[]) => void)[] = [];
     const indicator = new PgEventsHealthIndicator(
       { consumers: () => new Promise((resolve) => answers.push(resolve)) },
@@ -96,7 +96,7 @@ describe('the health of an event log', () => {
     expect(await indicator.isHealthy()).toEqual({ pg_events: { ...health, consumers: {} } });
   });
 
-  it('refuses options that it does not know', async () => {
+  it('refuses unknown options', async () => {
     const failure = await failureOf(healthOf().isHealthy('log', { maxlag: 1 } as object));
     expect(failure.message).toContain('maxLag');
   });

@@ -103,7 +103,7 @@ describe('a method of @OnPgEvent()', () => {
     ]);
   });
 
-  it('is woken by an event, and by a gap, whose wake-ups may have been lost', async () => {
+  it('is woken by an event, and by a gap, because its wake-ups may be lost', async () => {
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'performance', 'Date'] }); // So that it never polls.
     const log = new Recorder<unknown>();
 
@@ -131,7 +131,7 @@ describe('a method of @OnPgEvent()', () => {
 });
 
 describe('PgEventsModule', () => {
-  it('publishes what it is given, and refuses a call without a transaction', async () => {
+  it('publishes events, and refuses a call without a transaction', async () => {
     const { app, eventLog } = await start([]);
     const events = app.get(PgEvents);
     const ids = await events.publishMany(OrderEvents, [{ payload: { id: 1 }, key: '1' }, { payload: { id: 2 } }], {
@@ -158,7 +158,7 @@ describe('PgEventsModule', () => {
     expect(await eventLog!.store.consumers()).toEqual([]);
   });
 
-  it('runs no method where the registration has handlers: false', async () => {
+  it('runs no method if the registration has handlers: false', async () => {
     const imports = [PgEventsModule.forRoot()];
     const { eventLog } = await suite.start({
       imports,
@@ -184,7 +184,7 @@ describe('PgEventsModule', () => {
     expect(service.stats().handlers).toEqual([]);
   });
 
-  it('warns of a consumer that no method has any more, unless an instance runs it', async () => {
+  it('warns of a consumer without a method, unless an instance runs it', async () => {
     const { app, eventLog, logger } = await suite.create({ imports: [PgEventsModule.forRoot()] });
     const known = (consumer: string) => ({ consumer, shards: 1, channels: ['orders'], from: 'now' as const });
     await eventLog!.store.register([known('renamed'), known('elsewhere')]);
@@ -198,7 +198,7 @@ describe('PgEventsModule', () => {
     );
   });
 
-  it('gives its consumers up, and then ends its sessions, when the application is closed', async () => {
+  it('releases its consumers, and then closes its sessions, when the application is closed', async () => {
     const { app, eventLog } = await start([handlerWith({ consumer: 'billing' })]);
     expect(await eventLog!.store.consumers()).toMatchObject([{ owner: expect.any(String) }]);
     await app.close();
@@ -224,7 +224,7 @@ describe('PgEventsModule', () => {
     expect(asked).toEqual(expected);
   });
 
-  it('refuses arguments that make no sense, before the log is asked', async () => {
+  it('refuses invalid arguments before it asks the log', async () => {
     const { app } = await start([]);
     const events = app.get(PgEvents);
     const message = async (work: Promise<unknown>): Promise<string> => (await failureOf(work)).message;
@@ -264,7 +264,7 @@ describe('a bootstrap with a mistake', () => {
     [
       'without a consumer',
       {},
-      "The option consumer of @OnPgEvent('orders') on Billing.charge must be given, such as { consumer: 'billing' }: the log knows by it how far this consumer has come. Do not change it later.",
+      "The option consumer of @OnPgEvent('orders') on Billing.charge must be given, such as { consumer: 'billing' }: the log stores the consumer's progress under this name. Do not change it later.",
     ],
     ['with an empty consumer', { consumer: '' }, "must be a non-empty string, not ''"],
     ['with a consumer too long for the log', { consumer: 'x'.repeat(201) }, 'must be at most 200 bytes of text'],
@@ -300,11 +300,15 @@ describe('a bootstrap with a mistake', () => {
       { consumer: 'a', transactional: true, concurrency: 2 },
       'concurrency of @OnPgEvent',
     ],
-    ['with concurrent batches', { consumer: 'a', batch: { maxSize: 2 }, concurrency: 2 }, 'goes without batch'],
+    [
+      'with concurrent batches',
+      { consumer: 'a', batch: { maxSize: 2 }, concurrency: 2 },
+      'cannot be combined with batch',
+    ],
     [
       'with concurrency in strict order',
       { consumer: 'a', ordering: 'strict', concurrency: 2 },
-      "goes without ordering: 'strict'",
+      "cannot be combined with ordering: 'strict'",
     ],
     ['with an order of batches', { consumer: 'a', ordering: 'none', batch: { maxSize: 2 } }, 'ordering of @OnPgEvent'],
     ['with shards in strict order', { consumer: 'a', ordering: 'strict', shards: 2 }, 'shards of @OnPgEvent'],
@@ -328,14 +332,14 @@ describe('a bootstrap with a mistake', () => {
     );
   });
 
-  it('is refused for a class that has two instances', async () => {
+  it('is refused for a class with two instances', async () => {
     const Billing = handlerWith({ consumer: 'billing' });
     @Module({ providers: [Billing] })
     class OneModule {}
     @Module({ providers: [Billing] })
     class OtherModule {}
     const { message } = await refusal({ imports: [PgEventsModule.forRoot(), OneModule, OtherModule] });
-    expect(message).toContain("is there on two instances (in OneModule, OtherModule), but the consumer 'billing'");
+    expect(message).toContain("exists on two instances (in OneModule, OtherModule), but the consumer 'billing'");
   });
 
   it('is refused for no channel, and for one that is named twice', async () => {
@@ -358,7 +362,7 @@ describe('a bootstrap with a mistake', () => {
     );
   });
 
-  it('is refused without a PgEventsModule, and says what to import', async () => {
+  it('is refused without a PgEventsModule, and names the module to import', async () => {
     const { message } = await refusal({ providers: [handlerWith({ consumer: 'billing' })] });
     expect(message).toBe(
       "@OnPgEvent('orders') on Billing.charge would never be called: the registration 'default' has no event log. Import PgEventsModule.forRoot() of nest-pg-notify/events in the root module.",
@@ -409,7 +413,7 @@ describe('a bootstrap with a mistake', () => {
     expect(error).toMatchObject({ kind: 'configuration', message: expect.stringContaining(message) });
   });
 
-  it('leaves nothing to run, and no lease, when a handler of notifications is refused', async () => {
+  it('leaves no consumer and no lease when a handler of notifications is refused', async () => {
     @Injectable()
     class Wrong {
       @OnPgNotify('other', { concurrency: 0 })

@@ -24,7 +24,7 @@ describe('an application on a PgEventsTestLog', () => {
 
   afterEach(() => app.close());
 
-  it('handles what another application publishes, and shows its own alone', async () => {
+  it('handles events of another application, and shows only its own publications', async () => {
     const log = new PgEventsTestLog();
     app = await start(log);
     log.deliver(OrderEvents, { id: 8 }, { key: '8' });
@@ -33,7 +33,7 @@ describe('an application on a PgEventsTestLog', () => {
     expect(log.published()).toEqual([]);
   });
 
-  it('keeps what is not handled for the next application', async () => {
+  it('keeps unhandled events for the next application', async () => {
     const log = new PgEventsTestLog();
     app = await start(log);
     await app.close();
@@ -43,7 +43,7 @@ describe('an application on a PgEventsTestLog', () => {
     expect(app.get(Billing).charged).toEqual([1]);
   });
 
-  it('refuses what the log would refuse', async () => {
+  it('refuses the same events as the real log', async () => {
     const log = new PgEventsTestLog();
     app = await start(log);
     expect(() => log.deliver(OrderEvents, { id: 1 }, { key: '' })).toThrow('key');
@@ -53,7 +53,7 @@ describe('an application on a PgEventsTestLog', () => {
 });
 
 describe('a transactional handler on a PgEventsTestLog', () => {
-  it('gets the transaction that the test has made', async () => {
+  it('gets the transaction that the test provides', async () => {
     const seen: unknown[] = [];
 
     @Injectable()
