@@ -19,7 +19,8 @@ export class MailServer {
 
   async send({ messageId, orderId, subject }: Mail): Promise<void> {
     await delay(20);
-    if (Math.random() < (await this.failureRate())) throw new Error('The mail server is busy.');
+    const rate = await this.failureRate();
+    if (Math.random() < rate) throw new Error(rate === 1 ? 'The mail server is down.' : 'The mail server is busy.');
     await this.database.query(
       'INSERT INTO mails (message_id, order_id, subject) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
       [messageId, orderId, subject],

@@ -40,6 +40,26 @@ describeInBrowser('the looks of the page', (suite) => {
     await page.context().setOffline(false);
   });
 
+  it('show the orders of both panels side by side on a telephone, without scrolling', async () => {
+    const page = await suite.open({ viewport: { width: 390, height: 844 } });
+    await press(page, 'Place 1 order');
+    const boxes = await Promise.all(
+      ['naive', 'ours'].map(async (panel) => page.locator(`#${panel} [data-figure=shipped]`).boundingBox()),
+    );
+    expect(boxes.map((box) => box!.y + box!.height < 844)).toEqual([true, true]);
+    expect(boxes[0]!.x).toBeLessThan(boxes[1]!.x);
+    expect(boxes[0]!.y).toBe(boxes[1]!.y);
+  });
+
+  it.each([390, 1_280])('show the code of both panels without cutting it at %i pixels', async (width) => {
+    const page = await suite.open({ viewport: { width, height: 900 } });
+    for (const code of ['naive', 'ours']) await page.locator(`#${code} summary`).click();
+    const cut = await page.evaluate<number[]>(
+      '[...document.querySelectorAll("pre")].map(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)',
+    );
+    expect(cut).toEqual([0, 0]);
+  });
+
   it('load nothing from elsewhere', async () => {
     const page = await suite.open();
     const loaded = await page.evaluate<string[]>('performance.getEntriesByType("resource").map(({ name }) => name)');

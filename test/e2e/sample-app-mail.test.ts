@@ -48,7 +48,7 @@ describe('the mail of the sample app', () => {
     await post(shop, 'orders', { region: 'eu', amount: 1 });
     await events.until(() => lastDead()?.length === 1);
     const [dead] = lastDead()!;
-    expect(dead).toMatchObject({ orderId: 1, attempts: 3, error: expect.stringContaining('The mail server is busy') });
+    expect(dead).toMatchObject({ orderId: 1, attempts: 3, error: expect.stringContaining('The mail server is down') });
     expect(await mailedOrders()).toEqual([]);
 
     await database.query('UPDATE mail_server SET failure_rate = 0');

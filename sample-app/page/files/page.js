@@ -109,7 +109,7 @@ function stateNow() {
 }
 
 function databaseState({ state, since, attempts, delivery, failure }) {
-  const because = failure ? ` (${failure})` : '';
+  const because = /^[0-9A-Z]{5}$/.test(failure) ? ` (SQLSTATE ${failure})` : '';
   if (state === 'listening') {
     if (delivery?.verdict === 'failing') {
       return {
@@ -120,7 +120,7 @@ function databaseState({ state, since, attempts, delivery, failure }) {
     }
     const healing = healed && Date.now() - Date.parse(healed.at) < 15_000;
     const detail = healing
-      ? `Healed at ${time(healed.at)}: after ${gapLength(healed)}, everything was read again.`
+      ? `Healed at ${time(healed.at)}: notifications may have been lost${gapLength(healed)}, so everything was read again.`
       : 'Every change in the database shows here.';
     return delivery?.verdict === 'verified'
       ? { level: 'good', title: 'Listening', detail }
@@ -131,10 +131,11 @@ function databaseState({ state, since, attempts, delivery, failure }) {
         };
   }
   if (state === 'reconnecting' && attempts < 2) {
-    return { level: 'bad', title: 'Reconnecting', detail: `The connection was lost at ${time(since)}${because}.` };
+    const detail = `The connection was lost at ${time(since)}${because}, and is being opened again.`;
+    return { level: 'bad', title: 'Reconnecting', detail };
   }
   if (state === 'reconnecting') {
-    const detail = `Not listening since ${time(since)}; ${attempts} failures${because}. What changes now will be found later.`;
+    const detail = `Not listening since ${time(since)}: ${attempts} attempts have failed${because}. It tries again every few seconds, and reads everything again once it is back.`;
     return { level: 'bad', title: 'PostgreSQL is down', detail };
   }
   if (state === 'connecting') return { level: 'warn', title: 'Connecting to PostgreSQL', detail: '' };
@@ -142,7 +143,7 @@ function databaseState({ state, since, attempts, delivery, failure }) {
 }
 
 function gapLength({ length }) {
-  return length === undefined ? 'a gap' : `a gap of ${seconds(length)}`;
+  return length === undefined ? '' : ` for ${seconds(length)}`;
 }
 
 // What is shown.
@@ -303,9 +304,14 @@ async function send(method, path, body) {
   const request = { method, body, headers: { 'content-type': 'application/json' } };
   const response = await fetch(path, request);
   if (response.ok) return;
-  if (response.status >= 500) throw new Error('The shop could not do that; its log says why.');
+  if (response.status >= 500) throw new Error(`The shop could not do that: ${reasonOfFailure()}`);
   const { message } = await response.json().catch(() => ({}));
   throw new Error([message ?? `The shop answered ${response.status}.`].flat().join('; '));
+}
+
+function reasonOfFailure() {
+  if (status && status.state !== 'listening') return 'PostgreSQL is away. Try again when the header is green.';
+  return 'its log says why.';
 }
 
 async function press(button) {

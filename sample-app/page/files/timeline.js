@@ -20,8 +20,8 @@ const DESCRIBE = {
 };
 
 const LOOKS = {
-  poll: 'Poll: the job queue is looked at without a notification',
-  retry: 'The job queue could not be looked at, and is again',
+  poll: 'Poll: the worker looks for jobs without a notification',
+  retry: 'The worker could not reach the job queue, and tries again',
 };
 
 /** What has happened, the newest first. */
