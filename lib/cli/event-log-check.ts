@@ -1,5 +1,5 @@
 import { adminStatements } from '../event-log/event-admin-statements.js';
-import { eventFailure, NO_PRIVILEGE, remedyOf, sqlStateOf } from '../event-log/event-failure.js';
+import { eventLogError, NO_PRIVILEGE, remedyOf, sqlStateOf } from '../event-log/event-log-error.js';
 import { DEFAULT_EVENT_SCHEMA } from '../event-log/event-log-schema.js';
 import { EVENT_LOG_FORM } from '../event-log/event-log-sql.js';
 import { HiddenRows } from '../event-log/event-row-security.js';
@@ -48,6 +48,6 @@ export async function checkEventLog(session: PgSession, timeout: number): Promis
       const remedy = 'Run this as the role of an application that consumes events; others need not read it.';
       return { check, level: 'warning', message, remedy };
     }
-    return failedFinding(check, session.isLost ? 'problem' : 'warning', eventFailure(error, SCHEMA));
+    return failedFinding(check, session.isLost ? 'problem' : 'warning', eventLogError(error, SCHEMA));
   }
 }

@@ -1,6 +1,6 @@
 import type { ErrorRoute } from '../pg-notify.registration-context.js';
 import type { Clock } from '../time/clock.js';
-import { NO_PRIVILEGE, sqlStateOf } from './event-failure.js';
+import { NO_PRIVILEGE, sqlStateOf } from './event-log-error.js';
 import type { EventAdmin } from './event-store.js';
 
 /** The delay before the first run, and between the end of a run and the next, in milliseconds. */

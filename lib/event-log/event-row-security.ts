@@ -1,6 +1,6 @@
 import { quoteLiteral } from '../executor/sql-text.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
-import { NO_PRIVILEGE } from './event-failure.js';
+import { NO_PRIVILEGE } from './event-log-error.js';
 import { eventTables } from './event-log-schema.js';
 import { EQ, NE } from './sql-operators.js';
 

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { isPgNotifyError, PgNotifyError } from '../pg-notify.errors.js';
-import { sqlStateOf } from './event-failure.js';
+import { sqlStateOf } from './event-log-error.js';
 import type { EventRows } from './event-rows.js';
 import type { ConnectionSettings, PoolSettings } from '../session/connection-settings.js';
 import { PgSession } from '../session/pg-session.js';

@@ -1,6 +1,6 @@
 import { FailedAttempt } from './event-attempts.js';
 import type { AttemptFailure } from './event-attempts.js';
-import { sqlStateOf } from './event-failure.js';
+import { sqlStateOf } from './event-log-error.js';
 import type { EventCursor, EventOutcome, EventTransaction, FailedEvent, StoredEvent } from './event-store.js';
 import { mayStartNext, isDecoded, parked, poisoned } from './event-work.js';
 import type { EventWork, PageOfEvents } from './event-work.js';

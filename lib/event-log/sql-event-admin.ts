@@ -1,6 +1,6 @@
 import { invalidOption } from '../option-checks.js';
 import type { AdminStatements } from './event-admin-statements.js';
-import { eventFailure } from './event-failure.js';
+import { eventLogError } from './event-log-error.js';
 import { refuseHidden } from './event-row-security.js';
 import { isEventId } from './event-id.js';
 import { toDate, toStoredEvent } from './event-rows.js';
@@ -121,7 +121,7 @@ export class SqlEventAdmin implements EventAdmin {
 
   private run(text: string, values: readonly (string | null)[]): Promise<EventRows> {
     const { sessions, schema } = this.options;
-    return sessions.ask({ text, values, timeout: LONG, limit: LONG, explain: (error) => eventFailure(error, schema) });
+    return sessions.ask({ text, values, timeout: LONG, limit: LONG, explain: (error) => eventLogError(error, schema) });
   }
 }
 

@@ -1,7 +1,7 @@
 import { execute } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import type { EncodedEvent } from './event-encoding.js';
-import { eventFailure } from './event-failure.js';
+import { eventLogError } from './event-log-error.js';
 import { PublishStatements } from './event-publish-sql.js';
 import type { EventSink } from './event-sink.js';
 import type { NamedStatement } from './sql-operators.js';
@@ -34,7 +34,7 @@ export class SqlEventSink implements EventSink {
     try {
       await (executor ? execute(executor, statement.text, statement.values) : this.options.ask(statement));
     } catch (error) {
-      throw eventFailure(error, this.options.schema);
+      throw eventLogError(error, this.options.schema);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { adminStatements } from './event-admin-statements.js';
-import { eventFailure, remedyOf } from './event-failure.js';
+import { eventLogError, remedyOf } from './event-log-error.js';
 import { refuseHidden } from './event-row-security.js';
 import { EVENT_LOG_FORM } from './event-log-sql.js';
 import { statementTimeout } from './event-sessions.js';
@@ -8,7 +8,7 @@ import type { EventSessions, SessionTransaction } from './event-sessions.js';
 import { shardStatements } from './event-statements.js';
 import type { EventConsumerRegistration, EventShardId, EventShardStore, EventStore } from './event-store.js';
 import { SqlEventAdmin, secondsText } from './sql-event-admin.js';
-import { SqlEventShard } from './sql-event-shard.js';
+import { SqlEventShardStore } from './sql-event-shard-store.js';
 import type { PgUnitOfWork } from './unit-of-work.js';
 
 export interface SqlEventStoreOptions {
@@ -26,7 +26,7 @@ export interface SqlEventStoreOptions {
 export class SqlEventStore extends SqlEventAdmin implements EventStore {
   private readonly ofShards;
   private readonly ofAdmin;
-  private readonly explain = (error: unknown): unknown => eventFailure(error, this.store.schema);
+  private readonly explain = (error: unknown): unknown => eventLogError(error, this.store.schema);
 
   constructor(private readonly store: SqlEventStoreOptions) {
     const { schema, sessions } = store;
@@ -55,7 +55,7 @@ export class SqlEventStore extends SqlEventAdmin implements EventStore {
   }
 
   shard(id: EventShardId): EventShardStore {
-    return new SqlEventShard(id, { ...this.store, statements: this.ofShards });
+    return new SqlEventShardStore(id, { ...this.store, statements: this.ofShards });
   }
 
   private async registerIn(

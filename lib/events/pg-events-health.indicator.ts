@@ -1,4 +1,4 @@
-import { NO_PRIVILEGE, sqlStateOf } from '../event-log/event-failure.js';
+import { NO_PRIVILEGE, sqlStateOf } from '../event-log/event-log-error.js';
 import type { EventAdmin, PgEventConsumerState } from '../event-log/event-store.js';
 import { invalidOption, orElse, readOptions, shown } from '../option-checks.js';
 import type { ChecksOf, OptionCheck } from '../option-checks.js';

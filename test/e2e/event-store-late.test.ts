@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { shardStatements } from '../../lib/event-log/event-statements.js';
 import type { EventClaim, EventShardStore, StoredEvent } from '../../lib/event-log/event-store.js';
-import { SqlEventShard } from '../../lib/event-log/sql-event-shard.js';
+import { SqlEventShardStore } from '../../lib/event-log/sql-event-shard-store.js';
 import type { SqlEventStore } from '../../lib/event-log/sql-event-store.js';
 import type { EventSessions } from '../../lib/event-log/event-sessions.js';
 import { eventLogSuite, publishRaw } from '../support/event-log-suite.js';
@@ -153,7 +153,7 @@ describe('events of transactions that commit late', () => {
     const { claim } = await shardOf();
     const id = { consumer: channel, shard: 0, shards: 1, channels: [channel] };
     const options = { schema: 'nest_events', sessions: suite.sessions({ url: url.href }), owner: 'a', lease: 60_000 };
-    const slow = new SqlEventShard(id, { ...options, statements: { ...real, firstOfMany } });
+    const slow = new SqlEventShardStore(id, { ...options, statements: { ...real, firstOfMany } });
     const [late, autocommit] = [await connect(), await connect()];
     await late.query('BEGIN');
     await publish('late', late);
@@ -174,7 +174,7 @@ describe('events of transactions that commit late', () => {
     const { claim } = await shardOf();
     const id = { consumer: channel, shard: 0, shards: 1, channels: [channel] };
     const options = { schema: 'nest_events', sessions, owner: 'a', lease: 60_000 };
-    const without = new SqlEventShard(id, { ...options, statements: { ...real, first } });
+    const without = new SqlEventShardStore(id, { ...options, statements: { ...real, first } });
     const [late, autocommit] = [await connect(), await connect()];
     await late.query('BEGIN');
     await publish('late', late);

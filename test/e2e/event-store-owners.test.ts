@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { shardStatements } from '../../lib/event-log/event-statements.js';
 import type { ShardStatements } from '../../lib/event-log/event-statements.js';
 import type { EventShardStore } from '../../lib/event-log/event-store.js';
-import { SqlEventShard } from '../../lib/event-log/sql-event-shard.js';
+import { SqlEventShardStore } from '../../lib/event-log/sql-event-shard-store.js';
 import type { PgTransactionClient } from '../../lib/session/transaction-client.js';
 import { deferred } from '../support/deferred.js';
 import { eventLogSuite } from '../support/event-log-suite.js';
@@ -49,8 +49,8 @@ describe('two owners of a shard, each of which is in its handler', () => {
     await suite.publish(Array.from({ length: 5 }, () => ({ channel })));
     const id = { consumer: channel, shard: 0, shards: 1, channels: [channel] };
     const common = { schema: 'nest_events', statements, sessions: suite.sessions({ maxConnections: 5 }) };
-    const one = new SqlEventShard(id, { ...common, owner: 'one', lease: 60_000 });
-    const other = new SqlEventShard(id, { ...common, owner: 'other', lease: 60_000 });
+    const one = new SqlEventShardStore(id, { ...common, owner: 'one', lease: 60_000 });
+    const other = new SqlEventShardStore(id, { ...common, owner: 'other', lease: 60_000 });
     const [gate, inside] = [deferred(), deferred()];
     const first = handle(one, async () => {
       inside.resolve();

@@ -7,7 +7,7 @@ import { shardStatements } from '../../lib/event-log/event-statements.js';
 import type { ShardStatements } from '../../lib/event-log/event-statements.js';
 import type { EventStore } from '../../lib/event-log/event-store.js';
 import type { PgEvent } from '../../lib/event-log/pg-event.js';
-import { SqlEventShard } from '../../lib/event-log/sql-event-shard.js';
+import { SqlEventShardStore } from '../../lib/event-log/sql-event-shard-store.js';
 import { GE, EQ } from '../../lib/event-log/sql-operators.js';
 import type { PgQueryable } from '../../lib/executor/pg-executor.js';
 import { deferred } from '../support/deferred.js';
@@ -194,7 +194,8 @@ describe('the owner of a consumer', () => {
         const instance = suite.use(new EventInstance({ url: suite.database.url, owner }));
         const { sessions } = instance;
         const shards: Pick<EventStore, 'shard'> = {
-          shard: (id) => new SqlEventShard(id, { schema: 'nest_events', sessions, owner, lease: 60_000, statements }),
+          shard: (id) =>
+            new SqlEventShardStore(id, { schema: 'nest_events', sessions, owner, lease: 60_000, statements }),
         };
         return { owner, instance, shards };
       });

@@ -48,7 +48,7 @@ export function sqlStateOf(error: unknown): string | undefined {
  * Converts the error of a statement of the log. Missing tables and missing privileges become a PgNotifyError of kind
  * `configuration` that names the migration or the GRANT. Other errors are returned unchanged.
  */
-export function eventFailure(error: unknown, schema: string): unknown {
+export function eventLogError(error: unknown, schema: string): unknown {
   const sqlState = sqlStateOf(error);
   if (sqlState === undefined) return error;
   const [details, message] = isPgNotifyError(error)

@@ -1,6 +1,6 @@
 import { toStoredEvent } from './event-rows.js';
 import type { EventRows } from './event-rows.js';
-import { eventFailure, sqlStateOf } from './event-failure.js';
+import { eventLogError, sqlStateOf } from './event-log-error.js';
 import { refuseHidden } from './event-row-security.js';
 import { statementTimeout } from './event-sessions.js';
 import type { EventSessions } from './event-sessions.js';
@@ -19,7 +19,7 @@ import type {
 } from './event-store.js';
 import { OtherChannels, UnknownConsumer } from './event-claim-refusal.js';
 import { settleStatement } from './settle-statement.js';
-import { requireCommitted, requireOneTransaction } from './unit-checks.js';
+import { requireCommitted, requireOneTransaction } from './unit-of-work-checks.js';
 import { runUnitOfWork } from './unit-of-work.js';
 import type { PgUnitOfWork } from './unit-of-work.js';
 
@@ -50,10 +50,10 @@ const CANCELED = '57014';
 const UNENCODABLE = ['22P05', '22021'];
 
 /** One shard in PostgreSQL. */
-export class SqlEventShard implements EventShardStore {
+export class SqlEventShardStore implements EventShardStore {
   private readonly isSharded: boolean;
   private readonly key: readonly [string, string];
-  private readonly explain = (error: unknown): unknown => eventFailure(error, this.options.schema);
+  private readonly explain = (error: unknown): unknown => eventLogError(error, this.options.schema);
   private readonly fail = (error: unknown): never => {
     throw this.explain(error);
   };
@@ -223,7 +223,7 @@ export class SqlEventShard implements EventShardStore {
   }
 
   /** Reads a page. */
-  private async look(...question: Parameters<SqlEventShard['ask']>): Promise<EventRows> {
+  private async look(...question: Parameters<SqlEventShardStore['ask']>): Promise<EventRows> {
     const rows = await this.ask(...question);
     refuseHidden(this.options.schema, rows[0]);
     return rows;
