@@ -8,7 +8,7 @@ export interface SessionFacts {
   readonly database: string;
   /** Whether the server is a standby. */
   readonly standby: boolean;
-  /** The time of the question, by the server's clock. */
+  /** The time of the question by the server's clock, in UTC. It does not depend on DateStyle and TimeZone of the session. */
   readonly askedAt: string;
   /** Whether the role may change settings by `set_config()`, which is allowed unless it was revoked. */
   readonly mayConfigure: boolean;
@@ -26,7 +26,7 @@ SELECT pg_catalog.pg_backend_pid() AS backend_pid,
   pg_catalog.current_setting('server_version') AS server_version,
   pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS server,
   pg_catalog.current_database()::pg_catalog.text AS database,
-  pg_catalog.clock_timestamp()::pg_catalog.text AS asked_at,
+  pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS asked_at,
   pg_catalog.has_function_privilege('pg_catalog.set_config(pg_catalog.text, pg_catalog.text, boolean)', 'EXECUTE') AS may_configure,
   pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only`;

@@ -2,6 +2,7 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { backend } from '../support/backend-messages.js';
 import { appSuite, QUICK } from '../support/app/app-suite.js';
+import { internals } from '../support/app/internals.js';
 import { askListeningSession } from '../support/app/listening-session.js';
 import { untilStatus } from '../support/app/status.js';
 import { expectDelivery, watched } from '../support/app/watched-app.js';
@@ -122,6 +123,20 @@ describe('a session whose role is limited', () => {
 
   it('listens despite a lock_timeout of 1 ms', async () => {
     expect(await seenWith('lock_timeout')).toEqual(undisturbed);
+  });
+
+  it('knows when it began, however its role writes dates', async () => {
+    await database.query(`ALTER ROLE ${ROLE} SET DateStyle = 'SQL, DMY'`);
+    await database.query(`ALTER ROLE ${ROLE} SET TimeZone = 'Europe/Dublin'`); // Its winter time is written GMT, its summer time IST.
+    const subject = await suite.start({ connection: roleUrl() });
+    const { askedAt, backendPid } = internals(subject).session.facts;
+    const { rows } = await database.query(
+      `SELECT backend_start <= $2::timestamptz AND $2::timestamptz <= clock_timestamp() AS is_between
+       FROM pg_stat_activity WHERE pid = $1`,
+      [backendPid, askedAt],
+    );
+    expect(rows).toEqual([{ is_between: true }]);
+    expect(new Date(askedAt).toISOString().slice(0, 19)).toBe(askedAt.slice(0, 19));
   });
 
   it('listens despite a statement_timeout of 1 ms', async () => {
