@@ -82,7 +82,7 @@ describe.each(CONTRACT_SUITES)('the async context on %s', (_name, createSuite) =
       @OnPgNotify('orders', {
         latest: () => {
           look('key');
-          return {};
+          return Symbol('a key of its own'); // None replaces another.
         },
       })
       latest(): void {
