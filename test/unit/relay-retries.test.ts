@@ -63,6 +63,23 @@ describe('a relay whose broker takes a part of a batch', () => {
     await log.end();
   });
 
+  it('sends all of it again if it holds an event twice, of which the broker has taken one', async () => {
+    const log = new MemoryLog();
+    const client = new BoundedMqtt();
+    const relay = relayTo(client);
+    const call = (events: readonly PgEvent[]): Promise<void> =>
+      relay(events.flatMap((event) => [event, { ...event, payload: `audit of ${String(event.payload)}` }]));
+    await log.consume({ ...BATCHES, call });
+    client.room = 1;
+    log.publish('a1');
+    await log.pass(50);
+    expect(client.taken).toEqual(['a1']);
+    client.room = 100;
+    await log.pass(100);
+    expect(client.taken).toEqual(['a1', 'a1', 'audit of a1']);
+    await log.end();
+  });
+
   it('sends all of it again when another instance takes over', async () => {
     const log = new MemoryLog();
     const [first, second] = [new BoundedMqtt(), new BoundedMqtt()];

@@ -7,10 +7,12 @@ import type { Send } from './relay-message.js';
  * maximum length, smaller than the batch, would be filled with the same events at each attempt, and never take the last one.
  *
  * It remembers the ids of one failed call for each delivery, in memory: after a restart, and after a replay, all are sent again.
+ * A call that holds an event twice, such as for two topics, is always sent whole: its ids do not tell the messages apart.
  */
 export function sendingTheRest(send: Send): (events: readonly PgEvent[]) => Promise<void> {
   const byDelivery = new WeakMap<object, ReadonlySet<string>>();
   return async (events) => {
+    if (new Set(events.map(({ id }) => id)).size < events.length) return send(events, () => undefined);
     const delivery = deliveryOf(events[0]!);
     const earlier = delivery && byDelivery.get(delivery);
     const rest = earlier ? events.filter(({ id }) => !earlier.has(id)) : events;
