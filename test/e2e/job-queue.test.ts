@@ -186,6 +186,11 @@ describe('a job queue that is woken', () => {
       for (let i = 0; i < 3; i += 1) {
         await insertJobs(120);
         await untilDone();
+        // Its last run finds nothing. Only then can a poll alone find the next jobs.
+        await eventually(
+          () => service.stats().handlers[0]!.running,
+          (running) => running === 0,
+        );
       }
       expect(service.status.state).toBe('connecting');
       expect(await accounts()).toMatchObject({ jobs: 360, once: 360, work: 360 });
