@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -35,6 +36,7 @@ export async function startContainer(settings: Readonly<Record<string, string>>)
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const container = await new PostgreSqlContainer(IMAGE)
     .withUsername('postgres')
+    .withPassword(randomBytes(12).toString('hex')) // One that stands in no other text: tests look for it in logs.
     .withDatabase('postgres')
     .withCommand(['postgres', ...flags])
     .start();
