@@ -2,7 +2,7 @@ import type { QueryConfig, QueryResult } from 'pg';
 import { ReceivedNotification } from '../channel/pg-notification.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { requireChannelBinding } from './channel-binding.js';
-import { connectionFailure, isMissingPrivilege, lackingListen, NO_ANSWER_REMEDY } from './connection-failure.js';
+import { connectionFailure, lackingListen, NO_ANSWER_REMEDY } from './connection-failure.js';
 import { readSettings } from './connection-settings.js';
 import type { ConnectionSettings, PoolSettings } from './connection-settings.js';
 import { withDeadline } from '../time/deadline.js';
@@ -16,12 +16,13 @@ import type { SessionFacts } from './session-facts.js';
 import { runTransaction } from './session-transaction.js';
 import type { SessionTransaction, TransactionLimits } from './session-transaction.js';
 import {
+  applyEach,
   APPLY_LISTENING_SETTINGS,
   APPLY_SENDING_SETTINGS,
+  applyTogether,
   LIFT_STATEMENT_TIMEOUT,
   LISTENING_SETTINGS,
   sendingSettings,
-  settingStatements,
 } from './session-settings.js';
 import type { TurnBudget } from '../time/turn-budget.js';
 import { OWN_TYPES } from './type-parsers.js';
@@ -178,10 +179,10 @@ export class PgSession {
     }
     const settings = sendingSettings(lockTimeout);
     try {
-      await this.setAll(APPLY_SENDING_SETTINGS, settings, timeout);
+      await applyTogether(this, APPLY_SENDING_SETTINGS, settings, timeout);
     } catch (error) {
       if (this.isLost) throw error;
-      await this.setEach(settings, timeout); // One that the platform lacks must not prevent the others.
+      await applyEach(this, settings, timeout); // One that the platform lacks must not prevent the others.
     }
   }
 
@@ -272,29 +273,7 @@ export class PgSession {
   /** Applies the settings of a listening session, as far as the server has them. */
   async applySettings(timeout: number): Promise<void> {
     await this.query({ text: LIFT_STATEMENT_TIMEOUT, timeout });
-    await this.setAll(APPLY_LISTENING_SETTINGS, LISTENING_SETTINGS, timeout);
-  }
-
-  /** Applies all settings in one statement, if the role may. */
-  private async setAll(text: string, settings: Readonly<Record<string, string>>, timeout: number): Promise<void> {
-    if (this.known.mayConfigure) {
-      try {
-        await this.query({ text, values: [JSON.stringify(settings)], timeout });
-        return;
-      } catch (error) {
-        if (!isMissingPrivilege(error)) throw error;
-      }
-    }
-    await this.setEach(settings, timeout);
-  }
-
-  /** Applies settings one by one, which needs no privilege. Those that the server refuses are left out. */
-  private async setEach(settings: Readonly<Record<string, string>>, timeout: number): Promise<void> {
-    for (const text of settingStatements(settings)) {
-      await this.query({ text, timeout }).catch((error: unknown) => {
-        if (this.isLost) throw error;
-      });
-    }
+    await applyTogether(this, APPLY_LISTENING_SETTINGS, LISTENING_SETTINGS, timeout);
   }
 
   /**

@@ -1,3 +1,7 @@
+import { isMissingPrivilege } from './connection-failure.js';
+import type { PgStatement } from './pg-session.js';
+import type { SessionFacts } from './session-facts.js';
+
 /**
  * The settings of a session that only listens, applied by SET after connect, because poolers refuse unknown startup
  * parameters. Values are as in postgresql.conf.
@@ -60,12 +64,45 @@ export const APPLY_LISTENING_SETTINGS = applying(`SELECT * FROM pg_catalog.jsonb
 
 export const APPLY_SENDING_SETTINGS = applying('SELECT * FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb)');
 
+/** The part of a session that settings are applied through. */
+interface ConfigurableSession {
+  readonly isLost: boolean;
+  readonly facts: Pick<SessionFacts, 'mayConfigure'>;
+  query(statement: PgStatement): Promise<unknown>;
+}
+
+/** Applies settings in one statement if the role may, otherwise one by one. */
+export async function applyTogether(
+  session: ConfigurableSession,
+  text: string,
+  settings: Readonly<Record<string, string>>,
+  timeout: number,
+): Promise<void> {
+  if (session.facts.mayConfigure) {
+    try {
+      await session.query({ text, values: [JSON.stringify(settings)], timeout });
+      return;
+    } catch (error) {
+      if (!isMissingPrivilege(error)) throw error;
+    }
+  }
+  await applyEach(session, settings, timeout);
+}
+
 /**
- * The same settings one by one, for a role that may not read pg_settings or execute set_config(): every role may SET.
- * The server refuses those that it does not know.
+ * Applies settings one by one, for a role that may not read pg_settings or execute set_config(): every role may SET.
+ * Those that the server refuses are left out.
  */
-export function settingStatements(settings: Readonly<Record<string, string>>): readonly string[] {
-  return Object.entries(settings).map(([name, value]) => `SET ${name} = '${value}'`);
+export async function applyEach(
+  session: ConfigurableSession,
+  settings: Readonly<Record<string, string>>,
+  timeout: number,
+): Promise<void> {
+  for (const [name, value] of Object.entries(settings)) {
+    await session.query({ text: `SET ${name} = '${value}'`, timeout }).catch((error: unknown) => {
+      if (session.isLost) throw error;
+    });
+  }
 }
 
 function applying(wanted: string): string {
