@@ -1,4 +1,4 @@
-import { Injectable, Module } from '@nestjs/common';
+import { Injectable, Logger, Module } from '@nestjs/common';
 import { definePgChannel, PgNotifyModule } from 'nest-pg-notify';
 import { OnPgEvent, PgEvents, PgEventsModule } from 'nest-pg-notify/events';
 import type { PgEvent, PgEventContext } from 'nest-pg-notify/events';
@@ -75,6 +75,8 @@ export class Billing {
 }
 
 const pool = new Pool({ connectionString: process.env['DATABASE_URL'] });
+// A restart of PostgreSQL ends idle connections. pg emits that as an error, which ends a process that does not listen.
+pool.on('error', ({ message }) => new Logger(Pool.name).warn(message));
 
 @Module({
   imports: [
