@@ -45,7 +45,8 @@ const MARKER = 'nest-pg-notify: an event log';
  * ```
  *
  * The role that runs it needs CREATE on the database, unless the schema exists. Other roles need
- * `GRANT USAGE ON SCHEMA nest_events`; to publish, `GRANT INSERT ON nest_events.event`; to consume,
+ * `GRANT USAGE ON SCHEMA nest_events`; to publish,
+ * `GRANT INSERT (channel, id, key, payload, headers) ON nest_events.event`; to consume,
  * `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA nest_events`.
  *
  * @throws PgNotifyError of kind `configuration` for an invalid name of a schema.

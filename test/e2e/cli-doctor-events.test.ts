@@ -52,7 +52,10 @@ describe('doctor, of an event log', () => {
 
   it.each([
     ['listens alone', ''],
-    ['publishes alone', 'GRANT USAGE ON SCHEMA nest_events TO ROLE; GRANT INSERT ON nest_events.event TO ROLE'],
+    [
+      'publishes alone',
+      'GRANT USAGE ON SCHEMA nest_events TO ROLE; GRANT INSERT (channel, id, key, payload, headers) ON nest_events.event TO ROLE',
+    ],
   ])('goes on, with a warning, for a role that %s', async (_, grants) => {
     const role = `poor_${randomBytes(4).toString('hex')}`; // Roles belong to the whole server.
     await suite.database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'; ${grants.replaceAll('ROLE', role)}`);

@@ -382,6 +382,8 @@ describe('the SQL of the event log', () => {
     const shard = store.shard({ consumer: 'granted', shard: 0, shards: 1, channels: ['granted'] });
     const { events } = await drain(shard, (await shard.claim())!);
     expect(events.map(({ payload }) => payload)).toEqual(['7']);
+    const forged = `INSERT INTO nest_events.event (channel, payload, xid) VALUES ('granted', '8', '3')`;
+    await expect(client.query(forged)).rejects.toMatchObject({ code: '42501' });
     expect(await store.drop('granted')).toBe(1);
   });
 

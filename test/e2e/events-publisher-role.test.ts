@@ -12,7 +12,7 @@ describe('an application whose role may only publish events', () => {
   beforeAll(async () => {
     await suite.database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'poor';
       GRANT USAGE ON SCHEMA nest_events TO ${role};
-      GRANT INSERT ON nest_events.event TO ${role}`);
+      GRANT INSERT (channel, id, key, payload, headers) ON nest_events.event TO ${role}`);
     suite.cleanup(() => suite.database.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`));
   });
 

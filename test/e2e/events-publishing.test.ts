@@ -168,7 +168,7 @@ describe('publish()', () => {
 
   it('needs no more than USAGE of the schema and INSERT into the table of events', async () => {
     await suite.database.query(`CREATE ROLE publishes_only; GRANT USAGE ON SCHEMA nest_events TO publishes_only;
-      GRANT INSERT ON nest_events.event TO publishes_only`);
+      GRANT INSERT (channel, id, key, payload, headers) ON nest_events.event TO publishes_only`);
     suite.cleanup(async () => suite.database.query('DROP OWNED BY publishes_only; DROP ROLE publishes_only'));
     await client.query('SET ROLE publishes_only');
     await subject.events.publish('granted', 1, { executor: client });
