@@ -1,3 +1,6 @@
+import 'reflect-metadata';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import pg from 'pg';
 import { channelsOf } from '../publisher/channels-of.js';
 import { DROPS_NOTHING, type StartReceiver } from './receiver.js';
@@ -5,8 +8,13 @@ import { DROPS_NOTHING, type StartReceiver } from './receiver.js';
 /** A LISTEN of n channels in one statement costs the server n², so they are sent in parts. */
 const PER_STATEMENT = 1_000;
 
+/** Our users have a Nest application already, so the memory that it takes belongs to the floor. */
+@Module({})
+class App {}
+
 /** `pg` alone: what every other receiver builds on, except for postgres.js. Several consumers are called in a loop. */
 export const start: StartReceiver = async ({ url, channel, channels, decode, consumers = 1 }, onMessage) => {
+  await NestFactory.createApplicationContext(App, { logger: false });
   const client = new pg.Client(url);
   await client.connect();
   const consume = consumers === 1 ? onMessage : callEach(Array.from({ length: consumers }, () => onMessage));
