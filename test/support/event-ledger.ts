@@ -131,27 +131,33 @@ export interface EventVerdict {
   readonly lost: number;
   /** Effects of what is not in the log. */
   readonly phantom: number;
-  /** Effects that came before one of the same key with a smaller number. */
+  /** Effects that came before one of the same key with a smaller number, apart from those that were given up in between. */
   readonly inversions: number;
   readonly repeats: number;
 }
 
-/** Compares what was committed with what a consumer has done. */
+/**
+ * Compares what was committed with what a consumer has done.
+ *
+ * @param givenUp The positions of its dead letters. Their keys went on without them, so when they were requeued, they came late.
+ */
 export async function judge(
   query: (text: string, values: unknown[]) => Promise<{ readonly rows: readonly unknown[] }>,
   consumer: string,
+  givenUp: readonly string[],
 ): Promise<EventVerdict> {
   const { rows } = await query(
     `WITH effects AS (SELECT * FROM effect WHERE consumer = $1),
        firsts AS (SELECT seq, min(id) AS id FROM effects GROUP BY seq),
-       ordered AS (SELECT key, n, lag(n) OVER (PARTITION BY key ORDER BY id) AS before FROM effects JOIN firsts USING (id, seq))
+       ordered AS (SELECT key, n, lag(n) OVER (PARTITION BY key ORDER BY id) AS before FROM effects JOIN firsts USING (id, seq)
+         WHERE seq <> ALL ($2::bigint[]))
      SELECT $1 AS consumer,
        (SELECT count(*)::int FROM effects) AS effects,
        (SELECT count(*)::int FROM nest_events.event AS e WHERE channel = 'orders' AND NOT EXISTS (SELECT FROM firsts WHERE seq = e.seq)) AS lost,
        (SELECT count(*)::int FROM effects AS e WHERE NOT EXISTS (SELECT FROM nest_events.event WHERE seq = e.seq)) AS phantom,
        (SELECT count(*)::int FROM ordered WHERE n < before) AS inversions,
        (SELECT count(*)::int FROM effects) - (SELECT count(*)::int FROM firsts) AS repeats`,
-    [consumer],
+    [consumer, givenUp],
   );
   return rows[0] as EventVerdict;
 }
