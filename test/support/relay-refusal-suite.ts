@@ -74,6 +74,33 @@ export function relayRefusalSuite(origin: string, nest: NestClients): void {
         'its queue has queueOptions.exclusive, and is deleted with its messages. Leave it out.',
       ],
       [
+        new ClientRMQ({ queue: 'orders', queueOptions: { maxLength: 5 } }),
+        "its queue has queueOptions.maxLength, and RabbitMQ drops the oldest messages when it is full. Write arguments: { 'x-overflow': 'reject-publish' } beside it.",
+      ],
+      [
+        new ClientRMQ({
+          queue: 'orders',
+          queueOptions: { overflow: 'drop-head', arguments: { 'x-max-length-bytes': 5 } },
+        }),
+        "its queue has queueOptions.arguments['x-max-length-bytes'], and RabbitMQ drops the oldest messages when it is full. Write arguments: { 'x-overflow': 'reject-publish' } beside it.",
+      ],
+      [
+        new ClientRMQ({ queue: 'orders', queueOptions: { messageTtl: 200, deadLetterExchange: 'late' } }),
+        'its queue has queueOptions.messageTtl, and RabbitMQ drops what nobody has taken by then. Leave it out.',
+      ],
+      [
+        new ClientRMQ({ queue: 'orders', queueOptions: { arguments: { 'x-message-ttl': 200 } } }),
+        "its queue has queueOptions.arguments['x-message-ttl'], and RabbitMQ drops what nobody has taken by then. Leave it out.",
+      ],
+      [
+        new ClientRMQ({ queue: 'orders', queueOptions: { expires: 500 } }),
+        'its queue has queueOptions.expires, and is deleted with its messages when nobody has used it for that time. Leave it out.',
+      ],
+      [
+        new ClientRMQ({ queue: 'orders', queueOptions: { arguments: { 'x-expires': 500 } } }),
+        "its queue has queueOptions.arguments['x-expires'], and is deleted with its messages when nobody has used it for that time. Leave it out.",
+      ],
+      [
         new ClientMqtt({}),
         'before MQTT 5 a message has no headers, so nobody could tell a repeat by the id of its event. Write protocolVersion: 5, or have the option data put event.id into the message.',
       ],
@@ -104,7 +131,11 @@ export function relayRefusalSuite(origin: string, nest: NestClients): void {
         new ClientTCP({}),
         new ClientKafka({ send: { acks: 0 } }),
       ];
-      const others = [new ClientRMQ({ queue: 'orders', persistent: false }), new ClientMqtt({})];
+      const others = [
+        new ClientRMQ({ queue: 'orders', persistent: false }),
+        new ClientRMQ({ queue: 'orders', queueOptions: { messageTtl: 200 } }),
+        new ClientMqtt({}),
+      ];
       for (const client of [...clients, ...others]) {
         expect(refusalOf(client, { acknowledged: false })).toBeInstanceOf(Function);
       }
@@ -116,6 +147,15 @@ export function relayRefusalSuite(origin: string, nest: NestClients): void {
         new ClientKafka({ send: { acks: -1 } }),
         new ClientRMQ({ queue: 'orders' }),
         new ClientRMQ({ queue: 'orders', persistent: true, queueOptions: { durable: true } }),
+        new ClientRMQ({ queue: 'orders', queueOptions: { maxLength: 5, overflow: 'reject-publish' } }),
+        new ClientRMQ({
+          queue: 'orders',
+          queueOptions: { maxLength: 5, arguments: { 'x-overflow': 'reject-publish-dlx' } },
+        }),
+        new ClientRMQ({
+          queue: 'orders',
+          queueOptions: { arguments: { 'x-queue-type': 'stream', 'x-max-length-bytes': 5_000 } },
+        }),
         // The queue is that of whoever receives: nothing of it is declared here.
         new ClientRMQ({ exchange: 'events', wildcards: true, queueOptions: { durable: false } }),
         new OurQueue({ queue: 'orders' }),

@@ -6,11 +6,13 @@ import type { NestClient } from './relay-client.js';
 import { bytesOf, jsonOf, refuseBytes } from './relay-content.js';
 import { headersOf, madeOf } from './relay-message.js';
 import type { MessageOptions, Send } from './relay-message.js';
+import { weaknessOfQueue } from './rmq-queue.js';
+import type { RmqQueueOptions } from './rmq-queue.js';
 
 /** The options of Nest's `ClientRMQ` that decide where its messages go, and what becomes of them. */
 interface RmqOptions {
   readonly queue?: string;
-  readonly queueOptions?: { readonly durable?: boolean; readonly exclusive?: boolean; readonly autoDelete?: boolean };
+  readonly queueOptions?: RmqQueueOptions;
   readonly exchange?: string;
   readonly exchangeType?: string;
   readonly wildcards?: boolean;
@@ -73,13 +75,7 @@ export function weaknessOfRmq({ options = {} }: RmqClient): string | undefined {
   if (persistent === false) {
     return 'its option persistent is false, with which RabbitMQ keeps messages in memory. Write persistent: true.';
   }
-  if (usesExchange(options)) return undefined;
-  const { durable, exclusive, autoDelete } = queueOptions;
-  if (durable === false) {
-    return 'its queue has queueOptions.durable false, and is gone with its messages when RabbitMQ restarts. Write durable: true.';
-  }
-  const option = exclusive ? 'exclusive' : autoDelete ? 'autoDelete' : undefined;
-  return option && `its queue has queueOptions.${option}, and is deleted with its messages. Leave it out.`;
+  return usesExchange(options) ? undefined : weaknessOfQueue(queueOptions);
 }
 
 /**
