@@ -6,6 +6,7 @@ import { isThenable } from '../channel/thenable.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { EventConsumerDefinition, EventRun } from './event-consumer-definition.js';
 import { EventDecoding } from './event-decoding.js';
+import { noteAttempt } from './event-deliveries.js';
 import type { FailedEvent, StoredEvent } from './event-store.js';
 import { PgEventRejection } from './pg-event.js';
 import type { PgEvent } from './pg-event.js';
@@ -49,7 +50,10 @@ export class EventAttempts implements RunRecord<EventCall> {
     const method = {
       label,
       timeout,
-      call: ({ events, attempt, tx }: EventCall, signal: AbortSignal) => call(events, { attempt, signal, tx }),
+      call: ({ events, attempt, tx }: EventCall, signal: AbortSignal) => {
+        noteAttempt(events, signal);
+        return call(events, { attempt, signal, tx });
+      },
     };
     this.calls = new HandlerCalls(method, this.channels, this, context);
   }

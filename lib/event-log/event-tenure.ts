@@ -1,5 +1,6 @@
 import type { Clock } from '../time/clock.js';
 import type { EventConsumerDefinition } from './event-consumer-definition.js';
+import { EventDelivery } from './event-deliveries.js';
 import { comparePositions, EventFailures } from './event-failures.js';
 import { EventLease, Fenced } from './event-lease.js';
 import type {
@@ -43,6 +44,8 @@ export class EventTenure {
   standingAttempts: number;
   /** No event starts before this time of the local clock: for strict order and for batches. */
   notBefore = -Infinity;
+  /** That of the event or batch at the cursor: for strict order and for batches. */
+  delivery = new EventDelivery();
   /** Whether the consumer is paused: no more events start, and the shard is released. */
   isPaused = false;
   /** How many more events are handled one at a time. */
@@ -154,9 +157,11 @@ export class EventTenure {
       : { upTo: events.at(-1)!.seq, length: events.length, halvings: 1 };
   }
 
-  /** Ends the cutting when the last event of the cut batch is settled. */
+  /** Ends the delivery of a batch when its last event is settled. */
   batchHandled(seq: string): void {
-    if (!this.isCutBehind(seq)) this.cut = undefined;
+    if (this.isCutBehind(seq)) return;
+    this.cut = undefined;
+    this.delivery = new EventDelivery();
   }
 
   /** The attempts to record after a success up to this event: 0, unless the rest of the cut batch is still to come. */

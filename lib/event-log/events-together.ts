@@ -79,7 +79,7 @@ function readGroup(
     if (isDecoded(decoded)) events.push(decoded);
     else failed.push(attempts.failed(event, 1, decoded));
   }
-  noteDelivery(events, tenure);
+  noteDelivery(events, tenure.delivery);
   return { events, failed };
 }
 

@@ -1,5 +1,5 @@
 import { OnPgEvent, relayTo } from 'nest-pg-notify/events';
-import type { PgEvent, PgRelay, PgRelayOptions } from 'nest-pg-notify/events';
+import type { PgEvent, PgEventContext, PgRelay, PgRelayOptions } from 'nest-pg-notify/events';
 import type { Observable } from 'rxjs';
 
 /** As `@nestjs/microservices` declares its clients. */
@@ -19,6 +19,11 @@ export class Relays {
   @OnPgEvent('orders', { consumer: 'to-broker', batch: { maxSize: 500 }, retry: { attempts: Infinity } })
   async forward(_orders: unknown[], events: PgEvent[]): Promise<void> {
     await this.relay(events);
+  }
+
+  @OnPgEvent('refunds', { consumer: 'to-broker-one-by-one' })
+  async forwardOne(_refund: unknown, event: PgEvent, context: PgEventContext): Promise<void> {
+    await this.relay([event], context);
   }
 }
 

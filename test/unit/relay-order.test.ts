@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { InFlight } from '../../lib/events/relay/in-flight.js';
 import { sendInOrderOfKeys } from '../../lib/events/relay/in-order-of-keys.js';
 import { deferred } from '../support/deferred.js';
 import { publishedEvent } from '../support/published-event.js';
@@ -8,14 +9,17 @@ import { turns } from '../support/turn.js';
 const eventsOf = (...keys: readonly (string | undefined)[]) =>
   keys.map((key, n) => publishedEvent({ id: `${key ?? ''}${n}`, key }));
 
+const never = () => new AbortController().signal;
+
 describe('sendInOrderOfKeys()', () => {
   it('sends the next event of a key when the one before it is acknowledged, and other keys meanwhile', async () => {
     const first = deferred();
     const sent: string[] = [];
-    const sending = sendInOrderOfKeys(eventsOf('a', 'a', 'b', 'b', undefined, undefined), async ({ id }) => {
+    const send = async ({ id }: { readonly id: string }): Promise<void> => {
       sent.push(id);
       if (id === 'a0') await first.promise;
-    });
+    };
+    const sending = sendInOrderOfKeys(eventsOf('a', 'a', 'b', 'b', undefined, undefined), send, never());
     await turns();
     expect(sent.toSorted()).toEqual(['4', '5', 'a0', 'b2', 'b3']);
     first.resolve();
@@ -34,7 +38,8 @@ describe('sendInOrderOfKeys()', () => {
         if (id === 'a0') throw new Error('The broker is away.');
         await second.promise;
       },
-      2,
+      never(),
+      new InFlight(() => 2),
     ).catch((error: unknown) => (outcome = error));
     await turns();
     expect(outcome).toBeUndefined();
@@ -42,6 +47,64 @@ describe('sendInOrderOfKeys()', () => {
     await sending;
     expect(outcome).toEqual(new Error('The broker is away.'));
     expect(sent).toEqual(['a0', 'b1']);
+  });
+
+  it('sends nothing after its signal is aborted, and rejects with the reason when nothing is under way any more', async () => {
+    const [first, other] = [deferred(), deferred()];
+    const over = new AbortController();
+    const sent: string[] = [];
+    let outcome: unknown;
+    const sending = sendInOrderOfKeys(
+      eventsOf('a', 'b', 'a', 'c'),
+      async ({ id }) => {
+        sent.push(id);
+        await (id === 'a0' ? first : other).promise;
+      },
+      over.signal,
+      new InFlight(() => 2),
+    ).catch((error: unknown) => (outcome = error));
+    await turns();
+    const reason = new Error('It took too long.');
+    over.abort(reason);
+    other.resolve();
+    await turns();
+    expect(outcome).toBeUndefined();
+    first.resolve();
+    await sending;
+    expect(outcome).toBe(reason);
+    expect(sent).toEqual(['a0', 'b1']);
+  });
+
+  it('sends no more at once than the limit that several calls share', async () => {
+    const inFlight = new InFlight(() => 2);
+    let [now, most, done] = [0, 0, 0];
+    const send = async (): Promise<void> => {
+      most = Math.max(most, (now += 1));
+      await turns();
+      now -= 1;
+      done += 1;
+    };
+    const calls = ['a', 'b', 'c'].map((key) =>
+      sendInOrderOfKeys(eventsOf(key, undefined, key), send, never(), inFlight),
+    );
+    await Promise.all(calls);
+    expect([most, done]).toEqual([2, 9]);
+  });
+
+  it('rejects as soon as its signal is aborted while another call has all the room', async () => {
+    const inFlight = new InFlight(() => 1);
+    const [acknowledged, over] = [deferred(), new AbortController()];
+    const first = sendInOrderOfKeys(eventsOf('a'), () => acknowledged.promise, never(), inFlight);
+    const sent: string[] = [];
+    const send = async ({ id }: { readonly id: string }): Promise<void> => void sent.push(id);
+    const second = sendInOrderOfKeys(eventsOf('b'), send, over.signal, inFlight);
+    await turns();
+    over.abort(new Error('It took too long.'));
+    await expect(second).rejects.toThrow('It took too long.');
+    acknowledged.resolve();
+    await first;
+    await sendInOrderOfKeys(eventsOf('c'), send, never(), inFlight);
+    expect(sent).toEqual(['c0']);
   });
 
   it('sends every event once, each key in its order, and never more than the limit at once', async () => {
@@ -64,7 +127,8 @@ describe('sendInOrderOfKeys()', () => {
             await send(event);
             underWay.delete(event.key ?? event);
           },
-          limit,
+          never(),
+          new InFlight(() => limit),
         );
         await scheduler.waitFor(sending);
         expect(done.length).toBe(events.length);

@@ -3,8 +3,12 @@ import { relayTo } from 'nest-pg-notify/events';
 import type { PgEvent } from 'nest-pg-notify/events';
 import { defer, of, throwError } from 'rxjs';
 import type { Observable } from 'rxjs';
+import type { EventRun } from '../../lib/event-log/event-consumer-definition.js';
+import { deferred } from '../support/deferred.js';
 import { MemoryLog } from '../support/event-consumers.js';
 import { ClientKafka, ClientMqtt } from '../support/nest-clients.js';
+import { eventually } from '../support/recorder.js';
+import { turns } from '../support/turn.js';
 
 /** The client of a broker that takes only so many messages. */
 class BoundedMqtt extends ClientMqtt {
@@ -22,6 +26,28 @@ class BoundedMqtt extends ClientMqtt {
       done(this.room >= 0 ? undefined : new Error('Quota exceeded'));
     };
     return { publish };
+  }
+}
+
+/** The client of a broker that acknowledges a message when the test says so. */
+class SlowMqtt extends ClientMqtt {
+  readonly sent: string[] = [];
+  private readonly waiting: (() => void)[] = [];
+
+  constructor() {
+    super({ protocolVersion: 5 });
+  }
+
+  override unwrap(): unknown {
+    const publish = (_topic: string, message: string, _options: object, done: () => void): void => {
+      this.sent.push((JSON.parse(message) as { data: string }).data);
+      this.waiting.push(done);
+    };
+    return { publish };
+  }
+
+  acknowledge(): void {
+    this.waiting.shift()!();
   }
 }
 
@@ -111,6 +137,101 @@ describe('a relay whose broker takes a part of a batch', () => {
     client.room = 100;
     await log.pass(500);
     expect(client.taken).toEqual(['a1', 'a2', 'a3', 'a4', 'a1', 'a2', 'a3', 'a4']);
+    await log.end();
+  });
+});
+
+describe('a relay whose batch is halved because of one event', () => {
+  it('sends the events beside it once', async () => {
+    const taken: string[] = [];
+    class PickyMqtt extends ClientMqtt {
+      override unwrap(): unknown {
+        const publish = (_topic: string, message: string, _options: object, done: (error?: Error) => void): void => {
+          const { data } = JSON.parse(message) as { data: string };
+          if (data !== 'b1') taken.push(data);
+          done(data === 'b1' ? new Error('Not authorized') : undefined);
+        };
+        return { publish };
+      }
+    }
+    const log = new MemoryLog();
+    const call = relayTo(new PickyMqtt({ protocolVersion: 5 }));
+    const consumer = await log.consume({ ...BATCHES, retry: { ...BATCHES.retry, attempts: 2 }, call });
+    log.publish('a1', 'b1', 'c1', 'd1');
+    await log.pass(5_000);
+    expect(taken.toSorted()).toEqual(['a1', 'c1', 'd1']);
+    expect(consumer.stats.delivered).toBe(3);
+    expect(await log.store.consumers()).toMatchObject([{ dead: 1, waiting: 0 }]);
+    await log.end();
+  });
+});
+
+describe('a relay that takes longer than the timeout of its handler', () => {
+  it('sends nothing after it, and at the next attempt what was not acknowledged by then', async () => {
+    const log = new MemoryLog();
+    const client = new SlowMqtt();
+    const relay = relayTo(client);
+    const runs: AbortSignal[] = [];
+    const call = (events: readonly PgEvent[], { signal }: EventRun): Promise<void> => {
+      runs.push(signal);
+      return relay(events);
+    };
+    const consumer = await log.consume({ ...BATCHES, timeout: 20, call });
+    log.publish('a1', 'a2', 'a3');
+    for (const sent of [['a1'], ['a1', 'a2'], ['a1', 'a2', 'a3']]) {
+      await log.pass(200);
+      expect(client.sent).toEqual(sent);
+      await eventually(
+        () => runs.at(-1)!.aborted,
+        (isAborted) => isAborted,
+      );
+      client.acknowledge();
+    }
+    await log.pass(200);
+    expect(client.sent).toEqual(['a1', 'a2', 'a3']);
+    expect(consumer.stats.delivered).toBe(3);
+    await log.end();
+  });
+
+  it('fails before it is connected, and sends nothing when it is', async () => {
+    const log = new MemoryLog();
+    const client = new SlowMqtt();
+    const connected = deferred();
+    client.connect = () => connected.promise;
+    const consumer = await log.consume({ ...BATCHES, timeout: 20, call: relayTo(client) });
+    log.publish('a1');
+    await log.pass(50);
+    await eventually(
+      () => log.reports.length,
+      (count) => count > 0,
+    );
+    connected.resolve();
+    await turns();
+    expect(client.sent).toEqual([]);
+    await log.pass(200);
+    expect(client.sent).toEqual(['a1']);
+    client.acknowledge();
+    await log.end();
+    expect(consumer.stats.delivered).toBe(1);
+  });
+});
+
+describe('a relay whose consumer is taken over', () => {
+  it('sends nothing more of its batch', async () => {
+    const log = new MemoryLog();
+    const client = new SlowMqtt();
+    await log.consume({ ...BATCHES, call: relayTo(client) });
+    log.publish('a1', 'a2');
+    await log.pass(50);
+    await log.store.replay('billing', new Date(0));
+    await log.pass(6_000); // The lease is renewed after a third of its 15 s.
+    client.acknowledge();
+    await log.pass(6_000);
+    expect(client.sent).toEqual(['a1', 'a1']);
+    client.acknowledge();
+    await log.pass(50);
+    expect(client.sent).toEqual(['a1', 'a1', 'a2']);
+    client.acknowledge();
     await log.end();
   });
 });

@@ -1,6 +1,7 @@
 import { lastValueFrom } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { PgEvent } from '../../event-log/pg-event.js';
+import { unlessAborted } from '../../time/abort.js';
 import type { NestClient } from './relay-client.js';
 import { bytesOf, jsonOf } from './relay-content.js';
 import { headersOf, madeOf } from './relay-message.js';
@@ -37,7 +38,7 @@ export function weaknessOfKafka({ options }: KafkaClient): string | undefined {
 
 /** Sends the events of a topic in few requests: a partition takes what is in one in its order, or nothing of it. */
 export function kafkaRelay(client: KafkaClient, { pattern, data }: MessageOptions): Send {
-  return async (events, onAcknowledged) => {
+  return async (events, onAcknowledged, signal) => {
     const topics = new Map<string, Outgoing[]>();
     for (const event of events) {
       const topic = madeOf(event, pattern);
@@ -45,8 +46,10 @@ export function kafkaRelay(client: KafkaClient, { pattern, data }: MessageOption
       messages.push({ event, message: madeOf(event, (each) => kafkaMessage(each, data(each))) });
       topics.set(topic, messages);
     }
+    await unlessAborted(client.connect(), signal); // Before: `emitBatch()` would send whenever it is connected.
     for (const [topic, messages] of topics) {
       for (const request of requestsOf(messages)) {
+        signal.throwIfAborted();
         const sent = client.emitBatch(topic, { messages: request.map(({ message }) => message) });
         await lastValueFrom(sent, { defaultValue: undefined });
         for (const { event } of request) onAcknowledged(event);

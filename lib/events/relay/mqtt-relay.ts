@@ -1,5 +1,7 @@
 import { PgEventRejection } from '../../event-log/pg-event.js';
 import type { PgEvent } from '../../event-log/pg-event.js';
+import { unlessAborted } from '../../time/abort.js';
+import { InFlight } from './in-flight.js';
 import { sendInOrderOfKeys } from './in-order-of-keys.js';
 import { packetOf } from './relay-client.js';
 import type { NestClient } from './relay-client.js';
@@ -48,10 +50,10 @@ export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
     const userProperties = { ...client.options?.userProperties, ...headersOf(event) };
     return { event, key: event.key, topic, content, userProperties };
   };
-  return async (events, onAcknowledged) => {
+  return async (events, onAcknowledged, signal) => {
     // All of them first: nothing is sent of a batch with an event that never has a message.
     const messages = events.map((event) => madeOf(event, messageOf));
-    await client.connect();
+    await unlessAborted(client.connect(), signal);
     const driver = client.unwrap() as MqttDriver;
     const limit = driver.connackPacket?.properties?.maximumPacketSize ?? Infinity;
     for (const message of messages) refuseLarger(message, limit);
@@ -64,7 +66,7 @@ export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
       });
       onAcknowledged(event);
     };
-    await sendInOrderOfKeys(messages, send, MAX_IN_FLIGHT);
+    await sendInOrderOfKeys(messages, send, signal, new InFlight(() => MAX_IN_FLIGHT));
   };
 }
 

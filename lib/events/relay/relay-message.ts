@@ -8,8 +8,16 @@ export interface MessageOptions {
   readonly data: (event: PgEvent) => unknown;
 }
 
-/** Sends events to a broker. Resolves when it has acknowledged all, and reports each of them before, if it knows them. */
-export type Send = (events: readonly PgEvent[], onAcknowledged: (event: PgEvent) => void) => Promise<void>;
+/**
+ * Sends events to a broker. Resolves when it has acknowledged all, and reports each of them before, if it knows them. After the
+ * signal is aborted it sends nothing more, and rejects when nothing is under way: what would still arrive must not come behind
+ * what the next attempt sends.
+ */
+export type Send = (
+  events: readonly PgEvent[],
+  onAcknowledged: (event: PgEvent) => void,
+  signal: AbortSignal,
+) => Promise<void>;
 
 /**
  * What a message says of its event beside the data. The event's own headers come first: they cannot hide these. SQL may have

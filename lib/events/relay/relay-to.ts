@@ -4,6 +4,7 @@ import { flag, invalidOption, orElse, readOptions, shown } from '../../option-ch
 import type { ChecksOf, OptionCheck } from '../../option-checks.js';
 import { PgNotifyError } from '../../pg-notify.errors.js';
 import type { PgEvent } from '../../event-log/pg-event.js';
+import type { PgEventContext } from '../pg-event.context.js';
 import { kafkaRelay, weaknessOfKafka } from './kafka-relay.js';
 import type { KafkaClient } from './kafka-relay.js';
 import { mqttRelay, weaknessOfMqtt } from './mqtt-relay.js';
@@ -41,8 +42,13 @@ export interface PgRelayOptions {
   readonly acknowledged?: boolean;
 }
 
-/** Sends events, and resolves when the broker has acknowledged all. Made by {@link relayTo}. */
-export type PgRelay = (events: readonly PgEvent[]) => Promise<void>;
+/**
+ * Sends events, and resolves when the broker has acknowledged all. Made by {@link relayTo}.
+ *
+ * @param run The context of the method, which a method without the option `batch` hands over: `relay([event], context)`. For a
+ * batch, the relay knows the signal in it.
+ */
+export type PgRelay = (events: readonly PgEvent[], run?: Pick<PgEventContext, 'signal'>) => Promise<void>;
 
 const OPTIONS = {
   pattern: orElse((event: PgEvent) => event.channel, anyFunction<MessageOptions['pattern']>()),
@@ -65,8 +71,12 @@ const OPTIONS = {
  * ```
  *
  * It resolves when the broker has acknowledged every event, and rejects otherwise, when nothing is under way any more: the
- * consumer's place in the log is not moved, and the batch is sent again, without what was acknowledged of it. So every event arrives at least once, those of one
- * key in their order, and a repeat has the same id. Whoever gets them tells repeats by that id.
+ * consumer's place in the log is not moved, and the batch is sent again, without what was acknowledged of it. So every event
+ * arrives at least once, those of one key in their order, and a repeat has the same id. Whoever gets them tells repeats by that
+ * id.
+ *
+ * At the `timeout` of the method, and when another instance has taken over or a shutdown stops waiting, it sends nothing more of
+ * the batch. It knows a batch by its events, so hand over those that the method got: copies of them are always sent whole.
  *
  * - `ClientKafka`: all replicas in sync acknowledge. The message has the event's key.
  * - `ClientRMQ`: persistent messages, confirmed by RabbitMQ after a queue has taken them; without such a queue it rejects. The
@@ -106,9 +116,9 @@ export function relayTo(client: PgRelayClient, options: PgRelayOptions = {}): Pg
       data: (event) => hasJson(message.data(event)),
     }),
   );
-  return async (events) => {
+  return async (events, run) => {
     checkEvents(events);
-    if (events.length > 0) await send(events);
+    if (events.length > 0) await send(events, run?.signal);
   };
 }
 
@@ -169,9 +179,10 @@ function unacknowledged(problem: string): Transport<PgRelayClient> {
     weakness: () => problem,
     relay:
       (client, { pattern, data }) =>
-      async (events) => {
+      async (events, _onAcknowledged, signal) => {
         // `emit()` sends whether or not anybody subscribes, so what it returns has to be awaited.
         for (const event of events) {
+          signal.throwIfAborted();
           const sent = client.emit(madeOf(event, pattern), madeOf(event, data));
           await lastValueFrom(sent, { defaultValue: undefined });
         }

@@ -1,5 +1,6 @@
 import { PgEventRejection } from '../../event-log/pg-event.js';
 import type { PgEvent } from '../../event-log/pg-event.js';
+import { unlessAborted } from '../../time/abort.js';
 import { sendInOrderOfKeys } from './in-order-of-keys.js';
 import { packetOf } from './relay-client.js';
 import type { NestClient } from './relay-client.js';
@@ -89,7 +90,9 @@ export function rmqRelay(client: RmqClient, options: MessageOptions): Send {
     const { connection } = client.unwrap() as ConnectionManager;
     if (!connection) throw new Error('RabbitMQ is not connected.');
     if (!channel?.isOf(connection)) channel = new RelayChannel(connection);
-    return channel;
+    const current = channel;
+    await current.opened;
+    return current;
   };
   const messageOf = (event: PgEvent): RmqMessage => {
     const pattern = options.pattern(event);
@@ -102,14 +105,15 @@ export function rmqRelay(client: RmqClient, options: MessageOptions): Send {
     const properties = { timestamp, ...given, headers, messageId: event.id };
     return { event, key: event.key, route: routeOf(client, pattern), content, properties };
   };
-  return async (events, onAcknowledged) => {
+  return async (events, onAcknowledged, signal) => {
     // All of them first: nothing is sent of a batch with an event that never has a message.
     const messages = events.map((event) => madeOf(event, messageOf));
-    const { publish } = await channelNow();
-    await sendInOrderOfKeys(messages, async ({ event, route, content, properties }) => {
+    const { publish } = await unlessAborted(channelNow(), signal);
+    const send = async ({ event, route, content, properties }: RmqMessage): Promise<void> => {
       await publish(route, content, properties);
       onAcknowledged(event);
-    });
+    };
+    await sendInOrderOfKeys(messages, send, signal);
   };
 }
 
@@ -147,8 +151,8 @@ function contentOf(
 
 /** A confirm channel of amqplib, with what RabbitMQ says of its messages. */
 class RelayChannel {
+  readonly opened: Promise<ConfirmChannel>;
   private isClosed = false;
-  private readonly opened: Promise<ConfirmChannel>;
   /**
    * How many messages of an id no queue has taken. RabbitMQ returns a message before it confirms it. Two consumers with one
    * relay may send the same event at the same time.
