@@ -34,3 +34,18 @@ describeWithProgram('mosquitto', 'the relay to an MQTT broker with a limit for p
     expect(closed).toBe(0);
   }, 60_000);
 });
+
+describeWithProgram('mosquitto', 'the relay to an MQTT broker without quality of service 1', () => {
+  const { use } = cleanups();
+
+  it('rejects, and says what to allow, without a lost connection', async () => {
+    const broker = use(await Mosquitto.start(['max_qos 0']));
+    const client = use(new ClientMqtt({ url: broker.url, protocolVersion: 5 }));
+    let closed = 0;
+    await client.connect();
+    client.unwrap<{ on(event: 'close', listener: () => void): unknown }>().on('close', () => (closed += 1));
+    const failure: unknown = await relayTo(client)([publishedEvent()]).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ kind: 'configuration', message: expect.stringContaining('max_qos') });
+    expect(closed).toBe(0);
+  }, 240_000);
+});

@@ -1,111 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { EventEmitter } from 'node:events';
 import { PgEventRejection, relayTo } from 'nest-pg-notify/events';
-import { defer, from, of } from 'rxjs';
-import type { Observable } from 'rxjs';
-import { ClientKafka, ClientMqtt, ClientRMQ, RmqRecord } from '../support/nest-clients.js';
+import { defer, from } from 'rxjs';
+import { RmqRecord } from '../support/nest-clients.js';
 import { publishedEvent } from '../support/published-event.js';
+import { EVENT, FakeKafka, FakeMqtt, FakeRmq, HEADERS, rejectionOf } from '../support/relay-fakes.js';
+import type { Sent } from '../support/relay-fakes.js';
 import { turns } from '../support/turn.js';
-
-interface KafkaRequest {
-  readonly topic: string;
-  readonly messages: readonly { readonly key?: string; readonly value: string | Buffer; readonly headers: object }[];
-}
-
-class FakeKafka extends ClientKafka {
-  readonly requests: KafkaRequest[] = [];
-  answer: () => Observable<unknown> = () => of(undefined);
-
-  override emitBatch(topic: string, data: Omit<KafkaRequest, 'topic'>): Observable<unknown> {
-    this.requests.push({ topic, ...data });
-    return this.answer();
-  }
-}
-
-type Confirmed = (error: unknown) => void;
-
-interface Sent {
-  readonly exchange: string;
-  readonly routingKey: string;
-  readonly packet: unknown;
-  readonly options: { readonly messageId: string; readonly [property: string]: unknown };
-  readonly confirmed: Confirmed;
-}
-
-/** A confirm channel as amqplib has it; the test confirms. */
-class FakeChannel extends EventEmitter {
-  readonly sent: Sent[] = [];
-  answer: (sent: Sent) => void = ({ confirmed }) => confirmed(null);
-
-  publish(exchange: string, routingKey: string, content: Buffer, options: Sent['options'], confirmed: Confirmed): true {
-    const sent = { exchange, routingKey, packet: JSON.parse(content.toString()) as unknown, options, confirmed };
-    this.sent.push(sent);
-    this.answer(sent);
-    return true;
-  }
-
-  /** As RabbitMQ does with what no queue takes: it returns the message, and confirms it. */
-  readonly giveBack = ({ options, confirmed }: Sent): void => {
-    this.emit('return', { properties: options });
-    confirmed(null);
-  };
-}
-
-class FakeRmq extends ClientRMQ {
-  readonly channels: FakeChannel[] = [];
-  manager: { connection: unknown } = { connection: this.newConnection() };
-
-  newConnection() {
-    return {
-      createConfirmChannel: async (): Promise<FakeChannel> => {
-        await turns();
-        this.channels.push(new FakeChannel());
-        return this.channels.at(-1)!;
-      },
-    };
-  }
-
-  override unwrap(): unknown {
-    return this.manager;
-  }
-}
-
-class FakeMqtt extends ClientMqtt {
-  maximumPacketSize: number | undefined;
-  readonly sent: { topic: string; message: unknown; options: unknown }[] = [];
-  failure: Error | undefined;
-
-  override unwrap(): unknown {
-    const publish = (topic: string, message: string, options: unknown, done: (error?: Error) => void): void => {
-      this.sent.push({ topic, message: JSON.parse(message), options });
-      done(this.failure);
-    };
-    return { publish, connackPacket: { properties: { maximumPacketSize: this.maximumPacketSize } } };
-  }
-}
-
-const EVENT = publishedEvent({
-  id: 'id-1',
-  key: 'Ann',
-  payload: { n: 1, options: 'kept' },
-  headers: { trace: '7', id: 'x' },
-});
-const HEADERS = {
-  trace: '7',
-  id: 'id-1',
-  channel: 'orders',
-  key: 'Ann',
-  position: EVENT.position,
-  'published-at': '2026-01-31T12:00:00.500Z',
-};
-
-/** Resolves with what a relay has rejected with. */
-async function rejectionOf(sending: Promise<void>): Promise<unknown> {
-  return sending.then(
-    () => 'it resolved',
-    (error: unknown) => error,
-  );
-}
 
 describe('a relay to Kafka', () => {
   it('sends a batch as one request for each topic, with keys and headers', async () => {
@@ -382,47 +282,5 @@ describe('a relay to RabbitMQ', () => {
     expect(client.channels.length).toBe(3);
     client.manager = { connection: undefined };
     expect(await rejectionOf(relay([EVENT]))).toEqual(new Error('RabbitMQ is not connected.'));
-  });
-});
-
-describe('a relay to an MQTT broker', () => {
-  it('publishes with quality of service 1, and headers as user properties', async () => {
-    const client = new FakeMqtt({ protocolVersion: 5, userProperties: { from: 'shop' } });
-    await relayTo(client, { pattern: ({ channel }) => `shop/${channel}` })([EVENT]);
-    expect(client.sent).toEqual([
-      {
-        topic: 'shop/orders',
-        message: { pattern: 'shop/orders', data: { n: 1, options: 'kept' } },
-        options: { qos: 1, properties: { userProperties: { from: 'shop', ...HEADERS } } },
-      },
-    ]);
-  });
-
-  it.each(['orders/+', 'orders/#', 'a\0b'])('rejects an event for good whose topic is %j', async (topic) => {
-    const client = new FakeMqtt({ protocolVersion: 5 });
-    const failure = await rejectionOf(relayTo(client, { pattern: () => topic })([EVENT]));
-    expect(failure).toBeInstanceOf(PgEventRejection);
-    expect(client.sent).toEqual([]);
-  });
-
-  it('sends nothing of a batch with an event beyond the limit that the broker names, and rejects that one for good', async () => {
-    const client = new FakeMqtt({ protocolVersion: 5 });
-    client.maximumPacketSize = 1_000;
-    const relay = relayTo(client);
-    const large = publishedEvent({ id: 'id-2', payload: 'ü'.repeat(500) });
-    const failure = await rejectionOf(relay([EVENT, large]));
-    expect(failure).toBeInstanceOf(PgEventRejection);
-    expect((failure as Error).message).toMatch(
-      /^The MQTT broker takes packets of 1000 bytes at most, and that of event id-2 has 1\d\d\d\.$/,
-    );
-    expect(client.sent).toEqual([]);
-    await relay([EVENT]);
-    expect(client.sent.length).toBe(1);
-  });
-
-  it('rejects with what the broker says', async () => {
-    const client = new FakeMqtt({ protocolVersion: 5 });
-    client.failure = new Error('Publish error: Quota exceeded');
-    expect(await rejectionOf(relayTo(client)([EVENT]))).toBe(client.failure);
   });
 });

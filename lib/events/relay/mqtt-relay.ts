@@ -1,3 +1,4 @@
+import { PgNotifyError } from '../../pg-notify.errors.js';
 import { PgEventRejection } from '../../event-log/pg-event.js';
 import type { PgEvent } from '../../event-log/pg-event.js';
 import { unlessAborted } from '../../time/abort.js';
@@ -18,8 +19,15 @@ export type MqttClient = NestClient<{
 /** What `unwrap()` returns: the client of mqtt.js. */
 interface MqttDriver {
   /** What the broker answered to the last connection. */
-  readonly connackPacket?: { readonly properties?: { readonly maximumPacketSize?: number } };
+  readonly connackPacket?: { readonly properties?: BrokerLimits };
   publish(topic: string, message: string | Buffer, options: object, done: (error?: unknown) => void): unknown;
+}
+
+/** What an MQTT 5 broker names if it takes less than the specification allows. */
+interface BrokerLimits {
+  readonly maximumPacketSize?: number;
+  readonly maximumQoS?: number;
+  readonly receiveMaximum?: number;
 }
 
 interface MqttMessage {
@@ -32,6 +40,9 @@ interface MqttMessage {
 
 /** How many messages may be without an acknowledgement. Brokers end a connection with more, some from 10 on; mqtt.js does not count. */
 const MAX_IN_FLIGHT = 10;
+
+/** By the client of mqtt.js: several relays and shards may share it. */
+const inFlightOf = new WeakMap<MqttDriver, InFlight>();
 
 /** Why a message would not carry the id of its event; undefined if it does. */
 export function weaknessOfMqtt({ options }: MqttClient): string | undefined {
@@ -55,8 +66,8 @@ export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
     const messages = events.map((event) => madeOf(event, messageOf));
     await unlessAborted(client.connect(), signal);
     const driver = client.unwrap() as MqttDriver;
-    const limit = driver.connackPacket?.properties?.maximumPacketSize ?? Infinity;
-    for (const message of messages) refuseLarger(message, limit);
+    refuseWithoutAcknowledgement(driver);
+    for (const message of messages) refuseLarger(message, limitsOf(driver));
     const send = async ({ event, topic, content, userProperties }: MqttMessage): Promise<void> => {
       await new Promise<void>((resolve, reject) => {
         driver.publish(topic, content, { qos: 1, properties: { userProperties } }, (error) => {
@@ -66,13 +77,34 @@ export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
       });
       onAcknowledged(event);
     };
-    await sendInOrderOfKeys(messages, send, signal, new InFlight(() => MAX_IN_FLIGHT));
+    await sendInOrderOfKeys(messages, send, signal, sharedInFlight(driver));
   };
 }
 
+function limitsOf(driver: MqttDriver): BrokerLimits {
+  return driver.connackPacket?.properties ?? {};
+}
+
+function sharedInFlight(driver: MqttDriver): InFlight {
+  const shared =
+    inFlightOf.get(driver) ??
+    new InFlight(() => Math.min(MAX_IN_FLIGHT, limitsOf(driver).receiveMaximum ?? MAX_IN_FLIGHT));
+  inFlightOf.set(driver, shared);
+  return shared;
+}
+
+/** A broker ends the connection for a quality of service that it does not have, and mqtt.js would send it again at each new one. */
+function refuseWithoutAcknowledgement(driver: MqttDriver): void {
+  if (limitsOf(driver).maximumQoS !== 0) return;
+  throw new PgNotifyError(
+    'configuration',
+    'The MQTT broker takes quality of service 0 only, with which it acknowledges nothing. Allow 1 at the broker (mosquitto: max_qos).',
+  );
+}
+
 /** A broker ends the connection for a packet that is too large, and mqtt.js would send it again at each new one. */
-function refuseLarger(message: MqttMessage, limit: number): void {
-  if (limit === Infinity) return;
+function refuseLarger(message: MqttMessage, { maximumPacketSize: limit }: BrokerLimits): void {
+  if (limit === undefined) return;
   const size = packetSize(message);
   if (size <= limit) return;
   const { id } = message.event;

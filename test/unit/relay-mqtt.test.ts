@@ -1,0 +1,102 @@
+import { describe, expect, it } from '@jest/globals';
+import { PgEventRejection, relayTo } from 'nest-pg-notify/events';
+import { from } from 'rxjs';
+import { publishedEvent } from '../support/published-event.js';
+import { EVENT, FakeMqtt, HEADERS, rejectionOf } from '../support/relay-fakes.js';
+import { turns } from '../support/turn.js';
+
+describe('a relay to an MQTT broker', () => {
+  it('publishes with quality of service 1, and headers as user properties', async () => {
+    const client = new FakeMqtt({ protocolVersion: 5, userProperties: { from: 'shop' } });
+    await relayTo(client, { pattern: ({ channel }) => `shop/${channel}` })([EVENT]);
+    expect(client.sent).toEqual([
+      {
+        topic: 'shop/orders',
+        message: { pattern: 'shop/orders', data: { n: 1, options: 'kept' } },
+        options: { qos: 1, properties: { userProperties: { from: 'shop', ...HEADERS } } },
+      },
+    ]);
+  });
+
+  it('has no more under way than the broker names, whichever relays of the client send', async () => {
+    const client = new FakeMqtt({ protocolVersion: 5 });
+    client.limits.receiveMaximum = 3;
+    const waiting: (() => void)[] = [];
+    client.answer = (done) => void waiting.push(done);
+    const events = () => Array.from({ length: 4 }, () => publishedEvent());
+    const calls = Promise.all([relayTo(client)(events()), relayTo(client)(events())]);
+    for (const sent of [3, 6, 8]) {
+      await turns();
+      expect(client.sent.length).toBe(sent);
+      for (const acknowledge of waiting.splice(0)) acknowledge();
+    }
+    await calls;
+    client.limits.receiveMaximum = 65_535;
+    const many = relayTo(client)(Array.from({ length: 12 }, () => publishedEvent()));
+    await turns();
+    expect(client.sent.length).toBe(8 + 10);
+    for (const acknowledge of waiting.splice(0)) acknowledge();
+    await turns();
+    for (const acknowledge of waiting.splice(0)) acknowledge();
+    await many;
+  });
+
+  it('sends nothing after the signal of the context is aborted that a method without batches hands over', async () => {
+    const client = new FakeMqtt({ protocolVersion: 5 });
+    client.limits.receiveMaximum = 1;
+    const waiting: (() => void)[] = [];
+    client.answer = (done) => void waiting.push(done);
+    const relay = relayTo(client);
+    const [first, second] = [new AbortController(), new AbortController()];
+    const underWay = relay([publishedEvent()], first);
+    const queued = rejectionOf(relay([publishedEvent()], second));
+    await turns();
+    const reason = new Error('It took longer than its timeout.');
+    second.abort(reason);
+    expect(await queued).toBe(reason);
+    first.abort(reason);
+    waiting[0]!();
+    expect(await rejectionOf(underWay)).toBe(reason);
+    expect(client.sent.length).toBe(1);
+  });
+
+  it('sends nothing to a broker that acknowledges nothing, and leaves the event in the log', async () => {
+    const client = new FakeMqtt({ protocolVersion: 5 });
+    client.limits.maximumQoS = 0;
+    const failure = await rejectionOf(relayTo(client)([EVENT]));
+    expect(failure).not.toBeInstanceOf(PgEventRejection);
+    expect(failure).toMatchObject({ kind: 'configuration', message: expect.stringContaining('Allow 1 at the broker') });
+    expect(client.sent).toEqual([]);
+    client.limits.maximumQoS = 1;
+    await relayTo(client)([EVENT]);
+    expect(client.sent.length).toBe(1);
+  });
+
+  it.each(['orders/+', 'orders/#', 'a\0b'])('rejects an event for good whose topic is %j', async (topic) => {
+    const client = new FakeMqtt({ protocolVersion: 5 });
+    const failure = await rejectionOf(relayTo(client, { pattern: () => topic })([EVENT]));
+    expect(failure).toBeInstanceOf(PgEventRejection);
+    expect(client.sent).toEqual([]);
+  });
+
+  it('sends nothing of a batch with an event beyond the limit that the broker names, and rejects that one for good', async () => {
+    const client = new FakeMqtt({ protocolVersion: 5 });
+    client.limits.maximumPacketSize = 1_000;
+    const relay = relayTo(client);
+    const large = publishedEvent({ id: 'id-2', payload: 'ü'.repeat(500) });
+    const failure = await rejectionOf(relay([EVENT, large]));
+    expect(failure).toBeInstanceOf(PgEventRejection);
+    expect((failure as Error).message).toMatch(
+      /^The MQTT broker takes packets of 1000 bytes at most, and that of event id-2 has 1\d\d\d\.$/,
+    );
+    expect(client.sent).toEqual([]);
+    await relay([EVENT]);
+    expect(client.sent.length).toBe(1);
+  });
+
+  it('rejects with what the broker says', async () => {
+    const client = new FakeMqtt({ protocolVersion: 5 });
+    client.failure = new Error('Publish error: Quota exceeded');
+    expect(await rejectionOf(relayTo(client)([EVENT]))).toBe(client.failure);
+  });
+});
