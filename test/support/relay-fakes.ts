@@ -37,6 +37,10 @@ class FakeChannel extends EventEmitter {
   readonly sent: Sent[] = [];
   answer: (sent: Sent) => void = ({ confirmed }) => confirmed(null);
 
+  async close(): Promise<void> {
+    this.emit('close');
+  }
+
   publish(exchange: string, routingKey: string, content: Buffer, options: Sent['options'], confirmed: Confirmed): true {
     const sent = { exchange, routingKey, packet: JSON.parse(content.toString()) as unknown, options, confirmed };
     this.sent.push(sent);

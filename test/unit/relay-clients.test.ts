@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { PgEventRejection, relayTo } from 'nest-pg-notify/events';
-import { defer, from } from 'rxjs';
+import type { PgEvent } from 'nest-pg-notify/events';
+import { defer, from, of, throwError } from 'rxjs';
 import { RmqRecord } from '../support/nest-clients.js';
 import { publishedEvent } from '../support/published-event.js';
 import { EVENT, FakeKafka, FakeMqtt, FakeRmq, HEADERS, rejectionOf } from '../support/relay-fakes.js';
@@ -44,6 +45,40 @@ describe('a relay to Kafka', () => {
     );
     expect(ids).toEqual(events.map(({ id }) => id));
   });
+
+  it('sends in halves what is too large for a topic, and rejects an event for good that is too large alone', async () => {
+    const client = new FakeKafka({});
+    const isTooLarge = (): boolean => {
+      const { messages } = client.requests.at(-1)!;
+      return messages.length > 2 || messages.some(({ value }) => value === 'large');
+    };
+    const refusal = Object.assign(new Error('The message is too large.'), { type: 'MESSAGE_TOO_LARGE' });
+    const wrapped = new Error('kafkajs has given up.', { cause: refusal });
+    client.answer = () => (isTooLarge() ? throwError(() => wrapped) : of(undefined));
+    const eventsOf = (...payloads: string[]) => payloads.map((payload) => publishedEvent({ id: payload, payload }));
+    const sizes = (): number[] => client.requests.splice(0).map(({ messages }) => messages.length);
+    const relay = relayTo(client);
+    await relay(eventsOf('a', 'b', 'c', 'd', 'e'));
+    expect(sizes()).toEqual([5, 3, 2, 1, 2]);
+    const failure = await rejectionOf(relay(eventsOf('a', 'large', 'c')));
+    expect(sizes()).toEqual([3, 2, 1, 1]);
+    expect(failure).toBeInstanceOf(PgEventRejection);
+    expect((failure as Error).message).toContain('Kafka takes no message as large as that of event large');
+  });
+
+  it.each(['order events', 'a/b', '.', '..', 'x'.repeat(250)])(
+    'rejects an event for good whose topic is %j',
+    async (topic) => {
+      const client = new FakeKafka({});
+      const failure = await rejectionOf(
+        relayTo(client, { pattern: ({ id }) => (id === 'id-1' ? 'orders' : topic) })([EVENT, publishedEvent()]),
+      );
+      expect(failure).toBeInstanceOf(PgEventRejection);
+      expect(client.requests).toEqual([]);
+      await relayTo(client, { pattern: () => 'x'.repeat(249) })([EVENT]);
+      expect(client.requests.length).toBe(1);
+    },
+  );
 
   it('rejects with what the producer rejects with', async () => {
     const client = new FakeKafka({});
@@ -225,6 +260,63 @@ describe('a relay to RabbitMQ', () => {
     const failure = await rejectionOf(relay([EVENT]));
     expect(failure).toBeInstanceOf(PgEventRejection);
     expect((failure as Error).message).toContain('AMQP cannot carry event id-1');
+    // An amqplib before 2 takes the next confirmation for that of the message which it has not sent.
+    await relay([EVENT]);
+    expect(client.channels.map(({ sent }) => sent.length)).toEqual([2, 1]);
+  });
+
+  it.each<[string, Partial<PgEvent>, string]>([
+    ['a routing key', { channel: 'ü'.repeat(128) }, 'the routing key has 256 bytes, and AMQP allows 255'],
+    ['the name of a header', { headers: { ['x'.repeat(256)]: '' } }, 'the name of a header has 256 bytes'],
+    [
+      'its headers',
+      { headers: { trace: 'x'.repeat(65_500) } },
+      'its headers have 65604 bytes, and there is room for 65536',
+    ],
+  ])(
+    'sends nothing of a batch with an event that has too much for %s, and rejects that one for good',
+    async (_, given, message) => {
+      const client = new FakeRmq({ exchange: 'events', wildcards: true });
+      const relay = relayTo(client);
+      const failure = await rejectionOf(relay([EVENT, publishedEvent({ id: 'id-2', ...given })]));
+      expect(failure).toBeInstanceOf(PgEventRejection);
+      expect((failure as Error).message).toContain(`event id-2: ${message}`);
+      expect(client.channels.flatMap(({ sent }) => sent)).toEqual([]);
+      await relay([publishedEvent({ channel: 'x'.repeat(255), headers: { ['x'.repeat(255)]: 'x'.repeat(64_900) } })]);
+    },
+  );
+
+  it('rejects an event for good whose headers do not fit into a frame of the connection', async () => {
+    const client = new FakeRmq({ queue: 'inbox' });
+    client.manager = { connection: { ...client.newConnection(), connection: { frameMax: 4_096 } } };
+    const relay = relayTo(client);
+    const ofSize = (size: number) => publishedEvent({ headers: { trace: 'x'.repeat(size) } });
+    const failure = await rejectionOf(relay([EVENT, ofSize(4_000)]));
+    expect(failure).toBeInstanceOf(PgEventRejection);
+    await relay([ofSize(3_500)]);
+    expect(client.channels.map(({ sent }) => sent.length)).toEqual([1]);
+  });
+
+  it('rejects an event for good that is larger than RabbitMQ has said that messages may be', async () => {
+    const client = new FakeRmq({ queue: 'inbox' });
+    const relay = relayTo(client);
+    const large = publishedEvent({ id: 'id-2', payload: 'x'.repeat(2_000) });
+    await relay([EVENT]);
+    const [channel] = client.channels;
+    channel!.answer = ({ confirmed }) => {
+      const reason = 'PRECONDITION_FAILED - message size 2040 is larger than configured max size 1000';
+      channel!.emit('error', new Error(`Channel closed by server: 406 (PRECONDITION-FAILED) with message "${reason}"`));
+      channel!.emit('close');
+      confirmed(new Error('channel closed'));
+    };
+    expect(await rejectionOf(relay([large]))).toEqual(new Error('channel closed'));
+    const failure = await rejectionOf(relay([EVENT, large]));
+    expect(failure).toBeInstanceOf(PgEventRejection);
+    expect((failure as Error).message).toMatch(
+      /^RabbitMQ takes messages of 1000 bytes at most, and that of event id-2 has 20\d\d\.$/,
+    );
+    await relay([EVENT]);
+    expect(client.channels[1]!.sent.length).toBe(1);
   });
 
   it('rejects each of two calls with one event that no queue takes', async () => {

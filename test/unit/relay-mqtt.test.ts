@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { PgEventRejection, relayTo } from 'nest-pg-notify/events';
+import type { PgEvent } from 'nest-pg-notify/events';
 import { from } from 'rxjs';
 import { publishedEvent } from '../support/published-event.js';
 import { EVENT, FakeMqtt, HEADERS, rejectionOf } from '../support/relay-fakes.js';
@@ -16,6 +17,39 @@ describe('a relay to an MQTT broker', () => {
         options: { qos: 1, properties: { userProperties: { from: 'shop', ...HEADERS } } },
       },
     ]);
+  });
+
+  const tooLong = 'ü'.repeat(32_768);
+  it.each<[string, Partial<PgEvent>, string]>([
+    ['topic', { channel: tooLong }, 'its topic has 65536 bytes, and MQTT allows 65535'],
+    ['topic', { channel: 'a\tb' }, 'its topic has the character U+0009'],
+    ['key', { key: tooLong }, 'its "key" has 65536 bytes'],
+    ['key', { key: 'a\nb' }, 'its "key" has the character U+000A, for which an MQTT broker may end the connection'],
+    ['header', { headers: { trace: tooLong } }, 'its "trace" has 65536 bytes'],
+    ['header', { headers: { trace: 'a\0b' } }, 'its "trace" has the character U+0000'],
+    ['header', { headers: { trace: '\u{1FFFF}' } }, 'its "trace" has the character U+1FFFF'],
+    ['name of a header', { headers: { [tooLong]: '' } }, 'the name of a header has 65536 bytes'],
+  ])(
+    'sends nothing of a batch with an event whose %s MQTT does not have, and rejects that one for good (%#)',
+    async (_, given, message) => {
+      const client = new FakeMqtt({ protocolVersion: 5 });
+      const failure = await rejectionOf(relayTo(client)([EVENT, publishedEvent({ id: 'id-2', ...given })]));
+      expect(failure).toBeInstanceOf(PgEventRejection);
+      expect((failure as Error).message).toContain(`event id-2: ${message}`);
+      expect(client.sent).toEqual([]);
+    },
+  );
+
+  it('sends texts of all languages, and headers as long as MQTT has room for', async () => {
+    const client = new FakeMqtt({ protocolVersion: 5 });
+    await relayTo(client)([publishedEvent({ key: 'Zoë 小 👍', headers: { trace: 'x'.repeat(65_535) } })]);
+    expect(client.sent.length).toBe(1);
+  });
+
+  it('sends no headers before MQTT 5, so that none can be too long', async () => {
+    const client = new FakeMqtt({});
+    await relayTo(client, { data: ({ id }) => id })([publishedEvent({ key: tooLong, headers: { trace: 'a\0b' } })]);
+    expect(client.sent).toMatchObject([{ options: { qos: 1, properties: { userProperties: {} } } }]);
   });
 
   it('has no more under way than the broker names, whichever relays of the client send', async () => {

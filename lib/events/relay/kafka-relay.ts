@@ -1,6 +1,8 @@
 import { lastValueFrom } from 'rxjs';
 import type { Observable } from 'rxjs';
+import { PgEventRejection } from '../../event-log/pg-event.js';
 import type { PgEvent } from '../../event-log/pg-event.js';
+import { messageOf } from '../../pg-notify.errors.js';
 import { unlessAborted } from '../../time/abort.js';
 import type { NestClient } from './relay-client.js';
 import { bytesOf, jsonOf } from './relay-content.js';
@@ -27,6 +29,8 @@ interface Outgoing {
 const MAX_REQUEST_BYTES = 900_000;
 /** About what a message takes beside its texts. */
 const OVERHEAD_BYTES = 100;
+/** What Kafka answers to a request, or to the messages of a partition in it, that is larger than its own limits. */
+const TOO_LARGE = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'];
 
 /** Why events could be lost with this client; undefined if they could not. */
 export function weaknessOfKafka({ options }: KafkaClient): string | undefined {
@@ -41,21 +45,61 @@ export function kafkaRelay(client: KafkaClient, { pattern, data }: MessageOption
   return async (events, onAcknowledged, signal) => {
     const topics = new Map<string, Outgoing[]>();
     for (const event of events) {
-      const topic = madeOf(event, pattern);
+      const topic = madeOf(event, (each) => isTopic(pattern(each)));
       const messages = topics.get(topic) ?? [];
       messages.push({ event, message: madeOf(event, (each) => kafkaMessage(each, data(each))) });
       topics.set(topic, messages);
     }
+    const send = async (topic: string, request: readonly Outgoing[]): Promise<void> => {
+      signal.throwIfAborted();
+      const sent = client.emitBatch(topic, { messages: request.map(({ message }) => message) });
+      await lastValueFrom(sent, { defaultValue: undefined });
+      for (const { event } of request) onAcknowledged(event);
+    };
     await unlessAborted(client.connect(), signal); // Before: `emitBatch()` would send whenever it is connected.
     for (const [topic, messages] of topics) {
-      for (const request of requestsOf(messages)) {
-        signal.throwIfAborted();
-        const sent = client.emitBatch(topic, { messages: request.map(({ message }) => message) });
-        await lastValueFrom(sent, { defaultValue: undefined });
-        for (const { event } of request) onAcknowledged(event);
-      }
+      for (const request of requestsOf(messages)) await sendDivided(request, (part) => send(topic, part));
     }
   };
+}
+
+/**
+ * Sends a request, in halves if the broker or the topic has lower limits than Kafka's defaults.
+ *
+ * @throws PgEventRejection for an event that is too large by itself
+ */
+async function sendDivided(
+  request: readonly Outgoing[],
+  send: (part: readonly Outgoing[]) => Promise<void>,
+): Promise<void> {
+  try {
+    await send(request);
+  } catch (error) {
+    if (!isTooLarge(error)) throw error;
+    const [first, ...others] = request;
+    if (others.length === 0) {
+      const message = `Kafka takes no message as large as that of event ${first!.event.id}: ${messageOf(error)}`;
+      throw new PgEventRejection(message, { cause: error });
+    }
+    const half = Math.ceil(request.length / 2);
+    await sendDivided(request.slice(0, half), send);
+    await sendDivided(request.slice(half), send);
+  }
+}
+
+/** kafkajs may wrap what the broker has answered. */
+function isTooLarge(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false;
+  const { type, cause } = error as { readonly type?: unknown; readonly cause?: unknown };
+  return TOO_LARGE.includes(type as string) || (cause !== error && isTooLarge(cause));
+}
+
+/** For another one the broker refuses the request, whatever else is in it. */
+function isTopic(topic: string): string {
+  if (/^(?!\.{1,2}$)[\w.-]{1,249}$/.test(topic)) return topic;
+  throw new TypeError(
+    `a topic of Kafka has up to 249 letters, digits, dots, hyphens and underscores: ${JSON.stringify(topic)}`,
+  );
 }
 
 /** A text and bytes stay as they are, as Nest sends them. `null` becomes the text `null`: without a value it would delete what a topic keeps of its key. */

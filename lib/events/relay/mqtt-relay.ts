@@ -4,6 +4,8 @@ import type { PgEvent } from '../../event-log/pg-event.js';
 import { unlessAborted } from '../../time/abort.js';
 import { InFlight } from './in-flight.js';
 import { sendInOrderOfKeys } from './in-order-of-keys.js';
+import { MAX_PACKET_BYTES, packetSize, checkTexts } from './mqtt-limits.js';
+import type { MqttContent } from './mqtt-limits.js';
 import { packetOf } from './relay-client.js';
 import type { NestClient } from './relay-client.js';
 import { bytesOf, jsonOf, refuseBytes } from './relay-content.js';
@@ -30,12 +32,9 @@ interface BrokerLimits {
   readonly receiveMaximum?: number;
 }
 
-interface MqttMessage {
+interface MqttMessage extends MqttContent {
   readonly event: PgEvent;
   readonly key: string | undefined;
-  readonly topic: string;
-  readonly content: string | Buffer;
-  readonly userProperties: Readonly<Record<string, string | string[]>>;
 }
 
 /** How many messages may be without an acknowledgement. Brokers end a connection with more, some from 10 on; mqtt.js does not count. */
@@ -46,7 +45,7 @@ const inFlightOf = new WeakMap<MqttDriver, InFlight>();
 
 /** Why a message would not carry the id of its event; undefined if it does. */
 export function weaknessOfMqtt({ options }: MqttClient): string | undefined {
-  if (options?.protocolVersion === 5) return undefined;
+  if (hasHeaders(options)) return undefined;
   return (
     'before MQTT 5 a message has no headers, so nobody could tell a repeat by the id of its event. ' +
     'Write protocolVersion: 5, or have the option data put event.id into the message.'
@@ -56,10 +55,12 @@ export function weaknessOfMqtt({ options }: MqttClient): string | undefined {
 /** Publishes by mqtt.js itself, because `emit()` has no quality of service but 0 without a class of Nest. */
 export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
   const messageOf = (event: PgEvent): MqttMessage => {
-    const topic = isTopic(options.pattern(event));
+    const topic = options.pattern(event);
     const content = contentOf(client, topic, options.data(event));
-    const userProperties = { ...client.options?.userProperties, ...headersOf(event) };
-    return { event, key: event.key, topic, content, userProperties };
+    const userProperties = hasHeaders(client.options) ? { ...client.options?.userProperties, ...headersOf(event) } : {};
+    const message = { event, key: event.key, topic, content, userProperties };
+    checkTexts(message);
+    return message;
   };
   return async (events, onAcknowledged, signal) => {
     // All of them first: nothing is sent of a batch with an event that never has a message.
@@ -79,6 +80,10 @@ export function mqttRelay(client: MqttClient, options: MessageOptions): Send {
     };
     await sendInOrderOfKeys(messages, send, signal, sharedInFlight(driver));
   };
+}
+
+function hasHeaders(options: MqttClient['options']): boolean {
+  return options?.protocolVersion === 5;
 }
 
 function limitsOf(driver: MqttDriver): BrokerLimits {
@@ -103,36 +108,13 @@ function refuseWithoutAcknowledgement(driver: MqttDriver): void {
 }
 
 /** A broker ends the connection for a packet that is too large, and mqtt.js would send it again at each new one. */
-function refuseLarger(message: MqttMessage, { maximumPacketSize: limit }: BrokerLimits): void {
-  if (limit === undefined) return;
+function refuseLarger(message: MqttMessage, { maximumPacketSize: limit = MAX_PACKET_BYTES }: BrokerLimits): void {
   const size = packetSize(message);
   if (size <= limit) return;
   const { id } = message.event;
   throw new PgEventRejection(
     `The MQTT broker takes packets of ${limit} bytes at most, and that of event ${id} has ${size}.`,
   );
-}
-
-/** The size of a PUBLISH of MQTT 5 with quality of service 1: section 3.3 of the specification. */
-function packetSize({ topic, content, userProperties }: MqttMessage): number {
-  const text = (value: string): number => 2 + Buffer.byteLength(value);
-  let properties = 0;
-  for (const [name, given] of Object.entries(userProperties)) {
-    for (const value of [given].flat()) properties += 1 + text(name) + text(value);
-  }
-  const body = text(topic) + 2 + lengthSize(properties) + properties + Buffer.byteLength(content);
-  return 1 + lengthSize(body) + body;
-}
-
-/** How many bytes a length takes: seven bits in each. */
-function lengthSize(length: number): number {
-  return Math.max(1, Math.ceil(Math.log2(length + 1) / 7));
-}
-
-/** A broker ends the connection for such a topic, and mqtt.js would publish to it again at each new one. */
-function isTopic(topic: string): string {
-  if (!/[+#\0]/.test(topic)) return topic;
-  throw new TypeError(`an MQTT topic has no +, # or NUL: ${JSON.stringify(topic)}`);
 }
 
 /** What the serializer makes. Nest's makes JSON of everything, a serializer of the application perhaps bytes. */
