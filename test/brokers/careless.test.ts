@@ -18,8 +18,9 @@ describeWithProgram('nats-server', 'a relay that does not wait for the acknowled
 
   it('loses what the broker had not stored when it was killed, which these tests find', async () => {
     const options = { url: suite.database.url, brokerUrl: broker.url, road: 'careless', lease: 15_000 } as const;
-    const relay = await RelayChild.start(options);
+    const relay = new RelayChild(options);
     suite.cleanup(() => relay.kill());
+    await relay.ready();
     broker.freeze();
     await new Traffic(suite.database, new SeededRandom(1)).publish(50);
     const store = suite.store('judge');

@@ -61,6 +61,7 @@ export abstract class BrokerServer implements Broker {
     protected readonly program: string,
     protected readonly folder: string,
     protected readonly port: number,
+    private readonly patience?: number,
   ) {}
 
   /** What every broker is made of: its program, a folder and a port of its own. */
@@ -68,6 +69,20 @@ export abstract class BrokerServer implements Broker {
     const program = findProgram(name);
     if (program === undefined) throw new Error(`${name} is not installed. On Debian: .ci/debian-packages.`);
     return [program, await mkdtemp(join(tmpdir(), `nest-pg-notify-${name}-`)), await findFreePort()];
+  }
+
+  /** Starts a broker. Of one that does not start, no process and no file is left: nobody could close it. */
+  static async open<Server extends BrokerServer>(
+    server: Server,
+    start: () => Promise<unknown> = () => server.start(),
+  ): Promise<Server> {
+    try {
+      await start();
+      return server;
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
   }
 
   abstract stored(expected: number): Promise<readonly StoredMessage[]>;
@@ -90,13 +105,17 @@ export abstract class BrokerServer implements Broker {
 
   async start(): Promise<void> {
     const { command, env } = this.launch();
-    this.process = await BrokerProcess.start([this.program, ...command], this.folder, env);
+    const { patience } = this;
+    this.process = await BrokerProcess.start([this.program, ...command], this.folder, { env, patience });
     await this.process.until(() => this.answers());
   }
 
   async close(): Promise<void> {
-    await this.process?.remove();
-    await rm(this.folder, { recursive: true, force: true });
+    try {
+      await this.process?.remove();
+    } finally {
+      await rm(this.folder, { recursive: true, force: true });
+    }
   }
 
   protected get running(): BrokerProcess {

@@ -16,9 +16,7 @@ export class KafkaMock extends BrokerServer {
   }
 
   static async start(): Promise<KafkaMock> {
-    const mock = new KafkaMock(...(await BrokerServer.prepare('kcat')));
-    await mock.start();
-    return mock;
+    return BrokerServer.open(new KafkaMock(...(await BrokerServer.prepare('kcat'))));
   }
 
   get url(): string {

@@ -34,24 +34,10 @@ export class Mosquitto extends BrokerServer {
 
   static async start(settings: readonly string[] = []): Promise<Mosquitto> {
     const server = new Mosquitto(...(await BrokerServer.prepare('mosquitto')), settings);
-    await server.start();
-    const session: IClientOptions = {
-      clientId: 'judge',
-      clean: false,
-      protocolVersion: 5,
-      reconnectPeriod: 100,
-      properties: { sessionExpiryInterval: 3_600 },
-    };
-    const subscriber = await connectAsync(server.url, session);
-    subscriber.on('error', () => undefined);
-    subscriber.on('message', (_topic, content, { properties }) => {
-      const { id, key } = properties!.userProperties as Record<string, string>;
-      const { data } = JSON.parse(content.toString()) as { data: { n: number } };
-      server.delivered.push({ id: id!, key: key!, n: data.n });
+    return BrokerServer.open(server, async () => {
+      await server.start();
+      await server.subscribe();
     });
-    await subscriber.subscribeAsync('order_events', { qos: 1 });
-    server.subscriber = subscriber;
-    return server;
   }
 
   get url(): string {
@@ -67,6 +53,24 @@ export class Mosquitto extends BrokerServer {
   override async close(): Promise<void> {
     await this.subscriber?.endAsync(true);
     await super.close();
+  }
+
+  private async subscribe(): Promise<void> {
+    const session: IClientOptions = {
+      clientId: 'judge',
+      clean: false,
+      protocolVersion: 5,
+      reconnectPeriod: 100,
+      properties: { sessionExpiryInterval: 3_600 },
+    };
+    this.subscriber = await connectAsync(this.url, session);
+    this.subscriber.on('error', () => undefined);
+    this.subscriber.on('message', (_topic, content, { properties }) => {
+      const { id, key } = properties!.userProperties as Record<string, string>;
+      const { data } = JSON.parse(content.toString()) as { data: { n: number } };
+      this.delivered.push({ id: id!, key: key!, n: data.n });
+    });
+    await this.subscriber.subscribeAsync('order_events', { qos: 1 });
   }
 
   protected launch() {

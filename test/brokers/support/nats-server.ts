@@ -9,9 +9,7 @@ export class NatsServer extends BrokerServer {
   version = '';
 
   static async start(): Promise<NatsServer> {
-    const server = new NatsServer(...(await BrokerServer.prepare('nats-server')));
-    await server.start();
-    return server;
+    return BrokerServer.open(new NatsServer(...(await BrokerServer.prepare('nats-server'))));
   }
 
   get url(): string {

@@ -23,11 +23,10 @@ export class RabbitMqServer extends BrokerServer {
     server.mapperPort = await findFreePort();
     chmodSync(server.folder, 0o755);
     writeFileSync(join(server.folder, 'plugins'), '[].');
-    const mapper = findProgram('epmd') ?? 'epmd';
-    const command = [mapper, '-address', '127.0.0.1', '-port', String(server.mapperPort)];
-    server.mapper = await BrokerProcess.start(command, server.folder);
-    await server.start();
-    return server;
+    return BrokerServer.open(server, async () => {
+      await server.startMapper();
+      await server.start();
+    });
   }
 
   get url(): string {
@@ -65,8 +64,17 @@ export class RabbitMqServer extends BrokerServer {
   }
 
   override async close(): Promise<void> {
-    await super.close();
-    await this.mapper?.remove();
+    try {
+      await super.close();
+    } finally {
+      await this.mapper?.remove();
+    }
+  }
+
+  private async startMapper(): Promise<void> {
+    const mapper = findProgram('epmd') ?? 'epmd';
+    const command = [mapper, '-address', '127.0.0.1', '-port', String(this.mapperPort)];
+    this.mapper = await BrokerProcess.start(command, this.folder);
   }
 
   protected launch() {

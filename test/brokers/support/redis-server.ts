@@ -7,9 +7,7 @@ export class RedisServer extends BrokerServer {
   version = '';
 
   static async start(): Promise<RedisServer> {
-    const server = new RedisServer(...(await BrokerServer.prepare('redis-server')));
-    await server.start();
-    return server;
+    return BrokerServer.open(new RedisServer(...(await BrokerServer.prepare('redis-server'))));
   }
 
   get url(): string {

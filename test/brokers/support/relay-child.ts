@@ -14,11 +14,11 @@ export interface RelayChildOptions {
 /** `ready` when it runs, and `forwarded` each time that its method has succeeded. */
 export type RelayFact = 'ready' | 'forwarded';
 
-/** An application with a relay. */
+/** An application with a relay. `kill()` it, also if it is never ready. */
 export class RelayChild extends InstanceProcess {
   readonly facts: Recorder<RelayFact>;
 
-  private constructor(options: RelayChildOptions) {
+  constructor(options: RelayChildOptions) {
     const facts = new Recorder<RelayFact>();
     super({
       program: 'test/brokers/support/relay-process.ts',
@@ -29,10 +29,8 @@ export class RelayChild extends InstanceProcess {
   }
 
   /** Resolves when its consumer runs. */
-  static async start(options: RelayChildOptions): Promise<RelayChild> {
-    const child = new RelayChild(options);
-    await child.before(child.facts.until(1));
-    return child;
+  async ready(): Promise<void> {
+    await this.before(this.facts.until(1));
   }
 
   get forwarded(): number {

@@ -60,8 +60,9 @@ export function relaySuite(spec: RelaySpec): void {
 
     const startRelay = async (lease = 1_500): Promise<RelayChild> => {
       const { road } = spec;
-      const child = await RelayChild.start({ url: suite.database.url, brokerUrl: broker.url, road, lease });
+      const child = new RelayChild({ url: suite.database.url, brokerUrl: broker.url, road, lease });
       suite.cleanup(() => child.kill());
+      await child.ready();
       return child;
     };
 
