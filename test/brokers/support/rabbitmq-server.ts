@@ -92,6 +92,8 @@ export class RabbitMqServer extends BrokerServer {
       RABBITMQ_CONFIG_FILE: join(this.folder, 'none'),
       ERL_EPMD_PORT: String(this.mapperPort),
       ERL_EPMD_ADDRESS: '127.0.0.1',
+      // By default each server has its first thread on the same processor.
+      RABBITMQ_SCHEDULER_BIND_TYPE: 'u',
       // One thread, which sleeps when there is nothing to do.
       RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+S 1:1 +sbwt none',
     };
