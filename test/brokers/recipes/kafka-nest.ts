@@ -24,7 +24,11 @@ export class OrderRelay {
         name: 'BROKER',
         useFactory: () => ({
           transport: Transport.KAFKA,
-          options: { client: { brokers: [process.env['KAFKA_BROKER']!] }, producerOnlyMode: true },
+          options: {
+            client: { brokers: [process.env['KAFKA_BROKER']!] },
+            producer: { allowAutoTopicCreation: false },
+            producerOnlyMode: true,
+          },
         }),
       },
     ]),

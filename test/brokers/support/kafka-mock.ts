@@ -4,6 +4,8 @@ import { promisify } from 'node:util';
 import { BrokerServer } from './broker.js';
 import type { StoredMessage } from './broker.js';
 
+const TOPIC = 'order_events';
+
 /** librdkafka's broker for tests: it speaks Kafka's protocol, and keeps in memory what it is sent, so it can only be frozen. */
 export class KafkaMock extends BrokerServer {
   readonly version: string;
@@ -39,12 +41,12 @@ export class KafkaMock extends BrokerServer {
   protected async answers(): Promise<void> {
     const [, address] = /bootstrap\.servers=([\d.:]+)/.exec(this.running.log) ?? [];
     if (address === undefined) throw new Error('It has not said yet where it listens.');
+    await promisify(execFile)(this.program, ['-L', '-b', address, '-t', TOPIC]); // Makes the topic, which the relay does not.
     this.address = address;
-    await Promise.resolve();
   }
 
   private async read(): Promise<readonly StoredMessage[]> {
-    const args = ['-C', '-b', this.address, '-t', 'order_events', '-o', 'beginning', '-e', '-q', '-J'];
+    const args = ['-C', '-b', this.address, '-t', TOPIC, '-o', 'beginning', '-e', '-q', '-J'];
     const { stdout } = await promisify(execFile)(this.program, args, { maxBuffer: 2 ** 28 });
     return stdout
       .split('\n')

@@ -1,10 +1,11 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { STREAM } from '../recipes/jetstream.js';
 import { BrokerServer } from './broker.js';
 import type { StoredMessage } from './broker.js';
 
-/** NATS with JetStream, and a stream of all events. */
+/** NATS with JetStream, and the stream of the recipe. */
 export class NatsServer extends BrokerServer {
   version = '';
 
@@ -18,13 +19,13 @@ export class NatsServer extends BrokerServer {
 
   async stored(): Promise<readonly StoredMessage[]> {
     return this.connected(async (connection) => {
-      const { state } = await (await jetstreamManager(connection)).streams.info('events');
+      const { state } = await (await jetstreamManager(connection)).streams.info(STREAM.name);
       const messages: StoredMessage[] = [];
       if (state.messages === 0) return messages;
-      const consumer = await jetstream(connection).consumers.get('events');
+      const consumer = await jetstream(connection).consumers.get(STREAM.name);
       for await (const message of await consumer.consume()) {
         const { n } = message.json<{ n: number }>();
-        messages.push({ id: message.headers!.get('Nats-Msg-Id'), key: message.headers!.get('key'), n });
+        messages.push({ id: message.headers!.get('id'), key: message.headers!.get('key'), n });
         if (messages.length === state.messages) break;
       }
       return messages;
@@ -39,7 +40,7 @@ export class NatsServer extends BrokerServer {
     await this.connected(async (connection) => {
       this.version = `nats-server ${connection.info!.version}`;
       const { streams } = await jetstreamManager(connection);
-      await streams.add({ name: 'events', subjects: ['events.>'], duplicate_window: 120e9 });
+      await streams.add(STREAM);
     });
   }
 

@@ -11,15 +11,19 @@ import type { PgNotifyDiagnosticsEvents } from 'nest-pg-notify';
 import { PgEventsModule } from 'nest-pg-notify/events';
 import type { RelayChildOptions, RelayFact } from './relay-child.js';
 import { ROADS } from './roads.js';
+import type { Road } from './roads.js';
 
 const { url, brokerUrl, road, lease } = JSON.parse(process.env['BROKER_RELAY']!) as RelayChildOptions;
-const { module, close } = await ROADS[road](brokerUrl);
+const { variable, load }: Road = ROADS[road];
+process.env[variable] = brokerUrl;
+const { imports = [], providers = [] } = await load();
 
 const connection = { connectionString: url };
 const RETRY = { delay: 50, maxDelay: 500 };
 
 @Module({
-  imports: [PgNotifyModule.forRoot({ connection }), PgEventsModule.forRoot({ lease, retry: RETRY }), module],
+  imports: [PgNotifyModule.forRoot({ connection }), PgEventsModule.forRoot({ lease, retry: RETRY }), ...imports],
+  providers: [...providers],
 })
 class AppModule {}
 
@@ -39,5 +43,5 @@ tell('ready');
 process.stdin.resume();
 process.stdin.once('end', () => {
   setTimeout(() => process.exit(1), 30_000).unref(); // Its owner may be gone, and the broker frozen.
-  void app.close().then(close);
+  void app.close();
 });
