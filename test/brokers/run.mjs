@@ -1,20 +1,26 @@
 /**
  * Tests relays with real brokers. Installs their clients at the first run, in this folder. Arguments are those of Jest:
- * `npm run test:brokers -- jetstream`. With `--write` the figures of the run go into the table of docs/relay.md.
+ * `npm run test:brokers -- jetstream`. With `--write` the figures of the run go into figures.json and into the table of
+ * docs/relay.md, which a test compares.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { tableOf } from './table.mjs';
+import { recordOf, tableOf } from './table.mjs';
 
 const FOLDER = import.meta.dirname;
 const ROOT = join(FOLDER, '../..');
 const FIGURES = join(ROOT, '.data/brokers');
 const PAGE = join(ROOT, 'docs/relay.md');
+const RECORD = join(FOLDER, 'figures.json');
 
 const forJest = process.argv.slice(2).filter((arg) => arg !== '--write');
 const writes = process.argv.includes('--write');
-if (writes && forJest.length > 0) throw new Error('--write is for a run of all tests: the table has all brokers.');
+if (writes) {
+  if (forJest.length > 0) throw new Error('--write is for a run of all tests: the table has all brokers.');
+  process.env.CI = 'true'; // A broker that is not installed fails the run.
+  forJest.push('--testPathIgnorePatterns', '/node_modules/', 'relay-docs'); // It compares what is about to be written.
+}
 
 if (!isInstalled(FOLDER)) {
   run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--no-audit', '--no-fund'], FOLDER);
@@ -31,13 +37,14 @@ run(process.execPath, [
   ...forJest,
 ]);
 const files = existsSync(FIGURES) ? readdirSync(FIGURES) : [];
-const figures = files.map((file) => JSON.parse(readFileSync(join(FIGURES, file), 'utf8')));
-const table = tableOf(figures);
-if (figures.length > 0) process.stdout.write(`\n${table}\n`);
+const record = recordOf(files.map((file) => JSON.parse(readFileSync(join(FIGURES, file), 'utf8'))));
+const table = tableOf(record);
+if (record.length > 0) process.stdout.write(`\n${table}\n`);
 if (writes) {
+  writeFileSync(RECORD, JSON.stringify(record));
   const page = readFileSync(PAGE, 'utf8');
   writeFileSync(PAGE, page.replace(/(?<=<!-- figures -->\n)[\s\S]*(?=<!-- end of figures -->)/, `\n${table}\n`));
-  run(process.execPath, ['node_modules/prettier/bin/prettier.cjs', '--write', 'docs/relay.md']);
+  run(process.execPath, ['node_modules/prettier/bin/prettier.cjs', '--write', PAGE, RECORD]);
 }
 
 /** npm writes the second file at the end of each installation. */

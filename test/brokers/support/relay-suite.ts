@@ -194,7 +194,7 @@ export function relaySuite(spec: RelaySpec): void {
           await drained();
           figures[name] = await verdictAfter(before);
         }
-        await writeFigures({ ...spec, broker: broker.version, figures });
+        await writeFigures({ ...spec, broker: broker.version, seconds: SECONDS, figures });
         for (const [name, { published, lost, phantom, outOfOrder }] of Object.entries(figures)) {
           expect(published).toBeGreaterThan(0);
           const expected = spec.forgets?.includes(name as FaultName) ? expect.any(Number) : 0;
