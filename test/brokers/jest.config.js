@@ -6,6 +6,6 @@ export default {
   rootDir: '../..',
   roots: ['<rootDir>/test/brokers'],
   // Each test waits for a broker and for the processes of its relays more than it computes.
-  maxWorkers: 4,
+  maxWorkers: 6,
   testTimeout: 60_000,
 };
