@@ -45,8 +45,7 @@ AS ${dollarQuote(body)};`;
     (operation) => `DROP TRIGGER IF EXISTS ${quoteIdentifier(triggerName(plan, operation))} ON ${table};`,
   );
   const up = [
-    ...dropTriggers,
-    `SELECT ${wantedColumns(plan).map(quoteIdentifier).join(', ')} FROM ${table} WHERE false;`,
+    prepareTable(plan, dropTriggers),
     createFunction,
     `COMMENT ON FUNCTION ${functionName}() IS ${comment};`,
     ...createTriggers,
@@ -54,6 +53,26 @@ AS ${dollarQuote(body)};`;
   ];
   const down = [...dropTriggers, `DROP FUNCTION IF EXISTS ${functionName}();`];
   return { up: `${up.join('\n')}\n`, down: `${down.join('\n')}\n`, body, marker, names };
+}
+
+/**
+ * Drops the triggers of an earlier `up`, then fails if the table or a column is missing. At the first `up` all triggers are
+ * missing, and PostgreSQL would announce each as a notice; warnings and errors are shown.
+ */
+function prepareTable(plan: TriggerPlan, dropTriggers: readonly string[]): string {
+  return `DO ${dollarQuote(`
+#variable_conflict use_column
+DECLARE
+  level pg_catalog.text := pg_catalog.current_setting('client_min_messages');
+BEGIN
+  IF level OPERATOR(pg_catalog.<>) 'error' THEN
+    PERFORM pg_catalog.set_config('client_min_messages', 'warning', true);
+  END IF;
+${dropTriggers.map((statement) => `  ${statement}`).join('\n')}
+  PERFORM pg_catalog.set_config('client_min_messages', level, true);
+  PERFORM ${wantedColumns(plan).map(quoteIdentifier).join(', ')} FROM ${quotedTable(plan)} WHERE false;
+END
+`)};`;
 }
 
 /** All columns that the trigger reads. */

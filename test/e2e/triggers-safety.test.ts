@@ -32,6 +32,39 @@ describe('a trigger', () => {
     notices.length = 0;
   });
 
+  it('is made without a notice, the first time too, and keeps back none of other statements', async () => {
+    await suite.database.query('DROP TABLE IF EXISTS items CASCADE; CREATE TABLE items (id integer, level text)');
+    const { up } = notifyTrigger({ ...OPTIONS, include: ['level'] });
+    await run(`BEGIN; ${up} DROP TABLE IF EXISTS others; COMMIT`);
+    expect(notices).toEqual(['table "others" does not exist, skipping']);
+    notices.length = 0;
+    await run(up);
+    await run(notifyTrigger({ ...OPTIONS, on: ['insert'] }).up);
+    await run(up);
+    expect(notices).toEqual([]);
+  });
+
+  it('needs room for the rows of a statement in temporary files, beyond work_mem', async () => {
+    await given('id integer, name text');
+    const write = `INSERT INTO items SELECT generate_series(1, 50000), repeat('x', 100)`;
+    await run(`SET work_mem = '64kB'; SET temp_file_limit = '1MB'; CREATE TEMP TABLE plain (LIKE items)`);
+    await run(write.replace('items', 'plain'));
+    await expect(run(write)).rejects.toMatchObject({ code: '53400' });
+    await run('RESET temp_file_limit');
+    expect(await said(write)).toEqual(['insert * (50000)']);
+    await run('RESET work_mem');
+  });
+
+  it('leaves the level of messages as it is, where it shows errors only, too', async () => {
+    await given('id integer');
+    for (const level of ['error', 'debug1']) {
+      await run(`SET client_min_messages = ${level}`);
+      await run(notifyTrigger(OPTIONS).up);
+      expect((await writer.query('SHOW client_min_messages')).rows).toEqual([{ client_min_messages: level }]);
+    }
+    await run('RESET client_min_messages');
+  });
+
   it.each(LEVELS)(
     'lets a write succeed when a column that it reads is gone, and announces that rows have changed (level %s)',
     async (level) => {
