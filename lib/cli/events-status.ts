@@ -43,7 +43,7 @@ function verdictOf(state: PgEventConsumerState, maxLag = Infinity): Pick<Consume
 }
 
 function messageOf(state: PgEventConsumerState): string {
-  const { waiting, oldestWaiting, retrying, dead, paused, attempts, lastError, owner } = state;
+  const { waiting, oldestWaiting, retrying, dead, paused, attempts, lastError, owner, leaseRemaining = 0 } = state;
   const parts = [
     paused && 'paused',
     waiting > 0 ? `${waiting} waiting, the oldest for ${seconds(oldestWaiting)}` : '0 waiting',
@@ -51,7 +51,7 @@ function messageOf(state: PgEventConsumerState): string {
     `${dead} dead`,
     attempts > 0 &&
       `${attempts} failed ${attempts === 1 ? 'attempt' : 'attempts'}${lastError === undefined ? '' : ` (${lastError})`}`,
-    owner === undefined ? 'no owner' : `owned by ${owner}`,
+    owner === undefined ? 'no owner' : `owned by ${owner}, whose lease has ${seconds(leaseRemaining)} left`,
   ];
   return `${parts.filter(Boolean).join('; ')}.`;
 }

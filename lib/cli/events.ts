@@ -86,6 +86,7 @@ Exit codes:
 
 Examples:
   nest-pg-notify events sql > migrations/event-log.up.sql
+  nest-pg-notify events sql | psql -1 -v ON_ERROR_STOP=1 -f - "$DATABASE_URL"
   nest-pg-notify events status --max-lag 60
   nest-pg-notify events dead billing --json | jq -r '.deadLetters[].id'
   nest-pg-notify events requeue billing --all

@@ -62,6 +62,7 @@ Exit codes:
 
 Examples:
   nest-pg-notify trigger orders --channel order_changes --key id > migrations/orders.up.sql
+  nest-pg-notify trigger orders --channel order_changes --key id | psql -1 -v ON_ERROR_STOP=1 -f - "$DATABASE_URL"
   nest-pg-notify trigger orders --channel order_changes --key id --down > migrations/orders.down.sql
   nest-pg-notify trigger shop.products --channel product_changes --key tenant,id --on update --columns price
   nest-pg-notify trigger orders --channel order_changes --key id --check

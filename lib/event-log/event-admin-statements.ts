@@ -57,7 +57,8 @@ export function adminStatements(schema: string) {
       WHERE c.cluster ${NE} ${HERE} AND c.foreign_until IS NULL`,
 
     /** No parameters. It counts the oldest events of each shard, up to MOST_COUNTED of each range. */
-    consumers: `SELECT c.name, c.shard, pg_catalog.array_to_json(c.channels)::pg_catalog.text AS channels, c.owner, c.lease_until ${GE} pg_catalog.clock_timestamp() AS isowned,
+    consumers: `SELECT c.name, c.shard, pg_catalog.array_to_json(c.channels)::pg_catalog.text AS channels, c.owner,
+        pg_catalog.date_part('epoch', c.lease_until ${MINUS} pg_catalog.clock_timestamp()) AS lease,
         c.paused, c.attempts, c.last_error AS error, c.cluster ${NE} ${HERE} AS isforeign,
         pg_catalog.count(e.seq)::pg_catalog.int4 AS waiting,
         coalesce(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() ${MINUS} pg_catalog.min(e.created_at)), 0) AS oldest,

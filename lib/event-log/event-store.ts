@@ -152,8 +152,13 @@ export interface PgEventConsumerState {
   readonly consumer: string;
   readonly shard: number;
   readonly channels: readonly string[];
-  /** The instance that owns the shard now, if any. */
+  /** The instance that owns the shard now, if any. One that was killed is named until its lease ends. */
   readonly owner: string | undefined;
+  /**
+   * Remaining time of the owner's lease, in milliseconds; undefined without an owner. A living owner renews its lease long
+   * before it ends. If the owner has died, another instance takes the shard over when the time has passed.
+   */
+  readonly leaseRemaining: number | undefined;
   readonly paused: boolean;
   /** The number of events that it has not read yet; of a large backlog, only about the first 100,000 are counted. */
   readonly waiting: number;

@@ -35,7 +35,7 @@ export class SqlEventAdmin implements EventAdmin {
       consumer: row['name'] as string,
       shard: row['shard'] as number,
       channels: JSON.parse(row['channels'] as string) as string[],
-      owner: row['isowned'] === true ? (row['owner'] as string) : undefined,
+      ...leaseOf(row),
       paused: row['paused'] as boolean,
       waiting: row['waiting'] as number,
       oldestWaiting: Math.max(0, (row['oldest'] as number) * 1_000),
@@ -123,6 +123,13 @@ export class SqlEventAdmin implements EventAdmin {
     const { sessions, schema } = this.options;
     return sessions.ask({ text, values, timeout: LONG, limit: LONG, explain: (error) => eventLogError(error, schema) });
   }
+}
+
+/** A lease that has ended has no owner any more, although its row still names one. */
+function leaseOf({ owner, lease }: EventRows[number]): Pick<PgEventConsumerState, 'owner' | 'leaseRemaining'> {
+  const remaining = (lease as number | null) ?? -1; // In seconds.
+  if (remaining < 0) return { owner: undefined, leaseRemaining: undefined };
+  return { owner: owner as string, leaseRemaining: Math.round(remaining * 1_000) };
 }
 
 /** The ids as the text of an array; null for all. */

@@ -111,7 +111,7 @@ export class MemoryEventStore implements EventStore, MemoryLogState {
 
   async consumers(): Promise<readonly PgEventConsumerState[]> {
     return [...this.shards.values()].toSorted(byNameAndShard).map((shard) => {
-      const { id, owner, isPaused: paused, attempts, lastError, failures } = shard;
+      const { id, owner, leaseUntil, isPaused: paused, attempts, lastError, failures } = shard;
       const waiting = this.events.filter((event) => isNew(event, shard.cursor) && isOfShard(event, id));
       const states = [...failures.values()].map(({ state }) => state);
       return {
@@ -119,6 +119,7 @@ export class MemoryEventStore implements EventStore, MemoryLogState {
         shard: id.shard,
         channels: id.channels,
         owner,
+        leaseRemaining: owner === undefined ? undefined : Math.max(0, Math.round(leaseUntil - this.now())),
         paused,
         waiting: waiting.length,
         oldestWaiting: waiting[0] ? Math.max(0, Date.now() - waiting[0].publishedAt.getTime()) : 0,

@@ -10,6 +10,7 @@ const WELL: PgEventConsumerState = {
   shard: 0,
   channels: ['orders'],
   owner: 'an instance',
+  leaseRemaining: 15_000,
   paused: false,
   waiting: 0,
   oldestWaiting: 0,
