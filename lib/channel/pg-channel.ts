@@ -77,7 +77,7 @@ const PLAIN = readOptions('a channel', {}, OPTIONS);
  *
  * ```ts
  * export const OrderEvents = definePgChannel<OrderEvent>('order_events');
- * export const ProductChanges = definePgChannel('product_changes', { schema: z.object({ id: z.number() }) });
+ * export const StockChanges = definePgChannel('stock_changes', { schema: z.object({ id: z.number() }) });
  * ```
  *
  * @param name 1 to 63 bytes, used exactly as written: in SQL, `NOTIFY orderEvents` without quotes is sent to

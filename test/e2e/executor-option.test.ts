@@ -122,7 +122,7 @@ describe('the recipe of nestjs-cls', () => {
   const suite = appSuite();
 
   it('sends in the transactions of nestjs-cls', async () => {
-    await suite.database.query('CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY, item text NOT NULL)');
+    await suite.database.query('CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY, customer text NOT NULL)');
     const command = runTypeScript('test/support/nestjs-cls-app.ts');
     const env = { ...process.env, NODE_OPTIONS: '', DATABASE_URL: suite.database.url };
     const { stdout } = await promisify(execFile)(process.execPath, command, { env });

@@ -50,5 +50,5 @@ transactionSuite('Drizzle on postgres.js', ({ url }) => {
 orderRecipeSuite('postgres.js', ({ url }, service) => {
   const sql = createSql(url);
   const orders = new Orders(sql, service);
-  return { create: async (item) => orders.create(item), close: async () => sql.end() };
+  return { create: async (customer) => orders.create(customer), close: async () => sql.end() };
 });

@@ -96,7 +96,7 @@ describe('with a generated client', () => {
     const prisma = await connect(database);
     const { Orders } = await load<RecipeModule>('orders.ts');
     const orders = new Orders(prisma, service);
-    return { create: async (item) => orders.create(item), close: async () => prisma.$disconnect() };
+    return { create: async (customer) => orders.create(customer), close: async () => prisma.$disconnect() };
   });
 
   describe('unitOfWork', () => {

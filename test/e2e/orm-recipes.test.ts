@@ -41,32 +41,32 @@ describe('docs/transactions.md', () => {
 orderRecipeSuite('pg', ({ url }, service) => {
   const pool = new Pool({ connectionString: url });
   const orders = new PgOrders(pool, service);
-  return { create: async (item) => orders.create(item), close: async () => pool.end() };
+  return { create: async (customer) => orders.create(customer), close: async () => pool.end() };
 });
 
 orderRecipeSuite('TypeORM', async ({ url }, service) => {
   const dataSource = await new DataSource({ type: 'postgres', url, entities: [Order] }).initialize();
   const orders = new TypeOrmOrders(dataSource, service);
-  return { create: async (item) => orders.create(item), close: async () => dataSource.destroy() };
+  return { create: async (customer) => orders.create(customer), close: async () => dataSource.destroy() };
 });
 
 orderRecipeSuite('Kysely', ({ url }, service) => {
   const dialect = new PostgresDialect({ pool: new Pool({ connectionString: url }) });
   const db = new Kysely<Database>({ dialect });
   const orders = new KyselyOrders(db, service);
-  return { create: async (item) => orders.create(item), close: async () => db.destroy() };
+  return { create: async (customer) => orders.create(customer), close: async () => db.destroy() };
 });
 
 orderRecipeSuite('Knex', ({ url }, service) => {
   const knex = createKnex({ client: 'pg', connection: url });
   const orders = new KnexOrders(knex, service);
-  return { create: async (item) => orders.create(item), close: async () => knex.destroy() };
+  return { create: async (customer) => orders.create(customer), close: async () => knex.destroy() };
 });
 
 orderRecipeSuite('Drizzle', ({ url }, service) => {
   const pool = new Pool({ connectionString: url });
   const orders = new DrizzleOrders(drizzle(pool), service);
-  return { create: async (item) => orders.create(item), close: async () => pool.end() };
+  return { create: async (customer) => orders.create(customer), close: async () => pool.end() };
 });
 
 describe('the recipe for an outbox', () => {

@@ -12,7 +12,7 @@ import { OnPgGap, OnPgNotify } from 'nest-pg-notify';
 import type { PgNotifyService } from 'nest-pg-notify';
 import { Pool } from 'pg';
 import { register } from 'prom-client';
-import { ExistingProductPipe, ProductCache, ProductChanges, Products } from '../recipes/asynchronous-check.js';
+import { ExistingProductPipe, Products, StockCache, StockChanges } from '../recipes/asynchronous-check.js';
 import { PgNotifyMetrics as OpenTelemetryMetrics } from '../recipes/operations/opentelemetry.js';
 import { PgNotifyMetrics as PromClientMetrics } from '../recipes/operations/prom-client.js';
 import { appSuite } from '../support/app/app-suite.js';
@@ -46,24 +46,24 @@ describe('a recipe', () => {
     suite.cleanup(() => pool.end());
     await pool.query('CREATE TABLE products (id int); INSERT INTO products VALUES (1), (3)');
     const { app, service } = await suite.start({
-      providers: [ExistingProductPipe, ProductCache, Products, { provide: Pool, useValue: pool }],
+      providers: [ExistingProductPipe, StockCache, Products, { provide: Pool, useValue: pool }],
     });
     const errors = new Recorder<unknown>();
     service.errors$.subscribe(errors.push);
     const products = app.get(Products);
     await products.announce({ id: 1 });
     await expect(products.announce({ id: 2 })).rejects.toThrow('There is no product 2.');
-    await service.notify(ProductChanges, { id: 4 }); // Not checked before it was sent.
+    await service.notify(StockChanges, { id: 4 }); // Not checked before it was sent.
     await products.announce({ id: 3 });
     await eventually(
       () => service.stats(),
       ({ delivered, failed }) => delivered + failed === 3,
     );
-    expect([...app.get(ProductCache).outdated]).toEqual([1, 3]);
+    expect([...app.get(StockCache).outdated]).toEqual([1, 3]);
     expect(errors.items).toEqual([
       expect.objectContaining({
         kind: 'handler',
-        handler: 'ProductCache.evict',
+        handler: 'StockCache.evict',
         cause: expect.objectContaining({ message: 'There is no product 4.' }),
       }),
     ]);

@@ -4,17 +4,17 @@ import { definePgChannel, OnPgNotify, PgNotifyService } from 'nest-pg-notify';
 import { Pool } from 'pg';
 import { z } from 'zod';
 
-const ProductChange = z.object({ id: z.int() });
-type ProductChange = z.infer<typeof ProductChange>;
+const StockChange = z.object({ id: z.int() });
+type StockChange = z.infer<typeof StockChange>;
 
-export const ProductChanges = definePgChannel('product_changes', { schema: ProductChange });
+export const StockChanges = definePgChannel('stock_changes', { schema: StockChange });
 
 /** Refuses a change of a product that does not exist: only the database can say whether it does. */
 @Injectable()
-export class ExistingProductPipe implements PipeTransform<ProductChange, Promise<ProductChange>> {
+export class ExistingProductPipe implements PipeTransform<StockChange, Promise<StockChange>> {
   constructor(private readonly pool: Pool) {}
 
-  async transform(change: ProductChange): Promise<ProductChange> {
+  async transform(change: StockChange): Promise<StockChange> {
     const { rowCount } = await this.pool.query('SELECT FROM products WHERE id = $1', [change.id]);
     if (rowCount === 0) throw new Error(`There is no product ${change.id}.`);
     return change;
@@ -22,12 +22,12 @@ export class ExistingProductPipe implements PipeTransform<ProductChange, Promise
 }
 
 @Injectable()
-export class ProductCache {
+export class StockCache {
   readonly outdated = new Set<number>();
 
-  @OnPgNotify(ProductChanges)
+  @OnPgNotify(StockChanges)
   @UsePipes(ExistingProductPipe)
-  evict({ id }: ProductChange): void {
+  evict({ id }: StockChange): void {
     this.outdated.add(id);
   }
 }
@@ -40,7 +40,7 @@ export class Products {
   ) {}
 
   /** The same check before the change is sent. */
-  async announce(change: ProductChange): Promise<void> {
-    await this.pgNotify.notify(ProductChanges, await this.existing.transform(change));
+  async announce(change: StockChange): Promise<void> {
+    await this.pgNotify.notify(StockChanges, await this.existing.transform(change));
   }
 }

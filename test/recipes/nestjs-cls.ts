@@ -18,9 +18,9 @@ export class Orders {
   ) {}
 
   @Transactional()
-  async create(item: string): Promise<void> {
-    const { id } = await this.transactions.tx.save(Order, { item });
-    await this.pgNotify.notify(OrderEvents, { id }); // In this transaction, without a word about it.
+  async create(customer: string): Promise<void> {
+    const { id } = await this.transactions.tx.save(Order, { customer });
+    await this.pgNotify.notify(OrderEvents, { id, customer }); // In this transaction, without a word about it.
   }
 }
 

@@ -1,3 +1,8 @@
 import { definePgChannel } from 'nest-pg-notify';
 
-export const OrderEvents = definePgChannel<{ readonly id: number }>('order_events');
+export interface Order {
+  readonly id: number;
+  readonly customer: string;
+}
+
+export const OrderEvents = definePgChannel<Order>('order_events');

@@ -7,7 +7,7 @@ import { OrderEvents } from './order-events.js';
 
 export const orders = pgTable('orders', {
   id: integer().primaryKey().generatedAlwaysAsIdentity(),
-  item: text().notNull(),
+  customer: text().notNull(),
 });
 
 export class Orders {
@@ -16,10 +16,10 @@ export class Orders {
     private readonly pgNotify: PgNotifyService,
   ) {}
 
-  async create(item: string): Promise<void> {
+  async create(customer: string): Promise<void> {
     await this.db.transaction(async (tx) => {
-      const [order] = await tx.insert(orders).values({ item }).returning();
-      await this.pgNotify.notify(OrderEvents, { id: order!.id }, { executor: fromDrizzle(tx, sql) });
+      const [order] = await tx.insert(orders).values({ customer }).returning();
+      await this.pgNotify.notify(OrderEvents, { id: order!.id, customer }, { executor: fromDrizzle(tx, sql) });
     });
   }
 }

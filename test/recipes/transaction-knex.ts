@@ -9,10 +9,10 @@ export class Orders {
     private readonly pgNotify: PgNotifyService,
   ) {}
 
-  async create(item: string): Promise<void> {
+  async create(customer: string): Promise<void> {
     await this.knex.transaction(async (trx) => {
-      const [order] = await trx('orders').insert({ item }).returning('id');
-      await this.pgNotify.notify(OrderEvents, { id: order.id }, { executor: fromKnex(trx) });
+      const [order] = await trx('orders').insert({ customer }).returning('id');
+      await this.pgNotify.notify(OrderEvents, { id: order.id, customer }, { executor: fromKnex(trx) });
     });
   }
 }

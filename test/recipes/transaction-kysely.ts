@@ -4,7 +4,7 @@ import type { PgNotifyService } from 'nest-pg-notify';
 import { OrderEvents } from './order-events.js';
 
 export interface Database {
-  orders: { id: Generated<number>; item: string };
+  orders: { id: Generated<number>; customer: string };
 }
 
 export class Orders {
@@ -13,10 +13,10 @@ export class Orders {
     private readonly pgNotify: PgNotifyService,
   ) {}
 
-  async create(item: string): Promise<void> {
+  async create(customer: string): Promise<void> {
     await this.db.transaction().execute(async (tx) => {
-      const { id } = await tx.insertInto('orders').values({ item }).returning('id').executeTakeFirstOrThrow();
-      await this.pgNotify.notify(OrderEvents, { id }, { executor: fromKysely(tx) });
+      const { id } = await tx.insertInto('orders').values({ customer }).returning('id').executeTakeFirstOrThrow();
+      await this.pgNotify.notify(OrderEvents, { id, customer }, { executor: fromKysely(tx) });
     });
   }
 }

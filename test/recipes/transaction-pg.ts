@@ -8,12 +8,12 @@ export class Orders {
     private readonly pgNotify: PgNotifyService,
   ) {}
 
-  async create(item: string): Promise<void> {
+  async create(customer: string): Promise<void> {
     const client = await this.pool.connect();
     try {
       await client.query('BEGIN');
-      const { rows } = await client.query('INSERT INTO orders (item) VALUES ($1) RETURNING id', [item]);
-      await this.pgNotify.notify(OrderEvents, { id: rows[0].id }, { executor: client });
+      const { rows } = await client.query('INSERT INTO orders (customer) VALUES ($1) RETURNING *', [customer]);
+      await this.pgNotify.notify(OrderEvents, rows[0], { executor: client });
       await client.query('COMMIT');
     } catch (error) {
       await client.query('ROLLBACK');

@@ -8,12 +8,12 @@ export class Orders {
     private readonly pgNotify: PgNotifyService,
   ) {}
 
-  async create(item: string): Promise<void> {
+  async create(customer: string): Promise<void> {
     await this.sql.begin(async (tx) => {
-      const [order] = await tx`INSERT INTO orders (item) VALUES (${item}) RETURNING id`;
+      const [order] = await tx`INSERT INTO orders (customer) VALUES (${customer}) RETURNING id`;
       await this.pgNotify.notify(
         OrderEvents,
-        { id: order!.id },
+        { id: order!.id, customer },
         { executor: (text, values) => tx.unsafe(text, values) },
       );
     });

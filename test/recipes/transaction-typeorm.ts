@@ -3,9 +3,9 @@ import { EntitySchema } from 'typeorm';
 import type { DataSource } from 'typeorm';
 import { OrderEvents } from './order-events.js';
 
-export const Order = new EntitySchema<{ id: number; item: string }>({
+export const Order = new EntitySchema<{ id: number; customer: string }>({
   name: 'orders',
-  columns: { id: { type: 'int', primary: true, generated: true }, item: { type: 'text' } },
+  columns: { id: { type: 'int', primary: true, generated: true }, customer: { type: 'text' } },
 });
 
 export class Orders {
@@ -14,10 +14,10 @@ export class Orders {
     private readonly pgNotify: PgNotifyService,
   ) {}
 
-  async create(item: string): Promise<void> {
+  async create(customer: string): Promise<void> {
     await this.dataSource.transaction(async (manager) => {
-      const { id } = await manager.save(Order, { item });
-      await this.pgNotify.notify(OrderEvents, { id }, { executor: manager });
+      const { id } = await manager.save(Order, { customer });
+      await this.pgNotify.notify(OrderEvents, { id, customer }, { executor: manager });
     });
   }
 }

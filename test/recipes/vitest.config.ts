@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^nest-pg-notify$/, replacement: join(LIB, 'index.ts') },
-      { find: /^nest-pg-notify\/(events|testing)$/, replacement: join(LIB, '$1/index.ts') },
+      { find: /^nest-pg-notify\/(events|testing|triggers)$/, replacement: join(LIB, '$1/index.ts') },
     ],
   },
   test: {

@@ -22,7 +22,7 @@ const received = new Recorder<number>();
 service.listen(OrderEvents).subscribe(({ payload }) => received.push(payload.id));
 await app.init();
 
-const notify = async (id: number): Promise<void> => service.notify(OrderEvents, { id });
+const notify = async (id: number): Promise<void> => service.notify(OrderEvents, { id, customer: 'Ann' });
 
 /** Sends outside of every transaction; resolves when that has arrived, and all that was committed before it. */
 async function arrived(id: number): Promise<void> {
@@ -37,10 +37,10 @@ async function failing(work: () => Promise<unknown>): Promise<void> {
 
 const scenarios: Readonly<Record<string, () => Promise<void>>> = {
   'a decorated method': async () => {
-    await orders.create('a tea cup');
+    await orders.create('Ann');
   },
   'a transaction that is rolled back': async () => {
-    const work = transactions.withTransaction(async () => failing(async () => orders.create('a tea pot')));
+    const work = transactions.withTransaction(async () => failing(async () => orders.create('Bob')));
     await assert.rejects(work, /roll back/);
   },
   'before the commit': async () => {

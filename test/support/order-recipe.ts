@@ -9,14 +9,14 @@ import { Recorder } from './recorder.js';
 
 export interface OrderRecipe {
   /** Inserts an order and notifies of it, in one transaction. */
-  create(item: string): Promise<void>;
+  create(customer: string): Promise<void>;
   close(): Promise<unknown>;
 }
 
-/** That an item is ordered once, the database finds out at the commit: then the notification has been sent already. */
+/** That a customer orders once, the database finds out at the commit: then the notification has been sent already. */
 const TABLE = `CREATE TABLE orders (
   id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  item text NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED
+  customer text NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED
 )`;
 
 /** What a recipe for a transaction must do. */
@@ -39,10 +39,10 @@ export function orderRecipeSuite(
     });
 
     it('notifies of an order that was committed, and of none that could not be', async () => {
-      await recipe.create('a tea cup');
-      const refusal = await rejection(recipe.create('a tea cup'));
+      await recipe.create('Ann');
+      const refusal = await rejection(recipe.create('Ann'));
       expect(driverFailure(refusal).sqlState).toBe('23505');
-      await recipe.create('a tea pot');
+      await recipe.create('Bob');
       const { rows } = await suite.database.query<{ id: number }>('SELECT id FROM orders ORDER BY id');
       expect(rows).toHaveLength(2);
       expect(await received.until(2)).toEqual(rows.map(({ id }) => id));

@@ -20,8 +20,8 @@ datasource db {
 }
 
 model Order {
-  id   Int    @id @default(autoincrement())
-  item String
+  id       Int    @id @default(autoincrement())
+  customer String
 
   @@map("orders")
 }

@@ -27,7 +27,7 @@ describe('an application on a PgEventsTestLog', () => {
   it('handles events of another application, and shows only its own publications', async () => {
     const log = new PgEventsTestLog();
     app = await start(log);
-    log.deliver(OrderEvents, { id: 8 }, { key: '8' });
+    log.deliver(OrderEvents, { id: 8, customer: 'Ann' }, { key: 'Ann' });
     await log.settled();
     expect(app.get(Billing).charged).toEqual([8]);
     expect(log.published()).toEqual([]);
@@ -37,7 +37,7 @@ describe('an application on a PgEventsTestLog', () => {
     const log = new PgEventsTestLog();
     app = await start(log);
     await app.close();
-    log.deliver(OrderEvents, { id: 1 });
+    log.deliver(OrderEvents, { id: 1, customer: 'Ann' });
     app = await start(log);
     await log.settled();
     expect(app.get(Billing).charged).toEqual([1]);
@@ -46,8 +46,8 @@ describe('an application on a PgEventsTestLog', () => {
   it('refuses the same events as the real log', async () => {
     const log = new PgEventsTestLog();
     app = await start(log);
-    expect(() => log.deliver(OrderEvents, { id: 1 }, { key: '' })).toThrow('key');
-    const failure = await failureOf(app.get(PgEvents).publish(OrderEvents, { id: 1 }));
+    expect(() => log.deliver(OrderEvents, { id: 1, customer: 'Ann' }, { key: '' })).toThrow('key');
+    const failure = await failureOf(app.get(PgEvents).publish(OrderEvents, { id: 1, customer: 'Ann' }));
     expect(failure.message).toContain('has no transaction');
   });
 });
@@ -74,7 +74,7 @@ describe('a transactional handler on a PgEventsTestLog', () => {
       .useValue(log)
       .compile();
     const app = await module.createNestApplication().init();
-    log.deliver(OrderEvents, { id: 3 });
+    log.deliver(OrderEvents, { id: 3, customer: 'Ann' });
     await log.settled();
     expect(seen).toEqual([[3, '1', 'a transaction']]);
     await app.close();

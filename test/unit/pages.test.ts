@@ -31,6 +31,22 @@ describe('a page', () => {
   });
 });
 
+describe('SQL that pages and the command line let psql run', () => {
+  it('runs in one transaction, and stops at its first error', async () => {
+    const pages = (await readdir(join(ROOT, 'docs')))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`);
+    const paths = ['README.md', ...pages, 'lib/cli/events.ts', 'lib/cli/trigger.ts'];
+    const texts = await Promise.all(paths.map((path) => readFile(join(ROOT, path), 'utf8')));
+    const commands = texts.flatMap((text) => text.match(/psql(?= -| "\$)[^\n`|]*/g) ?? []);
+    const reading = commands.filter((command) => !/ -c /.test(command));
+    expect(reading.length).toBeGreaterThan(8);
+    for (const command of reading) {
+      expect(command).toMatch(/^psql -1 -v ON_ERROR_STOP=1 -f (-|[\w-]+\.sql) "\$DATABASE_URL"/);
+    }
+  });
+});
+
 describe('README.md', () => {
   it('leads to every page of docs/', async () => {
     const { links } = new MarkdownPage(await readFile(join(ROOT, 'README.md'), 'utf8'));

@@ -1,6 +1,6 @@
 /** What the recipe for Prisma needs of a generated client. `test/e2e/orm-prisma.test.ts` runs it with a real one. */
 export interface PrismaTransaction {
-  readonly order: { create(args: { data: { item: string } }): Promise<{ id: number; item: string }> };
+  readonly order: { create(args: { data: { customer: string } }): Promise<{ id: number; customer: string }> };
   $queryRawUnsafe(text: string, ...values: unknown[]): Promise<unknown>;
 }
 

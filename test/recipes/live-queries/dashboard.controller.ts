@@ -8,6 +8,6 @@ export class DashboardController {
 
   @Sse('summary')
   summary() {
-    return this.dashboard.summary$.pipe(map((data) => ({ data }))); // { value: { orders, amount }, stale }
+    return this.dashboard.summary$.pipe(map((data) => ({ data }))); // { value: { orders, customers }, stale }
   }
 }

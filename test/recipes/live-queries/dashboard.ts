@@ -2,11 +2,16 @@ import { Injectable } from '@nestjs/common';
 import { definePgChannel, PgNotifyService } from 'nest-pg-notify';
 import { Pool } from 'pg';
 
-export const OrderEvents = definePgChannel<{ id: number }>('order_events');
+export interface Order {
+  readonly id: number;
+  readonly customer: string;
+}
+
+export const OrderEvents = definePgChannel<Order>('order_events');
 
 export interface Summary {
   readonly orders: number;
-  readonly amount: number;
+  readonly customers: number;
 }
 
 @Injectable()
@@ -17,7 +22,7 @@ export class Dashboard {
   constructor(pgNotify: PgNotifyService, pool: Pool) {
     const load = async (): Promise<Summary> => {
       const { rows } = await pool.query(
-        'SELECT count(*)::int AS orders, coalesce(sum(amount), 0)::int AS amount FROM orders',
+        'SELECT count(*)::int AS orders, count(DISTINCT customer)::int AS customers FROM orders',
       );
       return rows[0];
     };

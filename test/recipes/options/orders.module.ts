@@ -4,11 +4,16 @@ import type { PgNotification } from 'nest-pg-notify';
 import { map } from 'rxjs';
 import type { Observable } from 'rxjs';
 
-const OrderEvents = definePgChannel<{ id: number }>('order_events');
+export interface Order {
+  readonly id: number;
+  readonly customer: string;
+}
+
+const OrderEvents = definePgChannel<Order>('order_events');
 
 @Controller()
 export class OrdersController {
-  constructor(@InjectPgChannel(OrderEvents) private readonly orders$: Observable<PgNotification<{ id: number }>>) {}
+  constructor(@InjectPgChannel(OrderEvents) private readonly orders$: Observable<PgNotification<Order>>) {}
 
   @Sse('orders/stream')
   stream() {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { definePgChannel, PgNotifyError, PgNotifyService } from 'nest-pg-notify';
 
-export const ProductChanges = definePgChannel<{ id: number }>('product_changes');
+export const StockChanges = definePgChannel<{ id: number }>('stock_changes');
 
 @Injectable()
 export class Announcer {
@@ -9,20 +9,20 @@ export class Announcer {
 
   /** Resolves when PostgreSQL has committed it. */
   async announce(id: number): Promise<void> {
-    await this.pgNotify.notify(ProductChanges, { id });
+    await this.pgNotify.notify(StockChanges, { id });
   }
 
   /** Any number, in their order. */
   async announceAll(ids: readonly number[]): Promise<void> {
     await this.pgNotify.notifyMany(
-      ProductChanges,
+      StockChanges,
       ids.map((id) => ({ id })),
     );
   }
 
   /** Nothing waits for it: a failure is logged, and emitted by `errors$`. */
   mention(id: number): void {
-    this.pgNotify.emit(ProductChanges, { id });
+    this.pgNotify.emit(StockChanges, { id });
   }
 
   /** Tries once more, but only if that cannot send it twice. */

@@ -24,15 +24,15 @@ describe('Billing', () => {
   afterEach(() => app.close());
 
   it('shows what was published, and handles it', async () => {
-    await app.get(Orders).place(7);
+    await app.get(Orders).place({ id: 7, customer: 'Ann' });
     await log.settled();
-    expect(log.published(OrderEvents)).toMatchObject([{ payload: { id: 7 }, key: '7' }]);
+    expect(log.published(OrderEvents)).toMatchObject([{ payload: { id: 7 }, key: 'Ann' }]);
     expect(app.get(Billing).charged).toEqual([7]);
   });
 
   it('gives an event up when its attempts are used up, and handles it when it is brought back', async () => {
     app.get(Billing).isDown = true;
-    log.deliver(OrderEvents, { id: 9 });
+    log.deliver(OrderEvents, { id: 9, customer: 'Bob' });
     await log.settled();
     expect(await app.get(PgEvents).deadLetters('billing')).toMatchObject([{ error: 'The bank does not answer.' }]);
     app.get(Billing).isDown = false;

@@ -2,7 +2,12 @@ import { Injectable, Module } from '@nestjs/common';
 import { definePgChannel, PgNotifyModule } from 'nest-pg-notify';
 import { OnPgEvent, PgEvents, PgEventsModule } from 'nest-pg-notify/events';
 
-export const OrderEvents = definePgChannel<{ id: number }>('order_events');
+export interface Order {
+  readonly id: number;
+  readonly customer: string;
+}
+
+export const OrderEvents = definePgChannel<Order>('order_events');
 
 @Injectable()
 export class Billing {
@@ -10,7 +15,7 @@ export class Billing {
   isDown = false;
 
   @OnPgEvent(OrderEvents, { consumer: 'billing' })
-  charge({ id }: { id: number }): void {
+  charge({ id }: Order): void {
     if (this.isDown) throw new Error('The bank does not answer.');
     this.charged.push(id);
   }
@@ -20,8 +25,8 @@ export class Billing {
 export class Orders {
   constructor(private readonly events: PgEvents) {}
 
-  async place(id: number): Promise<void> {
-    await this.events.publish(OrderEvents, { id }, { executor: false, key: String(id) });
+  async place(order: Order): Promise<void> {
+    await this.events.publish(OrderEvents, order, { executor: false, key: order.customer });
   }
 }
 

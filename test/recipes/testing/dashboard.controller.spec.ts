@@ -18,7 +18,7 @@ describe('DashboardController', () => {
     summary$.subscribe(({ data }) => shown.push(data.orders));
     await bus.settled();
     app.get(Reports).orders = 1;
-    bus.emit(OrderEvents, { id: 1 });
+    bus.emit(OrderEvents, { id: 1, customer: 'Ann' });
     await bus.settled();
     app.get(Reports).orders = 2;
     bus.simulateGap();

@@ -2,7 +2,12 @@ import { Controller, Injectable, Sse } from '@nestjs/common';
 import { definePgChannel, PgNotifyService } from 'nest-pg-notify';
 import { map } from 'rxjs';
 
-export const OrderEvents = definePgChannel<{ id: number }>('order_events');
+export interface Order {
+  readonly id: number;
+  readonly customer: string;
+}
+
+export const OrderEvents = definePgChannel<Order>('order_events');
 
 @Injectable()
 export class Reports {

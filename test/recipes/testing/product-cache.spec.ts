@@ -2,7 +2,13 @@ import type { INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PgNotifyTestBus, PgNotifyTestingModule } from 'nest-pg-notify/testing';
+import type { PgTableChange } from 'nest-pg-notify/triggers';
 import { ProductCache, ProductChanges, Products } from './product-cache.js';
+
+/** What the trigger sends for an update. */
+function changeOf(...keys: number[]): PgTableChange<number> {
+  return { op: 'update', table: 'products', keys, at: new Date().toISOString() };
+}
 
 describe('ProductCache', () => {
   let app: INestApplication;
@@ -22,7 +28,7 @@ describe('ProductCache', () => {
 
   it('reads a product again when it has changed', async () => {
     app.get(Products).names.set(7, 'Kettle').set(8, 'Mug');
-    bus.emit(ProductChanges, { id: 7 });
+    bus.emit(ProductChanges, changeOf(7));
     await bus.settled();
     expect(await app.get(ProductCache).name(7)).toBe('Kettle');
     expect(await app.get(ProductCache).name(8)).toBe('Cup'); // Nobody has said that it changed.
@@ -31,7 +37,7 @@ describe('ProductCache', () => {
   it('reads everything again when changes may have been missed', async () => {
     bus.simulateDisconnect();
     app.get(Products).names.set(7, 'Kettle').set(8, 'Mug');
-    bus.emit(ProductChanges, { id: 7 }); // Lost.
+    bus.emit(ProductChanges, changeOf(7)); // Lost.
     bus.reconnect();
     await bus.settled();
     expect(await app.get(ProductCache).name(8)).toBe('Mug');

@@ -1,7 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { definePgChannel, OnPgGap, OnPgNotify } from 'nest-pg-notify';
+import { pgTableChangeSchema } from 'nest-pg-notify/triggers';
+import type { PgTableChange } from 'nest-pg-notify/triggers';
 
-export const ProductChanges = definePgChannel<{ id: number }>('product_changes');
+export const ProductChanges = definePgChannel('product_changes', { schema: pgTableChangeSchema<number>() });
 
 @Injectable()
 export class Products {
@@ -26,8 +28,8 @@ export class ProductCache {
   constructor(private readonly products: Products) {}
 
   @OnPgNotify(ProductChanges)
-  evict({ id }: { id: number }): void {
-    this.names.delete(id);
+  evict({ keys }: PgTableChange<number>): void {
+    for (const id of keys ?? this.names.keys()) this.names.delete(id); // Without keys: any of them may have changed.
   }
 
   @OnPgGap(ProductChanges)

@@ -5,7 +5,7 @@ import type { Observable } from 'rxjs';
 import { OrderEvents } from './dashboard.js';
 
 @Injectable()
-export class TenantSummaries {
+export class CustomerSummaries {
   private readonly known = new Map<string, Observable<{ orders: number }>>();
 
   constructor(
@@ -13,14 +13,16 @@ export class TenantSummaries {
     private readonly pool: Pool,
   ) {}
 
-  summaryOf(tenant: string): Observable<{ orders: number }> {
-    const known = this.known.get(tenant);
+  summaryOf(customer: string): Observable<{ orders: number }> {
+    const known = this.known.get(customer);
     if (known) return known;
     const summary$ = this.pgNotify.liveQuery(OrderEvents, async () => {
-      const { rows } = await this.pool.query('SELECT count(*)::int AS orders FROM orders WHERE tenant = $1', [tenant]);
+      const { rows } = await this.pool.query('SELECT count(*)::int AS orders FROM orders WHERE customer = $1', [
+        customer,
+      ]);
       return rows[0] as { orders: number };
     });
-    this.known.set(tenant, summary$);
+    this.known.set(customer, summary$);
     return summary$;
   }
 }
