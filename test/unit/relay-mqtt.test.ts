@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { PgEventRejection, relayTo } from 'nest-pg-notify/events';
 import type { PgEvent } from 'nest-pg-notify/events';
-import { from } from 'rxjs';
 import { publishedEvent } from '../support/published-event.js';
 import { EVENT, FakeMqtt, HEADERS, rejectionOf } from '../support/relay-fakes.js';
 import { turns } from '../support/turn.js';
