@@ -18,7 +18,13 @@ export interface DeliverySender extends Omit<DeliveryEnd, 'facts'> {
 }
 
 export interface DeliveryCheckOptions {
-  readonly openSender: (signal: AbortSignal) => Promise<DeliverySender>;
+  /**
+   * Opens the second connection.
+   *
+   * @param isRepeated Whether the last notification of a check has arrived on the same session: this check is expected
+   *   to confirm that, and may spare questions about the second connection until it answers.
+   */
+  readonly openSender: (signal: AbortSignal, isRepeated: boolean) => Promise<DeliverySender>;
   /** The time between a proof and the next check, in milliseconds. */
   readonly interval: number;
   /** How long a notification may take from its commit to its arrival, in milliseconds. */
@@ -78,6 +84,9 @@ export class DeliveryCheck {
   private observedAt: Date | undefined;
   /** Whether the current session was ever verified. */
   private wasVerified = false;
+  /** Whether a notification of a check has arrived on the current session. */
+  private hasArrived = false;
+  private isAttempting = false;
   /**
    * Committed notifications that did not arrive in time. They are lost if a later one arrives, because PostgreSQL keeps
    * the order.
@@ -114,6 +123,11 @@ export class DeliveryCheck {
     return !isBehindOthers && (this.hasMissed || this.expected?.isCommitted === true);
   }
 
+  /** Whether a second connection is being opened, or a notification of the check is on its way. */
+  get isUnderWay(): boolean {
+    return this.isAttempting;
+  }
+
   /** When delivery was last verified; undefined before the first time. */
   get lastVerifiedAt(): Date | undefined {
     return this.verifiedAt;
@@ -130,6 +144,7 @@ export class DeliveryCheck {
     this.current = { verdict: 'unknown', at: new Date() }; // Nothing is known of this session yet.
     this.failed = false;
     this.wasVerified = false;
+    this.hasArrived = false;
     this.othersAt = -Infinity;
     this.missing.clear();
     while (!signal.aborted) {
@@ -157,6 +172,7 @@ export class DeliveryCheck {
     this.missing.delete(raw); // It was late, not lost.
     if (this.expected?.raw === raw) {
       this.expected.arrive();
+      this.hasArrived = true;
       this.prove();
     } else if (processId !== session.processId) this.othersAt = this.options.clock.now();
   }
@@ -206,9 +222,11 @@ export class DeliveryCheck {
 
   private async attempt({ reconciler }: ListeningEnd, patience: Patience, signal: AbortSignal): Promise<Attempt> {
     let sender: DeliverySender | undefined;
+    this.isAttempting = true;
     try {
       await this.goodbye;
-      sender = await this.options.openSender(signal);
+      const isRepeated = this.hasArrived && this.current.verdict === 'verified' && !this.hasMissed;
+      sender = await this.options.openSender(signal, isRepeated);
       const ready = sender;
       const attempt = await reconciler.whileQuiet((hurry) => this.send(ready, patience, signal, hurry));
       // A hanging commit keeps its backend busy, so the next attempt must wait for it.
@@ -218,6 +236,7 @@ export class DeliveryCheck {
       const known = error instanceof PgNotifyError ? error : new PgNotifyError('connection', messageOf(error));
       return { unknown: known };
     } finally {
+      this.isAttempting = false;
       if (sender) this.goodbye = sender.close();
     }
   }

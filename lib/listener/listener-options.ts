@@ -5,7 +5,7 @@ import type {
   PgNotifyStartupOptions,
 } from '../pg-notify.options.js';
 import type { ListeningSession } from './channel-reconciler.js';
-import type { DeliverySender } from './delivery-check.js';
+import type { DeliveryCheckOptions } from './delivery-check.js';
 
 export type OpenListeningSession = (
   signal: AbortSignal,
@@ -20,7 +20,7 @@ export interface PgListenerOptions {
   readonly deliveryCheck:
     | false
     | {
-        readonly openSender: (signal: AbortSignal) => Promise<DeliverySender>;
+        readonly openSender: DeliveryCheckOptions['openSender'];
         readonly interval: number;
         readonly timeout: number;
         readonly onStartFailure: 'fail' | 'warn';

@@ -1,3 +1,4 @@
+import { quoteLiteral } from '../executor/sql-text.js';
 import { withDeadline } from '../time/deadline.js';
 import type { PgSession } from '../session/pg-session.js';
 import type { SessionFacts } from '../session/session-facts.js';
@@ -14,10 +15,13 @@ export class PgDeliverySender {
   /**
    * @param session Owned by the sender from now on.
    * @param timeout How long the statement may take, in milliseconds.
+   * @param onRefused Called if the server refuses to run the first statement of a session with presumed facts in one
+   *   transaction with its settings.
    */
   constructor(
     private readonly session: PgSession,
     private readonly timeout: number,
+    private readonly onRefused: () => void = () => undefined,
   ) {}
 
   get endpoint(): string {
@@ -30,12 +34,21 @@ export class PgDeliverySender {
 
   /** When the notification is committed, resolves with the facts of its session. */
   async notify(channel: string, payload: string): Promise<SessionFacts> {
-    const { session, timeout } = this;
-    const text = limitingLock(NOTIFY, session.lockTimeout);
-    const answer = session.query({ text, values: [channel, payload], timeout, limit: timeout });
+    const answer = this.send(channel, payload);
     this.answered = answer.catch(() => undefined);
     await answer;
-    return session.facts;
+    return this.session.facts;
+  }
+
+  private async send(channel: string, payload: string): Promise<void> {
+    const { session, timeout } = this;
+    const limits = { timeout, limit: timeout };
+    if (session.isPresumed) {
+      const text = `SELECT pg_catalog.pg_notify(${quoteLiteral(channel)}, ${quoteLiteral(payload)})`;
+      if (await session.queryFirst({ text, ...limits })) return;
+      this.onRefused();
+    }
+    await session.query({ text: limitingLock(NOTIFY, session.lockTimeout), values: [channel, payload], ...limits });
   }
 
   /** Waits for the answer first: a pooler drops the server connection of a client that leaves before it. */

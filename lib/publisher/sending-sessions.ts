@@ -15,6 +15,8 @@ export interface SendingSessionRequest {
   /** How long a statement may take, in milliseconds. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
+  /** The facts of an earlier, direct session, which one that is not borrowed may presume. */
+  readonly earlier?: SessionFacts | undefined;
 }
 
 /** The part of a statement's time that it may wait for locks, so that the server ends it before we give it up. */
@@ -24,7 +26,7 @@ const STILL_AT_IT = `SELECT activity.pid
   FROM pg_catalog.jsonb_to_recordset($1::jsonb) AS abandoned("backendPid" int, "askedAt" timestamptz)
   CROSS JOIN LATERAL pg_catalog.pg_stat_get_activity(abandoned."backendPid") AS activity
   WHERE activity.state OPERATOR(pg_catalog.=) 'active'
-    AND activity.backend_start OPERATOR(pg_catalog.<=) abandoned."askedAt"`;
+    AND (abandoned."askedAt" IS NULL OR activity.backend_start OPERATOR(pg_catalog.<=) abandoned."askedAt")`;
 
 /**
  * Opens the sending sessions of a registration. A statement that was given up may go on in its backend, for instance
@@ -37,12 +39,12 @@ export class SendingSessions {
   constructor(private readonly options: SendingSessionsOptions) {}
 
   /** @throws PgNotifyError of kind `connection`, or the signal's reason. */
-  async open({ applicationName, timeout, signal }: SendingSessionRequest): Promise<PgSession> {
+  async open({ applicationName, timeout, signal, earlier }: SendingSessionRequest): Promise<PgSession> {
     const { connection, pool, connectTimeout } = this.options;
     const lockTimeout = Math.max(1, Math.floor(timeout * LOCK_SHARE));
     const session = pool
       ? await PgSession.borrow(pool, { connectTimeout, lockTimeout, signal })
-      : await PgSession.open(connection, { applicationName, connectTimeout, lockTimeout, signal });
+      : await PgSession.open(connection, { applicationName, connectTimeout, lockTimeout, signal, earlier });
     void this.noteEnd(session); // Never rejects.
     try {
       await this.waitForNobody(session, timeout);

@@ -11,7 +11,7 @@ import { createClient, PROCESS_TYPES } from './pg-client.js';
 import type { ParameterStatus } from './pg-client.js';
 import { PoolLoan } from './pool-loan.js';
 import type { PgBorrowOptions } from './pool-loan.js';
-import { ASK_FACTS, readFacts } from './session-facts.js';
+import { ASK_FACTS, LIFT_TIMEOUT_WITHIN, presumeFacts, readFacts } from './session-facts.js';
 import type { SessionFacts } from './session-facts.js';
 import { runTransaction } from './session-transaction.js';
 import type { SessionTransaction, TransactionLimits } from './session-transaction.js';
@@ -19,6 +19,7 @@ import {
   applyEach,
   APPLY_LISTENING_SETTINGS,
   APPLY_SENDING_SETTINGS,
+  applyInTransaction,
   applyTogether,
   LIFT_STATEMENT_TIMEOUT,
   LISTENING_SETTINGS,
@@ -45,6 +46,11 @@ export interface PgSessionOptions {
   readonly answerLimit?: number | undefined;
   /** For a session that sends: how long a statement may wait for a lock, in milliseconds. */
   readonly lockTimeout?: number | undefined;
+  /**
+   * For a session that sends: the facts of an earlier, direct one of the same connection. They are presumed, and nothing
+   * is asked or set, until {@link PgSession.queryFirst}.
+   */
+  readonly earlier?: SessionFacts | undefined;
   /** Called for each notification while the socket is read. It must not throw. */
   readonly onNotification?: (notification: ReceivedNotification) => void;
   /** The budget that reading is counted against. */
@@ -62,8 +68,9 @@ export interface PgStatement extends AnswerLimits {
   readonly values?: readonly unknown[];
 }
 
-/** The SQLSTATE of a statement in a failed transaction. */
+/** The SQLSTATEs of a statement in a failed transaction, and of one that has waited too long for a lock. */
 const FAILED_TRANSACTION = '25P02';
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /** How long an answer may take even if other messages are received, in milliseconds. */
 const ANSWER_LIMIT = 60_000;
@@ -76,6 +83,8 @@ export class PgSession {
   private known: SessionFacts = readFacts(undefined);
   /** See {@link lockTimeout}. */
   private unkeptLockTimeout: number | undefined;
+  /** The lock timeout that is still to be set, of a session whose facts are presumed. */
+  private presumedLockTimeout: number | undefined;
   /**
    * Whether transactions are read-only by default, if the server reports it: since PostgreSQL 14, at connect and at
    * changes.
@@ -165,10 +174,18 @@ export class PgSession {
     }
   }
 
-  private async connect({ connectTimeout, lockTimeout }: PgSessionOptions): Promise<void> {
+  private async connect({ connectTimeout, lockTimeout, earlier }: PgSessionOptions): Promise<void> {
     await this.client.connect();
-    await this.askFacts(connectTimeout);
-    if (lockTimeout !== undefined) await this.prepareToSend(lockTimeout, connectTimeout);
+    if (earlier && lockTimeout !== undefined) {
+      this.known = presumeFacts(earlier, this.processId);
+      this.presumedLockTimeout = lockTimeout;
+    } else await this.introduce(lockTimeout, connectTimeout);
+  }
+
+  /** Asks for the facts of the session, and applies the settings of one that sends. */
+  private async introduce(lockTimeout: number | undefined, timeout: number): Promise<void> {
+    await this.askFacts(timeout);
+    if (lockTimeout !== undefined) await this.prepareToSend(lockTimeout, timeout);
   }
 
   /** Behind a pooler no settings are applied, because they would affect the next client of the backend. */
@@ -268,6 +285,34 @@ export class PgSession {
   /** The same by the wall clock. Changes of the clocks cannot make it later. */
   get lastHeardAt(): Date {
     return this.client.lastHeard.toDate();
+  }
+
+  /** Whether its facts are presumed, so that its first statement must be run by {@link queryFirst}. */
+  get isPresumed(): boolean {
+    return this.presumedLockTimeout !== undefined;
+  }
+
+  /**
+   * Runs the first statement of a session whose facts are presumed, in one transaction with the settings and the
+   * question for the facts. If the server refuses that, nothing was done, and the session is set up as any other.
+   *
+   * @returns Whether the statement was run.
+   * @throws PgNotifyError of kind `connection` as {@link query}, and if the statement has waited too long for a lock.
+   */
+  async queryFirst({ text, timeout, limit }: Omit<PgStatement, 'values' | 'name'>): Promise<boolean> {
+    const lockTimeout = this.presumedLockTimeout!;
+    this.presumedLockTimeout = undefined;
+    const settings = applyInTransaction(lockTimeout, this.processId);
+    const together = [LIFT_TIMEOUT_WITHIN, settings, text, ASK_FACTS].join(';\n');
+    try {
+      const [row] = await this.query({ text: together, timeout, ...(limit !== undefined && { limit }) });
+      this.known = readFacts(row);
+      return true;
+    } catch (error) {
+      if (this.isLost || (error as PgNotifyError).sqlState === LOCK_NOT_AVAILABLE) throw error;
+      await this.introduce(lockTimeout, timeout);
+      return false;
+    }
   }
 
   /** Applies the settings of a listening session, as far as the server has them. */

@@ -8,20 +8,26 @@ export interface SessionFacts {
   readonly database: string;
   /** Whether the server is a standby. */
   readonly standby: boolean;
-  /** The time of the question by the server's clock, in UTC. It does not depend on DateStyle and TimeZone of the session. */
-  readonly askedAt: string;
+  /**
+   * The time of the question by the server's clock, in UTC. It does not depend on DateStyle and TimeZone of the session.
+   * Undefined if the session was not asked yet.
+   */
+  readonly askedAt: string | undefined;
   /** Whether the role may change settings by `set_config()`, which is allowed unless it was revoked. */
   readonly mayConfigure: boolean;
   /** Whether transactions of the session are read-only: on a standby, or by a setting of a primary. */
   readonly readOnly: boolean;
 }
 
+/** Lifts the role's statement_timeout for the following statements of the same transaction. */
+export const LIFT_TIMEOUT_WITHIN = 'SET LOCAL statement_timeout = 0';
+
 /**
  * Asks for {@link SessionFacts} independently of the role's statement_timeout: it applies to each of the two
  * statements, and the first takes no time. Both are one implicit transaction, which leaves no setting in a pooler's
  * backend.
  */
-export const ASK_FACTS = `SET LOCAL statement_timeout = 0;
+export const ASK_FACTS = `${LIFT_TIMEOUT_WITHIN};
 SELECT pg_catalog.pg_backend_pid() AS backend_pid,
   pg_catalog.current_setting('server_version') AS server_version,
   pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS server,
@@ -30,6 +36,11 @@ SELECT pg_catalog.pg_backend_pid() AS backend_pid,
   pg_catalog.has_function_privilege('pg_catalog.set_config(pg_catalog.text, pg_catalog.text, boolean)', 'EXECUTE') AS may_configure,
   pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on' AS read_only`;
+
+/** The facts of a direct session that was not asked yet, as far as those of an earlier one to the same server hold for it. */
+export function presumeFacts(earlier: SessionFacts, announcedPid: number | undefined): SessionFacts {
+  return { ...earlier, backendPid: announcedPid ?? NaN, askedAt: undefined };
+}
 
 /** Reads the facts from a row. Absent ones are unknown. */
 export function readFacts(row: Record<string, unknown> = {}): SessionFacts {

@@ -64,6 +64,17 @@ export const APPLY_LISTENING_SETTINGS = applying(`SELECT * FROM pg_catalog.jsonb
 
 export const APPLY_SENDING_SETTINGS = applying('SELECT * FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb)');
 
+/**
+ * The same for a transaction with other statements, in a session that was not asked yet: if there is a pooler, the
+ * settings end with the transaction.
+ */
+export function applyInTransaction(lockTimeout: number, announcedPid: number | undefined): string {
+  const settings = JSON.stringify(sendingSettings(lockTimeout)); // It contains no quote of SQL.
+  const isPooled =
+    announcedPid === undefined ? 'true' : `pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) ${announcedPid}`;
+  return applying(`SELECT * FROM pg_catalog.jsonb_each_text('${settings}'::pg_catalog.jsonb)`, isPooled);
+}
+
 /** The part of a session that settings are applied through. */
 interface ConfigurableSession {
   readonly isLost: boolean;
@@ -105,8 +116,8 @@ export async function applyEach(
   }
 }
 
-function applying(wanted: string): string {
-  return `SELECT pg_catalog.count(pg_catalog.set_config(known.name, wanted.value, false))
+function applying(wanted: string, isLocal = 'false'): string {
+  return `SELECT pg_catalog.count(pg_catalog.set_config(known.name, wanted.value, ${isLocal}))
   FROM (${wanted}) AS wanted(name, value)
   JOIN pg_catalog.pg_settings AS known ON known.name OPERATOR(pg_catalog.=) wanted.name`;
 }

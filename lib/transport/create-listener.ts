@@ -2,7 +2,7 @@ import { PgListener } from '../listener/pg-listener.js';
 import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import type { ResolvedPgNotifyOptions } from '../pg-notify.resolved-options.js';
 import type { ConnectionSettings } from '../session/connection-settings.js';
-import { PgDeliverySender } from '../publisher/delivery-sender.js';
+import { DeliverySenders } from '../publisher/delivery-senders.js';
 import type { SendingSessionRequest } from '../publisher/sending-sessions.js';
 import { PgSession } from '../session/pg-session.js';
 
@@ -29,6 +29,10 @@ export function createListener(
   const { connectTimeout, startup, reconnect, heartbeat, deliveryCheck, publisher } = options;
   const { connection, openSendingSession, answerLimit, onOpened } = parts;
   const { budget, logger } = context;
+  const senders = new DeliverySenders(
+    openSendingSession,
+    deliveryCheck ? Math.min(publisher.timeout, deliveryCheck.timeout) : publisher.timeout,
+  );
   const onForeignClient = (): void =>
     logger.debug('This version of pg has unexpected internals, so notifications are taken from its own event.');
   return new PgListener(
@@ -52,11 +56,7 @@ export function createListener(
       heartbeat,
       deliveryCheck: deliveryCheck && {
         ...deliveryCheck,
-        openSender: async (signal) => {
-          const applicationName = 'nest-pg-notify delivery check';
-          const timeout = Math.min(publisher.timeout, deliveryCheck.timeout);
-          return new PgDeliverySender(await openSendingSession({ applicationName, timeout, signal }), timeout);
-        },
+        openSender: (signal, isRepeated) => senders.open(signal, isRepeated),
       },
       statementTimeout: Math.min(connectTimeout, heartbeat.timeout),
     },

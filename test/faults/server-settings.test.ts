@@ -136,7 +136,7 @@ describe('a session whose role is limited', () => {
       [backendPid, askedAt],
     );
     expect(rows).toEqual([{ is_between: true }]);
-    expect(new Date(askedAt).toISOString().slice(0, 19)).toBe(askedAt.slice(0, 19));
+    expect(new Date(askedAt!).toISOString().slice(0, 19)).toBe(askedAt!.slice(0, 19));
   });
 
   it('listens despite a statement_timeout of 1 ms', async () => {

@@ -17,7 +17,7 @@ interface CheckedSession {
   /** The session is behind a pooler if its backend is not the announced one, 7. */
   readonly facts?: SessionFacts;
   readonly onVerdict?: DeliveryCheckOptions['onVerdict'];
-  readonly openSender: (session: FakeSession) => Promise<DeliverySender>;
+  readonly openSender: (session: FakeSession, isRepeated: boolean) => Promise<DeliverySender>;
 }
 
 /** A session without channels and the delivery check that observes it, which the test runs. */
@@ -37,7 +37,7 @@ export function checkedSession({ clock, facts, onVerdict = () => undefined, open
     timeout: DELIVERY_TIMEOUT,
     clock,
     onVerdict,
-    openSender: () => openSender(session),
+    openSender: (_, isRepeated) => openSender(session, isRepeated),
   });
   return { session, reconciler, end, check };
 }

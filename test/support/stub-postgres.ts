@@ -76,7 +76,11 @@ export class StubPostgres {
       if (command === 'LISTEN') channels.add(name.replaceAll('""', '"'));
       else channels.delete(name.replaceAll('""', '"'));
     }
-    if (text.includes('AS backend_pid')) return connection.reply(query, ...this.facts(connection));
+    if (text.includes('AS backend_pid')) {
+      connection.reply(query, ...this.facts(connection));
+      const [, ofCheck, sent] = /pg_notify\('([^']*)', '([^']*)'\)/.exec(text) ?? [];
+      return this.deliver(ofCheck, sent, connection);
+    }
     if (text.includes('AS same')) return connection.reply(query, ...heartbeatAnswer('t'));
     if (text.includes('pg_listening_channels() AS channel')) {
       const rows = [...channels].map((channel) => backend.dataRow([channel]));
@@ -85,9 +89,15 @@ export class StubPostgres {
     }
     connection.replyByDefault(query);
     const [channel, payload] = values;
-    if (text.includes('pg_notify(') && typeof channel === 'string' && this.options.delivers !== false) {
-      this.notify(channel, payload ?? '', connection.processId);
-    }
+    if (text.includes('pg_notify(')) this.deliver(channel, payload, connection);
+  }
+
+  private deliver(
+    channel: string | null | undefined,
+    payload: string | null | undefined,
+    { processId }: StubConnection,
+  ): void {
+    if (typeof channel === 'string' && this.options.delivers !== false) this.notify(channel, payload ?? '', processId);
   }
 
   private facts({ processId }: StubConnection): Buffer[] {

@@ -15,7 +15,14 @@ function setUp({ backendPid = 7, sender = SERVER }: { backendPid?: number; sende
   const verdicts: PgDeliveryVerdict[] = [];
   const missedAtVerdict: { missed: boolean; since: Date | undefined }[] = [];
   const sent: { channel: string; payload: string }[] = [];
-  const state = { opened: 0, delivers: true, fails: undefined as Error | undefined, goodbye: Promise.resolve() };
+  const state = {
+    opened: 0,
+    /** Whether each check was a repeated one. */
+    repeated: [] as boolean[],
+    delivers: true,
+    fails: undefined as Error | undefined,
+    goodbye: Promise.resolve(),
+  };
   const { check, session, reconciler, end } = checkedSession({
     clock,
     facts: readFacts({ ...SERVER, backend_pid: backendPid }),
@@ -23,8 +30,9 @@ function setUp({ backendPid = 7, sender = SERVER }: { backendPid?: number; sende
       verdicts.push(verdict);
       missedAtVerdict.push({ missed: check.hasMissed, since: check.lastVerifiedAt });
     },
-    openSender: (checked) => {
+    openSender: (checked, isRepeated) => {
       state.opened += 1;
+      state.repeated.push(isRepeated);
       if (state.fails) return Promise.reject(state.fails);
       const onSent = (channel: string, payload: string): void => {
         sent.push({ channel, payload });
@@ -86,6 +94,56 @@ describe('the delivery check', () => {
       (count) => count === 2,
     );
     expect(new Set(sent.map(({ payload }) => payload)).size).toBe(2);
+    await stop();
+  });
+
+  it('is a repeated one only while the last notification of a check on this session has arrived', async () => {
+    const { check, clock, session, sent, state, stop } = setUp();
+    await pause(clock);
+    const untilSent = (count: number): Promise<unknown> =>
+      eventually(
+        () => sent.length,
+        (length) => length === count,
+      );
+    clock.advance(60_000);
+    await untilSent(2);
+    await pause(clock);
+    state.delivers = false;
+    clock.advance(60_000);
+    for (const count of [3, 4, 5]) {
+      await untilSent(count);
+      await pause(clock);
+      clock.advance(3_000);
+    }
+    await eventually(
+      () => check.verdict.verdict,
+      (verdict) => verdict === 'failing',
+    );
+    state.delivers = true;
+    session.listening.add('busy');
+    await pause(clock);
+    clock.advance(60_000);
+    await untilSent(6);
+    await pause(clock);
+    clock.advance(60_000);
+    await untilSent(7);
+    expect(state.repeated).toEqual([false, true, true, false, false, false, true]);
+    await stop();
+  });
+
+  it('is not a repeated one if only other notifications have arrived on this session', async () => {
+    const { clock, session, state, stop } = setUp();
+    state.delivers = false;
+    session.listening.add('busy');
+    session.notify('busy', 'from another backend', 9);
+    await pause(clock);
+    session.notify('busy', 'from another backend', 9);
+    clock.advance(3_000);
+    await eventually(
+      () => state.opened,
+      (count) => count === 2,
+    );
+    expect(state.repeated).toEqual([false, false]);
     await stop();
   });
 
