@@ -63,7 +63,7 @@ export interface PgNotifyReconnectOptions {
 export interface PgNotifyHeartbeatOptions {
   /**
    * How long the listening connection may be quiet before a question checks that it is alive, in milliseconds. A
-   * question is also sent every `compareInterval`.
+   * question is also sent every `compareInterval`. A delivery check under way postpones it by a twentieth at the most.
    *
    * @default 10_000
    */

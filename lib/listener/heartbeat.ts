@@ -13,6 +13,8 @@ export interface HeartbeatOptions extends Required<PgNotifyHeartbeatOptions> {
   readonly restoreSettings: () => Promise<void>;
   /** Called with the acknowledged channels that the server no longer listens to, and when it last did. */
   readonly onMissing: (channels: readonly string[], lastSeen: Date) => void;
+  /** Whether a delivery check is under way. The arrival of its notification is a sign of life as good as an answer. */
+  readonly isChecking: () => boolean;
   /** Whether notifications are known to arrive, independently of the server's list of channels. */
   readonly isDelivered: () => boolean;
   /** Logs what a heartbeat can no longer check. */
@@ -27,6 +29,12 @@ const COMPARE = `SELECT pg_catalog.count(*) = $1::int AND
   pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only
 FROM (SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(channel, 'UTF8')), 'hex') AS hash
   FROM pg_catalog.pg_listening_channels() AS channel) AS listening`;
+
+/**
+ * The part of the interval by which a delivery check under way postpones a question. Both are due at the same time if the
+ * interval of the one is a multiple of the other's, as by default.
+ */
+const CHECK_SHARE = 1 / 20;
 
 /** The question for a server that cannot list its channels, and the one for a server that refuses even that. */
 const ROLE = `SELECT pg_catalog.pg_is_in_recovery() AS standby,
@@ -49,11 +57,15 @@ export class Heartbeat {
 
   /** Runs until the signal is aborted, at the latest when the session is lost. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { session, clock, interval, compareInterval } = this.options;
+    const { session, clock, interval, compareInterval, isChecking } = this.options;
+    const sleepUntil = (due: number): Promise<void> =>
+      clock.sleep(Math.max(0, due - clock.now()), signal).catch(() => undefined); // Rejects at the end.
     let asked = clock.now();
     while (!signal.aborted) {
-      const due = Math.min(Math.max(session.lastHeard, asked) + interval, asked + compareInterval);
-      await clock.sleep(Math.max(0, due - clock.now()), signal).catch(() => undefined); // Rejects at the end.
+      const compareAt = asked + compareInterval;
+      const due = Math.min(Math.max(session.lastHeard, asked) + interval, compareAt);
+      await sleepUntil(due);
+      if (isChecking()) await sleepUntil(Math.min(due + interval * CHECK_SHARE, compareAt));
       if (signal.aborted) return;
       const heardSince = clock.now() - session.lastHeard < interval;
       if (heardSince && clock.now() - asked < compareInterval) continue;

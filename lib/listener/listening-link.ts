@@ -160,6 +160,7 @@ export class ListeningLink {
       reconciler,
       clock,
       onMissing,
+      isChecking: () => check?.isUnderWay === true,
       isDelivered: () => (check ? check.verdict.verdict === 'verified' : !this.isDirect),
       note,
       restoreSettings: () => this.setAll(),

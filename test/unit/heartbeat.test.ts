@@ -12,6 +12,7 @@ async function setUp(options: Partial<Required<PgNotifyHeartbeatOptions>> = {}) 
   /** When it was asked, and what happens before the answer. */
   const questions: number[] = [];
   const server = { beforeAnswer: (): void => undefined };
+  const check = { isUnderWay: false };
   const query = session.query.bind(session);
   session.query = (statement) => {
     const answer = query(statement);
@@ -43,6 +44,7 @@ async function setUp(options: Partial<Required<PgNotifyHeartbeatOptions>> = {}) 
     clock,
     restoreSettings: () => Promise.resolve(),
     onMissing: (channels, lastSeen) => missing.push({ channels, lastSeen }),
+    isChecking: () => check.isUnderWay,
     isDelivered: () => true,
     note: () => undefined,
   }).run(ended.signal);
@@ -58,7 +60,7 @@ async function setUp(options: Partial<Required<PgNotifyHeartbeatOptions>> = {}) 
     ended.abort();
     await running;
   };
-  return { clock, session, server, questions, missing, pass, stop };
+  return { clock, session, server, check, questions, missing, pass, stop };
 }
 
 describe('the heartbeat', () => {
@@ -96,6 +98,41 @@ describe('the heartbeat', () => {
     session.lastHeard = clock.now();
     await pass(60_000);
     expect(questions).toEqual([3_600_000, 10_800_000]);
+    await stop();
+  });
+
+  it('does not ask if the notification of a delivery check comes in just when it is due', async () => {
+    const { clock, session, check, questions, pass, stop } = await setUp();
+    check.isUnderWay = true;
+    await pass(10_000);
+    await pass(499);
+    session.lastHeard = clock.now();
+    check.isUnderWay = false;
+    await pass(1);
+    await pass(9_998);
+    expect(questions).toEqual([]);
+    await pass(1);
+    expect(questions).toEqual([20_499]);
+    await stop();
+  });
+
+  it('asks half a second late if nothing comes in while a delivery check is under way', async () => {
+    const { check, questions, pass, stop } = await setUp();
+    check.isUnderWay = true;
+    await pass(10_000);
+    await pass(499);
+    expect(questions).toEqual([]);
+    await pass(1);
+    expect(questions).toEqual([10_500]);
+    await stop();
+  });
+
+  it('compares the channels in time although a delivery check is under way', async () => {
+    const { check, questions, pass, stop } = await setUp({ compareInterval: 10_100 });
+    check.isUnderWay = true;
+    await pass(10_000);
+    await pass(100);
+    expect(questions).toEqual([10_100]);
     await stop();
   });
 
