@@ -100,11 +100,6 @@ export class ChannelReconciler {
     return this.difference()[0].length > 0;
   }
 
-  /** Whether nothing is left to send or to wait for. */
-  get isSettled(): boolean {
-    return !this.scheduled && this.isQuiet && this.difference().every((channels) => channels.length === 0);
-  }
-
   /**
    * To be called for each notification; returns whether it may be delivered. `pg` may emit notifications before it
    * reports the reply to their LISTEN. The first one proves that the server has committed the statement, unless the
