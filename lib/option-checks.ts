@@ -268,6 +268,7 @@ function quoted(choices: readonly string[]): string {
   return choices.map((choice) => `'${choice}'`).join(', ');
 }
 
-function listed(names: readonly string[]): string {
-  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+/** Several names for a message: `a, b and c`. */
+export function listed(names: readonly string[], conjunction: 'and' | 'or' = 'and'): string {
+  return `${names.slice(0, -1).join(', ')} ${conjunction} ${names.at(-1)}`;
 }

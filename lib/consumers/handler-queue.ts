@@ -4,23 +4,13 @@ import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { RegistrationContext } from '../pg-notify.registration-context.js';
 import { soon } from '../time/clock.js';
 import { BatchWait } from './batch-wait.js';
-import type { BatchWaitOptions } from './batch-wait.js';
 import type { GapBarrier, HeldQueue } from './gap-barrier.js';
 import type { GapGate } from './gap-gate.js';
 import type { HandlerCalls } from './handler-calls.js';
 import type { HandlerCounters } from './handler-counters.js';
 import { IdleWaiters } from './idle-waiters.js';
+import type { HandlerQueueMode } from './queue-mode.js';
 import { WaitingStretches } from './waiting-stretches.js';
-
-/** How a handler takes notifications: one at a time, in order, unless one of the three is chosen. */
-export interface HandlerQueueMode {
-  /** The number of runs that may be under way at the same time. */
-  readonly concurrency: number;
-  /** The handler takes several notifications together. */
-  readonly batch?: BatchWaitOptions | undefined;
-  /** Only the newest notification of each key waits. */
-  readonly latest?: ((payload: unknown) => unknown) | undefined;
-}
 
 export interface HandlerQueueOptions {
   /** The handler's name in reports. */

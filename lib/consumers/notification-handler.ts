@@ -1,3 +1,4 @@
+import { listed } from '../option-checks.js';
 import type { ConsumerContext } from './consumer-context.js';
 import type { DecodedChannels } from './decoded-channels.js';
 import type { GapGate } from './gap-gate.js';
@@ -7,7 +8,9 @@ import type { HandlerCounters } from './handler-counters.js';
 import { HandlerRecord } from './handler-record.js';
 import type { HandlerDefinition } from './handler-record.js';
 import { HandlerQueue } from './handler-queue.js';
-import type { HandlerQueueMode, Taken } from './handler-queue.js';
+import type { Taken } from './handler-queue.js';
+import { QUEUE_MODES } from './queue-mode.js';
+import type { HandlerQueueMode } from './queue-mode.js';
 
 export interface NotificationHandlerDefinition extends HandlerDefinition<Taken> {
   readonly mode: HandlerQueueMode;
@@ -49,7 +52,7 @@ export class NotificationHandler implements Handler {
         diagnostics.publish('nest-pg-notify.gap', { channel, reason: 'overflow' });
         logger.warn(
           `Handler ${label} cannot keep up with the channel ${JSON.stringify(channel)}: its buffer of ${bufferSize} is full, so the oldest notifications are being dropped. ` +
-            `They are counted, and announced as an overflow gap. Raise bufferSize, or let the handler take more at a time: concurrency, batch or latest.`,
+            `They are counted, and announced as an overflow gap. Raise bufferSize, or let the handler take more at a time: ${listed(QUEUE_MODES, 'or')}.`,
         );
       },
     });

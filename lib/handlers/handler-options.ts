@@ -3,11 +3,13 @@ import { isThenable } from '../channel/thenable.js';
 import { GAP_REASONS } from '../channel/pg-gap.js';
 import type { PgGapReason } from '../channel/pg-gap.js';
 import { standardSchema } from '../channel/standard-schema.js';
-import type { HandlerQueueMode } from '../consumers/handler-queue.js';
+import { chosenModes, QUEUE_MODES } from '../consumers/queue-mode.js';
+import type { HandlerQueueMode } from '../consumers/queue-mode.js';
 import {
   count,
   group,
   invalidOption,
+  listed,
   milliseconds,
   optional,
   orElse,
@@ -133,11 +135,15 @@ function comparableKey(key: unknown): unknown {
   );
 }
 
-const ON_NOTIFY = {
-  ...HANDLER,
+const MODES = {
   concurrency: orElse(1, count()),
   batch: optional(group(BATCH)),
   latest: optional(latest),
+} satisfies ChecksOf<Pick<OnPgNotifyOptions, keyof HandlerQueueMode>>;
+
+const ON_NOTIFY = {
+  ...HANDLER,
+  ...MODES,
   bufferSize: optional(count()),
   schema: optional(standardSchema),
 } satisfies ChecksOf<OnPgNotifyOptions>;
@@ -178,19 +184,24 @@ export function readNotifyOptions(
   where: string,
   defaults: HandlerDefaults,
 ): NotifyHandlerSettings {
-  const read = readOptions(where, options, ON_NOTIFY);
-  const { concurrency, batch, bufferSize = defaults.bufferSize, timeout = defaults.timeout } = read;
-  const chosen = [concurrency !== 1 && 'concurrency', batch && 'batch', read.latest && 'latest'];
-  const names = chosen.filter((name) => typeof name === 'string');
-  if (names.length > 1) {
-    const message = `${where} takes one of concurrency, batch and latest, not ${names.join(' and ')}. Leave the others out.`;
+  const {
+    registration: _registration,
+    schema: _schema,
+    bufferSize = defaults.bufferSize,
+    timeout = defaults.timeout,
+    ...mode
+  } = readOptions(where, options, ON_NOTIFY);
+  const chosen = chosenModes(mode);
+  if (chosen.length > 1) {
+    const message = `${where} takes one of ${listed(QUEUE_MODES)}, not ${chosen.join(' and ')}. Leave the others out.`;
     throw new PgNotifyError('configuration', message);
   }
+  const { batch } = mode;
   if (batch && batch.maxSize > bufferSize) {
     const problem = `(${bufferSize}) cannot hold a batch of ${batch.maxSize}. Raise it, or lower batch.maxSize`;
     throw invalidOption({ owner: where, path: 'bufferSize' }, problem);
   }
-  return { mode: { concurrency, batch, latest: read.latest }, bufferSize, timeout };
+  return { mode, bufferSize, timeout };
 }
 
 /** As {@link readNotifyOptions}, for `@OnPgGap()`. Without `reasons`, the method is called for all. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { GAP_REASONS } from '../../lib/channel/pg-gap.js';
-import type { HandlerQueueMode } from '../../lib/consumers/handler-queue.js';
+import type { HandlerQueueMode } from '../../lib/consumers/queue-mode.js';
 import { GateModel } from '../support/gate-model.js';
 import type { Behaviour, HeldRun, MethodModel, QueueModel } from '../support/gate-model.js';
 import { turn } from '../support/turn.js';
