@@ -4,16 +4,23 @@ import { IdleWaiters } from './idle-waiters.js';
 /** Why a runner runs. */
 export type WakeReason = 'start' | 'notification' | 'gap' | 'poll' | 'again' | 'retry';
 
+/** When something polls that is woken otherwise. */
+export interface Polls {
+  /**
+   * Returns the delay between the end of a run and the next poll, in milliseconds; undefined disables polling. Called
+   * anew for each poll.
+   */
+  readonly delay: () => number | undefined;
+  /** Calls back when the delay has changed. Returns a function that ends this. */
+  readonly onChange: (call: () => void) => () => void;
+}
+
 export interface CoalescingRunnerOptions {
   /** Does the work; a truthy result asks for another run. Rejects, or throws, when it has failed. */
   readonly run: (reason: WakeReason) => unknown;
   /** Returns the delay between a failed run and the next one, in milliseconds, for this many failures in a row. */
   readonly errorDelay: (failures: number) => number;
-  /**
-   * Returns the delay between the end of a run and the next poll, in milliseconds; undefined disables polling. Called
-   * anew for each poll.
-   */
-  readonly pollDelay: () => number | undefined;
+  readonly polls: Polls;
   /** The shortest time between the starts of two runs, in milliseconds. */
   readonly minInterval: number;
 }
@@ -34,11 +41,14 @@ export class CoalescingRunner {
   /** The current sleep between runs: until the next poll, or the pause that a run has to wait for. */
   private sleeper: { readonly for: 'poll' | 'pause'; readonly awake: AbortController } | undefined;
   private readonly idle = new IdleWaiters(() => this.isIdle);
+  private readonly ignorePolls: () => void;
 
   constructor(
     private readonly options: CoalescingRunnerOptions,
     private readonly context: Pick<RegistrationContext, 'clock' | 'budget'>,
-  ) {}
+  ) {
+    this.ignorePolls = options.polls.onChange(() => this.pollAnew());
+  }
 
   /** Runs soon. The run is given the first reason since the last run. */
   wake(reason: WakeReason): void {
@@ -55,14 +65,6 @@ export class CoalescingRunner {
     this.loop = this.work();
   }
 
-  /**
-   * Applies a changed poll delay to the present wait. The time that has passed counts, so polls are made even if the
-   * delay changes more often than it lasts.
-   */
-  pollAnew(): void {
-    if (this.sleeper?.for === 'poll') this.sleeper.awake.abort();
-  }
-
   /** Ends the pause after failed runs, because their cause may be over. */
   forgive(): void {
     this.failures = 0;
@@ -72,6 +74,7 @@ export class CoalescingRunner {
   /** Starts no further run. A run under way is not interrupted. */
   stop(): void {
     this.isStopped = true;
+    this.ignorePolls();
     this.wanted = undefined;
     this.sleeper?.awake.abort();
     this.idle.update();
@@ -130,8 +133,16 @@ export class CoalescingRunner {
     }
   }
 
+  /**
+   * Applies a changed poll delay to the present wait. The time that has passed counts, so polls are made even if the
+   * delay changes more often than it lasts.
+   */
+  private pollAnew(): void {
+    if (this.sleeper?.for === 'poll') this.sleeper.awake.abort();
+  }
+
   private async poll(): Promise<void> {
-    const delay = this.options.pollDelay();
+    const delay = this.options.polls.delay();
     const wait = delay === undefined ? undefined : this.endedAt + delay - this.context.clock.now();
     if ((wait !== undefined && wait <= 0) || (await this.sleep('poll', wait))) this.wanted ??= 'poll';
   }

@@ -81,9 +81,9 @@ class LiveQueryLoads<T> {
   ) {
     const { trust, context } = parts;
     const { minInterval, fallbackPollInterval } = definition.options;
-    const pollDelay = (): number | undefined => (trust.isGiven && this.shown ? undefined : fallbackPollInterval);
+    const polls = trust.polls(() => (this.shown ? undefined : fallbackPollInterval), fallbackPollInterval);
     const run = (): Promise<unknown> => this.run();
-    this.runner = new CoalescingRunner({ run, errorDelay: retryDelay, pollDelay, minInterval }, context);
+    this.runner = new CoalescingRunner({ run, errorDelay: retryDelay, polls, minInterval }, context);
   }
 
   /** Returns a function that ends it. */
@@ -107,10 +107,7 @@ class LiveQueryLoads<T> {
         complete: () => this.subscriber.complete(),
       }),
     );
-    const ignore = trust.onChange(() => {
-      runner.pollAnew();
-      this.showStale();
-    });
+    const ignore = trust.onChange(() => this.showStale());
     return () => {
       this.over.abort();
       ignore();

@@ -21,7 +21,6 @@ export class WakeUpHandler implements Handler {
   private readonly counters: HandlerCounters;
   private readonly runner: CoalescingRunner;
   private readonly unsubscribe: () => void;
-  private readonly ignoreTrust: () => void;
 
   constructor(
     definition: WakeUpHandlerDefinition,
@@ -39,18 +38,17 @@ export class WakeUpHandler implements Handler {
       {
         run: (reason) => calls.run(reason, 1, closing),
         errorDelay: () => errorDelay,
-        pollDelay: () => (trust.isGiven ? pollInterval : fallbackPollInterval),
+        polls: trust.polls(() => pollInterval, fallbackPollInterval),
         minInterval: 0,
       },
       context,
     );
     this.runner = runner;
-    this.ignoreTrust = trust.onChange(() => runner.pollAnew());
     // By its name, without a schema: there may be work, whatever the payload is.
     this.unsubscribe = channels.subscribe(record.channel, {
       arrival: () => runner.wake('notification'),
       gap: () => runner.wake('gap'),
-      complete: () => this.sleep(), // A bootstrap that fails must not leave a worker behind.
+      complete: () => runner.stop(), // A bootstrap that fails must not leave a worker behind.
     });
     runner.wake('start');
   }
@@ -69,15 +67,10 @@ export class WakeUpHandler implements Handler {
 
   end(): void {
     this.unsubscribe();
-    this.sleep();
+    this.runner.stop();
   }
 
   stop(): number {
     return 0;
-  }
-
-  private sleep(): void {
-    this.ignoreTrust();
-    this.runner.stop();
   }
 }

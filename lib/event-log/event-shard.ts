@@ -64,7 +64,6 @@ export class EventShard {
   private hasFailed = false;
   /** Why the shard is no longer ours, until the next claim knows more: it may have been dropped. */
   private fenced: Fenced | undefined;
-  private readonly ignoreTrust: () => void;
 
   constructor(
     private readonly definition: EventConsumerDefinition,
@@ -78,12 +77,11 @@ export class EventShard {
       {
         run: () => this.run(),
         errorDelay: (failures) => Math.min(LONGEST_ERROR_DELAY, SHORTEST_ERROR_DELAY * 2 ** (failures - 1)),
-        pollDelay: () => this.pollDelay,
+        polls: { delay: () => this.pollDelay, onChange: (call) => trust.onChange(call) },
         minInterval: 0,
       },
       context,
     );
-    this.ignoreTrust = trust.onChange(() => this.runner.pollAnew());
   }
 
   start(): void {
@@ -116,7 +114,6 @@ export class EventShard {
   end(): void {
     if (this.isEnding) return;
     this.isEnding = true;
-    this.ignoreTrust();
     this.runner.stop();
     this.released = this.runner
       .settled()

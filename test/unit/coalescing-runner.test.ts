@@ -7,9 +7,17 @@ import { FakeClock } from '../support/fake-server.js';
 import { turns } from '../support/turn.js';
 
 /** A runner whose every run waits for the test. */
-function setUp(options: Partial<CoalescingRunnerOptions> = {}) {
+function setUp({
+  pollDelay: delay = () => undefined,
+  ...options
+}: Partial<CoalescingRunnerOptions> & { readonly pollDelay?: () => number | undefined } = {}) {
   const clock = new FakeClock();
   const runs: WakeReason[] = [];
+  let delayChanged = (): void => undefined;
+  const onChange = (call: () => void): (() => void) => {
+    delayChanged = call;
+    return () => (delayChanged = () => undefined);
+  };
   let current: { succeed: (again?: unknown) => void; fail: (error: Error) => void } | undefined;
   const runner = new CoalescingRunner(
     {
@@ -19,7 +27,7 @@ function setUp(options: Partial<CoalescingRunnerOptions> = {}) {
         return new Promise((resolve, reject) => (current = { succeed: resolve, fail: reject }));
       },
       errorDelay: () => 100,
-      pollDelay: () => undefined,
+      polls: { delay, onChange },
       minInterval: 0,
       ...options,
     },
@@ -31,7 +39,7 @@ function setUp(options: Partial<CoalescingRunnerOptions> = {}) {
     if (how === 'fail') ending?.fail(new Error('a run'));
     else ending?.succeed(how === 'again');
   };
-  return { clock, runs, runner, end, isRunning: () => current !== undefined };
+  return { clock, runs, runner, end, isRunning: () => current !== undefined, changeDelay: () => delayChanged() };
 }
 
 const command = fc.oneof(
@@ -123,7 +131,7 @@ describe('CoalescingRunner', () => {
               model.now += each.by;
             } else if (each.do === 'poll every') {
               model.pollDelay = each.delay;
-              runner.pollAnew();
+              subject.changeDelay();
             } else {
               runner[each.do]();
               model[each.do]();
@@ -222,12 +230,12 @@ describe('CoalescingRunner', () => {
 
   it('polls although the delay changes back and forth in less time than that', async () => {
     let delay = 1_000;
-    const { clock, runs, runner } = setUp({ pollDelay: () => delay });
+    const { clock, runs, runner, changeDelay } = setUp({ pollDelay: () => delay });
     runner.begin();
     for (let passed = 0; passed < 1_000; passed += 100) {
       await turns();
       delay = delay === 1_000 ? 1_200 : 1_000;
-      runner.pollAnew();
+      changeDelay();
       await turns();
       expect(runs).toEqual([]);
       clock.advance(100);
