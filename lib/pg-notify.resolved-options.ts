@@ -25,9 +25,6 @@ import type {
   PgNotifyStartupOptions,
 } from './pg-notify.options.js';
 
-/** The default number of notifications that may wait for a handler. */
-export const DEFAULT_BUFFER_SIZE = 10_000;
-
 /** The owner of these options, for messages. */
 const OWNER = 'PgNotifyModule';
 
@@ -71,7 +68,7 @@ const PUBLISHER = {
 } satisfies ChecksOf<PgNotifyPublisherOptions>;
 
 const HANDLERS = {
-  bufferSize: orElse(DEFAULT_BUFFER_SIZE, count()),
+  bufferSize: orElse(10_000, count()),
   timeout: optional(milliseconds({ least: 1 })),
   globalEnhancers: orElse(false, flag),
 } satisfies ChecksOf<PgNotifyHandlersOptions>;
