@@ -14,8 +14,15 @@ export function tableOf(scenario: ScenarioSummary): { readonly header: string[];
   return { header, rows };
 }
 
+/** What is said below the table, in sentences. */
+export function notesOf(scenario: ScenarioSummary): string[] {
+  const targets = scenario.targets.map((target) => targetText(target, scenario));
+  const cannot = Object.entries(scenario.cannot).map(([peer, why]) => `${peer} does not take part: ${why}`);
+  return [...scenario.conclusions, ...targets, ...cannot];
+}
+
 /** A target and whether it was met, in one line. */
-export function targetText(target: TargetSummary, { figures }: ScenarioSummary): string {
+function targetText(target: TargetSummary, { figures }: ScenarioSummary): string {
   const { contestant, measured, met } = target;
   const figure = figures[target.figure];
   const wanted = wantedText(target, figure?.unit);

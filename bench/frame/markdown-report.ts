@@ -1,4 +1,4 @@
-import { tableOf, targetText } from './figure-text.js';
+import { notesOf, tableOf } from './figure-text.js';
 import type { Results } from './results.js';
 import type { ScenarioSummary } from './summary.js';
 
@@ -24,8 +24,6 @@ export function markdownReport({ environment, scenarios }: Results): string {
 function sectionOf(scenario: ScenarioSummary): string[] {
   const { header, rows } = tableOf(scenario);
   const lines = [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
-  const targets = scenario.targets.map((target) => `- ${targetText(target, scenario)}`);
-  const cannot = Object.entries(scenario.cannot).map(([peer, why]) => `- ${peer} does not take part: ${why}`);
   return [
     '',
     `## ${scenario.name}`,
@@ -35,7 +33,6 @@ function sectionOf(scenario: ScenarioSummary): string[] {
     ...lines,
     '',
     ...(scenario.report ?? []),
-    ...targets,
-    ...cannot,
+    ...notesOf(scenario).map((note) => `- ${note}`),
   ];
 }

@@ -64,6 +64,8 @@ export interface Scenario {
   readonly quick?: boolean;
   /** How many rounds the floor and ours get; peers get about half. @default 5 */
   readonly rounds?: number;
+  /** What the medians say, in sentences. */
+  readonly conclude?: (medians: Medians) => readonly string[];
   /** For results that are more than a table: writes files into the folder, and returns Markdown for the report. */
   readonly report?: (medians: Medians, folder: URL) => Promise<readonly string[]>;
 }

@@ -32,6 +32,8 @@ export interface ScenarioSummary {
   readonly figures: Readonly<Record<string, Figure>>;
   readonly contestants: readonly ContestantSummary[];
   readonly targets: readonly TargetSummary[];
+  /** What the medians say, in sentences. */
+  readonly conclusions: readonly string[];
   readonly cannot: Readonly<Record<string, string>>;
   /** What the scenario adds to the report, in Markdown. */
   readonly report?: readonly string[];
@@ -51,10 +53,11 @@ export function summarize(scenario: Scenario, results: readonly TurnResult[]): S
     };
   });
   const targets = scenario.targets.flatMap((target) => summarizeTarget(target, scenario, results, contestants));
-  return { name, measures, figures, contestants, targets, cannot };
+  const conclusions = scenario.conclude?.(mediansOf({ contestants })) ?? [];
+  return { name, measures, figures, contestants, targets, conclusions, cannot };
 }
 
-export function mediansOf({ contestants }: ScenarioSummary): Medians {
+export function mediansOf({ contestants }: Pick<ScenarioSummary, 'contestants'>): Medians {
   const entries = contestants.map(({ name, figures }): [string, Record<string, number>] => {
     const medians = Object.entries(figures).map(([key, { median }]): [string, number] => [key, median]);
     return [name, Object.fromEntries(medians)];

@@ -1,5 +1,5 @@
 import Table from 'cli-table3';
-import { tableOf, targetText } from './figure-text.js';
+import { notesOf, tableOf } from './figure-text.js';
 import type { ScenarioSummary } from './summary.js';
 
 /** A scenario's result for the terminal. */
@@ -7,6 +7,6 @@ export function terminalReport(scenario: ScenarioSummary): string {
   const { header, rows } = tableOf(scenario);
   const table = new Table({ head: header, style: { head: [], border: [] } });
   table.push(...rows);
-  const targets = scenario.targets.map((target) => `  ${targetText(target, scenario)}\n`).join('');
-  return `\n${scenario.name}: ${scenario.measures}\n${table.toString()}\n${targets}`;
+  const lines = notesOf(scenario).map((note) => `  ${note}\n`);
+  return `\n${scenario.name}: ${scenario.measures}\n${table.toString()}\n${lines.join('')}`;
 }

@@ -3,6 +3,7 @@ import type { Scenario, Target } from '../frame/scenario.js';
 import type { PayloadShape } from '../publisher/payload-shape.js';
 import { deliver } from './delivery.js';
 import { ALL_RECEIVERS, RECEIVERS, type ReceiverName } from './loaders.js';
+import { QUEUES_CANNOT } from './queues.js';
 
 export interface DeliveryScenario {
   readonly name: string;
@@ -39,7 +40,7 @@ export function deliveryScenario(options: DeliveryScenario): Scenario {
       return { figures, sequence: received.sequence };
     }),
     targets: Object.entries(ratios).flatMap(([receiver, ratio]) => targetsOf(receiver, ratio)),
-    ...(decode === 'text' && { cannot: { 'nestjs-pg-notify': 'it parses every payload as JSON' } }),
+    cannot: { ...QUEUES_CANNOT, ...(decode === 'text' && { 'nestjs-pg-notify': 'it parses every payload as JSON' }) },
   };
 }
 

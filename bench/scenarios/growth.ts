@@ -1,5 +1,5 @@
 import type { Bench } from '../frame/bench.js';
-import { writePlot } from '../frame/plot.js';
+import { writePlot, type Point } from '../frame/plot.js';
 import type { Contestant, Scenario, Medians } from '../frame/scenario.js';
 import { fitLine } from '../frame/statistics.js';
 import { deliver, type Delivery } from '../receivers/delivery.js';
@@ -67,25 +67,37 @@ function contestantOf(receiver: ReceiverName, axis: Axis, value: number): Contes
   };
 }
 
+function pointsOf(medians: Medians, receiver: ReceiverName, axis: Axis): Point[] {
+  return axis.values.flatMap((x) => {
+    const y = medians[nameOf(receiver, axis, x)]?.['cpu'];
+    return y === undefined ? [] : [{ curve: receiver, x, y }];
+  });
+}
+
+/** The law by which the cost grows, for each receiver: that of the line that fits the measured points best. */
+function lawsOf(medians: Medians, axis: Axis): string[] {
+  return CURVES.flatMap((receiver) => {
+    const points = pointsOf(medians, receiver, axis);
+    if (points.length < 2) return [];
+    const { base, slope } = fitLine(points);
+    return `${receiver}: about ${base.toFixed(2)} µs a message and ${(slope * 1_000).toFixed(2)} ns for each ${axis.unit}`;
+  });
+}
+
+function conclude(medians: Medians): readonly string[] {
+  return AXES.flatMap((axis) => lawsOf(medians, axis).map((law) => `${axis.name}: ${law}`));
+}
+
 /** One plot for each axis. Its title says by which law the cost grows. */
 async function report(medians: Medians, folder: URL): Promise<readonly string[]> {
   const lines: string[] = [];
   for (const axis of AXES) {
-    const pointsOf = (receiver: ReceiverName) =>
-      axis.values.flatMap((x) => {
-        const y = medians[nameOf(receiver, axis, x)]?.['cpu'];
-        return y === undefined ? [] : [{ curve: receiver, x, y }];
-      });
-    const laws = CURVES.map((receiver) => {
-      const { base, slope } = fitLine(pointsOf(receiver));
-      return `${receiver}: about ${base.toFixed(1)} µs a message and ${(slope * 1_000).toFixed(2)} ns for each ${axis.unit}`;
-    });
     const file = `growth-${axis.name}.svg`;
     await writePlot(new URL(file, folder), {
-      title: [`CPU time of the receiving process against ${axis.name}`, ...laws],
+      title: [`CPU time of the receiving process against ${axis.name}`, ...lawsOf(medians, axis)],
       x: axis.name,
       y: 'CPU, µs a message',
-      points: CURVES.flatMap(pointsOf),
+      points: CURVES.flatMap((receiver) => pointsOf(medians, receiver, axis)),
     });
     lines.push(`![${axis.name}](${file})`, '');
   }
@@ -102,6 +114,7 @@ const scenario: Scenario = {
   ),
   targets: [],
   rounds: 3,
+  conclude,
   report,
 };
 

@@ -2,6 +2,7 @@ import { FAULTS } from '../faults/faults.js';
 import { PEERS } from '../faults/peers.js';
 import { runTrial } from '../faults/run-trial.js';
 import type { Scenario } from '../frame/scenario.js';
+import { QUEUES_CANNOT } from '../receivers/queues.js';
 
 const FAULT = FAULTS.find(({ id }) => id === 'server-side-dead')!;
 /** Seconds: the heartbeat's interval and timeout, and one for the new connection. */
@@ -26,6 +27,7 @@ const scenario: Scenario = {
     },
   })),
   targets: [{ contestant: 'nest-pg-notify', figure: 'healed', atMost: TARGET }],
+  cannot: QUEUES_CANNOT,
   rounds: 1,
 };
 

@@ -4,6 +4,7 @@ import { startChannels } from '../channels/start-channels.js';
 import { contestantsOf } from '../frame/contestants.js';
 import type { Scenario } from '../frame/scenario.js';
 import { startPublisher } from '../receivers/delivery.js';
+import { QUEUES_CANNOT } from '../receivers/queues.js';
 
 /** Milliseconds after which a server process has reported what it counted. */
 const REPORTED = 12_000;
@@ -55,6 +56,7 @@ const scenario: Scenario = {
     { contestant: 'nest-pg-notify, Observable', figure: 'queries', atMost: 8 },
     { contestant: 'nest-pg-notify, Observable', figure: 'cpu', atMost: 0.1 },
   ],
+  cannot: QUEUES_CANNOT,
   rounds: 1,
 };
 

@@ -2,6 +2,7 @@ import { contestantsOf } from '../frame/contestants.js';
 import type { Scenario } from '../frame/scenario.js';
 import { LATENCY_FIGURES, measureLatency } from '../receivers/latency.js';
 import { ALL_RECEIVERS, RECEIVERS } from '../receivers/loaders.js';
+import { QUEUES_CANNOT } from '../receivers/queues.js';
 
 const scenario: Scenario = {
   name: 'latency-idle',
@@ -13,6 +14,7 @@ const scenario: Scenario = {
     { contestant: 'nest-pg-notify, async handler', figure: 'p50', ratio: 0.95 },
     { contestant: 'nest-pg-notify, Observable', figure: 'p50', ratio: 0.95 },
   ],
+  cannot: QUEUES_CANNOT,
   quick: true,
 };
 
