@@ -120,6 +120,8 @@ class MessageReader {
   /** The channel of the last notification as bytes, with its NUL: most notifications repeat it. */
   private channelBytes = Buffer.of(0);
   private channel = '';
+  /** Notifications that came in together share it. */
+  private receivedAt: Date | undefined;
 
   constructor(
     private readonly onMessage: (message: Buffer) => void,
@@ -128,19 +130,34 @@ class MessageReader {
 
   /** @throws What pg's parser throws; UnreadableMessage for a message that it must not get. */
   read(chunk: Buffer): void {
-    this.parts.push(chunk);
-    this.size += chunk.length;
-    if (this.size < this.needed) return;
-    const bytes = this.parts.length === 1 ? chunk : Buffer.concat(this.parts);
+    this.receivedAt = undefined;
+    let rest = chunk;
+    // Of a chunk, only the end of a message that was cut is copied, not all that follows it.
+    while (this.size > 0 && rest.length > 0) {
+      const missing = this.needed - this.size;
+      this.keep(rest.subarray(0, missing));
+      if (this.size < this.needed) return;
+      rest = rest.subarray(missing);
+      const bytes = Buffer.concat(this.parts, this.size);
+      this.parts = [];
+      this.size = 0;
+      this.readAll(bytes);
+    }
+    if (rest.length > 0) this.readAll(rest);
+  }
+
+  private keep(bytes: Buffer): void {
+    this.parts.push(bytes);
+    this.size += bytes.length;
+  }
+
+  private readAll(bytes: Buffer): void {
     const end = this.readFrom(bytes);
-    this.parts = end < bytes.length ? [bytes.subarray(end)] : [];
-    this.size = bytes.length - end;
+    if (end < bytes.length) this.keep(bytes.subarray(end));
   }
 
   /** Reads the complete messages at the front, and returns where they end. */
   private readFrom(bytes: Buffer): number {
-    /** Notifications that came in together share it. */
-    let receivedAt: Date | undefined;
     let at = 0;
     for (;;) {
       this.needed = HEADER;
@@ -150,7 +167,7 @@ class MessageReader {
       this.needed = end - at;
       if (end > bytes.length) return at;
       if (type === NOTIFICATION) {
-        this.onNotification(this.notificationOf(bytes, at + HEADER, end, (receivedAt ??= new Date())));
+        this.onNotification(this.notificationOf(bytes, at + HEADER, end, (this.receivedAt ??= new Date())));
       } else {
         checkMessage(type, bytes, at + HEADER, end);
         // Each message separately, so that the parser cannot read beyond its end.
