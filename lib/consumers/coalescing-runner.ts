@@ -40,7 +40,7 @@ export class CoalescingRunner {
   private isStopped = false;
   /** The current sleep between runs: until the next poll, or the pause that a run has to wait for. */
   private sleeper: { readonly for: 'poll' | 'pause'; readonly awake: AbortController } | undefined;
-  private readonly idle = new IdleWaiters(() => this.isIdle);
+  private readonly idle = new IdleWaiters(this);
   private readonly ignorePolls: () => void;
 
   constructor(

@@ -38,7 +38,8 @@ class Subscription {
 
   constructor(
     readonly subscriber: ChannelSubscriber,
-    readonly gaps: GapSequence,
+    /** Undefined if it takes no gaps. */
+    readonly gaps: GapSequence | undefined,
   ) {}
 }
 
@@ -65,11 +66,11 @@ export class DecodedChannel implements ChannelConsumer {
       subscriber.complete?.();
       return () => undefined;
     }
-    const gaps = new GapSequence((gap) => this.guarded(() => subscriber.gap?.(gap)));
+    const gaps = subscriber.gap && new GapSequence((gap) => this.guarded(() => subscriber.gap!(gap)));
     const subscription = new Subscription(subscriber, gaps);
     this.subscriptions.add(subscription);
     if (subscriber.notification) this.readers += 1;
-    gaps.begin(channel.name, listener.acknowledgementOf(channel.name));
+    gaps?.begin(channel.name, listener.acknowledgementOf(channel.name));
     return () => this.leave(subscription);
   }
 
@@ -88,7 +89,7 @@ export class DecodedChannel implements ChannelConsumer {
 
   gap(gap: PgGap, acknowledgement: Acknowledgement): void {
     for (const { gaps, hasLeft } of this.subscriptions.all) {
-      if (!hasLeft) gaps.next(gap, acknowledgement);
+      if (!hasLeft) gaps?.next(gap, acknowledgement);
     }
   }
 

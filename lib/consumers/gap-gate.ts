@@ -35,7 +35,7 @@ export class GapGate {
   private overflowWait: AbortController | undefined;
   /** Whether a gap has come in since the last attempt began. */
   private hasNews = false;
-  private readonly idle = new IdleWaiters(() => this.isIdle);
+  private readonly idle = new IdleWaiters(this);
 
   constructor(
     private readonly methods: readonly GapMethod[],

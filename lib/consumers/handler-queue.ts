@@ -23,7 +23,8 @@ export interface HandlerQueueOptions {
   readonly counters: HandlerCounters;
   /** Aborted when the registration stops waiting for runs. */
   readonly closing: AbortSignal;
-  readonly gate: GapGate;
+  /** Undefined if its provider has no gap methods for the channel: no gap stops it. */
+  readonly gate: GapGate | undefined;
   readonly context: Pick<RegistrationContext, 'budget' | 'clock' | 'errors'>;
   /** Called once when dropping starts, not for each dropped notification. */
   readonly onOverflow: () => void;
@@ -57,13 +58,13 @@ export class HandlerQueue implements HeldQueue {
   private isStarting = false;
   /** Undefined without `batch`. */
   private readonly batchWait: BatchWait | undefined;
-  private readonly idle = new IdleWaiters(() => this.isIdle);
+  private readonly idle = new IdleWaiters(this);
 
   constructor(private readonly options: HandlerQueueOptions) {
     const { mode, context } = options;
     this.waiting = new WaitingStretches(mode.latest);
     this.batchWait = mode.batch && new BatchWait(mode.batch, context.clock, () => this.goOnSoon());
-    options.gate.join(this);
+    options.gate?.join(this);
   }
 
   push(notification: PgNotification): void {
@@ -193,7 +194,7 @@ export class HandlerQueue implements HeldQueue {
 
   private stopAt(barrier: GapBarrier): void {
     this.standing = barrier;
-    this.options.gate.arrived();
+    this.options.gate?.arrived();
   }
 
   /** Whether what waits is taken now. A batch waits for more, unless nothing can come to it. */
@@ -236,7 +237,7 @@ export class HandlerQueue implements HeldQueue {
   private readonly dropped = ({ channel, receivedAt }: PgNotification, ahead: GapBarrier | undefined): void => {
     const { counters, gate, onOverflow } = this.options;
     counters.drop(1);
-    gate.overflow({ channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 }, ahead);
+    gate?.overflow({ channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 }, ahead);
     if (!this.isOverflowing) onOverflow();
     this.isOverflowing = true;
   };

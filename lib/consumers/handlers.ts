@@ -47,18 +47,24 @@ export class Handlers {
     gapHandlers: readonly GapHandlerDefinition[],
   ): void {
     const { channels, context, closing } = this;
+    const [first] = gapHandlers;
+    const gate = first && this.openGate(gapHandlers);
+    for (const definition of notificationHandlers) {
+      this.all.push(new NotificationHandler(definition, channels, gate, context, closing.signal));
+    }
+    if (!gate) return;
+    // With the definition of a queue, if there is one: another definition would decode each notification again.
+    const { channel } = notificationHandlers[0] ?? first;
+    this.unsubscribes.push(channels.subscribe(channel, { gap: (gap) => gate.announce(gap) }));
+  }
+
+  private openGate(gapHandlers: readonly GapHandlerDefinition[]): GapGate {
+    const { context, closing } = this;
     const methods: GapHandler[] = [];
     const gate = new GapGate(methods, context.clock, closing.signal);
     for (const definition of gapHandlers) methods.push(new GapHandler(definition, gate, context, closing.signal));
     this.all.push(...methods);
-    for (const definition of notificationHandlers) {
-      this.all.push(new NotificationHandler(definition, channels, gate, context, closing.signal));
-    }
-    const [gapHandler] = gapHandlers;
-    if (!gapHandler) return;
-    // With the definition of a queue, if there is one: another definition would decode each notification again.
-    const { channel } = notificationHandlers[0] ?? gapHandler;
-    this.unsubscribes.push(channels.subscribe(channel, { gap: (gap) => gate.announce(gap) }));
+    return gate;
   }
 
   /** Connects a woken method. Its first run begins at once. */

@@ -27,7 +27,7 @@ export class NotificationHandler implements Handler {
   constructor(
     definition: NotificationHandlerDefinition,
     channels: DecodedChannels,
-    gate: GapGate,
+    gate: GapGate | undefined,
     context: ConsumerContext,
     closing: AbortSignal,
   ) {
