@@ -39,7 +39,7 @@ export const FILES = {
   tokens: ['pg-notify.tokens', 'standard-decorator'],
   diagnostics: ['pg-notify.diagnostics'],
   context: ['pg-notify.async-context', 'pg-notify.registration-context'],
-  log: ['pg-notify.logger', 'pg-notify.error-route'],
+  log: ['pg-notify.logger', 'pg-notify.error-route', 'pg-notify.options-watch'],
 };
 
 /** Each arrow by itself: `a, b → c, d` are four. */

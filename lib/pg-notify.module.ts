@@ -4,9 +4,10 @@ import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import type { PgChannel } from './channel/pg-channel.js';
 import { PgNotifyHealthIndicator } from './health/pg-notify-health.indicator.js';
 import { PgNotifyFeatureModule } from './pg-notify-feature.module.js';
-import { checkAsyncOptions, ConfigurableModuleClass } from './pg-notify.module-definition.js';
+import { checkAsyncOptions, ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './pg-notify.module-definition.js';
 import type { ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } from './pg-notify.module-definition.js';
 import { checkGiven } from './module-option-checks.js';
+import { watchAsyncOptions } from './pg-notify.options-watch.js';
 import type { PgNotifyModuleOptions } from './pg-notify.options.js';
 import { registrationProviders } from './pg-notify.providers.js';
 import { requireInstanceOf } from './pg-notify.registrations.js';
@@ -46,7 +47,10 @@ export class PgNotifyModule extends ConfigurableModuleClass {
    * Like {@link forRoot}, with options from a factory, a class or an existing provider. `name` is given beside them.
    */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
-    return registration(options?.name, super.forRootAsync(checkAsyncOptions(options ?? { useFactory: () => NOTHING })));
+    const checked = checkAsyncOptions(options ?? { useFactory: () => NOTHING });
+    const { name = DEFAULT_REGISTRATION } = checked;
+    const definition = super.forRootAsync(checked);
+    return registration(name, watchAsyncOptions('PgNotifyModule', name, MODULE_OPTIONS_TOKEN, definition));
   }
 
   /**

@@ -2,9 +2,10 @@ import { Inject, Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import { checkGiven } from '../module-option-checks.js';
+import { watchAsyncOptions } from '../pg-notify.options-watch.js';
 import { requireInstanceOf } from '../pg-notify.registrations.js';
 import { DEFAULT_REGISTRATION, PG_EVENTS_REGISTRATION } from '../pg-notify.tokens.js';
-import { checkAsyncOptions, ConfigurableModuleClass } from './pg-events.module-definition.js';
+import { checkAsyncOptions, ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './pg-events.module-definition.js';
 import type { ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } from './pg-events.module-definition.js';
 import { eventsProviders } from './pg-events.providers.js';
 import { PgEvents } from './pg-events.service.js';
@@ -34,7 +35,9 @@ export class PgEventsModule extends ConfigurableModuleClass {
   /** As {@link forRoot}, with options from a factory, a class or an existing provider. `registration` stands beside them. */
   static override forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     const checked = checkAsyncOptions(options);
-    return log(checked.registration, super.forRootAsync(checked));
+    const { registration = DEFAULT_REGISTRATION } = checked;
+    const definition = super.forRootAsync(checked);
+    return log(registration, watchAsyncOptions('PgEventsModule', registration, MODULE_OPTIONS_TOKEN, definition));
   }
 }
 

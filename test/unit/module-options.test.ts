@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { Inject, Injectable, Module, Scope } from '@nestjs/common';
 import type { DynamicModule, Type } from '@nestjs/common';
 import { REQUEST } from '@nestjs/core';
@@ -8,6 +8,8 @@ import type { PgNotifyModuleOptions } from 'nest-pg-notify';
 import { PgEventsModule } from 'nest-pg-notify/events';
 import { PgNotifyTestingModule } from 'nest-pg-notify/testing';
 import { appSuite } from '../support/app/app-suite.js';
+import { CapturingLogger } from '../support/capturing-logger.js';
+import { deferred } from '../support/deferred.js';
 import { failureOf } from '../support/failures.js';
 
 /** What JavaScript or a cast may hold: the compiler sees none of it. */
@@ -101,6 +103,59 @@ describe('forRootAsync()', () => {
     expect(await refusal(PgEventsModule.forRootAsync({ ...source, useFactory: () => ({}) }))).toBe(
       message('PgEventsModule'),
     );
+  });
+});
+
+describe('a factory of options that does not return', () => {
+  const awaited = deferred<never>();
+
+  @Injectable()
+  class Slow {
+    createPgNotifyOptions(): Promise<PgNotifyModuleOptions> {
+      return awaited.promise;
+    }
+  }
+
+  const slow = { useFactory: () => awaited.promise };
+  const cases: [what: string, module: string, context: string, imports: () => DynamicModule][] = [
+    ['PgNotifyModule', 'PgNotifyModule', 'PgNotifyModule', () => PgNotifyModule.forRootAsync(slow)],
+    [
+      'one of several registrations',
+      'PgNotifyModule',
+      'PgNotifyModule:analytics',
+      () => PgNotifyModule.forRootAsync({ ...slow, name: 'analytics' }),
+    ],
+    ['a class', 'PgNotifyModule', 'PgNotifyModule', () => PgNotifyModule.forRootAsync({ useClass: Slow })],
+    ['PgEventsModule', 'PgEventsModule', 'PgEventsModule', () => PgEventsModule.forRootAsync(slow)],
+  ];
+
+  it.each(cases)(
+    'is named once in the log, which would say nothing: that of %s',
+    async (_what, module, context, imports) => {
+      jest.useFakeTimers();
+      suite.cleanup(() => void jest.useRealTimers());
+      const logger = new CapturingLogger();
+      const modules = module === 'PgEventsModule' ? [PgNotifyTestingModule.forRoot(), imports()] : [imports()];
+      void Test.createTestingModule({ imports: modules }).setLogger(logger).compile();
+      await jest.advanceTimersByTimeAsync(9_999);
+      expect(logger.texts('warn')).toEqual([]);
+      await jest.advanceTimersByTimeAsync(60_000);
+      expect(logger.texts('warn')).toEqual([
+        `The factory of ${module}.forRootAsync() has not returned its options for 10 s, and the application cannot start without them. ` +
+          `Does it wait for a secret, a service or a connection that does not answer? ${context}`,
+      ]);
+      expect(jest.getTimerCount()).toBe(0);
+    },
+  );
+
+  it('leaves no timer behind when it has returned or failed', async () => {
+    jest.useFakeTimers();
+    suite.cleanup(() => void jest.useRealTimers());
+    const compile = (useFactory: () => Promise<PgNotifyModuleOptions>): Promise<unknown> =>
+      Test.createTestingModule({ imports: [PgNotifyModule.forRootAsync({ useFactory })] }).compile();
+    await compile(() => Promise.resolve(SWITCHED_OFF));
+    await expect(compile(() => Promise.reject(new Error('the vault is down')))).rejects.toThrow('the vault is down');
+    expect(jest.getTimerCount()).toBe(0);
   });
 });
 
