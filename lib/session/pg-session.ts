@@ -7,6 +7,7 @@ import { readSettings } from './connection-settings.js';
 import type { ConnectionSettings, PoolSettings } from './connection-settings.js';
 import { withDeadline } from '../time/deadline.js';
 import { readMessages } from './message-reader.js';
+import { watchPassword } from './password-watch.js';
 import { createClient, PROCESS_TYPES } from './pg-client.js';
 import type { ParameterStatus } from './pg-client.js';
 import { PoolLoan } from './pool-loan.js';
@@ -105,16 +106,13 @@ export class PgSession {
   static async open(connection: ConnectionSettings, options: PgSessionOptions): Promise<PgSession> {
     const started = performance.now();
     const { connectTimeout, signal } = options;
-    const expired =
-      (where: string, remedy = '') =>
-      (): Error =>
-        new PgNotifyError('connection', `${where}: no connection within ${connectTimeout} ms.${remedy}`, {
-          permanent: false,
-        });
-    const settings = await withDeadline(readSettings(connection), {
+    const late = (what: string, remedy = ''): Error =>
+      new PgNotifyError('connection', `${what} within ${connectTimeout} ms.${remedy}`, { permanent: false });
+    const given = await withDeadline(readSettings(connection), {
       timeout: connectTimeout,
       signal,
-      expired: expired(`The function in the option ${connection.option}`),
+    const { settings, isAwaited } = watchPassword(given);
+      expired: () => late(`The function in the option ${connection.option} has not returned`),
     });
     const client = createClient(settings, connection.option, options.applicationName);
     const watched = new WatchedClient(client, options.answerLimit ?? ANSWER_LIMIT);
@@ -137,7 +135,10 @@ export class PgSession {
       await withDeadline(Promise.race([session.connect(options), lost]), {
         timeout: Math.max(0, connectTimeout - (performance.now() - started)),
         signal,
-        expired: expired(session.endpoint, ` ${NO_ANSWER_REMEDY}`),
+        expired: () =>
+          isAwaited()
+            ? late(`The function in the option ${connection.option}.password has not returned`)
+            : late(`${session.endpoint}: no connection`, ` ${NO_ANSWER_REMEDY}`),
       });
     } catch (error) {
       const failure = signal?.aborted ? error : connectionFailure(error, session.endpoint);

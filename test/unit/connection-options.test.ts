@@ -382,6 +382,14 @@ describe('the password function of a connection', () => {
     }
   });
 
+  it('is named when it does not return in time, and the network is not blamed', async () => {
+    const connection = { ...server.config, password: () => new Promise<string>(() => undefined) };
+    const options = { connection, connectTimeout: 50, startup: { mode: 'fail' } as const };
+    const { app } = await suite.createOf({ imports: [PgNotifyModule.forRoot(options)] });
+    const { message } = (await app.init().catch((error: unknown) => error)) as Error;
+    expect(message).toBe('The function in the option connection.password has not returned within 50 ms.');
+  });
+
   it('is called again at the next attempt when it fails, and its secrets stay out of the message', async () => {
     let asked = 0;
     const password = (): never => {

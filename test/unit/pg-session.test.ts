@@ -13,7 +13,7 @@ describe('settings that cannot be used', () => {
 
   it.each<[string, PgNotifyConnection, string]>([
     ['that throws', fails, 'The function in the option OPTION failed: the vault is down'],
-    ['that never answers', neverAnswers, 'The function in the option OPTION: no connection within 20 ms.'],
+    ['that never answers', neverAnswers, 'The function in the option OPTION has not returned within 20 ms.'],
     [
       'that pg refuses',
       { host: 'h', sslnegotiation: 'direct' },
