@@ -71,6 +71,15 @@ const NO_PASSWORD = /client password must be a /;
 const PASSWORD_REMEDY = 'Give the connection a password: in its URL, in PGPASSWORD or in a .pgpass file.';
 
 /** The message of `pg` if the other side ends the connection silently. */
+/** The message of the server if the certificate that the client has seen is not its own. */
+const INTERCEPTED = /channel binding check failed/;
+const INTERCEPTED_REMEDY =
+  'Something between this application and the server ends TLS with a certificate of its own. Connect without it; if it is a proxy that you trust, set channel_binding=disable.';
+
+/** The message of the server while a database is renamed, moved or used as a template. */
+const CLOSED_DATABASE = /is not currently accepting connections/;
+const CLOSED_DATABASE_REMEDY = 'Let the database be connected to: ALTER DATABASE … ALLOW_CONNECTIONS true.';
+
 const ENDED = /^(Connection terminated unexpectedly|the connection was closed)/;
 const ENDED_REMEDY =
   'PostgreSQL, or a proxy or firewall in between, ended the connection without saying why: its log may. Is it PostgreSQL that answers there?';
@@ -79,6 +88,8 @@ const ENDED_REMEDY =
 const MESSAGES: readonly (readonly [pattern: RegExp, remedy: string])[] = [
   [NO_PASSWORD, PASSWORD_REMEDY],
   [ENDED, ENDED_REMEDY],
+  [INTERCEPTED, INTERCEPTED_REMEDY],
+  [CLOSED_DATABASE, CLOSED_DATABASE_REMEDY],
 ];
 
 /** Five digits and letters with at least one digit: Node's EPIPE has five letters as well, but no digit. */
@@ -116,6 +127,8 @@ export function splitRemedy(
     TLS_REMEDY,
     PASSWORD_REMEDY,
     ENDED_REMEDY,
+    INTERCEPTED_REMEDY,
+    CLOSED_DATABASE_REMEDY,
     NO_LISTEN_REMEDY,
   ],
 ): ProblemWithRemedy {

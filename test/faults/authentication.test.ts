@@ -1,13 +1,14 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import type { PgGap, PgNotifyModuleOptions } from 'nest-pg-notify';
+import type { PgGap, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
 import { inspect } from 'node:util';
-import type pg from 'pg';
+import pg from 'pg';
 import { appSuite } from '../support/app/app-suite.js';
 import { untilLost, untilStatus } from '../support/app/status.js';
 import type { TestApp } from '../support/app/test-app.js';
 import { untilListeners } from '../support/backends.js';
 import type { TestDatabase } from '../support/postgres.js';
-import { Recorder } from '../support/recorder.js';
+import { outcomeOf } from '../support/failures.js';
+import { eventually, Recorder } from '../support/recorder.js';
 
 const ROLE = 'rotating_listener';
 const OLD = 'canary-öld';
@@ -162,6 +163,109 @@ describe('a server that has no room', () => {
       delivery: { verdict: 'unknown', cause: 'no-second-connection' },
     });
     await admin.query(`ALTER ROLE ${ROLE} CONNECTION LIMIT -1`);
+  });
+});
+
+describe('a server whose max_connections are used up', () => {
+  const full = appSuite({
+    server: { settings: { max_connections: '9', superuser_reserved_connections: '4', max_wal_senders: '0' } },
+    options: { reconnect: { minDelay: 20, maxDelay: 100 } },
+  });
+  let url: string;
+
+  beforeAll(async () => {
+    await full.database.query(`CREATE ROLE app LOGIN PASSWORD 'app'`);
+    url = Object.assign(new URL(full.database.url), { username: 'app', password: 'app' }).href;
+  });
+
+  /** A superuser takes all connections that are left. Returns what gives them back. */
+  async function useUp(): Promise<() => Promise<unknown>> {
+    await full.database.query('SELECT 1'); // Keeps a connection for the test itself.
+    const clients: pg.Client[] = [];
+    for (;;) {
+      const client = new pg.Client(full.database.url);
+      client.on('error', () => undefined);
+      try {
+        await client.connect();
+        clients.push(client);
+      } catch {
+        return () => Promise.all(clients.map((each) => each.end()));
+      }
+    }
+  }
+
+  const isRefused =
+    (why: string) =>
+    ({ attempts, lastFailure }: PgNotifyStatus): boolean =>
+      attempts >= 3 &&
+      lastFailure?.sqlState === '53300' &&
+      lastFailure.message.includes(`${why} (SQLSTATE 53300). Let something else use fewer connections, or raise`);
+
+  it('lets an application start as soon as there is room, and listen again', async () => {
+    const giveBack = await useUp();
+    const subject = await full.create({ connection: url });
+    const started = subject.app.init();
+    started.catch(() => undefined); // Where the test fails before it waits for this.
+    await untilStatus(subject, isRefused('too many clients already'));
+    await giveBack();
+    await started;
+    expect(subject.service.status).toMatchObject({ state: 'listening', delivery: { verdict: 'verified' } });
+
+    const giveBackAgain = await useUp();
+    const lost = untilLost(subject);
+    await full.database.query('SELECT pg_terminate_backend($1)', [subject.service.status.processId]);
+    await lost;
+    // The place that the listener had is one of those that are kept for superusers now.
+    await untilStatus(subject, ({ attempts, lastFailure }) => attempts >= 3 && lastFailure?.sqlState === '53300');
+    expect(await outcomeOf(subject.service.notify('orders', 1))).toBe('not-sent');
+    await giveBackAgain();
+    await subject.service.ready();
+    await subject.service.notify('orders', 2);
+    expect(subject.logger.texts('warn').filter((line) => line.includes('Still not listening'))).toHaveLength(1);
+  });
+});
+
+describe('a database that is given another name', () => {
+  it('is named as missing at each attempt, and listened to under its new name when a function returns that', async () => {
+    const named = await suite.createDatabase();
+    const current = { database: named.name };
+    const subject = await create(() => ({ ...named.config, user: ROLE, password: OLD, ...current }));
+    await subject.app.init();
+    await subject.service.ready();
+    const renamed = `${named.name}_renamed`;
+    const lost = untilLost(subject);
+    // Nobody may be connected to it, so nobody may connect again in between.
+    await admin.query(`ALTER DATABASE ${named.name} ALLOW_CONNECTIONS false`);
+    await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [named.name]);
+    await lost;
+    const refused = await untilStatus(subject, ({ attempts }) => attempts >= 2);
+    expect(refused.lastFailure).toMatchObject({
+      sqlState: '55000',
+      message: expect.stringMatching(
+        new RegExp(`"${named.name}" is not currently accepting connections \\(SQLSTATE 55000\\)\\. Let the database`),
+      ),
+    });
+    await eventually(
+      () =>
+        admin.query(`ALTER DATABASE ${named.name} RENAME TO ${renamed}`).then(
+          () => true,
+          () => false,
+        ),
+      Boolean,
+    );
+    await admin.query(`ALTER DATABASE ${renamed} ALLOW_CONNECTIONS true`);
+    const missing = await untilStatus(subject, ({ lastFailure }) => lastFailure?.sqlState === '3D000');
+    expect(missing.lastFailure?.message).toMatch(
+      new RegExp(
+        `database "${named.name}" does not exist \\(SQLSTATE 3D000\\)\\. Create the database, or correct its name`,
+      ),
+    );
+    current.database = renamed;
+    await subject.service.ready();
+    await subject.service.notify('orders', 1);
+    expect(subject.gaps.items.map(({ reason }) => reason)).toEqual(['start', 'reconnect']);
+    await subject.app.close();
+    await admin.query(`ALTER DATABASE ${renamed} RENAME TO ${named.name}`);
   });
 });
 

@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { appSuite } from '../support/app/app-suite.js';
 import type { TestApp } from '../support/app/test-app.js';
-import { CertificateAuthority, createTlsCluster } from '../support/certificates.js';
+import { CertificateAuthority, createTlsCluster, useCertificate } from '../support/certificates.js';
 import type { StubConnection } from '../support/stub-connection.js';
 import { StubPostgres } from '../support/stub-postgres.js';
 import { queryOnce } from '../support/standby.js';
+import { TlsInterceptor } from '../support/tls-interceptor.js';
 
 const PASSWORD = 'canary-password';
 
@@ -21,10 +22,11 @@ const ASK_FOR_MD5 = Buffer.from([0x52, 0, 0, 0, 12, 0, 0, 0, 5, 1, 2, 3, 4]);
 describe('a connection by URL', () => {
   const suite = appSuite({ bus: true });
   let cluster: PostgresCluster;
+  let authority: CertificateAuthority;
   let rootCertificate: string;
 
   beforeAll(async () => {
-    const authority = await CertificateAuthority.create();
+    authority = await CertificateAuthority.create();
     suite.cleanup(() => authority.remove());
     cluster = await createTlsCluster(await authority.issue());
     suite.cleanup(() => cluster.remove());
@@ -71,6 +73,45 @@ describe('a connection by URL', () => {
     await app.init();
     expect(service.status.delivery).toMatchObject({ verdict: 'verified' });
   });
+
+  /** The URL with an interceptor in place of the server, whose certificate the client trusts as well. */
+  async function intercepted(channelBinding: string): Promise<string> {
+    const certificate = await authority.issue();
+    const interceptor = suite.use(await TlsInterceptor.start(certificate, cluster.port));
+    const url = new URL(
+      urlWith({ sslmode: 'verify-full', sslrootcert: rootCertificate, channel_binding: channelBinding }),
+    );
+    url.port = String(interceptor.port);
+    return url.href;
+  }
+
+  it.each(['require', 'prefer'])(
+    'is refused with channel_binding=%s through somebody in between with a trusted certificate of its own',
+    async (channelBinding) => {
+      const { message } = await refusalOf(await intercepted(channelBinding));
+      expect(message).toMatch(
+        /^localhost:\d+: SCRAM channel binding check failed \(SQLSTATE 28000\)\. Something between this application and the server ends TLS with a certificate of its own\. Connect without it; if it is a proxy that you trust, set channel_binding=disable\.$/,
+      );
+    },
+  );
+
+  it('is made with channel_binding=disable through a proxy that ends TLS', async () => {
+    const { app, service } = await create(await intercepted('disable'));
+    await app.init();
+    expect(service.status.delivery).toMatchObject({ verdict: 'verified' });
+  });
+
+  it.each(['sha384', 'sha512'])(
+    'is made with channel_binding=require to a certificate signed with %s',
+    async (digest) => {
+      await useCertificate(cluster, await authority.issue({ digest }));
+      const { app, service } = await create(
+        urlWith({ sslmode: 'verify-full', sslrootcert: rootCertificate, channel_binding: 'require' }),
+      );
+      await app.init();
+      expect(service.status.delivery).toMatchObject({ verdict: 'verified' });
+    },
+  );
 
   it('rejects init() at once with channel_binding=require if the server does not offer it', async () => {
     const { message } = await refusalOf(urlWith({ channel_binding: 'require' }));

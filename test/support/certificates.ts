@@ -19,6 +19,8 @@ export interface CertificateRequest {
   readonly names?: readonly string[];
   /** How long it is valid, in days from now; -1 for one that has expired. @default 1 */
   readonly days?: number;
+  /** What the authority signs it with. @default sha256 */
+  readonly digest?: string;
 }
 
 /** A certificate authority for one test file, by the program `openssl`. `remove()` it. */
@@ -49,13 +51,17 @@ export class CertificateAuthority {
     return new CertificateAuthority(folder, await readFile(join(folder, 'ca.crt'), 'utf8'));
   }
 
-  async issue({ names = ['DNS:localhost', 'IP:127.0.0.1'], days = 1 }: CertificateRequest = {}): Promise<Certificate> {
+  async issue({
+    names = ['DNS:localhost', 'IP:127.0.0.1'],
+    days = 1,
+    digest = 'sha256',
+  }: CertificateRequest = {}): Promise<Certificate> {
     const name = `server-${(this.issued += 1)}`;
     await writeFile(join(this.folder, `${name}.ext`), `subjectAltName = ${names.join(', ')}\n`);
     const subject = ['-subj', '/CN=A server of a test'];
     await openssl(this.folder, ['req', ...NEW_KEY, '-keyout', `${name}.key`, '-out', `${name}.csr`, ...subject]);
     const signer = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial'];
-    const limits = ['-extfile', `${name}.ext`, '-days', String(days)];
+    const limits = ['-extfile', `${name}.ext`, '-days', String(days), `-${digest}`];
     await openssl(this.folder, ['x509', '-req', '-in', `${name}.csr`, ...signer, ...limits, '-out', `${name}.crt`]);
     const [certificate, key] = await Promise.all(
       ['crt', 'key'].map((kind) => readFile(join(this.folder, `${name}.${kind}`), 'utf8')),
