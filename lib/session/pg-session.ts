@@ -18,12 +18,10 @@ import { runTransaction } from './session-transaction.js';
 import type { SessionTransaction, TransactionLimits } from './session-transaction.js';
 import {
   applyEach,
-  APPLY_LISTENING_SETTINGS,
-  APPLY_SENDING_SETTINGS,
   applyInTransaction,
   applyTogether,
   LIFT_STATEMENT_TIMEOUT,
-  LISTENING_SETTINGS,
+  listeningSettings,
   sendingSettings,
 } from './session-settings.js';
 import type { TurnBudget } from '../time/turn-budget.js';
@@ -111,9 +109,9 @@ export class PgSession {
     const given = await withDeadline(readSettings(connection), {
       timeout: connectTimeout,
       signal,
-    const { settings, isAwaited } = watchPassword(given);
       expired: () => late(`The function in the option ${connection.option} has not returned`),
     });
+    const { settings, isAwaited } = watchPassword(given);
     const client = createClient(settings, connection.option, options.applicationName);
     const watched = new WatchedClient(client, options.answerLimit ?? ANSWER_LIMIT);
     const session = new PgSession(watched);
@@ -197,7 +195,7 @@ export class PgSession {
     }
     const settings = sendingSettings(lockTimeout);
     try {
-      await applyTogether(this, APPLY_SENDING_SETTINGS, settings, timeout);
+      await applyTogether(this, settings, timeout);
     } catch (error) {
       if (this.isLost) throw error;
       await applyEach(this, settings, timeout); // One that the platform lacks must not prevent the others.
@@ -319,7 +317,7 @@ export class PgSession {
   /** Applies the settings of a listening session, as far as the server has them. */
   async applySettings(timeout: number): Promise<void> {
     await this.query({ text: LIFT_STATEMENT_TIMEOUT, timeout });
-    await applyTogether(this, APPLY_LISTENING_SETTINGS, LISTENING_SETTINGS, timeout);
+    await applyTogether(this, listeningSettings(this.known.encoding), timeout);
   }
 
   /**

@@ -6,6 +6,8 @@ export interface SessionFacts {
   /** When the server was started, in UTC. It identifies a running server. */
   readonly server: string;
   readonly database: string;
+  /** The encoding of the database. */
+  readonly encoding: string;
   /** Whether the server is a standby. */
   readonly standby: boolean;
   /**
@@ -32,6 +34,7 @@ SELECT pg_catalog.pg_backend_pid() AS backend_pid,
   pg_catalog.current_setting('server_version') AS server_version,
   pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS server,
   pg_catalog.current_database()::pg_catalog.text AS database,
+  pg_catalog.current_setting('server_encoding') AS encoding,
   pg_catalog.to_char(pg_catalog.clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS asked_at,
   pg_catalog.has_function_privilege('pg_catalog.set_config(pg_catalog.text, pg_catalog.text, boolean)', 'EXECUTE') AS may_configure,
   pg_catalog.pg_is_in_recovery() AS standby,
@@ -50,6 +53,7 @@ export function readFacts(row: Record<string, unknown> = {}): SessionFacts {
     serverVersion: text('server_version'),
     server: text('server'),
     database: text('database'),
+    encoding: text('encoding'),
     askedAt: text('asked_at'),
     mayConfigure: row['may_configure'] !== false,
     standby: row['standby'] === true,

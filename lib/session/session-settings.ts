@@ -26,6 +26,15 @@ export const LISTENING_SETTINGS = {
 } as const;
 
 /**
+ * The settings of a listening session in a database of this encoding. One without an encoding (SQL_ASCII) stores any
+ * bytes, and ends a session that requires UTF-8 at the first notification that is not UTF-8. There, bytes are sent
+ * unchanged.
+ */
+export function listeningSettings(encoding: string): Readonly<Record<string, string>> {
+  return encoding === 'SQL_ASCII' ? { ...LISTENING_SETTINGS, client_encoding: encoding } : LISTENING_SETTINGS;
+}
+
+/**
  * The settings of a session that sends. Every NOTIFY waits in its commit for one lock of the whole cluster, and the
  * holder of that lock may hang in its own commit. The server must end a statement before we give it up, because an
  * abandoned backend would go on waiting, and so would its successors. `statement_timeout` no longer applies during the
@@ -53,16 +62,8 @@ export function sendingSettings(lockTimeout: number): Readonly<Record<string, st
 /** Runs first and separately, because a role's timeout may be shorter than the statement that applies all settings. */
 export const LIFT_STATEMENT_TIMEOUT = 'SET statement_timeout = 0';
 
-/**
- * Applies the settings that the server knows; older versions lack some. A database without an encoding stores any
- * bytes, and ends a session that requires UTF-8 at the first notification that is not UTF-8. There, bytes are sent
- * unchanged.
- */
-export const APPLY_LISTENING_SETTINGS = applying(`SELECT * FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb)
-    UNION ALL
-    SELECT 'client_encoding', 'SQL_ASCII' WHERE pg_catalog.current_setting('server_encoding') OPERATOR(pg_catalog.=) 'SQL_ASCII'`);
-
-export const APPLY_SENDING_SETTINGS = applying('SELECT * FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb)');
+/** Applies the settings that the server knows; older versions lack some. */
+const APPLY = applying('$1');
 
 /**
  * The same for a transaction with other statements, in a session that was not asked yet: if there is a pooler, the
@@ -72,7 +73,7 @@ export function applyInTransaction(lockTimeout: number, announcedPid: number | u
   const settings = JSON.stringify(sendingSettings(lockTimeout)); // It contains no quote of SQL.
   const isPooled =
     announcedPid === undefined ? 'true' : `pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.<>) ${announcedPid}`;
-  return applying(`SELECT * FROM pg_catalog.jsonb_each_text('${settings}'::pg_catalog.jsonb)`, isPooled);
+  return applying(`'${settings}'`, isPooled);
 }
 
 /** The part of a session that settings are applied through. */
@@ -85,13 +86,12 @@ interface ConfigurableSession {
 /** Applies settings in one statement if the role may, otherwise one by one. */
 export async function applyTogether(
   session: ConfigurableSession,
-  text: string,
   settings: Readonly<Record<string, string>>,
   timeout: number,
 ): Promise<void> {
   if (session.facts.mayConfigure) {
     try {
-      await session.query({ text, values: [JSON.stringify(settings)], timeout });
+      await session.query({ text: APPLY, values: [JSON.stringify(settings)], timeout });
       return;
     } catch (error) {
       if (!isMissingPrivilege(error)) throw error;
@@ -116,8 +116,9 @@ export async function applyEach(
   }
 }
 
-function applying(wanted: string, isLocal = 'false'): string {
+/** @param settings What they are as JSON, and `isLocal` whether they end with the transaction: SQL expressions. */
+function applying(settings: string, isLocal = 'false'): string {
   return `SELECT pg_catalog.count(pg_catalog.set_config(known.name, wanted.value, ${isLocal}))
-  FROM (${wanted}) AS wanted(name, value)
+  FROM pg_catalog.jsonb_each_text(${settings}::pg_catalog.jsonb) AS wanted(name, value)
   JOIN pg_catalog.pg_settings AS known ON known.name OPERATOR(pg_catalog.=) wanted.name`;
 }

@@ -12,17 +12,33 @@ import { Recorder } from '../support/recorder.js';
 describe('a database without an encoding (SQL_ASCII)', () => {
   const suite = appSuite({ encoding: 'SQL_ASCII', options: QUICK });
 
-  it('delivers bytes that are not UTF-8 as replacement characters, and keeps its session', async () => {
-    const subject = watched(await suite.create());
-    await subject.app.init();
-    await subject.service.ready();
-    const { processId } = subject.service.status;
-    await sendBytes(suite.database.url, `E'before \\xff after'`);
-    await subject.seen.until(2);
-    await expectDelivery(subject, 'next');
-    expect(subject.seen.items).toEqual(['start', 'before \uFFFD after', 'next']);
-    expect(subject.service.status.processId).toBe(processId);
-  });
+  it.each([
+    ['any role', ''],
+    ['a role that may not execute set_config()', 'EXECUTE ON FUNCTION set_config(text, text, boolean)'],
+    ['a role that may not read pg_settings', 'SELECT ON pg_settings'],
+  ])(
+    'delivers bytes that are not UTF-8 as replacement characters, and keeps its session: %s',
+    async (_what, privilege) => {
+      const role = `reader_of_bytes_${suite.database.name}`;
+      await suite.database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'poor'`);
+      suite.cleanup(() => suite.database.query(`DROP ROLE ${role}`));
+      if (privilege) {
+        await suite.database.query(`REVOKE ${privilege} FROM PUBLIC`);
+        suite.cleanup(() => suite.database.query(`GRANT ${privilege} TO PUBLIC`));
+      }
+      const url = new URL(suite.database.url);
+      [url.username, url.password] = [role, 'poor'];
+      const subject = watched(await suite.create({ connection: url.href }));
+      await subject.app.init();
+      await subject.service.ready();
+      const { processId } = subject.service.status;
+      await sendBytes(suite.database.url, `E'before \\xff after'`);
+      await subject.seen.until(2);
+      await expectDelivery(subject, 'next');
+      expect(subject.seen.items).toEqual(['start', 'before \uFFFD after', 'next']);
+      expect(subject.service.status.processId).toBe(processId);
+    },
+  );
 
   it('finds channels with names outside ASCII unchanged at each heartbeat', async () => {
     const subject = watched(await suite.create({ heartbeat: { interval: 30, timeout: 5_000 } }));
