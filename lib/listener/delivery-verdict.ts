@@ -81,7 +81,10 @@ export function explainUnknown(error: { readonly message: string; readonly sqlSt
 } {
   const unknown = 'Whether notifications arrive is unknown:';
   const failed = `${unknown} the connection that sends failed. ${error.message}`;
-  if (error.sqlState === '25006') return { cause: 'standby', message: `${failed} ${REMEDIES.standby}` };
+  if (error.sqlState === '25006') {
+    const { problem } = splitRemedy(failed);
+    return { cause: 'standby', message: `${problem} ${REMEDIES.standby}` };
+  }
   if (error.sqlState !== '55P03') return { cause: 'no-second-connection', message: failed };
   return { cause: 'hanging-commit', message: `${unknown} none can be sent. ${error.message}` };
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { explainUnknown } from '../../lib/listener/delivery-verdict.js';
 import type { PgDeliveryVerdict } from '../../lib/listener/delivery-verdict.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
+import { connectionFailure } from '../../lib/session/connection-failure.js';
 import { readFacts } from '../../lib/session/session-facts.js';
 import { checkedSession, fakeSender } from '../support/checked-session.js';
 import { deferred } from '../support/deferred.js';
@@ -336,6 +338,16 @@ describe('the delivery check', () => {
     );
     expect(check.verdict).toMatchObject({ cause, message: expect.stringContaining(message) });
     await stop();
+  });
+
+  it('names one remedy when the second connection goes to a standby', () => {
+    const refused = Object.assign(new Error('cannot execute NOTIFY during recovery'), { code: '25006' });
+    expect(explainUnknown(connectionFailure(refused, 'standby:5432'))).toEqual({
+      cause: 'standby',
+      message:
+        'Whether notifications arrive is unknown: the connection that sends failed. standby:5432: cannot execute NOTIFY during recovery (SQLSTATE 25006). ' +
+        'Point the option publisher.connection to the primary.',
+    });
   });
 
   it('ends with its session at once, although the second connection takes its time to say goodbye', async () => {
