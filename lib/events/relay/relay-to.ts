@@ -43,10 +43,8 @@ export interface PgRelayOptions {
 }
 
 /**
- * Sends events, and resolves when the broker has acknowledged all. Made by {@link relayTo}.
- *
- * @param run The context of the method, which a method without the option `batch` hands over: `relay([event], context)`. For a
- * batch, the relay knows the signal in it.
+ * Sends events, and resolves when the broker has acknowledged all. Made by {@link relayTo}. A method without the option `batch`
+ * hands over its context too: `relay([event], context)`. For a batch, the relay knows the signal in it.
  */
 export type PgRelay = (events: readonly PgEvent[], run?: Pick<PgEventContext, 'signal'>) => Promise<void>;
 
