@@ -5,6 +5,7 @@ import { EVENT_LOG_FORM } from '../event-log/event-log-sql.js';
 import { HiddenRows } from '../event-log/event-row-security.js';
 import type { EventSessions } from '../event-log/event-sessions.js';
 import { SqlEventAdmin } from '../event-log/sql-event-admin.js';
+import { isPgNotifyError } from '../pg-notify.errors.js';
 import type { PgSession } from '../session/pg-session.js';
 import { consumerFindings } from './events-status.js';
 import { failedFinding } from './finding.js';
@@ -48,6 +49,11 @@ export async function checkEventLog(session: PgSession, timeout: number): Promis
       const remedy = 'Run this as the role of an application that consumes events; others need not read it.';
       return { check, level: 'warning', message, remedy };
     }
-    return failedFinding(check, session.isLost ? 'problem' : 'warning', eventLogError(error, SCHEMA));
+    const level = session.isLost ? 'problem' : 'warning';
+    const explained = eventLogError(error, SCHEMA);
+    if (!isPgNotifyError(explained) || explained.kind !== 'configuration')
+      return failedFinding(check, level, explained);
+    const [message = '', remedy = remedyOf(SCHEMA)] = explained.message.split(/ (?=Run as the owner: )/);
+    return { check, level, message, remedy };
   }
 }

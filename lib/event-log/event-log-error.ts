@@ -46,11 +46,11 @@ export function sqlStateOf(error: unknown): string | undefined {
 
 /**
  * Converts the error of a statement of the log. Missing tables and missing privileges become a PgNotifyError of kind
- * `configuration` that names the migration or the GRANT. Other errors are returned unchanged.
+ * `configuration` that names the migration or the GRANT. Other errors are returned unchanged, and so is one of that kind.
  */
 export function eventLogError(error: unknown, schema: string): unknown {
   const sqlState = sqlStateOf(error);
-  if (sqlState === undefined) return error;
+  if (sqlState === undefined || (isPgNotifyError(error) && error.kind === 'configuration')) return error;
   const [details, message] = isPgNotifyError(error)
     ? [{ sqlState, ...(error.endpoint !== undefined && { endpoint: error.endpoint }) }, error.message]
     : [{ sqlState }, driverFailure(error).message];

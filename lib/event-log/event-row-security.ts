@@ -52,7 +52,7 @@ export class HiddenRows extends PgNotifyError {
     const remedies = names.map((name) => `ALTER TABLE ${name} DISABLE ROW LEVEL SECURITY;`);
     super(
       'configuration',
-      `The event log in the schema ${JSON.stringify(schema)} cannot be used: Row-level security hides rows of ${tables} from this role, so that events would be lost. ` +
+      `The event log in the schema ${JSON.stringify(schema)} cannot be used: row-level security hides rows of ${tables} from this role, so that events would be lost. ` +
         `Run as the owner: ${remedies.join(' ')} Or give the role a policy for all rows: CREATE POLICY … ON ${names[0]} TO … USING (true);`,
       { sqlState: NO_PRIVILEGE },
     );

@@ -70,7 +70,7 @@ describe('an event log whose tables have row-level security', () => {
     const { app } = await create();
     const { kind, permanent, message } = await failureOf(app.init());
     expect([kind, permanent]).toEqual(['configuration', true]);
-    expect(message).toContain(`Row-level security hides rows of ${table} from this role`);
+    expect(message).toContain(`row-level security hides rows of ${table} from this role`);
     expect(message).toContain(`ALTER TABLE "nest_events".${table} DISABLE ROW LEVEL SECURITY;`);
   });
 
@@ -85,7 +85,7 @@ describe('an event log whose tables have row-level security', () => {
     await publish('mine');
     await eventually(
       () => logger.texts('error'),
-      (lines) => lines.some((line) => line.includes('Row-level security hides rows of event')),
+      (lines) => lines.some((line) => line.includes('row-level security hides rows of event')),
     );
     await switchOff('event');
     expect(await handled.until(3)).toEqual(['before', 'hidden', 'mine']);
@@ -109,10 +109,14 @@ describe('an event log whose tables have row-level security', () => {
     await switchOn('event');
     expect(await failureOf(events.consumers())).toMatchObject({ kind: 'configuration' });
     const { stdout } = await CommandLine.run(['doctor', '--json', '--url', roleUrl()]);
-    const { findings } = JSON.parse(stdout) as { findings: { check: string; level: string; message: string }[] };
-    expect(findings.find(({ check }) => check === 'events')).toMatchObject({
+    const { findings } = JSON.parse(stdout) as { findings: { check: string }[] };
+    expect(findings.find(({ check }) => check === 'events')).toEqual({
+      check: 'events',
       level: 'warning',
-      message: expect.stringContaining('Row-level security hides rows of event'),
+      message:
+        'The event log in the schema "nest_events" cannot be used: row-level security hides rows of event from this role, so that events would be lost.',
+      remedy:
+        'Run as the owner: ALTER TABLE "nest_events".event DISABLE ROW LEVEL SECURITY; Or give the role a policy for all rows: CREATE POLICY … ON "nest_events".event TO … USING (true);',
     });
   });
 
