@@ -75,6 +75,44 @@ describe('the option publisher.pool', () => {
     expect(await received.until(1)).toEqual([2]);
   });
 
+  it('starts with an unknown delivery while the only client of the pool is never given back, and names the pool', async () => {
+    await pool.connect().then((kept) => suite.cleanup(() => kept.release()));
+    const subject = await suite.create({
+      connection: suite.database.url,
+      publisher: { pool },
+      connectTimeout: 300,
+      deliveryCheck: {},
+    });
+    await subject.app.init();
+    const { delivery } = subject.service.status;
+    expect(delivery).toMatchObject({ verdict: 'unknown', cause: 'no-second-connection' });
+    expect(delivery?.message).toBe(
+      'Whether notifications arrive is unknown: the connection that sends failed. publisher.pool: no client within 300 ms. Does everything release its clients, and is the "max" of the pool large enough?',
+    );
+    const lines = subject.logger.texts('warn').filter((line) => line.includes('publisher.pool'));
+    expect(lines).toEqual([`${delivery!.message} PgNotify`]);
+  });
+
+  it('rejects what waits for a client at a shutdown, and lets go of a client that comes later', async () => {
+    const { app, service } = await suite.create({
+      connection: suite.database.url,
+      publisher: { pool },
+      shutdownTimeout: 50,
+    });
+    await app.init();
+    const kept = await pool.connect();
+    const sent = outcomeOf(service.notify('pooled', 1));
+    await eventually(
+      () => pool.waitingCount,
+      (count) => count === 1,
+    );
+    await app.close();
+    expect(await sent).toBe('not-sent');
+    kept.release();
+    await givenBack();
+    expect(pool.waitingCount).toBe(0);
+  });
+
   it.each([
     ['in the middle of a transaction', 'SELECT 1'],
     ['in a transaction that has failed', 'SELECT no_such_column'],
