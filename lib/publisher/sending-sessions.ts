@@ -22,11 +22,22 @@ export interface SendingSessionRequest {
 /** The part of a statement's time that it may wait for locks, so that the server ends it before we give it up. */
 const LOCK_SHARE = 0.9;
 
-const STILL_AT_IT = `SELECT activity.pid
+/** Every role sees the locks of all backends, and a backend has this lock while it is in a transaction. */
+const IN_TRANSACTION = `EXISTS (SELECT FROM pg_catalog.pg_locks AS held
+    WHERE held.pid OPERATOR(pg_catalog.=) abandoned."backendPid" AND held.granted
+      AND held.locktype OPERATOR(pg_catalog.=) 'virtualxid' AND held.mode OPERATOR(pg_catalog.=) 'ExclusiveLock')`;
+
+/** PostgreSQL hides state and start of a backend whose session another role has begun, as after SET ROLE. */
+const STILL_AT_IT = `SELECT abandoned."backendPid" AS pid
   FROM pg_catalog.jsonb_to_recordset($1::jsonb) AS abandoned("backendPid" int, "askedAt" timestamptz)
   CROSS JOIN LATERAL pg_catalog.pg_stat_get_activity(abandoned."backendPid") AS activity
-  WHERE activity.state OPERATOR(pg_catalog.=) 'active'
-    AND (abandoned."askedAt" IS NULL OR activity.backend_start OPERATOR(pg_catalog.<=) abandoned."askedAt")`;
+  WHERE CASE WHEN activity.backend_start IS NULL THEN ${IN_TRANSACTION}
+    ELSE activity.state OPERATOR(pg_catalog.=) 'active'
+      AND (abandoned."askedAt" IS NULL OR activity.backend_start OPERATOR(pg_catalog.<=) abandoned."askedAt") END`;
+
+/** For a role that may not ask for the activity of backends. */
+const STILL_IN_TRANSACTION = `SELECT abandoned."backendPid" AS pid
+  FROM pg_catalog.jsonb_to_recordset($1::jsonb) AS abandoned("backendPid" int) WHERE ${IN_TRANSACTION}`;
 
 /**
  * Opens the sending sessions of a registration. A statement that was given up may go on in its backend, for instance
@@ -65,7 +76,9 @@ export class SendingSessions {
   private async waitForNobody(session: PgSession, timeout: number): Promise<void> {
     if (this.abandoned.length === 0) return;
     const { endpoint, facts } = session;
-    const here = this.abandoned.filter(({ server }) => server === facts.server);
+    const here = this.abandoned.filter(
+      ({ server, backendPid }) => server === facts.server && backendPid !== facts.backendPid,
+    );
     const pids = await this.askStillAtIt(session, here, timeout);
     this.abandoned = here.filter(({ backendPid }) => pids.includes(backendPid));
     const [pid] = pids;
@@ -81,13 +94,15 @@ export class SendingSessions {
     abandoned: readonly SessionFacts[],
     timeout: number,
   ): Promise<readonly number[]> {
-    try {
-      const values = [JSON.stringify(abandoned)];
-      const rows = await session.query({ text: STILL_AT_IT, values, timeout, limit: timeout });
-      return rows.map(({ pid }) => Number(pid));
-    } catch (error) {
-      if (session.isLost) throw error;
-      return []; // Without the privilege to ask, the answer is not needed.
+    const values = [JSON.stringify(abandoned)];
+    for (const text of [STILL_AT_IT, STILL_IN_TRANSACTION]) {
+      try {
+        const rows = await session.query({ text, values, timeout, limit: timeout });
+        return rows.map(({ pid }) => Number(pid));
+      } catch (error) {
+        if (session.isLost) throw error;
+      }
     }
+    return []; // What the role may not even ask cannot be waited for.
   }
 }

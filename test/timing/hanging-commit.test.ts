@@ -207,33 +207,54 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
     await pool.end();
   });
 
-  it('is asked about before anything is sent beside a backend that the server cannot end', async () => {
-    await start({ publisher: { timeout: 1_000 } });
-    await hang();
-    const first = subject.service.notify('c', '1').catch((error: PgNotifyError) => error);
-    const [pid] = await eventually(
-      () => waiting(PUBLISHER),
-      ({ length }) => length === 1,
-    );
-    process.kill(pid!, 'SIGSTOP'); // As one that hangs in the kernel, on a disk that does not answer.
-    try {
-      expect(await first).toMatchObject({ outcome: 'unknown' });
-      for (const payload of ['2', '3']) {
-        await expect(subject.service.notify('c', payload)).rejects.toMatchObject({
-          outcome: 'not-sent',
-          message: expect.stringContaining(`the backend ${pid} has not ended yet`),
-        });
+  /** How the role of the application sees the other backends that it has. */
+  const VIEWS: [what: string, setUp: string, undo: string][] = [
+    ['owns its backends', '', ''],
+    ['is another one since its login', 'GRANT team TO member; ALTER ROLE member SET role = team', ''],
+    [
+      'may not ask for the activity of backends',
+      'REVOKE EXECUTE ON FUNCTION pg_stat_get_activity(integer) FROM PUBLIC',
+      'GRANT EXECUTE ON FUNCTION pg_stat_get_activity(integer) TO PUBLIC',
+    ],
+  ];
+
+  it.each(VIEWS)(
+    'is asked about before anything is sent beside a backend that the server cannot end, by a role that %s',
+    async (_what, setUp, undo) => {
+      await database.query(`CREATE ROLE team; CREATE ROLE member LOGIN PASSWORD 'poor'; ${setUp}`);
+      suite.cleanup(async () => {
+        await release(); // Or this would hang as well.
+        await database.query(`${undo}; DROP ROLE member; DROP ROLE team`);
+      });
+      const url = new URL(database.url);
+      [url.username, url.password] = ['member', 'poor'];
+      await start({ publisher: { connection: url.href, timeout: 1_000 } });
+      await hang();
+      const first = subject.service.notify('c', '1').catch((error: PgNotifyError) => error);
+      const [pid] = await eventually(
+        () => waiting(PUBLISHER),
+        ({ length }) => length === 1,
+      );
+      process.kill(pid!, 'SIGSTOP'); // As one that hangs in the kernel, on a disk that does not answer.
+      try {
+        expect(await first).toMatchObject({ outcome: 'unknown' });
+        for (const payload of ['2', '3']) {
+          await expect(subject.service.notify('c', payload)).rejects.toMatchObject({
+            outcome: 'not-sent',
+            message: expect.stringContaining(`the backend ${pid} has not ended yet`),
+          });
+        }
+        expect(await waiting()).toEqual([pid]);
+      } finally {
+        process.kill(pid!, 'SIGCONT');
       }
-      expect(await waiting()).toEqual([pid]);
-    } finally {
-      process.kill(pid!, 'SIGCONT');
-    }
-    await release();
-    await eventually(
-      () => subject.service.notify('c', 'after').then(() => 'sent', String),
-      (outcome) => outcome === 'sent',
-    );
-  });
+      await release();
+      await eventually(
+        () => subject.service.notify('c', 'after').then(() => 'sent', String),
+        (outcome) => outcome === 'sent',
+      );
+    },
+  );
 
   it('changes nothing for a role that may not change settings', async () => {
     await database.query('REVOKE EXECUTE ON FUNCTION set_config(text, text, boolean) FROM public');
