@@ -132,7 +132,8 @@ async function examinePublisher(
     session = await open(publisher);
     return await checkPublisher(session, left());
   } catch (error) {
-    return failedFinding('publisher', 'problem', error);
+    // What the server does not let it ask is no reason not to try.
+    return failedFinding('publisher', session && !session.isLost ? 'warning' : 'problem', error);
   } finally {
     await session?.close();
   }

@@ -52,7 +52,11 @@ export async function checkPublisher(session: PgSession, timeout: number): Promi
 }
 
 async function describeConnection(session: PgSession, timeout: number): Promise<Finding> {
-  return { check: 'connection', level: 'ok', message: await placeOf(session, timeout) };
+  const place = await placeOf(session, timeout);
+  const { refusal } = session.facts;
+  if (refusal === undefined) return { check: 'connection', level: 'ok', message: place };
+  const message = `${place} What the server is cannot be asked in full: ${refusal}`;
+  return { check: 'connection', level: 'warning', message, remedy: 'Grant the role EXECUTE on the function.' };
 }
 
 async function placeOf(session: PgSession, timeout: number): Promise<string> {
@@ -70,8 +74,11 @@ async function checkVersion(session: PgSession, timeout: number): Promise<Findin
   return { check: 'version', level: 'warning', message, remedy };
 }
 
-async function checkStandby({ facts }: PgSession): Promise<Finding> {
+async function checkStandby(session: PgSession, timeout: number): Promise<Finding> {
   const check = 'standby';
+  const { facts } = session;
+  // Fails if the role may not ask. The facts would then say that it is no standby.
+  if (facts.refusal !== undefined) await session.query({ text: 'SELECT pg_catalog.pg_is_in_recovery()', timeout });
   if (facts.standby) {
     const message = 'This server is a standby, where neither LISTEN nor NOTIFY works.';
     return { check, level: 'problem', message, remedy: 'Connect to the primary.' };

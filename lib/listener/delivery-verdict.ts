@@ -1,5 +1,6 @@
 import { splitRemedy } from '../session/connection-failure.js';
 import type { ProblemWithRemedy } from '../session/connection-failure.js';
+import { areKnownToDiffer } from '../session/session-facts.js';
 import type { SessionFacts } from '../session/session-facts.js';
 
 /** Why notifications do not arrive, according to the evidence. */
@@ -47,7 +48,7 @@ export function explainFailure(
 ): { readonly cause: PgDeliveryCause; readonly message: string } {
   const found = `Notifications do not arrive: three in a row, sent from a second connection, did not come back within ${timeout} ms.`;
   const [here, there] = [listener.facts, sender.facts];
-  if (here.server !== there.server || here.database !== there.database) {
+  if (areKnownToDiffer(here.server, there.server) || areKnownToDiffer(here.database, there.database)) {
     return {
       cause: 'different-server',
       message:

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
 import type { Clock } from '../time/clock.js';
-import { isUnavailable } from '../session/connection-failure.js';
+import { isUnavailable, splitRemedy } from '../session/connection-failure.js';
 import type { ChannelReconciler, ListeningSession } from './channel-reconciler.js';
 
 export interface HeartbeatOptions extends Required<PgNotifyHeartbeatOptions> {
@@ -22,12 +22,10 @@ export interface HeartbeatOptions extends Required<PgNotifyHeartbeatOptions> {
 }
 
 /** Orders by the hashes of the names, because the order of the names depends on collation and encoding. */
-const COMPARE = `SELECT pg_catalog.count(*) = $1::int AND
+const SAME = `pg_catalog.count(*) = $1::int AND
     pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(
-      pg_catalog.string_agg(hash, '' ORDER BY hash COLLATE "C"), ''), 'UTF8')), 'hex') = $2 AS same,
-  pg_catalog.pg_is_in_recovery() AS standby,
-  pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only
-FROM (SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(channel, 'UTF8')), 'hex') AS hash
+      pg_catalog.string_agg(hash, '' ORDER BY hash COLLATE "C"), ''), 'UTF8')), 'hex') = $2 AS same`;
+const CHANNELS = `FROM (SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(channel, 'UTF8')), 'hex') AS hash
   FROM pg_catalog.pg_listening_channels() AS channel) AS listening`;
 
 /**
@@ -36,10 +34,21 @@ FROM (SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(channel, 
  */
 const CHECK_SHARE = 1 / 20;
 
-/** The question for a server that cannot list its channels, and the one for a server that refuses even that. */
-const ROLE = `SELECT pg_catalog.pg_is_in_recovery() AS standby,
+const ROLE = `pg_catalog.pg_is_in_recovery() AS standby,
   pg_catalog.current_setting('transaction_read_only') = 'on' AS read_only`;
-const LIFE = 'SELECT 1';
+
+interface Question {
+  readonly text: string;
+  readonly listsChannels: boolean;
+}
+
+/** From the fullest one on. A server that refuses one is asked the next from then on. */
+const QUESTIONS: readonly Question[] = [
+  { text: `SELECT ${SAME},\n  ${ROLE}\n${CHANNELS}`, listsChannels: true },
+  { text: `SELECT ${SAME}\n${CHANNELS}`, listsChannels: true },
+  { text: `SELECT ${ROLE}`, listsChannels: false },
+  { text: 'SELECT 1', listsChannels: false },
+];
 
 /**
  * Checks that a quiet session is alive, listens to its channels and is still on a primary: a dead connection, a lost
@@ -49,8 +58,7 @@ const LIFE = 'SELECT 1';
 export class Heartbeat {
   /** When the server was last asked and listed all channels. */
   private lastSame = new Date();
-  private comparesChannels = true;
-  private comparesRole = true;
+  private questions = QUESTIONS;
   private lastFingerprint = { of: [] as readonly string[], value: fingerprint([]) };
 
   constructor(private readonly options: HeartbeatOptions) {}
@@ -113,7 +121,7 @@ export class Heartbeat {
     const listed = await this.listedChannels();
     const isListed = missing.every((channel) => listed.has(channel));
     if (isListed || !isDelivered()) return;
-    this.comparesChannels = false;
+    this.questions = this.questions.filter(({ listsChannels }) => !listsChannels);
     note(
       `${session.endpoint}: pg_listening_channels() does not list what was just listened to, and notifications arrive. ` +
         'A pooler that serves LISTEN itself answers like this. Channels are not compared any more; the delivery check shows whether notifications arrive.',
@@ -125,22 +133,26 @@ export class Heartbeat {
    * well.
    */
   private async compare(known: readonly string[]): Promise<boolean | undefined> {
-    if (this.comparesChannels) {
+    for (;;) {
+      const [question, ...simpler] = this.questions as [Question, ...Question[]];
+      const { text, listsChannels } = question;
       try {
-        const row = await this.query(COMPARE, [known.length, this.fingerprintOf(known)]);
+        const row = await this.query(text, listsChannels ? [known.length, this.fingerprintOf(known)] : []);
         this.checkRole(row);
-        return row['same'] === true;
+        return listsChannels ? row['same'] === true : undefined;
       } catch (error) {
-        if (!isUnavailable(error)) throw error;
-        this.comparesChannels = false;
-        this.options.note(
-          `The server refuses to list the channels of the session, so a lost LISTEN is only noticed by the delivery check. ${error.message} ` +
-            'Grant the role EXECUTE on pg_catalog.pg_listening_channels().',
-        );
+        if (!isUnavailable(error) || simpler.length === 0) throw error;
+        this.questions = simpler;
+        if (listsChannels && !simpler[0]!.listsChannels) this.noteUnlisted(error);
       }
     }
-    await this.askRole();
-    return undefined;
+  }
+
+  private noteUnlisted({ message }: Error): void {
+    this.options.note(
+      `The server refuses to list the channels of the session, so a lost LISTEN is only noticed by the delivery check. ${splitRemedy(message).problem} ` +
+        'Grant the role EXECUTE on pg_catalog.pg_listening_channels().',
+    );
   }
 
   /** Cached for each set of channels, because hashing 40,000 names blocks the event loop for 50 ms. */
@@ -149,18 +161,6 @@ export class Heartbeat {
     if (of.length === channels.length && of.every((channel, index) => channel === channels[index])) return value;
     this.lastFingerprint = { of: channels, value: fingerprint(channels) };
     return this.lastFingerprint.value;
-  }
-
-  private async askRole(): Promise<void> {
-    if (this.comparesRole) {
-      try {
-        return this.checkRole(await this.query(ROLE));
-      } catch (error) {
-        if (!isUnavailable(error)) throw error;
-        this.comparesRole = false;
-      }
-    }
-    await this.query(LIFE);
   }
 
   private async query(text: string, values: readonly unknown[] = []): Promise<Record<string, unknown>> {

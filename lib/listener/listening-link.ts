@@ -1,6 +1,6 @@
 import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
 import type { RegistrationContext } from '../pg-notify.registration-context.js';
-import { isUnavailable, lackingListen } from '../session/connection-failure.js';
+import { isUnavailable, lackingListen, splitRemedy } from '../session/connection-failure.js';
 import { Acknowledgement } from './acknowledgement.js';
 import { ChannelReconciler } from './channel-reconciler.js';
 import type { ListeningSession } from './channel-reconciler.js';
@@ -25,6 +25,8 @@ export interface ListeningLinkOptions {
   readonly note: (message: string) => void;
 }
 
+const GRANT_FACTS =
+  'Without this answer a standby, or another server, may not be recognized. Grant the role EXECUTE on the function.';
 const GRANT_USAGE = 'Grant the role EXECUTE on pg_catalog.pg_notification_queue_usage().';
 
 /** The shortest time between two questions of the application that interrupt a delivery check, in milliseconds. */
@@ -73,7 +75,9 @@ export class ListeningLink {
     // Behind a transaction pooler the settings would apply to the next client of the backend.
     if (this.isDirect) this.applySettings();
     this.reconciler.schedule();
-    const { session, registry } = this.options;
+    const { session, registry, note } = this.options;
+    const { refusal } = session.facts;
+    if (refusal !== undefined) note(`${refusal} ${GRANT_FACTS}`);
     const failure = await session.lost;
     this.ended.abort();
     const since = this.lastWell;
@@ -125,7 +129,8 @@ export class ListeningLink {
     if (urgent) this.lastUrgent = clock.now();
     const usage = this.reconciler.whileQuiet(() => askQueueUsage(session, statementTimeout), { urgent });
     usage.catch((error: unknown) => {
-      if (isUnavailable(error)) note(`The usage of the notification queue is unknown. ${error.message} ${GRANT_USAGE}`);
+      if (!isUnavailable(error)) return;
+      note(`The usage of the notification queue is unknown. ${splitRemedy(error.message).problem} ${GRANT_USAGE}`);
     });
     return usage;
   }

@@ -14,7 +14,8 @@ const PERMANENT_STATES: Readonly<Record<string, string>> = {
   '28P01': 'Check the user and the password of the connection.',
   '28000': 'Check the user of the connection, and the server’s pg_hba.conf.',
   '3D000': 'Create the database, or correct its name in the connection.',
-  '42501': 'Grant the role what the message names: CONNECT on the database, or EXECUTE on the function.',
+  '42501':
+    'Grant the role what it lacks: CONNECT on the database, EXECUTE on the function, or SELECT on the table or view that the message names.',
 };
 
 /** The remedy if nobody answers. */
@@ -178,7 +179,7 @@ export function isUnavailable(error: unknown): error is PgNotifyError {
 }
 
 /** Whether the role lacks a privilege. */
-export function isMissingPrivilege(error: unknown): boolean {
+export function isMissingPrivilege(error: unknown): error is PgNotifyError {
   return error instanceof PgNotifyError && error.sqlState === '42501';
 }
 

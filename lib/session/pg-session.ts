@@ -2,7 +2,7 @@ import type { QueryConfig, QueryResult } from 'pg';
 import { ReceivedNotification } from '../channel/pg-notification.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { requireChannelBinding } from './channel-binding.js';
-import { connectionFailure, lackingListen, NO_ANSWER_REMEDY } from './connection-failure.js';
+import { connectionFailure, NO_ANSWER_REMEDY } from './connection-failure.js';
 import { readSettings } from './connection-settings.js';
 import type { ConnectionSettings, PoolSettings } from './connection-settings.js';
 import { withDeadline } from '../time/deadline.js';
@@ -12,7 +12,7 @@ import { createClient, PROCESS_TYPES } from './pg-client.js';
 import type { ParameterStatus } from './pg-client.js';
 import { PoolLoan } from './pool-loan.js';
 import type { PgBorrowOptions } from './pool-loan.js';
-import { ASK_FACTS, LIFT_TIMEOUT_WITHIN, presumeFacts, readFacts } from './session-facts.js';
+import { ASK_FACTS, askFacts, LIFT_TIMEOUT_WITHIN, presumeFacts, readFacts } from './session-facts.js';
 import type { SessionFacts } from './session-facts.js';
 import { runTransaction } from './session-transaction.js';
 import type { SessionTransaction, TransactionLimits } from './session-transaction.js';
@@ -203,10 +203,7 @@ export class PgSession {
   }
 
   private async askFacts(timeout: number): Promise<void> {
-    const rows = await this.query({ text: ASK_FACTS, timeout, limit: timeout }).catch((error: unknown) => {
-      throw lackingListen(error);
-    });
-    this.known = readFacts(rows[0]);
+    this.known = await askFacts(async (text) => (await this.query({ text, timeout, limit: timeout }))[0]);
   }
 
   /** Resolves once, with the reason, when the connection is gone: lost, given up or closed. Never rejects. */

@@ -1,10 +1,12 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { PgNotifyHealthIndicator } from 'nest-pg-notify';
 import { appSuite, QUICK } from '../support/app/app-suite.js';
-import { untilStatus } from '../support/app/status.js';
-import { watched } from '../support/app/watched-app.js';
+import { recordStatements } from '../support/app/listening-session.js';
+import { untilLost, untilStatus } from '../support/app/status.js';
+import { expectDelivery, watched } from '../support/app/watched-app.js';
 import type { WatchedApp } from '../support/app/watched-app.js';
 import { backend } from '../support/backend-messages.js';
+import { failureOf } from '../support/failures.js';
 import { eventually, Recorder } from '../support/recorder.js';
 import { heartbeatAnswer, StubPostgres } from '../support/stub-postgres.js';
 
@@ -51,7 +53,11 @@ describe('a registration whose role lacks privileges', () => {
       'EXECUTE ON FUNCTION pg_notification_queue_usage()',
       'up',
       undefined,
-      [expect.stringMatching(/usage of the notification queue is unknown.+42501.+Grant the role EXECUTE on/)],
+      [
+        expect.stringMatching(
+          /^The usage of the notification queue is unknown\. \S+ permission denied for function pg_notification_queue_usage \(SQLSTATE 42501\)\. Grant the role EXECUTE on pg_catalog\.pg_notification_queue_usage\(\)\. PgNotify$/,
+        ),
+      ],
     ],
   ])(
     'stays healthy without %s, and logs at most once what is missing',
@@ -80,9 +86,68 @@ describe('a registration whose role lacks privileges', () => {
     expect(subject.seen.items).toEqual(['start', 'delivered']);
     expect(subject.states.items.map(({ state }) => state)).toEqual(['closed', 'connecting', 'listening']);
     expect(subject.logger.texts('warn')).toEqual([
-      expect.stringMatching(/refuses to list the channels.+42501.+Grant the role EXECUTE on pg_catalog\.pg_listening/),
+      expect.stringMatching(
+        /refuses to list the channels[^.]+\. \S+ permission denied for function pg_listening_channels \(SQLSTATE 42501\)\. Grant the role EXECUTE on pg_catalog\.pg_listening_channels\(\)\. PgNotify$/,
+      ),
     ]);
     for (const name of functions) await suite.database.query(`GRANT EXECUTE ON FUNCTION ${name} TO PUBLIC`);
+  });
+});
+
+describe('a registration whose role may not ask what the server is', () => {
+  const suite = appSuite({ options: OPTIONS });
+  const role = `kept_from_the_facts`;
+
+  beforeAll(async () => {
+    await suite.database.query(`CREATE ROLE ${role} LOGIN PASSWORD 'kept'`);
+    suite.cleanup(() => suite.database.query(`DROP ROLE ${role}`));
+  });
+
+  it.each(['pg_postmaster_start_time()', 'pg_is_in_recovery()', 'clock_timestamp()', 'current_database()'])(
+    'listens and sends without %s, again after a loss, and logs once what to grant',
+    async (name) => {
+      await suite.database.query(`REVOKE EXECUTE ON FUNCTION ${name} FROM PUBLIC`);
+      suite.cleanup(() => suite.database.query(`GRANT EXECUTE ON FUNCTION ${name} TO PUBLIC`));
+      const url = new URL(suite.database.url);
+      [url.username, url.password] = [role, 'kept'];
+      // The role of the publisher may ask: what is unknown is no difference.
+      const publisher = { connection: suite.database.url };
+      const subject = watched(await suite.create({ connection: url.href, publisher }));
+      await subject.app.init();
+      await subject.service.ready();
+      expect(subject.service.status.delivery).toMatchObject({ verdict: 'verified' });
+      const lost = untilLost(subject);
+      await suite.database.query('SELECT pg_terminate_backend($1)', [subject.service.status.processId]);
+      await lost;
+      await subject.service.ready();
+      await expectDelivery(subject, 'delivered');
+      const statements = recordStatements(subject);
+      await statements.until(3); // Heartbeats go on.
+      expect(subject.seen.items).toEqual(['start', 'reconnect', 'delivered']);
+      const named = name.slice(0, -2);
+      expect(subject.logger.texts('warn').filter((line) => line.includes('Grant the role'))).toEqual([
+        expect.stringMatching(
+          new RegExp(
+            `^\\S+ permission denied for function ${named} \\(SQLSTATE 42501\\)\\. Without this answer a standby, or another server, may not be recognized\\. Grant the role EXECUTE on the function\\. PgNotify$`,
+          ),
+        ),
+      ]);
+    },
+  );
+
+  it('is told which function it cannot do without', async () => {
+    await suite.database.query('REVOKE EXECUTE ON FUNCTION pg_backend_pid() FROM PUBLIC');
+    suite.cleanup(() => suite.database.query('GRANT EXECUTE ON FUNCTION pg_backend_pid() TO PUBLIC'));
+    const url = new URL(suite.database.url);
+    [url.username, url.password] = [role, 'kept'];
+    const { app } = await suite.create({ connection: url.href });
+    expect(await failureOf(app.init())).toMatchObject({
+      kind: 'connection',
+      permanent: true,
+      message: expect.stringMatching(
+        /permission denied for function pg_backend_pid \(SQLSTATE 42501\)\. Grant the role what it lacks: .*EXECUTE on the function/,
+      ),
+    });
   });
 });
 
