@@ -53,6 +53,7 @@ const FACTS: readonly string[] = [
 const asking = (facts: readonly string[]): string => `${LIFT_TIMEOUT_WITHIN};
 SELECT ${facts.join(',\n  ')}`;
 
+/** Asks for all facts at once. It fails if the role may not ask for one of them. */
 export const ASK_FACTS = asking(FACTS);
 
 /** Runs statements, and resolves with the first row of the last one. */
