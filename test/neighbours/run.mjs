@@ -15,6 +15,7 @@ for (const folder of [FOLDER, join(FOLDER, 'mikro-orm-6')]) {
   if (!isInstalled(folder))
     run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['ci', '--no-audit', '--no-fund'], folder);
 }
+run(process.execPath, ['dev/nest-cli.mjs', 'build']); // Bun runs an application on the built package.
 const node = findNode();
 run(node, ['node_modules/typescript/bin/tsc', '-p', 'test/neighbours']);
 run(node, [
