@@ -66,10 +66,10 @@ DECLARE
   level pg_catalog.text := pg_catalog.current_setting('client_min_messages');
 BEGIN
   IF level OPERATOR(pg_catalog.<>) 'error' THEN
-    PERFORM pg_catalog.set_config('client_min_messages', 'warning', true);
+    SET LOCAL client_min_messages = 'warning';
   END IF;
 ${dropTriggers.map((statement) => `  ${statement}`).join('\n')}
-  PERFORM pg_catalog.set_config('client_min_messages', level, true);
+  EXECUTE pg_catalog.format('SET LOCAL client_min_messages = %L', level);
   PERFORM ${wantedColumns(plan).map(quoteIdentifier).join(', ')} FROM ${quotedTable(plan)} WHERE false;
 END
 `)};`;

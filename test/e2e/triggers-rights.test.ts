@@ -72,6 +72,17 @@ describe('a trigger among roles that are no superusers', () => {
     }
   });
 
+  it('is made by an owner who may not execute set_config()', async () => {
+    const setConfig = 'EXECUTE ON FUNCTION pg_catalog.set_config(text, text, boolean)';
+    await query(`REVOKE ${setConfig} FROM PUBLIC`);
+    try {
+      await as(owner!, inSchema);
+      expect(await checkTrigger(suite.database, options)).toMatchObject({ state: 'current' });
+    } finally {
+      await query(`GRANT ${setConfig} TO PUBLIC`);
+    }
+  });
+
   it('is made, checked and removed by a role that is a member of the owner', async () => {
     await query(`GRANT ${owner} TO ${granted}`);
     await as(granted!, inSchema);
