@@ -11,7 +11,7 @@ import { CertificateAuthority, createTlsCluster, useCertificate } from '../suppo
 import type { StubConnection } from '../support/stub-connection.js';
 import { StubPostgres } from '../support/stub-postgres.js';
 import { queryOnce } from '../support/standby.js';
-import { TlsInterceptor } from '../support/tls-interceptor.js';
+import { startTlsInterceptor } from '../support/tls-interceptor.js';
 
 const PASSWORD = 'canary-password';
 
@@ -77,7 +77,7 @@ describe('a connection by URL', () => {
   /** The URL with an interceptor in place of the server, whose certificate the client trusts as well. */
   async function intercepted(channelBinding: string): Promise<string> {
     const certificate = await authority.issue();
-    const interceptor = suite.use(await TlsInterceptor.start(certificate, cluster.port));
+    const interceptor = suite.use(await startTlsInterceptor(certificate, cluster.port));
     const url = new URL(
       urlWith({ sslmode: 'verify-full', sslrootcert: rootCertificate, channel_binding: channelBinding }),
     );

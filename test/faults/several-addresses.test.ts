@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import dns from 'node:dns';
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { ClientConfig } from 'pg';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { appSuite, QUICK } from '../support/app/app-suite.js';
@@ -9,6 +8,7 @@ import { untilLost } from '../support/app/status.js';
 import { watched } from '../support/app/watched-app.js';
 import { listeningBackends } from '../support/backends.js';
 import { outcomeOf } from '../support/failures.js';
+import { ForwardingServer, type KeepPair } from '../support/forwarding-server.js';
 import { eventually } from '../support/recorder.js';
 import { createStandby, queryOnce } from '../support/standby.js';
 
@@ -16,38 +16,14 @@ const NAME = 'db.test';
 /** Linux lets a server listen on any address of 127.0.0.0/8. */
 const ADDRESSES = ['127.0.0.2', '127.0.0.3'];
 
-/** Stands on an address of its own in front of a server. */
-class Door {
-  private readonly sockets = new Set<Socket>();
-  private constructor(private readonly server: Server) {}
-
-  static async open(address: string, port: number, target: PostgresCluster): Promise<Door> {
-    const server = createServer();
-    const door = new Door(server);
-    server.on('connection', (client) => {
-      const upstream = connect(target.port, '127.0.0.1');
-      for (const socket of [client, upstream]) {
-        door.sockets.add(socket);
-        socket.on('error', () => undefined);
-      }
-      client.on('close', () => upstream.destroy());
-      upstream.on('close', () => client.destroy());
-      client.pipe(upstream).pipe(client);
-    });
-    server.listen(port, address);
-    await once(server, 'listening');
-    return door;
-  }
-
-  get port(): number {
-    return (this.server.address() as AddressInfo).port;
-  }
-
-  async close(): Promise<void> {
-    for (const socket of this.sockets) socket.destroy();
-    this.server.close();
-    await once(this.server, 'close');
-  }
+/** Opens an address of its own in front of a server. */
+function openDoor(address: string, port: number, target: PostgresCluster): Promise<ForwardingServer> {
+  const forward = (client: Socket, keep: KeepPair): void => {
+    const upstream = connect(target.port, '127.0.0.1');
+    keep(client, upstream);
+    client.pipe(upstream).pipe(client);
+  };
+  return ForwardingServer.start(forward, port, address);
 }
 
 describe('a name whose addresses are those of a primary and of its standby, by turns', () => {
@@ -60,8 +36,8 @@ describe('a name whose addresses are those of a primary and of its standby, by t
     first = suite.server;
     second = await createStandby(first);
     suite.cleanup(() => second.remove());
-    const door = suite.use(await Door.open(ADDRESSES[0]!, 0, second)); // The standby comes first.
-    suite.use(await Door.open(ADDRESSES[1]!, door.port, first));
+    const door = suite.use(await openDoor(ADDRESSES[0]!, 0, second)); // The standby comes first.
+    suite.use(await openDoor(ADDRESSES[1]!, door.port, first));
     connection = { ...suite.database.config, database: 'postgres', host: NAME, port: door.port };
     turnAddresses();
   });
