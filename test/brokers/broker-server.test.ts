@@ -69,7 +69,7 @@ describe('a broker that a test starts', () => {
     expect(shell.isLeft).toBe(false);
   });
 
-  it('is killed when it does not end although it was told to', async () => {
+  it('is killed when it ignores the signal to end', async () => {
     const shell = use(await Shell.prepared("trap '' TERM; while :; do sleep 1; done", true));
     await BrokerServer.open(shell);
     await expect(shell.stop()).rejects.toThrow('The end of a broker');
