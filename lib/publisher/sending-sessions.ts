@@ -50,8 +50,10 @@ export class SendingSessions {
   constructor(private readonly options: SendingSessionsOptions) {}
 
   /** @throws PgNotifyError of kind `connection`, or the signal's reason. */
-  async open({ applicationName, timeout, signal, earlier }: SendingSessionRequest): Promise<PgSession> {
+  async open({ applicationName, timeout, signal, ...request }: SendingSessionRequest): Promise<PgSession> {
     const { connection, pool, connectTimeout } = this.options;
+    // An abandoned backend is compared with the facts of the new session, so they are asked then.
+    const earlier = this.abandoned.length === 0 ? request.earlier : undefined;
     const lockTimeout = Math.max(1, Math.floor(timeout * LOCK_SHARE));
     const session = pool
       ? await PgSession.borrow(pool, { connectTimeout, lockTimeout, signal })
