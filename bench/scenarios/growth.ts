@@ -17,15 +17,17 @@ interface Axis {
 const JSON_OF_38_BYTES = { decode: 'json', shape: { before: '{"seq":', after: ',"kind":"updated","x":1}' } } as const;
 const NUMBER = 7;
 
+const COUNT = 100_000;
+
 /** Enough for V8 to have compiled what is measured, and few enough for 1,000 handlers. */
-const countFor = (consumers: number): number => Math.min(20_000, Math.max(1_000, 500_000 / consumers));
+const countFor = (consumers: number): number => Math.min(COUNT, Math.max(2_000, 2_000_000 / consumers));
 
 const AXES: readonly Axis[] = [
   {
     name: 'channels',
     unit: 'channel',
     values: [1, 10, 100, 1_000, 10_000],
-    deliveryOf: (channels) => ({ ...JSON_OF_38_BYTES, channels, count: 20_000 }),
+    deliveryOf: (channels) => ({ ...JSON_OF_38_BYTES, channels, count: COUNT }),
   },
   {
     name: 'handlers',
@@ -40,7 +42,7 @@ const AXES: readonly Axis[] = [
     deliveryOf: (bytes) => ({
       decode: 'text',
       shape: { before: '', after: 'x'.repeat(bytes - NUMBER) },
-      count: 20_000,
+      count: COUNT / 2,
       perStatement: 100,
     }),
   },
@@ -57,9 +59,9 @@ function contestantOf(receiver: ReceiverName, axis: Axis, value: number): Contes
     role,
     ...(role !== 'floor' && { floor: nameOf('pg', axis, value) }),
     measure: async (bench: Bench) => {
-      const delivery = { count: 20_000, perStatement: 1_000, ...axis.deliveryOf(value) };
+      const delivery = { count: COUNT, perStatement: 1_000, ...axis.deliveryOf(value) };
       const count = bench.size(delivery.count, 500);
-      const warmUp = Math.ceil(count / 4);
+      const warmUp = count; // As many as will be measured, as in the other scenarios.
       const bufferSize = count + warmUp;
       const { cpuPerMessage, sequence } = await deliver(bench, { ...delivery, receiver, count, warmUp, bufferSize });
       return { figures: { cpu: cpuPerMessage / 1_000 }, sequence };

@@ -24,6 +24,9 @@ const scenario: Scenario = {
     async (receiver, bench) => {
       const milliseconds = bench.size(60_000, 5_000);
       const [child, observer] = await Promise.all([startChannels(bench), startPublisher(bench)]);
+      // Autovacuum has transactions of its own, and writes WAL.
+      await observer.call('query', 'ALTER SYSTEM SET autovacuum = off');
+      await observer.call('query', 'SELECT pg_reload_conf()');
       // A database of its own, so that the server counts its transactions apart from those of the observer.
       const database = bench.newChannel();
       await observer.call('query', `CREATE DATABASE ${database}`);
