@@ -39,7 +39,7 @@ export interface ChannelReconcilerOptions {
  * and sends nothing meanwhile: 40,000 at once took 5.4 s, and in parts of 1,000 the longest took 0.3 s (PostgreSQL
  * 18.4).
  */
-const MAX_CHANNELS = 1_000;
+export const MAX_CHANNELS = 1_000;
 
 /**
  * Brings the channels of one session in line with the desired ones. It sends the difference as one statement, or a part

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import { quoteChannel } from '../channel/channel-name.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
 import type { Clock } from '../time/clock.js';
 import { isUnavailable, splitRemedy } from '../session/connection-failure.js';
+import { MAX_CHANNELS } from './channel-reconciler.js';
 import type { ChannelReconciler, ListeningSession } from './channel-reconciler.js';
 
 export interface HeartbeatOptions extends Required<PgNotifyHeartbeatOptions> {
@@ -17,6 +19,8 @@ export interface HeartbeatOptions extends Required<PgNotifyHeartbeatOptions> {
   readonly isChecking: () => boolean;
   /** Whether notifications are known to arrive, independently of the server's list of channels. */
   readonly isDelivered: () => boolean;
+  /** Whether notifications are known not to arrive. */
+  readonly isFailing: () => boolean;
   /** Logs what a heartbeat can no longer check. */
   readonly note: (message: string) => void;
 }
@@ -95,13 +99,14 @@ export class Heartbeat {
 
   /** Returns the channels that the server no longer listens to, and schedules their LISTEN. */
   private async ask(): Promise<readonly string[]> {
-    const { reconciler, onMissing, restoreSettings } = this.options;
+    const { reconciler, onMissing, restoreSettings, isFailing } = this.options;
     // From before the question: the server may drop channels right after its answer, which may be read late.
     const asked = new Date();
     const known = reconciler.acknowledgedChannels;
     const isSame = await this.compare(known);
     if (isSame !== false) {
       if (isSame) this.lastSame = asked;
+      else if (isFailing()) await this.listenAgain(known);
       return [];
     }
     const listed = await this.listedChannels();
@@ -113,6 +118,18 @@ export class Heartbeat {
     this.lastSame = asked;
     await restoreSettings();
     return missing;
+  }
+
+  /**
+   * The server may have dropped channels, and does not list those that it has: a LISTEN to those changes nothing. The gap
+   * is announced when the delivery check succeeds.
+   */
+  private async listenAgain(channels: readonly string[]): Promise<void> {
+    const { session, timeout } = this.options;
+    for (let first = 0; first < channels.length; first += MAX_CHANNELS) {
+      const part = channels.slice(first, first + MAX_CHANNELS);
+      await session.query({ text: part.map((channel) => `LISTEN ${quoteChannel(channel)}`).join('; '), timeout });
+    }
   }
 
   /** A channel that is missing right after its LISTEN was not lost: the server's list is incomplete. */

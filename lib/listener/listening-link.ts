@@ -167,6 +167,7 @@ export class ListeningLink {
       onMissing,
       isChecking: () => check?.isUnderWay === true,
       isDelivered: () => (check ? check.verdict.verdict === 'verified' : !this.isDirect),
+      isFailing: () => check?.hasFailed === true,
       note,
       restoreSettings: () => this.setAll(),
     }).run(signal);

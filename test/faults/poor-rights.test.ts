@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { PgNotifyHealthIndicator } from 'nest-pg-notify';
 import { appSuite, QUICK } from '../support/app/app-suite.js';
-import { recordStatements } from '../support/app/listening-session.js';
+import type { AppSpec } from '../support/app/app-suite.js';
+import { askListeningSession, recordStatements } from '../support/app/listening-session.js';
 import { untilLost, untilStatus } from '../support/app/status.js';
 import { expectDelivery, watched } from '../support/app/watched-app.js';
 import type { WatchedApp } from '../support/app/watched-app.js';
@@ -21,11 +22,11 @@ describe('a registration whose role lacks privileges', () => {
     suite.cleanup(() => suite.database.query(`DROP ROLE ${ROLE}`));
   });
 
-  async function start(): Promise<WatchedApp> {
+  async function start(spec?: AppSpec): Promise<WatchedApp> {
     const url = new URL(suite.database.url);
     url.username = ROLE;
     url.password = 'kept';
-    const subject = watched(await suite.create({ connection: url.href }));
+    const subject = watched(await suite.create({ connection: url.href, ...spec }));
     await subject.app.init();
     await subject.service.ready();
     return subject;
@@ -91,6 +92,21 @@ describe('a registration whose role lacks privileges', () => {
       ),
     ]);
     for (const name of functions) await suite.database.query(`GRANT EXECUTE ON FUNCTION ${name} TO PUBLIC`);
+  });
+
+  it('listens again when its channels are lost and it cannot list them, and a gap announces it', async () => {
+    await suite.database.query('REVOKE EXECUTE ON FUNCTION pg_listening_channels() FROM PUBLIC');
+    suite.cleanup(() => suite.database.query('GRANT EXECUTE ON FUNCTION pg_listening_channels() TO PUBLIC'));
+    const subject = await start({ deliveryCheck: { interval: 100, timeout: 500 } });
+    await eventually(
+      () => subject.logger.texts('warn'),
+      (lines) => lines.some((line) => line.includes('refuses to list the channels')),
+    );
+    await askListeningSession(subject, 'UNLISTEN *');
+    await subject.gaps.until(2);
+    await expectDelivery(subject, 'delivered');
+    expect(new Set(subject.seen.items)).toEqual(new Set(['start', 'undelivered', 'delivered']));
+    expect(subject.states.items.map(({ state }) => state)).toEqual(['closed', 'connecting', 'listening']);
   });
 });
 

@@ -46,6 +46,7 @@ async function setUp(options: Partial<Required<PgNotifyHeartbeatOptions>> = {}) 
     onMissing: (channels, lastSeen) => missing.push({ channels, lastSeen }),
     isChecking: () => check.isUnderWay,
     isDelivered: () => true,
+    isFailing: () => false,
     note: () => undefined,
   }).run(ended.signal);
   /** Lets time pass, and all happen that it brings. */
