@@ -206,7 +206,7 @@ export class DeliveryCheck {
       if (signal.aborted || 'arrived' in attempt) return;
       if ('unknown' in attempt) {
         if (this.failed) return; // A failed second connection does not change the verdict.
-        return this.decide({ verdict: 'unknown', at: new Date(), ...explainUnknown(attempt.unknown) });
+        return this.decide({ verdict: 'unknown', at: new Date(), ...explainUnknown(attempt.unknown, end.session) });
       }
       if ('interrupted' in attempt) continue; // It continues with the remaining time, so that it ends.
       patience = { quiet: timeout, total: LONGEST_BACKLOG };

@@ -1,3 +1,4 @@
+import type { PgNotifyError } from '../pg-notify.errors.js';
 import { splitRemedy } from '../session/connection-failure.js';
 import type { ProblemWithRemedy } from '../session/connection-failure.js';
 import { areKnownToDiffer } from '../session/session-facts.js';
@@ -40,6 +41,10 @@ const REMEDIES: Readonly<Record<Exclude<PgDeliveryCause, 'hanging-commit' | 'no-
   'silent-drop': 'Look for a proxy between this application and PostgreSQL, and connect without it.',
 };
 
+/** The remedy if the server does not keep its connections apart. */
+const ONE_BACKEND_REMEDY =
+  'Connect to a PostgreSQL server, which has a backend for each connection. Tests need no server at all with the bus of nest-pg-notify/testing.';
+
 /** Names the cause why notifications do not arrive. The evidence explains the verdict, but does not decide it. */
 export function explainFailure(
   listener: DeliveryEnd & { readonly wasVerified: boolean },
@@ -66,6 +71,15 @@ export function explainFailure(
         `(${pids}). ${REMEDIES['transaction-pooler']}`,
     };
   }
+  // PostgreSQL never gives the backend of an open connection to another one.
+  if (!isPooled && there.backendPid === here.backendPid) {
+    return {
+      cause: 'silent-drop',
+      message:
+        `${found} ${listener.endpoint} runs the statements of both connections in the same backend (${here.backendPid}), ` +
+        `as the socket server of PGlite does, so what one sends does not reach the other. ${ONE_BACKEND_REMEDY}`,
+    };
+  }
   // In transaction mode no notification would have arrived before.
   const place = isPooled
     ? `${listener.endpoint} is a pooler (${pids}) through which notifications have arrived on this connection before, ` +
@@ -75,24 +89,30 @@ export function explainFailure(
   return { cause: 'silent-drop', message: `${found} ${place} ${REMEDIES['silent-drop']}` };
 }
 
+/** The messages of pg and Node if the other side ends a connection without a word. */
+const ENDED_SILENTLY = /(Connection terminated unexpectedly|ECONNRESET)\.$/;
+
 /** The verdict when the second connection has failed: delivery is unknown. */
-export function explainUnknown(error: { readonly message: string; readonly sqlState?: string }): {
-  readonly cause: PgDeliveryCause;
-  readonly message: string;
-} {
+export function explainUnknown(
+  error: Pick<PgNotifyError, 'message' | 'sqlState' | 'endpoint'>,
+  listener: { readonly endpoint: string },
+): { readonly cause: PgDeliveryCause; readonly message: string } {
   const unknown = 'Whether notifications arrive is unknown:';
   const failed = `${unknown} the connection that sends failed. ${error.message}`;
-  if (error.sqlState === '25006') {
-    const { problem } = splitRemedy(failed);
-    return { cause: 'standby', message: `${problem} ${REMEDIES.standby}` };
+  const { problem, remedy = '' } = splitRemedy(failed);
+  if (error.sqlState === '25006') return { cause: 'standby', message: `${problem} ${REMEDIES.standby}` };
+  if (error.sqlState === '55P03') {
+    return { cause: 'hanging-commit', message: `${unknown} none can be sent. ${error.message}` };
   }
-  if (error.sqlState !== '55P03') return { cause: 'no-second-connection', message: failed };
-  return { cause: 'hanging-commit', message: `${unknown} none can be sent. ${error.message}` };
+  const cause = 'no-second-connection';
+  if (error.endpoint !== listener.endpoint || !ENDED_SILENTLY.test(problem)) return { cause, message: failed };
+  const guess = 'Does it take only one connection at a time, as the socket server of PGlite does by default?';
+  return { cause, message: `${problem} ${guess} ${remedy}` };
 }
 
 /** Splits the message of a verdict into problem and remedy. */
 export function splitVerdict(message: string): ProblemWithRemedy {
-  const split = splitRemedy(message, Object.values(REMEDIES));
+  const split = splitRemedy(message, [...Object.values(REMEDIES), ONE_BACKEND_REMEDY]);
   return split.remedy === undefined ? splitRemedy(message) : split;
 }
 

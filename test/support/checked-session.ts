@@ -53,7 +53,7 @@ export function fakeSender(
     notify: (channel, payload) => {
       session.listening.add(channel);
       onSent(channel, payload);
-      return Promise.resolve(readFacts({ ...facts, backend_pid: SENDER_PID }));
+      return Promise.resolve(readFacts({ backend_pid: SENDER_PID, ...facts }));
     },
     close: () => Promise.resolve(),
   };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { explainUnknown } from '../../lib/listener/delivery-verdict.js';
+import { explainUnknown, splitVerdict } from '../../lib/listener/delivery-verdict.js';
 import type { PgDeliveryVerdict } from '../../lib/listener/delivery-verdict.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { connectionFailure } from '../../lib/session/connection-failure.js';
@@ -316,6 +316,11 @@ describe('the delivery check', () => {
     ],
     [{ sender: { ...SERVER, server: 'started at one' } }, 'different-server', /started at noon.*started at one/],
     [{}, 'silent-drop', /acknowledges LISTEN, is the same server and database/],
+    [
+      { sender: { ...SERVER, backend_pid: 7 } },
+      'silent-drop',
+      /fake:5432 runs the statements of both connections in the same backend \(7\).*Connect to a PostgreSQL server/,
+    ],
   ] as const)('names the cause: %j', async (situation, cause, message) => {
     const { check, clock, sent, state, stop } = setUp(situation);
     state.delivers = false;
@@ -342,12 +347,24 @@ describe('the delivery check', () => {
 
   it('names one remedy when the second connection goes to a standby', () => {
     const refused = Object.assign(new Error('cannot execute NOTIFY during recovery'), { code: '25006' });
-    expect(explainUnknown(connectionFailure(refused, 'standby:5432'))).toEqual({
+    expect(explainUnknown(connectionFailure(refused, 'standby:5432'), { endpoint: 'primary:5432' })).toEqual({
       cause: 'standby',
       message:
         'Whether notifications arrive is unknown: the connection that sends failed. standby:5432: cannot execute NOTIFY during recovery (SQLSTATE 25006). ' +
         'Point the option publisher.connection to the primary.',
     });
+  });
+
+  it('asks whether the server takes one connection only when it ends the second one without a word', () => {
+    const reset = connectionFailure(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), 'here:5432');
+    const { message } = explainUnknown(reset, { endpoint: 'here:5432' });
+    expect(splitVerdict(message)).toEqual({
+      problem:
+        'Whether notifications arrive is unknown: the connection that sends failed. here:5432: read ECONNRESET. ' +
+        'Does it take only one connection at a time, as the socket server of PGlite does by default?',
+      remedy: 'PostgreSQL, or a proxy or firewall in between, ended the connection: its log may say why.',
+    });
+    expect(explainUnknown(reset, { endpoint: 'elsewhere:5432' }).message).not.toContain('only one connection');
   });
 
   it('ends with its session at once, although the second connection takes its time to say goodbye', async () => {
