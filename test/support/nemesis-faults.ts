@@ -4,6 +4,7 @@ import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-clust
 import { askListeningSession } from './app/listening-session.js';
 import type { TestApp } from './app/test-app.js';
 import type { FaultProxy } from './fault-proxy.js';
+import type { TestDatabase } from './postgres.js';
 import type { SeededRandom } from './seeded-random.js';
 
 /** The role of the application: what is granted to everybody can be revoked from it. */
@@ -11,6 +12,7 @@ export const APPLICATION_ROLE = 'nemesis';
 
 export interface Scene {
   readonly cluster: PostgresCluster;
+  readonly database: TestDatabase;
   readonly proxy: FaultProxy;
   readonly subject: TestApp;
   readonly random: SeededRandom;
@@ -19,8 +21,17 @@ export interface Scene {
 /** AuthenticationGSS, which pg cannot do: what a server asks for after a change of its pg_hba.conf. */
 const UNKNOWN_LOGIN = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 7]);
 
-/** What the application asks the server about, and may be refused. */
-const FUNCTIONS = 'pg_listening_channels(), pg_notification_queue_usage()';
+/** What the application calls, and may be refused. */
+const FUNCTIONS = [
+  'pg_backend_pid()',
+  'pg_is_in_recovery()',
+  'pg_listening_channels()',
+  'pg_notification_queue_usage()',
+  'pg_notify(text, text)',
+  'pg_postmaster_start_time()',
+  'pg_stat_get_activity(integer)',
+  'set_config(text, text, boolean)',
+];
 
 /** What the nemesis does. Each fault is over, or heals by itself, when its promise resolves. */
 export const FAULTS: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
@@ -28,7 +39,7 @@ export const FAULTS: Readonly<Record<string, (scene: Scene) => Promise<void>>> =
   'immediate restart': ({ cluster }) => cluster.restart('immediate'),
   'terminated listener': async ({ cluster }) => {
     await onServer(
-      cluster,
+      cluster.url(),
       `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nest-pg-notify listener'`,
     );
   },
@@ -74,19 +85,22 @@ export const FAULTS: Readonly<Record<string, (scene: Scene) => Promise<void>>> =
     proxy.heal();
   },
   'hanging commits': async ({ cluster, random }) => {
-    await onServer(cluster, `ALTER SYSTEM SET synchronous_standby_names = 'gone'`, 'SELECT pg_reload_conf()');
+    await onServer(cluster.url(), `ALTER SYSTEM SET synchronous_standby_names = 'gone'`, 'SELECT pg_reload_conf()');
     await delay(random.between(100, 2_500));
-    await onServer(cluster, 'ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()');
+    await onServer(cluster.url(), 'ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()');
   },
   'a read-only primary': async ({ cluster, random }) => {
-    await onServer(cluster, 'ALTER SYSTEM SET default_transaction_read_only = on', 'SELECT pg_reload_conf()');
+    await onServer(cluster.url(), 'ALTER SYSTEM SET default_transaction_read_only = on', 'SELECT pg_reload_conf()');
     await delay(random.between(100, 2_500));
-    await onServer(cluster, 'ALTER SYSTEM RESET default_transaction_read_only', 'SELECT pg_reload_conf()');
+    await onServer(cluster.url(), 'ALTER SYSTEM RESET default_transaction_read_only', 'SELECT pg_reload_conf()');
   },
-  'revoked functions': async ({ cluster, random }) => {
-    await onServer(cluster, `REVOKE EXECUTE ON FUNCTION ${FUNCTIONS} FROM PUBLIC`);
+  'revoked functions': async ({ database, random }) => {
+    const first = random.pick(FUNCTIONS);
+    const functions = FUNCTIONS.filter((name) => name === first || random.next() < 0.3).join(', ');
+    // Each database has privileges of its own.
+    await onServer(database.url, `REVOKE EXECUTE ON FUNCTION ${functions} FROM PUBLIC`);
     await delay(random.between(100, 2_500));
-    await onServer(cluster, `GRANT EXECUTE ON FUNCTION ${FUNCTIONS} TO PUBLIC`);
+    await onServer(database.url, `GRANT EXECUTE ON FUNCTION ${functions} TO PUBLIC`);
   },
   'a suspended backend': async ({ subject, random }) => {
     const { processId } = subject.service.status;
@@ -101,10 +115,10 @@ export const FAULTS: Readonly<Record<string, (scene: Scene) => Promise<void>>> =
 };
 
 /** As the superuser, and directly. */
-async function onServer(cluster: PostgresCluster, ...statements: readonly string[]): Promise<void> {
+async function onServer(connectionString: string, ...statements: readonly string[]): Promise<void> {
   // What is asked hangs or is refused otherwise, by the faults themselves.
   const options = '-c synchronous_commit=local -c default_transaction_read_only=off';
-  const client = new Client({ connectionString: cluster.url(), options });
+  const client = new Client({ connectionString, options });
   client.on('error', () => undefined);
   await client.connect();
   try {
