@@ -61,8 +61,10 @@ export class HandlerInvoker {
     checkEnhancers(host, method, currentMethodOf(handler), where);
     const { globals } = this;
     const isEnhanced = hasEnhancers(host, method) || (globals !== undefined && hasGlobals(globals));
-    // Not when it was decorated: a mixin may have copied the method to another class since.
-    for (const type of classesOf(host)) defineParameters(handler.metadata, handler.method, type);
+    if (isEnhanced) {
+      // Not when it was decorated: a mixin may have copied the method to another class since.
+      for (const type of classesOf(host)) defineParameters(handler.metadata, handler.method, type);
+    }
     const binding = { handler, method, contexts: isEnhanced ? createContexts(host, globals) : undefined };
     const isScoped = !host.isDependencyTreeStatic() || this.scopedGlobals.length > 0;
     if (isScoped) return (...args) => this.callInScope(binding, args);
