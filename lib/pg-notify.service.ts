@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { BeforeApplicationShutdown, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { Observable } from 'rxjs';
-import { channelName, toPgChannel } from './channel/pg-channel.js';
+import { channelName } from './channel/pg-channel.js';
 import type { PgChannel } from './channel/pg-channel.js';
 import type { PgGap } from './channel/pg-gap.js';
 import type { PgNotification } from './channel/pg-notification.js';
@@ -66,7 +66,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
    */
   listen<T = unknown>(channel: string | PgChannel<T, unknown>): Observable<PgNotification<T>> {
-    toPgChannel(channel);
+    channelName(channel); // An invalid one is thrown here, not at the subscription.
     return new Observable((subscriber) => {
       const { channels, context } = this.consumers;
       return channels.subscribe<T>(channel, {
@@ -85,7 +85,7 @@ export class PgNotifyService implements OnModuleInit, BeforeApplicationShutdown,
    * @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry.
    */
   gaps(channel?: string | PgChannel): Observable<PgGap> {
-    if (channel !== undefined) toPgChannel(channel);
+    if (channel !== undefined) channelName(channel); // As above.
     return new Observable((subscriber) => {
       const { channels, context } = this.consumers;
       const taking = {

@@ -120,18 +120,25 @@ export function symbolOf(definition: PgChannel, text: string): symbol {
   return symbol;
 }
 
+/** What listening and sending need of a channel. */
+export type ChannelProperties = Pick<PgChannel, 'name' | 'codec' | 'schema' | 'fold'>;
+
 /**
- * The part of a channel that sending needs. For a plain name no definition is made.
+ * The properties of a channel that was given by its name or by its definition. For a plain name no definition is made.
  *
  * @throws PgNotifyError of kind `channel`, as {@link toPgChannel} does.
  */
-export function toSendingChannel(channel: string | PgChannel): Pick<PgChannel, 'name' | 'codec' | 'schema' | 'fold'> {
+export function channelProperties(channel: string | PgChannel): ChannelProperties {
   return typeof channel === 'string' ? { name: checkChannelName(channel), ...PLAIN } : toPgChannel(channel);
 }
 
-/** The name of a channel that was given by its name or by its definition. */
+/**
+ * The name of a channel that was given by its name or by its definition.
+ *
+ * @throws PgNotifyError of kind `channel`, as {@link toPgChannel} does.
+ */
 export function channelName(channel: string | PgChannel): string {
-  return toPgChannel(channel).name;
+  return typeof channel === 'string' ? checkChannelName(channel) : toPgChannel(channel).name;
 }
 
 /**

@@ -19,19 +19,17 @@ function isRounded(integer: string): boolean {
 const FIRST = 100;
 const EVERY = 64;
 
-/** Examines payloads of one channel until an integer was rounded. */
+/** Looks for the first payload of a channel in which an integer is rounded. */
 export class RoundingWatch {
   private seen = 0;
   private isOver = false;
 
-  /** @param onRounded Called once. */
-  constructor(private readonly onRounded: () => void) {}
-
-  look(json: string): void {
-    if (this.isOver) return;
+  /** Whether an integer is rounded. Returns true only once. */
+  finds(json: string): boolean {
+    if (this.isOver) return false;
     this.seen += 1;
-    if ((this.seen > FIRST && this.seen % EVERY !== 0) || !roundsIntegers(json)) return;
-    this.isOver = true;
-    this.onRounded();
+    if (this.seen > FIRST && this.seen % EVERY !== 0) return false;
+    this.isOver = roundsIntegers(json);
+    return this.isOver;
   }
 }

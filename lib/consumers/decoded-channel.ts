@@ -1,6 +1,7 @@
 import { decodePayload } from '../channel/payload-codec.js';
 import { applySchema } from '../channel/payload-schema.js';
-import type { PgChannel } from '../channel/pg-channel.js';
+import { channelProperties } from '../channel/pg-channel.js';
+import type { ChannelProperties, PgChannel } from '../channel/pg-channel.js';
 import type { PgGap } from '../channel/pg-gap.js';
 import type { PgNotification, ReceivedNotification } from '../channel/pg-notification.js';
 import { RoundingWatch } from '../channel/rounded-integers.js';
@@ -22,14 +23,14 @@ export interface ChannelSubscriber<T = unknown> {
   readonly complete?: () => void;
 }
 
-export interface DecodedChannelOptions {
-  readonly channel: PgChannel;
+/** What all decoded channels of a registration share. */
+export interface DecodedChannelParts {
   readonly listener: ListeningTransport;
   readonly context: Pick<ConsumerContext, 'async' | 'errors'>;
-  /** Called once, when decoding rounds an integer for the first time. */
-  readonly onRounded: () => void;
-  /** Called when the last subscriber has left. */
-  readonly onEmpty: () => void;
+  /** Called when decoding has rounded an integer of this channel, once for each of its definitions. */
+  readonly onRounded: (name: string) => void;
+  /** Called when the last subscriber to this definition has left. */
+  readonly onEmpty: (definition: string | PgChannel) => void;
 }
 
 /** One subscriber, until it leaves. */
@@ -49,19 +50,25 @@ class Subscription {
  */
 export class DecodedChannel implements ChannelConsumer {
   private readonly subscriptions = new MemberList<Subscription>();
-  private readonly rounding: RoundingWatch;
+  private readonly rounding = new RoundingWatch();
+  private readonly channel: ChannelProperties;
   private readonly unsubscribe: () => void;
   /** How many subscribers want the payload. */
   private readers = 0;
 
-  constructor(private readonly options: DecodedChannelOptions) {
-    this.rounding = new RoundingWatch(options.onRounded);
-    this.unsubscribe = options.listener.subscribe(options.channel.name, this);
+  /** @throws PgNotifyError of kind `channel` for a name that PostgreSQL cannot carry. */
+  constructor(
+    private readonly definition: string | PgChannel,
+    private readonly parts: DecodedChannelParts,
+  ) {
+    this.channel = channelProperties(definition);
+    this.unsubscribe = parts.listener.subscribe(this.channel.name, this);
   }
 
   /** Returns a function that ends the subscription at once. */
   subscribe(subscriber: ChannelSubscriber): () => void {
-    const { listener, channel } = this.options;
+    const { listener } = this.parts;
+    const { name } = this.channel;
     if (listener.isStopping) {
       subscriber.complete?.();
       return () => undefined;
@@ -70,7 +77,7 @@ export class DecodedChannel implements ChannelConsumer {
     const subscription = new Subscription(subscriber, gaps);
     this.subscriptions.add(subscription);
     if (subscriber.notification) this.readers += 1;
-    gaps?.begin(channel.name, listener.acknowledgementOf(channel.name));
+    gaps?.begin(name, listener.acknowledgementOf(name));
     return () => this.leave(subscription);
   }
 
@@ -82,7 +89,7 @@ export class DecodedChannel implements ChannelConsumer {
         if (subscriber.notification) subscriber.notification(notification);
         else subscriber.arrival?.();
       } catch (error) {
-        this.options.context.errors.report(error); // The other subscribers still get it.
+        this.parts.context.errors.report(error); // The other subscribers still get it.
       }
     }
   }
@@ -106,11 +113,13 @@ export class DecodedChannel implements ChannelConsumer {
    * schema: it is reported, and delivered to nobody.
    */
   private decode(notification: ReceivedNotification): boolean {
-    const { channel, context } = this.options;
+    const { channel } = this;
+    const { context, onRounded } = this.parts;
     const { raw } = notification;
     try {
       const payload = decodePayload(channel.name, channel.codec, raw);
-      if (typeof payload !== 'string') this.rounding.look(raw); // Text keeps all of its digits.
+      // Text keeps all of its digits.
+      if (typeof payload !== 'string' && this.rounding.finds(raw)) onRounded(channel.name);
       notification.payload = channel.schema ? context.async.run(() => applySchema(channel, payload)) : payload;
       return true;
     } catch (error) {
@@ -125,14 +134,14 @@ export class DecodedChannel implements ChannelConsumer {
     if (subscription.subscriber.notification) this.readers -= 1;
     if (this.subscriptions.size > 0) return;
     this.unsubscribe();
-    this.options.onEmpty();
+    this.parts.onEmpty(this.definition);
   }
 
   private guarded(call: () => void): void {
     try {
       call();
     } catch (error) {
-      this.options.context.errors.report(error);
+      this.parts.context.errors.report(error);
     }
   }
 }

@@ -1,9 +1,8 @@
 import type { PgChannel } from '../channel/pg-channel.js';
-import { toPgChannel } from '../channel/pg-channel.js';
 import type { ListeningTransport } from '../transport/pg-notify-transport.js';
 import type { ConsumerContext } from './consumer-context.js';
 import { DecodedChannel } from './decoded-channel.js';
-import type { ChannelSubscriber } from './decoded-channel.js';
+import type { ChannelSubscriber, DecodedChannelParts } from './decoded-channel.js';
 import { GapSequence } from './gap-sequence.js';
 
 /** The channels of one registration that have subscribers: one for each definition. */
@@ -12,11 +11,16 @@ export class DecodedChannels {
   private readonly channels = new Map<string | PgChannel, DecodedChannel>();
   /** The channels whose rounded integers were logged. */
   private readonly rounded = new Set<string>();
+  private readonly parts: DecodedChannelParts;
 
   constructor(
     private readonly listener: ListeningTransport,
     private readonly context: ConsumerContext,
-  ) {}
+  ) {
+    const onRounded = (name: string): void => this.announceRounded(name);
+    const onEmpty = (definition: string | PgChannel): void => void this.channels.delete(definition);
+    this.parts = { listener, context, onRounded, onEmpty };
+  }
 
   /**
    * Adds a subscriber to a channel, and returns a function that removes it. LISTEN is sent for the first subscriber of
@@ -47,13 +51,9 @@ export class DecodedChannels {
     return unsubscribe;
   }
 
-  private open(channel: string | PgChannel): DecodedChannel {
-    const { listener, context } = this;
-    const definition = toPgChannel(channel);
-    const onRounded = (): void => this.announceRounded(definition.name);
-    const onEmpty = (): void => void this.channels.delete(channel);
-    const decoded = new DecodedChannel({ channel: definition, listener, context, onRounded, onEmpty });
-    this.channels.set(channel, decoded);
+  private open(definition: string | PgChannel): DecodedChannel {
+    const decoded = new DecodedChannel(definition, this.parts);
+    this.channels.set(definition, decoded);
     return decoded;
   }
 

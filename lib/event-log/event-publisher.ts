@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { toSendingChannel } from '../channel/pg-channel.js';
+import { channelProperties } from '../channel/pg-channel.js';
 import type { PgChannel } from '../channel/pg-channel.js';
 import { isThenable } from '../channel/thenable.js';
 import { chosenExecutor, executorOption, refuseBareExecutor } from '../executor/call-executor.js';
@@ -64,7 +64,7 @@ export class EventPublisher {
     payload: unknown,
     options: CallOptions & PgEventOptions = {},
   ): Promise<string> {
-    const definition = toSendingChannel(channel);
+    const definition = channelProperties(channel);
     const { name } = definition;
     refuseBareExecutor('publish()', options);
     const { executor: given } = readOptions('publish()', options, PUBLISH);
@@ -92,7 +92,7 @@ export class EventPublisher {
     events: readonly PgNewEvent[],
     options: CallOptions = {},
   ): Promise<readonly string[]> {
-    const definition = toSendingChannel(channel);
+    const definition = channelProperties(channel);
     const { name } = definition;
     if (!Array.isArray(events)) {
       const found = isThenable(events) ? 'a promise: await it' : events === null ? 'null' : typeof events;

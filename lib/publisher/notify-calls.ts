@@ -1,7 +1,7 @@
 import { encodePayload } from '../channel/payload-codec.js';
 import { applySchema } from '../channel/payload-schema.js';
-import { toSendingChannel } from '../channel/pg-channel.js';
-import type { PgChannel } from '../channel/pg-channel.js';
+import { channelProperties } from '../channel/pg-channel.js';
+import type { ChannelProperties, PgChannel } from '../channel/pg-channel.js';
 import { isThenable } from '../channel/thenable.js';
 import { callExecutor } from '../executor/call-executor.js';
 import type { CallOptions, CurrentExecutor } from '../executor/call-executor.js';
@@ -26,8 +26,6 @@ export interface NotifyCallsOptions {
   readonly currentExecutor?: CurrentExecutor | undefined;
 }
 
-type SendingChannel = ReturnType<typeof toSendingChannel>;
-
 /** The calls of `notify()` and `notifyMany()`. Each is checked before it is sent, and they are sent in their order. */
 export class NotifyCalls {
   private readonly order = new CallOrder();
@@ -39,7 +37,7 @@ export class NotifyCalls {
   ) {}
 
   async notify(channel: string | PgChannel, payload: unknown, options?: CallOptions): Promise<void> {
-    const definition = toSendingChannel(channel);
+    const definition = channelProperties(channel);
     const executor = callExecutor('notify()', options, this.options.currentExecutor);
     if (isOptions(payload)) {
       const message = `The payload for channel ${JSON.stringify(definition.name)} looks like the options: write notify(channel, undefined, { executor: … }).`;
@@ -58,7 +56,7 @@ export class NotifyCalls {
    * @throws PgNotifyError with all notifications that were not, or perhaps not, sent.
    */
   async notifyMany(channel: string | PgChannel, payloads: readonly unknown[], options?: CallOptions): Promise<void> {
-    const definition = toSendingChannel(channel);
+    const definition = channelProperties(channel);
     const { name } = definition;
     if (!Array.isArray(payloads)) {
       const found = isThenable(payloads) ? 'a promise: await it' : payloads === null ? 'null' : typeof payloads;
@@ -125,13 +123,13 @@ export class NotifyCalls {
    *
    * @throws PgNotifyError of kind `payload`, or of kind `configuration` if the schema is asynchronous.
    */
-  private check(definition: SendingChannel, payload: unknown): string {
+  private check(definition: ChannelProperties, payload: unknown): string {
     const raw = encodePayload(definition.name, definition.codec, payload);
     applySchema(definition, payload);
     return raw;
   }
 
-  private async publish({ name, fold }: SendingChannel, raw: string, executor?: PgExecutor): Promise<void> {
+  private async publish({ name, fold }: ChannelProperties, raw: string, executor?: PgExecutor): Promise<void> {
     const { publisher } = this.options;
     const { clock, diagnostics, errors } = this.context;
     const isWatched = diagnostics.isWatched('nest-pg-notify.published');
@@ -153,7 +151,7 @@ export class NotifyCalls {
   }
 
   private async publishMany(
-    { name, fold }: SendingChannel,
+    { name, fold }: ChannelProperties,
     raws: readonly string[],
     executor: PgExecutor | undefined,
   ): Promise<readonly FailedNotification[]> {
