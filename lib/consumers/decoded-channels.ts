@@ -27,9 +27,11 @@ export class DecodedChannels {
    * a channel, and UNLISTEN after the last.
    */
   subscribe<T>(channel: string | PgChannel<T, unknown>, subscriber: ChannelSubscriber<T>): () => void {
-    const decoded = this.channels.get(channel) ?? this.open(channel);
     // Statements for one subscriber serve all of them, so they must not run in the async context of the first.
-    return this.context.async.run(() => decoded.subscribe(subscriber as ChannelSubscriber));
+    return this.context.async.run(() => {
+      const decoded = this.channels.get(channel) ?? this.open(channel);
+      return decoded.subscribe(subscriber as ChannelSubscriber);
+    });
   }
 
   /** Adds a subscriber to the gaps of all channels. It begins with a `start` gap for each covered channel. */

@@ -1,4 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { describe, expect, it, jest } from '@jest/globals';
 import type { PgNotification } from '../../lib/channel/pg-notification.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { channelWith, recordingSubscriber, setUpChannels } from '../support/decoded-channels.js';
@@ -131,6 +132,18 @@ describe('a decoded channel', () => {
     channels.subscribe('c', again.subscriber);
     listener.notify('1');
     expect(again.seen).toEqual(['start', '1']);
+  });
+
+  it('listens in the async context of the registration, not in that of its first subscriber', () => {
+    const context = new AsyncLocalStorage<string>();
+    const { listener, channels } = context.run('boot', setUpChannels);
+    const seen: (string | undefined)[] = [];
+    jest.spyOn(listener, 'subscribe').mockImplementation(() => {
+      seen.push(context.getStore());
+      return () => undefined;
+    });
+    context.run('request', () => channels.subscribe('c', {}));
+    expect(seen).toEqual(['boot']);
   });
 
   it('completes who subscribes after a stop', () => {
