@@ -58,7 +58,8 @@ export class HandlerQueue implements HeldQueue {
   private isStarting = false;
   /** Undefined without `batch`. */
   private readonly batchWait: BatchWait | undefined;
-  private readonly idle = new IdleWaiters(this);
+  /** Undefined until somebody waits for it. */
+  private idle: IdleWaiters | undefined;
 
   constructor(private readonly options: HandlerQueueOptions) {
     const { mode, context } = options;
@@ -78,7 +79,7 @@ export class HandlerQueue implements HeldQueue {
     } catch (error) {
       return this.keyFailed(error); // The user's function that returns the key has thrown.
     }
-    if (waiting.size > bufferSize) waiting.dropOldest(this.dropped);
+    if (waiting.size > bufferSize) this.dropOldest();
     if (!this.isPostponed) this.goOnSoon();
   }
 
@@ -94,7 +95,7 @@ export class HandlerQueue implements HeldQueue {
     this.isStopped = true;
     this.batchWait?.end();
     if (dropped > 0) this.options.counters.drop(dropped);
-    this.idle.update();
+    this.idle?.update();
     return dropped;
   }
 
@@ -110,7 +111,7 @@ export class HandlerQueue implements HeldQueue {
 
   /** Resolves when it is idle. */
   settled(): Promise<void> {
-    return this.idle.settled();
+    return (this.idle ??= new IdleWaiters(this)).settled();
   }
 
   get standsAt(): GapBarrier | undefined {
@@ -146,12 +147,7 @@ export class HandlerQueue implements HeldQueue {
   private readonly resume = (): void => {
     this.isScheduled = false;
     this.goOn();
-    this.idle.update();
-  };
-
-  private readonly resumeInTurn = (): void => {
-    this.isPostponed = false;
-    this.resume();
+    this.idle?.update();
   };
 
   /** Starts runs as long as it may, and as the budget of this turn allows. */
@@ -164,8 +160,13 @@ export class HandlerQueue implements HeldQueue {
   }
 
   private postpone(): void {
-    if (!this.isPostponed) this.options.context.budget.later(this.resumeInTurn, this.isCrowded);
+    if (this.isPostponed) return;
     this.isPostponed = true;
+    const resume = (): void => {
+      this.isPostponed = false;
+      this.resume();
+    };
+    this.options.context.budget.later(resume, this.isCrowded);
   }
 
   /** Whether the next read may overflow it: one read can bring thousands of short notifications. */
@@ -234,13 +235,15 @@ export class HandlerQueue implements HeldQueue {
     if (!this.isScheduled && !this.isPostponed) this.resume();
   };
 
-  private readonly dropped = ({ channel, receivedAt }: PgNotification, ahead: GapBarrier | undefined): void => {
+  private dropOldest(): void {
     const { counters, gate, onOverflow } = this.options;
+    const { notification, ahead } = this.waiting.dropOldest();
+    const { channel, receivedAt } = notification;
     counters.drop(1);
     gate?.overflow({ channel, reason: 'overflow', since: receivedAt, until: receivedAt, dropped: 1 }, ahead);
     if (!this.isOverflowing) onOverflow();
     this.isOverflowing = true;
-  };
+  }
 
   private keyFailed(cause: unknown): void {
     const { label, channel, counters, context } = this.options;

@@ -1,5 +1,7 @@
+import type { PgNotification } from '../channel/pg-notification.js';
 import { listed } from '../option-checks.js';
 import type { ConsumerContext } from './consumer-context.js';
+import type { ChannelSubscriber } from './decoded-channel.js';
 import type { DecodedChannels } from './decoded-channels.js';
 import type { GapGate } from './gap-gate.js';
 import type { Handler, PgHandlerStats } from './handler.js';
@@ -18,7 +20,7 @@ export interface NotificationHandlerDefinition extends HandlerDefinition<Taken> 
 }
 
 /** A use of `@OnPgNotify`. Its notifications pass through its own queue, which stops at each gap. */
-export class NotificationHandler implements Handler {
+export class NotificationHandler implements Handler, ChannelSubscriber {
   readonly label: string;
   private readonly counters: HandlerCounters;
   private readonly queue: HandlerQueue;
@@ -56,11 +58,15 @@ export class NotificationHandler implements Handler {
         );
       },
     });
-    const { queue } = this;
-    this.unsubscribe = channels.subscribe(definition.channel, {
-      notification: (notification) => queue.push(notification),
-      complete: () => queue.end(),
-    });
+    this.unsubscribe = channels.subscribe(definition.channel, this);
+  }
+
+  notification(notification: PgNotification): void {
+    this.queue.push(notification);
+  }
+
+  complete(): void {
+    this.queue.end();
   }
 
   get stats(): PgHandlerStats {

@@ -66,11 +66,11 @@ export class WaitingStretches {
     return taken;
   }
 
-  /** Removes the oldest of all notifications; there must be one. Passes on the barrier right before it. */
-  dropOldest(dropped: (notification: PgNotification, ahead: GapBarrier | undefined) => void): void {
+  /** Removes the oldest of all notifications; there must be one. Returns it with the barrier right before it. */
+  dropOldest(): { readonly notification: PgNotification; readonly ahead: GapBarrier | undefined } {
     const { items, barrier } = this.stretches.find((stretch) => stretch.items.size > 0)!;
     this.count -= 1;
-    dropped(items.shift()!, barrier);
+    return { notification: items.shift()!, ahead: barrier };
   }
 
   /** Removes everything. Returns the number of notifications. */

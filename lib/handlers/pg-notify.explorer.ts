@@ -150,9 +150,11 @@ function notificationHandlerOf(
     const payloads = taken.map(({ payload }) => payload);
     return invoke(payloads, taken, { ...place, kind: 'batch', signal, notifications: taken });
   };
-  const describe = (thrown: unknown, taken: Taken): string =>
-    failureText(thrown, isBatch(taken) ? taken.map(({ payload }) => payload) : [taken.payload]);
-  return { ...definitionOf(handler), ...settings, call, describe };
+  return { ...definitionOf(handler), ...settings, call, describe: describeFailure };
+}
+
+function describeFailure(thrown: unknown, taken: Taken): string {
+  return failureText(thrown, isBatch(taken) ? taken.map(({ payload }) => payload) : [taken.payload]);
 }
 
 function gapHandlerOf(handler: Handler<'gap'>, { invoke, defaults }: Binding): GapHandlerDefinition {
