@@ -159,22 +159,36 @@ class MessageReader {
   /** Reads the complete messages at the front, and returns where they end. */
   private readFrom(bytes: Buffer): number {
     let at = 0;
+    /** What lies between this and `at` was read and is still to be passed on. */
+    let passed = 0;
     for (;;) {
-      this.needed = HEADER;
-      if (bytes.length - at < HEADER) return at;
+      const end = this.endOfMessage(bytes, at);
+      if (end !== undefined && isTerminatedCompletion(bytes, at, end)) {
+        at = end;
+        continue;
+      }
+      if (passed < at) this.onMessage(bytes.subarray(passed, at));
+      if (end === undefined) return at;
       const type = bytes[at]!;
-      const end = at + 1 + checkedLength(type, lengthAt(bytes, at + 1));
-      this.needed = end - at;
-      if (end > bytes.length) return at;
       if (type === NOTIFICATION) {
         this.onNotification(this.notificationOf(bytes, at + HEADER, end, (this.receivedAt ??= new Date())));
       } else {
         checkMessage(type, bytes, at + HEADER, end);
-        // Each message separately, so that the parser cannot read beyond its end.
+        // Separately, so that the parser cannot read beyond its end.
         this.onMessage(bytes.subarray(at, end));
       }
       at = end;
+      passed = end;
     }
+  }
+
+  /** Undefined if a part of the message is missing. */
+  private endOfMessage(bytes: Buffer, at: number): number | undefined {
+    this.needed = HEADER;
+    if (bytes.length - at < HEADER) return undefined;
+    const end = at + 1 + checkedLength(bytes[at]!, lengthAt(bytes, at + 1));
+    this.needed = end - at;
+    return end > bytes.length ? undefined : end;
   }
 
   /** Reads a pid, a channel and a payload. This is the hot path: it makes no copy, and no call for each byte. */
@@ -201,6 +215,14 @@ class MessageReader {
 /** Like readUInt32BE(), but without its checks; `| 0` makes the number signed. */
 function lengthAt(bytes: Buffer, at: number): number {
   return bytes[at]! * 0x1000000 + ((bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!);
+}
+
+/**
+ * Whether a message only says that a statement is complete, and its text ends within it. A statement with 1,000 LISTENs
+ * has 1,000 of these as its answer. They are passed on together: one by one they take three times as long.
+ */
+function isTerminatedCompletion(bytes: Buffer, at: number, end: number): boolean {
+  return bytes[at] === COMMAND_COMPLETE && end > at + HEADER && bytes[end - 1] === 0;
 }
 
 function checkedLength(type: number, length: number): number {

@@ -181,7 +181,8 @@ describe('what a server sends', () => {
       text.map((value) => backend.parameterStatus('TimeZone', value)),
       text.map((value) => backend.noticeResponse('00000', value)),
       text.map((value) => backend.dataRow([value])),
-      fc.constantFrom(backend.commandComplete('LISTEN'), backend.rowDescription(['column'])),
+      { weight: 3, arbitrary: fc.constant(backend.commandComplete('LISTEN')) },
+      fc.constant(backend.rowDescription(['column'])),
     );
     fc.assert(
       fc.property(
@@ -222,6 +223,23 @@ describe('what a server sends', () => {
     );
   });
 
+  it('reaches pg at once if it only says that many statements are complete', () => {
+    const attached: EventEmitter[] = [];
+    const connection = {
+      attachListeners: (stream: EventEmitter): void => void attached.push(stream.on('data', () => undefined)),
+    };
+    const seen: string[] = [];
+    const onNotification = ({ raw }: RawPgNotification): void => void seen.push(raw);
+    readMessages(connection, { onNotification, onUnreadable: () => undefined }, () => undefined);
+    const stream = new EventEmitter();
+    connection.attachListeners(stream);
+    attached[0]!.on('data', (message: Buffer) => seen.push(message.toString('latin1').replaceAll(/[^A-Z]/g, '')));
+    const complete = backend.commandComplete('LISTEN');
+    const notification = backend.notificationResponse(7, 'channel', 'payload');
+    stream.emit('data', Buffer.concat([complete, complete, notification, complete, backend.readyForQuery()]));
+    expect(seen).toEqual(['CLISTENCLISTEN', 'payload', 'CLISTEN', 'ZI']);
+  });
+
   // pg's parser would loop for ever over the first ones, and read the others' missing ends from what follows them.
   it.each([
     ['an error without a field', framed('E', [])],
@@ -230,6 +248,8 @@ describe('what a server sends', () => {
     ['an error without the end of its fields', framed('E', Buffer.from('Mtext\0'))],
     ['a notification without the end of its payload', framed('A', Buffer.from('\0\0\0\x01channel\0payload'))],
     ['a notification without a payload', framed('A', Buffer.from('\0\0\0\x01channel\0'))],
+    ['a completion without a text', framed('C', [])],
+    ['a completion whose text has no end', framed('C', Buffer.from('LISTEN'))],
     ['a setting without a value', framed('S', Buffer.from('TimeZone\0'))],
     ['a message that is shorter than its own length', framed('Z', Buffer.from('I'), -2)],
     ['a message that is longer than any', framed('D', [], 0x7000_0000)],
