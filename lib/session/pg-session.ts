@@ -12,18 +12,10 @@ import { createClient, PROCESS_TYPES } from './pg-client.js';
 import type { ParameterStatus } from './pg-client.js';
 import { PoolLoan } from './pool-loan.js';
 import type { PgBorrowOptions } from './pool-loan.js';
-import { ASK_FACTS, askFacts, LIFT_TIMEOUT_WITHIN, presumeFacts, readFacts } from './session-facts.js';
 import type { SessionFacts } from './session-facts.js';
+import { SessionIntroduction } from './session-introduction.js';
 import { runTransaction } from './session-transaction.js';
 import type { SessionTransaction, TransactionLimits } from './session-transaction.js';
-import {
-  applyEach,
-  applyInTransaction,
-  applyTogether,
-  LIFT_STATEMENT_TIMEOUT,
-  listeningSettings,
-  sendingSettings,
-} from './session-settings.js';
 import type { TurnBudget } from '../time/turn-budget.js';
 import { OWN_TYPES } from './type-parsers.js';
 import { WatchedClient } from './watched-client.js';
@@ -67,9 +59,8 @@ export interface PgStatement extends AnswerLimits {
   readonly values?: readonly unknown[];
 }
 
-/** The SQLSTATEs of a statement in a failed transaction, and of one that has waited too long for a lock. */
+/** The SQLSTATE of a statement in a failed transaction. */
 const FAILED_TRANSACTION = '25P02';
-const LOCK_NOT_AVAILABLE = '55P03';
 
 /** How long an answer may take even if other messages are received, in milliseconds. */
 const ANSWER_LIMIT = 60_000;
@@ -79,11 +70,7 @@ const ANSWER_LIMIT = 60_000;
  * whole; it is never reused.
  */
 export class PgSession {
-  private known: SessionFacts = readFacts(undefined);
-  /** See {@link lockTimeout}. */
-  private unkeptLockTimeout: number | undefined;
-  /** The lock timeout that is still to be set, of a session whose facts are presumed. */
-  private presumedLockTimeout: number | undefined;
+  private readonly introduction = new SessionIntroduction(this);
   /**
    * Whether transactions are read-only by default, if the server reports it: since PostgreSQL 14, at connect and at
    * changes.
@@ -158,14 +145,11 @@ export class PgSession {
     for (;;) {
       const loan = await PoolLoan.take(pool, options, left());
       const session = new PgSession(new WatchedClient(loan.client, ANSWER_LIMIT, loan));
-      const failure = await session.askFacts(left()).then(
+      const failure = await session.introduction.runBorrowed(options.lockTimeout, left()).then(
         () => undefined,
         (error: PgNotifyError) => error,
       );
-      if (!failure && !loan.isInTransaction) {
-        if (session.known.mayConfigure) session.unkeptLockTimeout = options.lockTimeout;
-        return session;
-      }
+      if (!failure && !loan.isInTransaction) return session;
       // A statement in a transaction that another user has begun would not be committed. The next client may be usable.
       const message = `${session.endpoint}: the client was given back to the pool in the middle of a transaction.`;
       session.destroy(failure ?? new PgNotifyError('connection', message));
@@ -175,35 +159,8 @@ export class PgSession {
 
   private async connect({ connectTimeout, lockTimeout, earlier }: PgSessionOptions): Promise<void> {
     await this.client.connect();
-    if (earlier && lockTimeout !== undefined) {
-      this.known = presumeFacts(earlier, this.processId);
-      this.presumedLockTimeout = lockTimeout;
-    } else await this.introduce(lockTimeout, connectTimeout);
-  }
-
-  /** Asks for the facts of the session, and applies the settings of one that sends. */
-  private async introduce(lockTimeout: number | undefined, timeout: number): Promise<void> {
-    await this.askFacts(timeout);
-    if (lockTimeout !== undefined) await this.prepareToSend(lockTimeout, timeout);
-  }
-
-  /** Behind a pooler no settings are applied, because they would affect the next client of the backend. */
-  private async prepareToSend(lockTimeout: number, timeout: number): Promise<void> {
-    if (!this.isDirect) {
-      if (this.known.mayConfigure) this.unkeptLockTimeout = lockTimeout;
-      return;
-    }
-    const settings = sendingSettings(lockTimeout);
-    try {
-      await applyTogether(this, settings, timeout);
-    } catch (error) {
-      if (this.isLost) throw error;
-      await applyEach(this, settings, timeout); // One that the platform lacks must not prevent the others.
-    }
-  }
-
-  private async askFacts(timeout: number): Promise<void> {
-    this.known = await askFacts(async (text) => (await this.query({ text, timeout, limit: timeout }))[0]);
+    if (earlier && lockTimeout !== undefined) this.introduction.presume(earlier, lockTimeout);
+    else await this.introduction.run(lockTimeout, connectTimeout);
   }
 
   /** Resolves once, with the reason, when the connection is gone: lost, given up or closed. Never rejects. */
@@ -227,12 +184,12 @@ export class PgSession {
 
   /** Whether statements run in the backend that was announced at connect. Otherwise there is a pooler. */
   get isDirect(): boolean {
-    return this.processId === this.known.backendPid;
+    return this.introduction.isDirect;
   }
 
   /** The facts that the server reported at connect. */
   get facts(): SessionFacts {
-    return this.known;
+    return this.introduction.facts;
   }
 
   /**
@@ -258,14 +215,14 @@ export class PgSession {
    * milliseconds.
    */
   get lockTimeout(): number | undefined {
-    return this.unkeptLockTimeout;
+    return this.introduction.lockTimeout;
   }
 
   /**
    * The backend of a session that was lost during a statement, if it is known: it may still be running the statement.
    */
   get abandonedBackend(): SessionFacts | undefined {
-    return this.client.wasLostAsking && this.isDirect ? this.known : undefined;
+    return this.client.wasLostAsking && this.isDirect ? this.facts : undefined;
   }
 
   /** Whether another user of the pool waits for the client. */
@@ -285,7 +242,7 @@ export class PgSession {
 
   /** Whether its facts are presumed, so that its first statement must be run by {@link queryFirst}. */
   get isPresumed(): boolean {
-    return this.presumedLockTimeout !== undefined;
+    return this.introduction.isPresumed;
   }
 
   /**
@@ -295,26 +252,13 @@ export class PgSession {
    * @returns Whether the statement was run.
    * @throws PgNotifyError of kind `connection` as {@link query}, and if the statement has waited too long for a lock.
    */
-  async queryFirst({ text, timeout, limit }: Omit<PgStatement, 'values' | 'name'>): Promise<boolean> {
-    const lockTimeout = this.presumedLockTimeout!;
-    this.presumedLockTimeout = undefined;
-    const settings = applyInTransaction(lockTimeout, this.processId);
-    const together = [LIFT_TIMEOUT_WITHIN, settings, text, ASK_FACTS].join(';\n');
-    try {
-      const [row] = await this.query({ text: together, timeout, ...(limit !== undefined && { limit }) });
-      this.known = readFacts(row);
-      return true;
-    } catch (error) {
-      if (this.isLost || (error as PgNotifyError).sqlState === LOCK_NOT_AVAILABLE) throw error;
-      await this.introduce(lockTimeout, timeout);
-      return false;
-    }
+  queryFirst(statement: Omit<PgStatement, 'values' | 'name'>): Promise<boolean> {
+    return this.introduction.withFirst(statement);
   }
 
   /** Applies the settings of a listening session, as far as the server has them. */
-  async applySettings(timeout: number): Promise<void> {
-    await this.query({ text: LIFT_STATEMENT_TIMEOUT, timeout });
-    await applyTogether(this, listeningSettings(this.known.encoding), timeout);
+  applySettings(timeout: number): Promise<void> {
+    return this.introduction.applyListeningSettings(timeout);
   }
 
   /**

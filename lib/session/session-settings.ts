@@ -79,17 +79,17 @@ export function applyInTransaction(lockTimeout: number, announcedPid: number | u
 /** The part of a session that settings are applied through. */
 interface ConfigurableSession {
   readonly isLost: boolean;
-  readonly facts: Pick<SessionFacts, 'mayConfigure'>;
   query(statement: PgStatement): Promise<unknown>;
 }
 
 /** Applies settings in one statement if the role may, otherwise one by one. */
 export async function applyTogether(
   session: ConfigurableSession,
+  { mayConfigure }: Pick<SessionFacts, 'mayConfigure'>,
   settings: Readonly<Record<string, string>>,
   timeout: number,
 ): Promise<void> {
-  if (session.facts.mayConfigure) {
+  if (mayConfigure) {
     try {
       await session.query({ text: APPLY, values: [JSON.stringify(settings)], timeout });
       return;
