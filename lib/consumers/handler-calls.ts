@@ -55,30 +55,28 @@ export class HandlerCalls<Argument> {
    * @param closing Aborted when the registration stops waiting for runs.
    */
   run(argument: Argument, count: number, closing: AbortSignal): unknown {
-    const { record, method } = this;
-    const { timeout } = method;
-    const begun = record.isTimed ? this.context.clock.now() : 0;
-    if (timeout !== undefined) return this.callWithin(timeout, { argument, count, begun }, closing);
-    let value: unknown;
-    let isAwaited: boolean;
+    const { record, method, context } = this;
+    const begun = record.isTimed ? context.clock.now() : 0;
+    if (method.timeout !== undefined) return this.callWithin(method.timeout, { argument, count, begun }, closing);
     try {
-      value = this.context.async.run(() => outcomeOf(method.call(argument, closing), closing));
-      isAwaited = isThenable(value); // Reading a property may throw.
+      return context.async.run(() => {
+        const outcome = outcomeOf(method.call(argument, closing), closing);
+        if (isThenable(outcome)) return this.settle(outcome, { argument, count, begun }, closing);
+        record.succeeded(count, begun);
+        return outcome;
+      });
     } catch (thrown) {
       return record.ended(thrown, { argument, count, begun });
     }
-    if (isAwaited) return this.settle(this.finalOutcomeOf(value, closing), { argument, count, begun });
-    record.succeeded(count, begun);
-    return value;
   }
 
-  private finalOutcomeOf(value: unknown, signal: AbortSignal): Promise<unknown> {
-    return this.context.async.run(() => finalOutcomeOf(value, signal));
-  }
-
-  private async settle(running: Promise<unknown>, run: Run<Argument>): Promise<unknown> {
+  /** To be called in the context of the run, because what it awaits may resolve to a stream. */
+  private async settle(running: unknown, run: Run<Argument>, signal: AbortSignal): Promise<unknown> {
     try {
-      const value = await running;
+      let value = running;
+      do {
+        value = outcomeOf(await value, signal);
+      } while (isThenable(value));
       this.record.succeeded(run.count, run.begun);
       return value;
     } catch (thrown) {
@@ -92,23 +90,24 @@ export class HandlerCalls<Argument> {
    */
   private callWithin(timeout: number, run: Run<Argument>, closing: AbortSignal): unknown {
     const over = new AbortController();
+    const { signal } = over;
     const onClosing = (): void => over.abort(closing.reason);
     closing.addEventListener('abort', onClosing, { once: true });
     const release = (): void => closing.removeEventListener('abort', onClosing);
-    let value: unknown;
     try {
-      value = this.context.async.run(() => outcomeOf(this.method.call(run.argument, over.signal), over.signal));
-      if (isThenable(value)) {
-        const running = this.finalOutcomeOf(value, over.signal);
-        return this.settleWithin(timeout, running, over, run).finally(release);
-      }
+      return this.context.async.run(() => {
+        const outcome = outcomeOf(this.method.call(run.argument, signal), signal);
+        if (isThenable(outcome)) {
+          return this.settleWithin(timeout, finalOutcomeOf(outcome, signal), over, run).finally(release);
+        }
+        release();
+        this.record.succeeded(run.count, run.begun);
+        return outcome;
+      });
     } catch (thrown) {
       release();
       return this.record.ended(thrown, run);
     }
-    release();
-    this.record.succeeded(run.count, run.begun);
-    return value;
   }
 
   private async settleWithin(
@@ -123,7 +122,7 @@ export class HandlerCalls<Argument> {
       return abortOverdue(over, timeout);
     };
     try {
-      return await this.settle(withDeadline(running, { timeout, expired }), run);
+      return await this.settle(withDeadline(running, { timeout, expired }), run, over.signal);
     } finally {
       if (isLate) await this.overrun(timeout, running);
     }

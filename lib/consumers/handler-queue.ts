@@ -225,7 +225,7 @@ export class HandlerQueue implements HeldQueue {
       this.isStarting = false;
     }
     // Not by looking for `then`: reading a property of the handler's value may throw.
-    if (!types.isPromise(running)) return;
+    if (running === undefined || !types.isPromise(running)) return;
     this.active += 1;
     running.then(this.ended, this.ended);
   }
