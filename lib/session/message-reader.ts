@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Readable } from 'node:stream';
+import { MAX_CHANNEL_BYTES } from '../channel/channel-name.js';
+import { MAX_PAYLOAD_BYTES } from '../channel/payload-codec.js';
 import { ReceivedNotification } from '../channel/pg-notification.js';
 import { messageOf } from '../pg-notify.errors.js';
 import type { TurnBudget } from '../time/turn-budget.js';
@@ -86,6 +88,9 @@ const HEADER = 5;
 /** Far larger than any answer to this module. A longer message is invalid. */
 const MAX_LENGTH = 16 * 1024 * 1024;
 
+/** A pid, a channel and a payload, each of them as long as PostgreSQL allows, and the NULs. */
+const LONGEST_NOTIFICATION = HEADER + 4 + MAX_CHANNEL_BYTES + 1 + MAX_PAYLOAD_BYTES + 1;
+
 /** All types of messages from a server: https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const TYPES: ReadonlySet<number> = new Set(Buffer.from('ACDEGHIKNRSTVWZcdnstv123'));
 
@@ -117,6 +122,8 @@ class MessageReader {
   private size = 0;
   /** The number of bytes needed before the next attempt to read a message. */
   private needed = HEADER;
+  /** Holds a notification that came in several parts, while it is read. */
+  private notification: Buffer | undefined;
   /** The channel of the last notification as bytes, with its NUL: most notifications repeat it. */
   private channelBytes = Buffer.of(0);
   private channel = '';
@@ -138,12 +145,26 @@ class MessageReader {
       this.keep(rest.subarray(0, missing));
       if (this.size < this.needed) return;
       rest = rest.subarray(missing);
-      const bytes = Buffer.concat(this.parts, this.size);
+      const bytes = this.joined();
       this.parts = [];
       this.size = 0;
       this.readAll(bytes);
     }
     if (rest.length > 0) this.readAll(rest);
+  }
+
+  /** The kept parts in one piece. The parts of a notification are joined in memory that serves for all of them. */
+  private joined(): Buffer {
+    // Only a complete one is read at once. Of other messages, pg's parser may keep what it gets.
+    const isNotification = this.needed > HEADER && this.parts[0]![0] === NOTIFICATION;
+    if (!isNotification || this.size > LONGEST_NOTIFICATION) return Buffer.concat(this.parts, this.size);
+    this.notification ??= Buffer.allocUnsafeSlow(LONGEST_NOTIFICATION);
+    let size = 0;
+    for (const part of this.parts) {
+      this.notification.set(part, size);
+      size += part.length;
+    }
+    return this.notification.subarray(0, size);
   }
 
   private keep(bytes: Buffer): void {
