@@ -5,7 +5,14 @@ import { MAX_PAYLOAD_BYTES } from '../channel/payload-codec.js';
 import { ReceivedNotification } from '../channel/pg-notification.js';
 import { messageOf } from '../pg-notify.errors.js';
 import type { TurnBudget } from '../time/turn-budget.js';
-import { PROTOCOL_ERROR, UNSUPPORTED_AUTHENTICATION } from './connection-failure.js';
+import {
+  checkedLength,
+  checkMessage,
+  COMMAND_COMPLETE,
+  endOfText,
+  NOTIFICATION,
+  UnreadableMessage,
+} from './message-checks.js';
 import type { ClientConnection } from './pg-client.js';
 
 /** The recipients of a server's messages. */
@@ -85,35 +92,8 @@ function readFrom(
 /** The size of a message's type and length. The length includes itself, but not the type. */
 const HEADER = 5;
 
-/** Far larger than any answer to this module. A longer message is invalid. */
-const MAX_LENGTH = 16 * 1024 * 1024;
-
 /** A pid, a channel and a payload, each of them as long as PostgreSQL allows, and the NULs. */
 const LONGEST_NOTIFICATION = HEADER + 4 + MAX_CHANNEL_BYTES + 1 + MAX_PAYLOAD_BYTES + 1;
-
-/** All types of messages from a server: https://www.postgresql.org/docs/current/protocol-message-formats.html */
-const TYPES: ReadonlySet<number> = new Set(Buffer.from('ACDEGHIKNRSTVWZcdnstv123'));
-
-const [NOTIFICATION, AUTHENTICATION, ERROR, NOTICE, PARAMETER_STATUS, COMMAND_COMPLETE] = [...Buffer.from('ARENSC')];
-
-/** A message that cannot be read or answered. Its code leads to the remedy. */
-class UnreadableMessage extends Error {
-  readonly code: string;
-
-  constructor(detail: string) {
-    super(`what came in is not PostgreSQL's protocol: ${detail}`);
-    this.code = PROTOCOL_ERROR;
-  }
-}
-
-class UnsupportedAuthentication extends UnreadableMessage {
-  override readonly code = UNSUPPORTED_AUTHENTICATION;
-
-  constructor(method: string, family = 'that') {
-    super('');
-    this.message = `the server asks for authentication by ${method}, and pg cannot do ${family}`;
-  }
-}
 
 /** Splits the incoming bytes into messages, and passes on complete ones. */
 class MessageReader {
@@ -246,21 +226,6 @@ function isTerminatedCompletion(bytes: Buffer, at: number, end: number): boolean
   return bytes[at] === COMMAND_COMPLETE && end > at + HEADER && bytes[end - 1] === 0;
 }
 
-function checkedLength(type: number, length: number): number {
-  if (type !== NOTIFICATION && !TYPES.has(type))
-    throw new UnreadableMessage(`no message has the type 0x${type.toString(16)}`);
-  if (length < 4 || length > MAX_LENGTH) throw new UnreadableMessage(`no message has the length ${length}`);
-  return length;
-}
-
-/** @throws UnreadableMessage for a message that pg's parser would misread without an error. */
-function checkMessage(type: number, bytes: Buffer, from: number, end: number): void {
-  if (type === ERROR || type === NOTICE) checkFields(bytes.subarray(from, end));
-  else if (type === PARAMETER_STATUS) checkTexts(bytes.subarray(from, end), 2);
-  else if (type === COMMAND_COMPLETE) checkTexts(bytes.subarray(from, end), 1);
-  else if (type === AUTHENTICATION) checkAuthentication(bytes.subarray(from, end));
-}
-
 interface SlicingBuffer extends Buffer {
   /** Undocumented: the function that toString('utf8', …) calls, without its checks. */
   utf8Slice?: (start: number, end: number) => string;
@@ -268,49 +233,4 @@ interface SlicingBuffer extends Buffer {
 
 function textOf(bytes: SlicingBuffer, start: number, end: number): string {
   return bytes.utf8Slice ? bytes.utf8Slice(start, end) : bytes.toString('utf8', start, end);
-}
-
-function checkTexts(body: Buffer, count: number): void {
-  let at = 0;
-  for (let left = count; left > 0; left -= 1) at = endOfText(body, at);
-}
-
-/** A letter and a text for each field, and a final NUL. Without the NUL, pg's parser would never end. */
-function checkFields(body: Buffer): void {
-  let at = 0;
-  while (body[at] !== 0) at = endOfText(body, at + 1);
-}
-
-function endOfText(body: Buffer, from: number): number {
-  const end = body.indexOf(0, from);
-  if (end < 0) throw new UnreadableMessage('a text has no end');
-  return end + 1;
-}
-
-const SASL = 10;
-
-/** The methods that pg supports: none, a password in clear text or by MD5, and the three steps of SASL. */
-const SUPPORTED_METHODS: ReadonlySet<number> = new Set([0, 3, 5, SASL, 11, 12]);
-const SUPPORTED_MECHANISMS: ReadonlySet<string> = new Set(['SCRAM-SHA-256', 'SCRAM-SHA-256-PLUS']);
-
-const KERBEROS = 'GSSAPI/SSPI/Kerberos authentication';
-
-const METHODS: Readonly<Record<number, readonly [method: string, family?: string]>> = {
-  2: ['Kerberos V5', KERBEROS],
-  4: ['crypt'],
-  6: ['SCM credentials'],
-  7: ['GSSAPI', KERBEROS],
-  8: ['GSSAPI', KERBEROS],
-  9: ['SSPI', KERBEROS],
-};
-
-function checkAuthentication(body: Buffer): void {
-  const method = body.readInt32BE(0);
-  if (!SUPPORTED_METHODS.has(method)) {
-    throw new UnsupportedAuthentication(...(METHODS[method] ?? ([`the method number ${method}`] as const)));
-  }
-  if (method !== SASL) return;
-  const mechanisms = body.toString('utf8', 4).split('\0').filter(Boolean);
-  if (mechanisms.some((mechanism) => SUPPORTED_MECHANISMS.has(mechanism))) return;
-  throw new UnsupportedAuthentication(mechanisms.join(', '));
 }
