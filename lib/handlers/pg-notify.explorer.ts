@@ -39,11 +39,12 @@ type Handler<Kind extends PgHandlerMetadata['kind'] = OwnKind> = DiscoveredHandl
 
 /** The handlers that one provider has for one channel. A gap stops them together. */
 interface HandlerGroup {
-  readonly host: HandlerHost;
-  readonly channel: string;
   readonly notificationHandlers: NotificationHandlerDefinition[];
   readonly gapHandlers: GapHandlerDefinition[];
 }
+
+/** The groups of each provider, by channel. */
+type HandlerGroups = Map<HandlerHost, Map<string, HandlerGroup>>;
 
 /** Finds the handlers of its registration, and connects them to their channels. */
 @Injectable()
@@ -80,7 +81,7 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     for (const handler of handlers) this.checkRegistration(handler);
     const all = handlers.filter(({ metadata }) => registrationOf(metadata) === this.registrations.own);
     const own = all.filter((handler): handler is Handler => handler.metadata.kind !== 'event');
-    const groups: HandlerGroup[] = [];
+    const groups: HandlerGroups = new Map();
     const wakeUps: WakeUpHandlerDefinition[] = [];
     for (const handler of own) {
       const invoke = await invoker.bind(handler, whereOf(handler));
@@ -96,8 +97,10 @@ export class PgNotifyExplorer implements OnApplicationBootstrap, OnModuleDestroy
     // Handlers are connected only after all of them are checked, and never if the registration is disabled.
     if (this.transport.listener.currentStatus.state === 'disabled') return;
     logHandlers(own, new PgNotifyLogger(this.registrations.own, PgNotifyExplorer.name));
-    for (const { notificationHandlers, gapHandlers } of groups) {
-      this.consumers.handlers.connect(notificationHandlers, gapHandlers);
+    for (const ofHost of groups.values()) {
+      for (const { notificationHandlers, gapHandlers } of ofHost.values()) {
+        this.consumers.handlers.connect(notificationHandlers, gapHandlers);
+      }
     }
     for (const wakeUp of wakeUps) this.consumers.handlers.connectWakeUp(wakeUp);
   }
@@ -190,12 +193,12 @@ function isBatch(taken: Taken): taken is readonly PgNotification[] {
   return Array.isArray(taken);
 }
 
-function groupOf({ host, metadata }: Handler, groups: HandlerGroup[]): HandlerGroup {
+function groupOf({ host, metadata }: Handler, groups: HandlerGroups): HandlerGroup {
   const channel = channelName(metadata.channel);
-  const known = groups.find((group) => group.host === host && group.channel === channel);
-  if (known) return known;
-  const group: HandlerGroup = { host, channel, notificationHandlers: [], gapHandlers: [] };
-  groups.push(group);
+  const ofHost = groups.get(host) ?? new Map<string, HandlerGroup>();
+  groups.set(host, ofHost);
+  const group = ofHost.get(channel) ?? { notificationHandlers: [], gapHandlers: [] };
+  ofHost.set(channel, group);
   return group;
 }
 
