@@ -52,7 +52,8 @@ export class ChannelRegistry {
 
   /** The number of channels with a consumer. */
   get size(): number {
-    return this.withoutOwn([...this.consumers.keys()]).length;
+    const hasOwn = this.ownChannel !== undefined && this.consumers.has(this.ownChannel);
+    return hasOwn ? this.consumers.size - 1 : this.consumers.size;
   }
 
   /** The number of announced gaps. */

@@ -68,8 +68,10 @@ export class StatusReporter {
       this.enter('listening');
       return;
     }
-    const [before, now] = [this.status.value.channels, this.current.channels];
-    if (before.wanted !== now.wanted || before.acknowledged !== now.acknowledged) this.update();
+    const [before, now] = [this.status.value, this.current];
+    const isNews =
+      before.channels.wanted !== now.channels.wanted || before.channels.acknowledged !== now.channels.acknowledged;
+    if (isNews) this.status.next(now);
   }
 
   /**
