@@ -54,6 +54,8 @@ export class ChannelReconciler {
   private readonly surplus = new Set<string>();
   /** The channels of the LISTENs that are on their way; undefined while no statement is. */
   private inFlight: ReadonlySet<string> | undefined;
+  /** Acknowledged channels that are still to be announced. */
+  private unannounced: readonly [channels: readonly string[], acknowledgement: Acknowledgement] | undefined;
   /** Channels of a statement that was refused because of one of them. They are tried one by one. */
   private readonly suspects = new Set<string>();
   /** Channels that the server cannot listen to. */
@@ -106,7 +108,10 @@ export class ChannelReconciler {
    * server was listening to its channel before.
    */
   admits(channel: string): boolean {
-    if (this.inFlight?.has(channel) && !this.surplus.has(channel)) this.acknowledge();
+    if (this.inFlight?.has(channel) && !this.surplus.has(channel)) {
+      this.acknowledge();
+      this.announce();
+    }
     return this.acknowledged.has(channel);
   }
 
@@ -141,10 +146,19 @@ export class ChannelReconciler {
     for (const channel of channels) this.acknowledged.set(channel, acknowledgement);
   }
 
+  /** Announces what was acknowledged after the next statement was sent, so that the server works on it meanwhile. */
   private reconcile(): void {
-    if (this.inFlight || this.options.session.isLost) return;
+    const { session, onSettled } = this.options;
+    const mayAsk = !this.inFlight && !session.isLost;
+    const isAsking = mayAsk && this.askForDifference();
+    this.announce();
+    if (mayAsk && !isAsking) onSettled();
+  }
+
+  /** Returns whether there is a difference. */
+  private askForDifference(): boolean {
     const [listen, unlisten] = this.difference();
-    if (listen.length === 0 && unlisten.length === 0) return this.options.onSettled();
+    if (listen.length === 0 && unlisten.length === 0) return false;
     for (const channel of unlisten) {
       this.acknowledged.delete(channel);
       this.surplus.delete(channel);
@@ -168,6 +182,7 @@ export class ChannelReconciler {
       }
       this.answered();
     });
+    return true;
   }
 
   /** A name that the database's encoding cannot store must not keep the other channels from being listened to. */
@@ -206,7 +221,13 @@ export class ChannelReconciler {
       this.suspects.delete(channel);
       this.surplus.delete(channel);
     }
-    this.options.onAcknowledged(channels, acknowledgement);
+    this.unannounced = [channels, acknowledgement];
+  }
+
+  private announce(): void {
+    const { unannounced } = this;
+    this.unannounced = undefined;
+    if (unannounced) this.options.onAcknowledged(...unannounced);
   }
 
   /** The changes of the next statement: the whole difference, or as much of it as one statement may hold. */

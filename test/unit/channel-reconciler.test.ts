@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { ChannelReconciler } from '../../lib/listener/channel-reconciler.js';
 import { PgNotifyError } from '../../lib/pg-notify.errors.js';
 import { FakeClock, FakeSession } from '../support/fake-server.js';
@@ -64,6 +64,18 @@ describe('an UNLISTEN in one statement with a LISTEN that is refused', () => {
     session.notify('old', 'after that');
     expect(told).toEqual(['old,new acknowledged', 'old notified']);
   });
+});
+
+it('asks for the next part of many channels before it announces the part that was acknowledged', async () => {
+  const { session, told, want, reply } = setUp();
+  const query = session.query.bind(session);
+  jest.spyOn(session, 'query').mockImplementation((statement) => {
+    told.push('asked');
+    return query(statement);
+  });
+  await want(...Array.from({ length: 1_001 }, (_, index) => `channel${index}`));
+  await reply();
+  expect(told.map((line) => line.split(' ').at(-1))).toEqual(['asked', 'asked', 'acknowledged']);
 });
 
 it('gives the next turn to what is urgent, whatever else has waited for the statement under way, else to who came first', async () => {
