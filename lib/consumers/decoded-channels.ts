@@ -28,7 +28,7 @@ export class DecodedChannels {
    */
   subscribe<T>(channel: string | PgChannel<T, unknown>, subscriber: ChannelSubscriber<T>): () => void {
     // Statements for one subscriber serve all of them, so they must not run in the async context of the first.
-    return this.context.async.run(() => {
+    return this.context.async.runOwn(() => {
       const decoded = this.channels.get(channel) ?? this.open(channel);
       return decoded.subscribe(subscriber as ChannelSubscriber);
     });
