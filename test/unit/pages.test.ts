@@ -47,6 +47,31 @@ describe('SQL that pages and the command line let psql run', () => {
   });
 });
 
+/** What a figure looks like that somebody has measured, and not set. */
+const MEASURED = /\d ?(µs|ns)\b|\d ×|\bmeasured\b|\btook [^.]*\d/i;
+
+/** Where its source may be: a page of results, or a test. */
+const SOURCE = /\]\([\w/]*(performance|guarantees|scaling)\.md#?|`test\/[\w/-]+\.test\.ts`/;
+
+/** Pages that are about results, and say of all of them how they were measured. */
+const RESULTS = ['performance.md', 'guarantees.md', 'scaling.md', 'cdc.md', 'relay.md'];
+
+describe('a figure that was measured', () => {
+  it('stands on a page of results, or beside a link to one or to a test', async () => {
+    const pages = (await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md') && !RESULTS.includes(name));
+    const paths = ['README.md', ...pages.map((name) => `docs/${name}`)];
+    const parts = await Promise.all(
+      paths.map(async (path) => {
+        const text = (await readFile(join(ROOT, path), 'utf8')).replaceAll(/^ *```[^]*?^ *```$/gm, '');
+        return text.split(/\n\n|\n(?=[-|] )/).map((part) => ({ path, part }));
+      }),
+    );
+    const figures = parts.flat().filter(({ part }) => MEASURED.test(part));
+    expect(figures.length).toBeGreaterThan(2);
+    expect(figures.filter(({ part }) => !SOURCE.test(part))).toEqual([]);
+  });
+});
+
 describe('README.md', () => {
   it('leads to every page of docs/', async () => {
     const { links } = new MarkdownPage(await readFile(join(ROOT, 'README.md'), 'utf8'));
