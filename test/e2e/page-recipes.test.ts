@@ -11,6 +11,7 @@ import { Pool } from 'pg';
 import { WebSocket } from 'ws';
 import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
 import { DeliveryLog } from '../recipes/channels/delivery-log.js';
+import { JobQueue } from '../recipes/channels/job-queue.js';
 import { Shipping } from '../recipes/channels/shipping.js';
 import { ProductCache, ProductChanges } from '../recipes/gaps/product-cache.js';
 import { CustomerSummaries } from '../recipes/live-queries/customer-summaries.js';
@@ -32,6 +33,12 @@ const ORDERS =
 
 const suite = appSuite({ proxy: 'listener', options: QUICK });
 
+/** The SQL that a page shows; of several blocks the first. */
+async function sqlOf(path: string): Promise<string> {
+  const { codeBlocks } = new MarkdownPage(await readFile(join(import.meta.dirname, '../..', path), 'utf8'));
+  return codeBlocks.find(({ info }) => info[0] === 'sql')!.code;
+}
+
 function providePool() {
   const pool = new Pool({ connectionString: suite.database.url });
   suite.cleanup(() => pool.end());
@@ -52,6 +59,32 @@ describe('docs/channels.md', () => {
     expect(shipping.shown).toEqual([{ orderId: 7, status: 'shipped' }]);
     expect(await streamed.until(1)).toEqual(shipping.shown);
     expect(log.lines).toEqual([`7 in ${new Date().getUTCFullYear()}`]);
+  });
+
+  it('has SQL that sends an id beyond 2^53 as text, with all of its digits', async () => {
+    const { service } = await suite.start();
+    const received = new Recorder<unknown>();
+    service.listen('parcels').subscribe(({ payload }) => received.push(payload));
+    await service.ready();
+    await suite.database.query('CREATE TABLE parcels (id bigint); INSERT INTO parcels VALUES (9007199254740993)');
+    await suite.database.query(await sqlOf('docs/channels.md'));
+    expect(await received.until(1)).toEqual([{ id: '9007199254740993' }]);
+  });
+
+  it('has a channel that sends wake-ups once which wait together', async () => {
+    const { service } = await suite.start();
+    const received = new Recorder<string>();
+    for (const channel of [JobQueue.name, 'fence']) {
+      service.listen(channel).subscribe(() => received.push(channel));
+    }
+    await service.ready();
+    await Promise.all(Array.from({ length: 50 }, () => service.notify(JobQueue)));
+    await service.notify('fence');
+    await received.until((channels) => channels.includes('fence'));
+    // One may have been on its way already when the others were called, and these waited for its end.
+    const wakeUps = received.items.filter((channel) => channel === JobQueue.name);
+    expect(wakeUps.length).toBeGreaterThan(0);
+    expect(wakeUps.length).toBeLessThan(3);
   });
 });
 
@@ -81,8 +114,7 @@ describe('docs/gaps.md', () => {
 
 describe('docs/wake-ups.md', () => {
   it('has a worker that prints a label for each job, tries again what fails, and gives it up in the end', async () => {
-    const page = new MarkdownPage(await readFile(join(import.meta.dirname, '../../docs/wake-ups.md'), 'utf8'));
-    await suite.database.query(page.codeBlocks.find(({ info }) => info[0] === 'sql')!.code);
+    await suite.database.query(await sqlOf('docs/wake-ups.md'));
     const subject = await suite.start({ providers: [Packer, Labels, providePool()] });
     const labels = subject.app.get(Labels);
     const print = labels.print.bind(labels);
@@ -159,7 +191,7 @@ describe('the gateway of docs/live-queries.md', () => {
 });
 
 describe('docs/publishing.md', () => {
-  it('has calls that each deliver what they are given', async () => {
+  it('has calls, and SQL, that each deliver what they are given', async () => {
     const { app, service } = await suite.start({ providers: [Announcer] });
     const received = new Recorder<number>();
     service.listen<{ id: number }>('stock_changes').subscribe(({ payload }) => received.push(payload.id));
@@ -170,6 +202,8 @@ describe('docs/publishing.md', () => {
     announcer.mention(4);
     await announcer.announceWithRetry(5);
     expect(await received.until(5)).toEqual([1, 2, 3, 4, 5]);
+    await suite.database.query(await sqlOf('docs/publishing.md'));
+    expect((await received.until(6)).at(-1)).toBe(7);
   });
 });
 

@@ -1,0 +1,3 @@
+import { definePgChannel } from 'nest-pg-notify';
+
+export const JobQueue = definePgChannel('job_queue', { fold: true });
