@@ -1,13 +1,14 @@
-import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { beforeAll, expect, it } from '@jest/globals';
 import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
 import { appSuite } from '../support/app/app-suite.js';
-import { RUN_COMMAND_LINE } from '../support/node-typescript.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { describeWithPostgresPrograms } from '../support/postgres-programs.js';
+import { Recorder } from '../support/recorder.js';
+import { openTerminal } from '../support/terminal.js';
+import type { Terminal, TerminalResult } from '../support/terminal.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -20,28 +21,19 @@ function blocksOf({ codeBlocks }: MarkdownPage, language: string, text: string):
   return codeBlocks.filter(({ info, code }) => info[0] === language && code.includes(text)).map(({ code }) => code);
 }
 
-describeWithPostgresPrograms('the commands of the pages that run SQL by psql', (programs) => {
+describeWithPostgresPrograms('the commands of the pages', (programs) => {
   const suite = appSuite();
   let folder: string;
+  let terminal: Terminal;
   let database: TestDatabase;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'nest-pg-notify-psql-'));
     suite.cleanup(() => rm(folder, { recursive: true, force: true }));
-    const quoted = [process.execPath, ...RUN_COMMAND_LINE].map((argument) => `'${argument}'`).join(' ');
-    await writeFile(join(folder, 'npx'), `#!/bin/sh\nshift\nexec ${quoted} "$@"\n`); // Without nest-pg-notify.
-    await chmod(join(folder, 'npx'), 0o755);
+    terminal = await openTerminal(folder, {}, [programs.folder]);
   });
 
-  /** Runs a block as a reader does who pastes it into a terminal. */
-  const run = (script: string): Promise<{ readonly code: unknown; readonly stderr: string }> =>
-    new Promise((resolve) => {
-      const PATH = [folder, programs.folder, process.env['PATH']].join(delimiter);
-      const env = { PATH, DATABASE_URL: database.url, PGOPTIONS: '', LC_ALL: 'C' };
-      execFile('/bin/sh', ['-e', '-c', script], { cwd: folder, env, timeout: 60_000 }, (error, _stdout, stderr) =>
-        resolve({ code: error?.code ?? 0, stderr }),
-      );
-    });
+  const run = (script: string): Promise<TerminalResult> => terminal(script, { DATABASE_URL: database.url });
 
   const WELL = { code: 0, stderr: '' };
 
@@ -55,6 +47,8 @@ describeWithPostgresPrograms('the commands of the pages that run SQL by psql', (
       `SELECT count(*)::int AS triggers, to_regclass('nest_events.event') IS NOT NULL AS log FROM pg_trigger WHERE tgrelid = 'products'::regclass`,
     );
     expect(rows).toEqual([{ triggers: 4, log: true }]);
+    expect(await run(blocksOf(page, 'sh', 'UPDATE products')[0]!)).toEqual(WELL);
+    expect((await database.query('SELECT price FROM products WHERE id = 7')).rows).toEqual([{ price: 21 }]);
   });
 
   it('create what the application of docs/events.md needs, without a notice', async () => {
@@ -64,6 +58,43 @@ describeWithPostgresPrograms('the commands of the pages that run SQL by psql', (
     for (const script of blocksOf(page, 'sh', ' -f ')) expect(await run(script)).toEqual(WELL);
     const { rows } = await database.query(`SELECT to_regclass('totals')::text AS totals, nest_events.version()`);
     expect(rows).toEqual([{ totals: 'totals', version: 1 }]);
+    const [looking] = blocksOf(page, 'sh', 'SELECT * FROM charges');
+    expect(await run(looking!.replaceAll(/^curl .*/gm, ''))).toEqual(WELL); // Its orders are placed by events-docs.
+  });
+
+  it('make the trigger that wakes the workers of docs/wake-ups.md', async () => {
+    database = await suite.createDatabase();
+    const page = await pageOf('docs/wake-ups.md');
+    await database.query(blocksOf(page, 'sql', 'CREATE TABLE jobs')[0]!);
+    await mkdir(join(folder, 'migrations'));
+    const migration = 'psql -1 -v ON_ERROR_STOP=1 -f migrations/wake-packers.sql "$DATABASE_URL"';
+    expect(await run(`${blocksOf(page, 'sh', 'trigger jobs')[0]!}\n${migration}`)).toEqual(WELL);
+    const received = new Recorder<unknown>();
+    const { service } = await suite.start({ connection: database.url });
+    service.listen('job_queue').subscribe(({ payload }) => received.push(payload));
+    await service.ready();
+    await database.query('INSERT INTO jobs (order_id) VALUES (1)');
+    expect(await received.until(1)).toMatchObject([{ op: 'insert', table: 'jobs' }]);
+  });
+
+  it('send what README.md sends from a second terminal', async () => {
+    database = await suite.createDatabase();
+    const received = new Recorder<unknown>();
+    const { service } = await suite.start({ connection: database.url });
+    service.listen('order_events').subscribe(({ payload }) => received.push(payload));
+    await service.ready();
+    const [command] = blocksOf(await pageOf('README.md'), 'sh', 'notify order_events');
+    expect(await run(command!.replace(/postgres:\S+/, `'${database.url}'`))).toEqual(WELL);
+    expect(await received.until(1)).toEqual([{ id: 1, customer: 'Ann' }]);
+  });
+
+  it('find that LISTEN works, by the doctor of README.md and docs/getting-started.md', async () => {
+    database = await suite.createDatabase();
+    for (const path of ['README.md', 'docs/getting-started.md']) {
+      const [block] = blocksOf(await pageOf(path), 'sh', 'doctor');
+      const command = block!.split('\n').find((line) => line.includes('doctor'))!;
+      expect(await run(command.replace(/postgres:\S+/, `'${database.url}'`))).toEqual(WELL);
+    }
   });
 
   it('make the trigger that README.md shows', async () => {

@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
+import { appSuite } from '../support/app/app-suite.js';
+import { CommandLine } from '../support/command-line.js';
+import type { CommandResult } from '../support/command-line.js';
+
+const PROMPT = '$ npx nest-pg-notify ';
+const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
+
+describe('docs/command-line.md', () => {
+  const suite = appSuite({ server: {} });
+  let lines: readonly string[];
+
+  beforeAll(async () => {
+    const page = new MarkdownPage(await readFile(join(import.meta.dirname, '../../docs/command-line.md'), 'utf8'));
+    // With a prompt after each block, at which what the last command of the block prints ends.
+    lines = page.codeBlocks
+      .filter(({ info }) => info[0] === 'console')
+      .flatMap(({ code }) => [...code.trimEnd().split('\n'), '$']);
+  });
+
+  afterEach(() => CommandLine.endAll());
+
+  /** What the page says that a command prints. */
+  const shownFor = (command: string): readonly string[] => {
+    const first = lines.indexOf(PROMPT + command) + 1;
+    expect(first).toBeGreaterThan(0);
+    const end = lines.findIndex((line, index) => index >= first && line.startsWith('$'));
+    return lines.slice(first, end);
+  };
+
+  /** Lines without what differs from one run and one server to another: numbers, and the name of the database. */
+  const alike = (printed: readonly string[]): string[] =>
+    printed.map((line) =>
+      line.replaceAll(suite.database.name, 'shop').replaceAll(TIME, 'TIME').replaceAll(/\d+/g, '0'),
+    );
+
+  const linesOf = ({ stdout }: CommandResult): string[] => alike(stdout.trimEnd().split('\n'));
+  const environment = () => ({ DATABASE_URL: suite.database.url });
+  const run = (...args: readonly string[]): Promise<CommandResult> => CommandLine.run(args, environment());
+
+  it('shows what doctor prints where all is well', async () => {
+    await suite.database.query(`ALTER DATABASE ${suite.database.name} SET idle_session_timeout = '5min'`);
+    const result = await run('doctor');
+    expect(result.code).toBe(0);
+    expect(linesOf(result)).toEqual(alike(shownFor('doctor')));
+  });
+
+  it('shows what notify prints', async () => {
+    const payload = '{"id":1,"status":"paid"}';
+    expect((await run('notify', 'orders', payload)).stdout.trimEnd().split('\n')).toEqual(
+      shownFor(`notify orders '${payload}'`),
+    );
+    expect((await run('notify', 'job_queue')).stdout.trimEnd().split('\n')).toEqual(shownFor('notify job_queue'));
+  });
+
+  it('shows what the check of a trigger prints that is missing', async () => {
+    await suite.database.query('CREATE TABLE orders (id int PRIMARY KEY)');
+    const command = 'trigger orders --channel order_changes --key id --check';
+    const { code, stdout } = await run(...command.split(' '));
+    expect({ code, lines: stdout.trimEnd().split('\n') }).toEqual({ code: 1, lines: shownFor(command) });
+  });
+
+  it('shows what listen prints while the server is restarted', async () => {
+    const listening = new CommandLine(['listen', 'orders', 'products'], environment());
+    await listening.untilLine((line) => line.includes(' products listening from here on'));
+    await run('notify', 'orders', '{"id":1,"status":"new"}');
+    await listening.untilLine((line) => line.includes('"new"'));
+    await suite.server.stop('fast');
+    await listening.notes.until((notes) => notes.some((note) => note.includes('ECONNREFUSED')));
+    await suite.server.start();
+    await listening.untilLine((line) => line.includes(' products gap (reconnect)'));
+    await run('notify', 'orders', '{"id":2,"status":"paid"}');
+    await listening.untilLine((line) => line.includes('"paid"'));
+
+    const shown = alike(shownFor('listen orders products'));
+    const isOnOutput = (line: string): boolean => /^(-- )?TIME/.test(line);
+    expect(alike(listening.lines.items)).toEqual(shown.filter(isOnOutput));
+    // An attempt may meet the server while it comes or goes.
+    const notes = alike(listening.notes.items).filter((note) => !/system is (starting up|shutting down)/.test(note));
+    expect(notes).toEqual(shown.filter((line) => !isOnOutput(line)));
+  });
+});
