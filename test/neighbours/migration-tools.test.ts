@@ -1,13 +1,16 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from '@jest/globals';
 import { Migration, Migrator } from '@mikro-orm/migrations';
 import { MikroORM } from '@mikro-orm/postgresql';
 import { notifyTrigger } from 'nest-pg-notify/triggers';
 import { runner } from 'node-pg-migrate';
 import type { MigrationBuilder } from 'node-pg-migrate';
+import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
 import { productTrigger } from '../recipes/triggers/product-changes.js';
 import { migrationSuite } from '../support/migration-suite.js';
+import { openTerminal } from '../support/terminal.js';
 
 export class NotifyOfProducts extends Migration {
   up(): void {
@@ -58,4 +61,19 @@ migrationSuite('node-pg-migrate', async ({ url }) => {
       ],
     });
   return { up: async () => run('up'), down: async () => run('down'), close: async () => rm(dir, { recursive: true }) };
+});
+
+migrationSuite('drizzle-kit', async ({ url }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'nest-pg-notify-drizzle-kit-'));
+  const config = { dialect: 'postgresql', schema: './schema.ts', out: './drizzle', dbCredentials: { url } };
+  await writeFile(join(folder, 'drizzle.config.json'), JSON.stringify(config));
+  await writeFile(join(folder, 'schema.ts'), 'export {};');
+  const terminal = await openTerminal(folder, {
+    'drizzle-kit': [join(import.meta.dirname, 'node_modules/drizzle-kit/bin.cjs')],
+  });
+  const run = async (script: string): Promise<void> => expect(await terminal(script)).toMatchObject({ code: 0 });
+  const { codeBlocks } = new MarkdownPage(await readFile(join(import.meta.dirname, '../../docs/triggers.md'), 'utf8'));
+  await run('npx drizzle-kit generate --custom --name first'); // That of the page is the second one.
+  await run(codeBlocks.find(({ code }) => code.includes('npx drizzle-kit'))!.code);
+  return { up: () => run('npx drizzle-kit migrate'), close: () => rm(folder, { recursive: true }) };
 });
