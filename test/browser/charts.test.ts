@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { describeInBrowser, press, untilFigure } from '../support/browser.js';
+import { describeInBrowser, press, untilFigure, untilLevel } from '../support/browser.js';
+import { eventually } from '../support/recorder.js';
 
 describeInBrowser('the timeline and the charts of the page', (suite) => {
   it('show what an order has caused: notifications, a job that is done, and how long it took to get here', async () => {
@@ -37,5 +38,27 @@ describeInBrowser('the timeline and the charts of the page', (suite) => {
     const texts = await lines.allInnerTexts(); // The newest first.
     const placeOf = (part: string): number => texts.findIndex((text) => text.includes(part));
     expect(placeOf('Gap (reconnect')).toBeLessThan(placeOf('Not listening: reconnecting'));
+  });
+
+  it('show a poll: the worker looks for jobs by itself while nobody knows whether notifications arrive', async () => {
+    const page = await suite.open();
+    const polls = page.locator('#timeline li', { hasText: 'Poll: the worker looks for jobs without a notification' });
+    const before = (await polls.allInnerTexts()).join();
+    await suite.shop.query(`INSERT INTO jobs (kind) VALUES ('take stock')`);
+    // It looks at once if it has not for a second, and each further loss keeps the listener away for longer.
+    await eventually(
+      async () => {
+        const since = Date.now();
+        await press(page, 'Kill my listeners');
+        await untilLevel(page, 'good', (await untilLevel(page, 'bad', since)).at);
+        return (await polls.allInnerTexts()).join();
+      },
+      (texts) => texts !== before,
+    );
+    const waiting = await eventually(
+      () => suite.shop.query('SELECT FROM jobs WHERE finished_at IS NULL'),
+      (jobs) => jobs.length === 0,
+    );
+    expect(waiting).toEqual([]);
   });
 });
