@@ -46,13 +46,14 @@ export class ProductCache {
     await this.all();
   }
 
-  /** What an eviction overtakes while it is read is not kept: it may be what the product was before. */
+  /** What an eviction overtakes while it is read or stored is not kept: it may be what the product was before. */
   private async read(key: string, load: () => Promise<Product[]>): Promise<readonly Product[]> {
     const cached = await this.cache.get<Product[]>(key);
     if (cached) return cached;
     const { evictions } = this;
     const loaded = await load();
-    if (evictions === this.evictions) await this.cache.set(key, loaded);
+    await this.cache.set(key, loaded);
+    if (evictions !== this.evictions) await this.cache.del(key);
     return loaded;
   }
 }

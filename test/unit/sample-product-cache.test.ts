@@ -36,4 +36,27 @@ describe('the product cache of the sample app', () => {
     expect(await cache.all()).toEqual(current); // From the cache: nobody has answered a third query.
     expect(answers).toHaveLength(2);
   });
+
+  it('does not keep what a change overtakes while it is stored', async () => {
+    const price = (value: number): Product[] => [{ id: 7, name: 'Cup', price: value }];
+    let current = price(1);
+    const stores = createCache();
+    const [isStoring, mayStore] = [deferred(), deferred()];
+    const slow = Object.assign(Object.create(stores) as typeof stores, {
+      set: async (key: string, products: Product[]) => {
+        isStoring.resolve();
+        await mayStore.promise;
+        return stores.set(key, products);
+      },
+    });
+    const cache = new ProductCache(slow, { query: () => Promise.resolve(current) } as unknown as Database);
+
+    const first = cache.all();
+    await isStoring.promise;
+    current = price(2);
+    await cache.evict({ keys: [7] });
+    mayStore.resolve();
+    await first;
+    expect(await cache.all()).toEqual(price(2));
+  });
 });
