@@ -111,8 +111,9 @@ export abstract class ListenerFront implements ListeningTransport {
 
   /** Whether each of these channels is acknowledged, refused or no longer wanted. */
   private isReady(channels: readonly string[]): boolean {
-    if (!this.isListening) return false;
-    return channels.every((channel) => this.isDecided(channel) || !this.registry.wanted.has(channel));
+    const isPending = (channel: string): boolean => !this.isDecided(channel) && this.registry.wanted.has(channel);
+    // The last ones are acknowledged last, so of many channels the first one looked at is pending.
+    return this.isListening && channels.findLast(isPending) === undefined;
   }
 
   private async shutDown(): Promise<void> {
