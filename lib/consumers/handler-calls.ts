@@ -11,6 +11,8 @@ export interface CalledMethod<Argument> {
   readonly call: (argument: Argument, signal: AbortSignal) => unknown;
   /** How long a run may take, in milliseconds; undefined for no limit. */
   readonly timeout: number | undefined;
+  /** Throws if the method may not have this outcome: the run has then failed. */
+  readonly checkOutcome?: ((outcome: unknown) => void) | undefined;
 }
 
 /** A run, as its record sees it. */
@@ -62,8 +64,7 @@ export class HandlerCalls<Argument> {
       return context.async.run(() => {
         const outcome = outcomeOf(method.call(argument, closing), closing);
         if (isThenable(outcome)) return this.settle(outcome, { argument, count, begun }, closing);
-        record.succeeded(count, begun);
-        return outcome;
+        return this.succeeded(outcome, count, begun);
       });
     } catch (thrown) {
       return record.ended(thrown, { argument, count, begun });
@@ -77,11 +78,16 @@ export class HandlerCalls<Argument> {
       do {
         value = outcomeOf(await value, signal);
       } while (isThenable(value));
-      this.record.succeeded(run.count, run.begun);
-      return value;
+      return this.succeeded(value, run.count, run.begun);
     } catch (thrown) {
       return this.record.ended(thrown, run);
     }
+  }
+
+  private succeeded(outcome: unknown, count: number, begun: number): unknown {
+    this.method.checkOutcome?.(outcome);
+    this.record.succeeded(count, begun);
+    return outcome;
   }
 
   /**
@@ -101,8 +107,7 @@ export class HandlerCalls<Argument> {
           return this.settleWithin(timeout, finalOutcomeOf(outcome, signal), over, run).finally(release);
         }
         release();
-        this.record.succeeded(run.count, run.begun);
-        return outcome;
+        return this.succeeded(outcome, run.count, run.begun);
       });
     } catch (thrown) {
       release();

@@ -15,6 +15,12 @@ export interface WakeUpHandlerDefinition extends HandlerDefinition<WakeReason> {
   readonly errorDelay: number;
 }
 
+/**
+ * What a woken method may return. `true`, or a number that is not 0, such as a count of rows, means that there may be
+ * more work. Anything else, such as the result of a query, fails the run, because it would always ask for another.
+ */
+export type PgWakeUpResult = boolean | number | bigint | null | undefined | void;
+
 /** A use of `@OnPgWakeUp`: called when there may be work, the first time at once. */
 export class WakeUpHandler implements Handler {
   readonly label: string;
@@ -31,7 +37,7 @@ export class WakeUpHandler implements Handler {
   ) {
     const { pollInterval, fallbackPollInterval, errorDelay } = definition;
     const record = new HandlerRecord<WakeReason>(definition, 'wake-up', context);
-    const calls = new HandlerCalls(definition, record.channel, record, context);
+    const calls = new HandlerCalls({ ...definition, checkOutcome: checkResult }, record.channel, record, context);
     this.label = definition.label;
     this.counters = record.counters;
     const runner = new CoalescingRunner(
@@ -73,4 +79,13 @@ export class WakeUpHandler implements Handler {
   stop(): number {
     return 0;
   }
+}
+
+/** @throws Error for an outcome that would always ask for another run, such as the result of a query. */
+function checkResult(outcome: unknown): asserts outcome is PgWakeUpResult {
+  if (outcome === null || ['boolean', 'number', 'bigint', 'undefined'].includes(typeof outcome)) return;
+  const found = Array.isArray(outcome) ? 'an array' : typeof outcome === 'object' ? 'an object' : `a ${typeof outcome}`;
+  throw new Error(
+    `It returned ${found}, from which nobody can tell whether there may be more work: return true or false, or a count of rows.`,
+  );
 }

@@ -5,6 +5,7 @@ import { isThenable } from '../channel/thenable.js';
 import { chosenExecutor, executorOption, refuseBareExecutor } from '../executor/call-executor.js';
 import type { CallOptions, CurrentExecutor } from '../executor/call-executor.js';
 import { isExecutor } from '../executor/pg-executor.js';
+import { isPool } from '../executor/pg-executor.js';
 import type { PgExecutor } from '../executor/pg-executor.js';
 import { checkedElsewhere, readOptions } from '../option-checks.js';
 import type { ChecksOf } from '../option-checks.js';
@@ -115,8 +116,16 @@ export class EventPublisher {
 
   private executorOf(call: string, channel: string, given: PgExecutor | false | undefined): PgExecutor | false {
     const executor = chosenExecutor(given, this.options.currentExecutor);
-    if (executor !== undefined) return executor;
     const written = call === 'publish()' ? 'publish(channel, payload, ' : 'publishMany(channel, events, ';
+    if (executor && isPool(executor)) {
+      throw new PgNotifyError(
+        'configuration',
+        `The executor of ${call} is a pool, which runs each statement on any of its connections, so the event for channel ${JSON.stringify(channel)} would not be part of your transaction. ` +
+          `Pass the client that has run BEGIN: ${written}{ executor: client }). To publish at once, on purpose, write { executor: false }.`,
+        { channel },
+      );
+    }
+    if (executor !== undefined) return executor;
     throw new PgNotifyError(
       'configuration',
       `${call} has no transaction, so the event for channel ${JSON.stringify(channel)} would not be part of one: it could announce what is rolled back, or be missing for what is committed. ` +

@@ -1,3 +1,4 @@
+import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import type { ErrorRoute } from '../pg-notify.registration-context.js';
 import type { Clock } from '../time/clock.js';
 import { NO_PRIVILEGE, sqlStateOf } from './event-log-error.js';
@@ -49,7 +50,13 @@ export class EventRetention {
     } catch (error) {
       // A role that only publishes leaves it to the others.
       if (!consumes && sqlStateOf(error) === NO_PRIVILEGE) this.stop();
-      else if (!this.stopping.signal.aborted) errors.report(error);
+      else if (!this.stopping.signal.aborted) errors.report(notPruned(error));
     }
   }
+}
+
+function notPruned(cause: unknown): PgNotifyError {
+  const message = `Old events could not be deleted, which is tried again in an hour: ${messageOf(cause)}`;
+  const kind = cause instanceof PgNotifyError ? cause.kind : 'connection';
+  return new PgNotifyError(kind, message, { cause });
 }

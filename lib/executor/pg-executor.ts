@@ -32,6 +32,12 @@ export function checkExecutor(option: string, executor: PgExecutor): PgExecutor 
   );
 }
 
+/** Whether an executor is a pool of `pg`, each of whose statements may run on another connection. */
+export function isPool(executor: PgExecutor): boolean {
+  const { connect, totalCount } = executor as { readonly connect?: unknown; readonly totalCount?: unknown };
+  return typeof connect === 'function' && typeof totalCount === 'number';
+}
+
 /** Whether a value can run a statement, or is a transaction for which there is an adapter. */
 export function isExecutor(value: unknown): boolean {
   if (typeof value === 'function') return true;

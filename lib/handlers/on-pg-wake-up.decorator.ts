@@ -1,12 +1,16 @@
 import type { PgChannel } from '../channel/pg-channel.js';
+import type { Observable } from 'rxjs';
 import type { WakeReason } from '../consumers/coalescing-runner.js';
+import type { PgWakeUpResult } from '../consumers/wake-up-handler.js';
 import { handlerDecorator } from './handler-metadata.js';
 import type { OnPgWakeUpOptions } from './handler-options.js';
 import type { PgNotifyContext } from './pg-notify.context.js';
 
+export type { PgWakeUpResult };
+
 /**
  * Why a method is woken: `start` when the application starts, `notification`, `gap`, `poll` after a while without
- * either, `again` because the run before returned something truthy, `retry` because it failed.
+ * either, `again` because the run before asked for it, `retry` because it failed.
  */
 export type PgWakeReason = WakeReason;
 
@@ -19,7 +23,12 @@ export interface PgWakeUp {
 }
 
 /** Decorates a method that takes a wake-up and, optionally, the context. */
-export type PgWakeUpHandlerDecorator = <H extends (wakeUp: PgWakeUp, context: PgNotifyContext) => unknown>(
+export type PgWakeUpHandlerDecorator = <
+  H extends (
+    wakeUp: PgWakeUp,
+    context: PgNotifyContext,
+  ) => PgWakeUpResult | PromiseLike<PgWakeUpResult> | Observable<PgWakeUpResult>,
+>(
   target: object,
   method: string | symbol,
   descriptor: TypedPropertyDescriptor<H>,
@@ -27,8 +36,8 @@ export type PgWakeUpHandlerDecorator = <H extends (wakeUp: PgWakeUp, context: Pg
 
 /**
  * Calls the method whenever there may be work: for a job queue whose jobs are in a table, and whose notifications only
- * wake workers. There is one call at a time, and all wake-ups during a call cause one more. A truthy result means that
- * there may be more work, and causes another call. It is also called at the start, after every gap, and by polling,
+ * wake workers. There is one call at a time, and all wake-ups during a call cause one more. The result `true`, or a
+ * number that is not 0, means that there may be more work, and causes another call. It is also called at the start, after every gap, and by polling,
  * more often while notifications may not arrive. So work never waits longer than the poll interval.
  *
  * ```ts

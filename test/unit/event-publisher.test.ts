@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { definePgChannel } from 'nest-pg-notify';
 import type { PgExecutor, PgNotifyError } from 'nest-pg-notify';
 import { z } from 'zod';
@@ -47,6 +48,20 @@ describe('publish()', () => {
     const many = await failureOf(publisher.publishMany(Orders, [{ payload: 1 }], { executor: undefined }));
     expect(many.message).toContain('Write publishMany(channel, events, { executor: tx })');
     expect(byItself).toEqual([]);
+  });
+
+  it('refuses a pool, whose statements are in no transaction of the caller', async () => {
+    const pool = new pg.Pool();
+    const { publisher } = setUp({ current: () => pool });
+    for (const call of [
+      publisher.publish(Orders, 1),
+      publisher.publishMany(Orders, [{ payload: 1 }], { executor: pool }),
+    ]) {
+      const error = await failureOf(call);
+      expect(error).toMatchObject({ kind: 'configuration', channel: 'orders' });
+      expect(error.message).toContain('Pass the client that has run BEGIN: publish');
+    }
+    expect(pool.totalCount).toBe(0); // It was not asked for a connection.
   });
 
   it("uses the call's executor before the registration's, and no transaction with false", async () => {

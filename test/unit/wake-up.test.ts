@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { BehaviorSubject } from 'rxjs';
+import { BehaviorSubject, of } from 'rxjs';
 import { z } from 'zod';
 import { definePgChannel } from 'nest-pg-notify';
 import type { PgNotifyStatus } from 'nest-pg-notify';
@@ -90,6 +90,40 @@ describe('a method that is woken', () => {
     let work = 3;
     const { reasons } = await setUp({ call: () => (work -= 1) > 0 });
     expect(reasons).toEqual(['start', 'again', 'again']);
+  });
+
+  it.each([
+    ['true', true, 'again'],
+    ['a count', 2, 'again'],
+    ['a bigint', 2n, 'again'],
+    ['false', false, undefined],
+    ['no row', 0, undefined],
+    ['null, as rowCount may be', null, undefined],
+    ['nothing', undefined, undefined],
+  ])('is called again after %s if that means more work', async (_title, result, reason) => {
+    const results = [result];
+    const { reasons } = await setUp({ call: () => results.shift() });
+    expect(reasons[1]).toBe(reason);
+  });
+
+  it.each([
+    ['the result of a query', { rows: [] }, 'an object'],
+    ['rows', [], 'an array'],
+    ['a text, as the count of a query is', '0', 'a string'],
+  ])('fails if it returns %s, and is not called again without end', async (_title, result, found) => {
+    for (const call of [() => result, async () => Promise.resolve(result), () => of(result)]) {
+      for (const timeout of [undefined, 60_000]) {
+        const { reasons, errors, pass } = await setUp({ call, timeout });
+        expect(errors).toEqual([
+          expect.objectContaining({
+            kind: 'handler',
+            message: `Handler Worker.drain failed for the channel "jobs": It returned ${found}, from which nobody can tell whether there may be more work: return true or false, or a count of rows.`,
+          }),
+        ]);
+        expect(reasons).toEqual(['start']);
+        expect(await pass(1_000)).toEqual(['retry']); // Its work is not left lying.
+      }
+    }
   });
 
   it('polls rarely while delivery is verified, or while nothing checks it', async () => {
