@@ -47,7 +47,8 @@ export interface PgSessionOptions {
   /** The budget that reading is counted against. */
   readonly budget?: TurnBudget | undefined;
   /**
-   * Called if the internals of `pg` are not as expected. Notifications then come from its own event, at twice the cost.
+   * Called if the internals of `pg` are not as expected. Notifications then come from its own event, at three times
+   * the cost, and a burst cannot wait in the socket.
    */
   readonly onForeignClient?: () => void;
 }
