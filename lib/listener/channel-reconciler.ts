@@ -135,6 +135,21 @@ export class ChannelReconciler {
     }
   }
 
+  /** Sends UNLISTEN for all channels of a session that is about to be closed. It is not told to anybody. */
+  async unlisten(timeout: number): Promise<void> {
+    const channels = [...this.acknowledged.keys(), ...this.surplus];
+    await this.whileQuiet(
+      async () => {
+        for (let from = 0; from < channels.length; from += MAX_CHANNELS) {
+          const part = channels.slice(from, from + MAX_CHANNELS);
+          const text = part.map((channel) => `UNLISTEN ${quoteChannel(channel)}`).join('; ');
+          await this.options.session.query({ text, timeout });
+        }
+      },
+      { urgent: true },
+    );
+  }
+
   /** Records what the server really listens to. The next statement corrects the difference. */
   correct({ missing, surplus }: { missing: readonly string[]; surplus: readonly string[] }): void {
     for (const channel of missing) this.acknowledged.delete(channel);

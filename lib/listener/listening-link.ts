@@ -32,6 +32,9 @@ const GRANT_USAGE = 'Grant the role EXECUTE on pg_catalog.pg_notification_queue_
 /** The shortest time between two questions of the application that interrupt a delivery check, in milliseconds. */
 const URGENT_INTERVAL = 1_000;
 
+/** How long the UNLISTENs of a session that ends may take, in milliseconds. */
+const LEAVING_TIMEOUT = 1_000;
+
 /**
  * A listening session with its reconciler, heartbeat and delivery check. They end together when the session is lost.
  */
@@ -97,6 +100,17 @@ export class ListeningLink {
     const { session } = this.options;
     this.hasSettings = true;
     this.reconciler.whileQuiet(() => this.setAll()).catch((error: unknown) => session.destroy(lackingListen(error)));
+  }
+
+  /**
+   * To be called before the session is closed. Behind a pooler in transaction mode the LISTENs stay with a connection
+   * to the server that others use: this sends UNLISTEN, which reaches that connection if the pool is quiet. Never
+   * rejects.
+   */
+  async leave(): Promise<void> {
+    if (this.isDirect || this.session.isLost) return;
+    const timeout = Math.min(this.options.statementTimeout, LEAVING_TIMEOUT);
+    await this.reconciler.unlisten(timeout).catch(() => undefined);
   }
 
   private async setAll(): Promise<void> {

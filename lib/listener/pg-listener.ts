@@ -124,6 +124,7 @@ export class PgListener extends ListenerFront {
   }
 
   protected async end(): Promise<void> {
+    await this.link?.leave();
     await this.link?.session.close();
     await this.running;
     await this.check?.closed();

@@ -102,6 +102,25 @@ describeWithPgBouncer('behind PgBouncer', () => {
       );
     });
 
+    it('leaves no LISTEN behind on the connections of others, when it refuses to start and when it is closed', async () => {
+      const bouncer = await startBouncer(mode, { default_pool_size: '1' });
+      const other = await connect(bouncer);
+      const listened = async (): Promise<unknown> => (await other.query('SELECT pg_listening_channels()')).rows;
+      const options = { connection: bouncer.url, deliveryCheck: IMPATIENT };
+      const refused = await suite.create(options);
+      refused.service.listen('orders').subscribe();
+      await failureOf(refused.app.init());
+      expect(await listened()).toEqual([]);
+
+      const deliveryCheck = { ...IMPATIENT, onStartFailure: 'warn' as const };
+      const warned = await suite.create({ ...options, deliveryCheck });
+      warned.service.listen('orders').subscribe();
+      await warned.app.init();
+      expect(await listened()).toHaveLength(2); // With the channel of the check.
+      await warned.app.close();
+      expect(await listened()).toEqual([]);
+    });
+
     it('starts with onStartFailure "warn", warns once, and leaves the settings of pooled connections as they were', async () => {
       const bouncer = await startBouncer(mode, { default_pool_size: '1' });
       const other = await connect(bouncer);
