@@ -2,15 +2,16 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
-import { appSuite } from '../support/app/app-suite.js';
 import { CommandLine } from '../support/command-line.js';
 import type { CommandResult } from '../support/command-line.js';
+import { eventLogSuite } from '../support/event-log-suite.js';
+import { drain } from '../support/event-store-contract.js';
 
 const PROMPT = '$ npx nest-pg-notify ';
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
 
 describe('docs/command-line.md', () => {
-  const suite = appSuite({ server: {} });
+  const suite = eventLogSuite({ server: {} });
   let lines: readonly string[];
 
   beforeAll(async () => {
@@ -31,21 +32,19 @@ describe('docs/command-line.md', () => {
     return lines.slice(first, end);
   };
 
-  /** Lines without what differs from one run and one server to another: numbers, and the name of the database. */
+  /** Lines without what differs from one run and one server to another: times and numbers. */
   const alike = (printed: readonly string[]): string[] =>
-    printed.map((line) =>
-      line.replaceAll(suite.database.name, 'shop').replaceAll(TIME, 'TIME').replaceAll(/\d+/g, '0'),
-    );
+    printed.map((line) => line.replaceAll(TIME, 'TIME').replaceAll(/\d+/g, '0'));
 
-  const linesOf = ({ stdout }: CommandResult): string[] => alike(stdout.trimEnd().split('\n'));
   const environment = () => ({ DATABASE_URL: suite.database.url });
   const run = (...args: readonly string[]): Promise<CommandResult> => CommandLine.run(args, environment());
 
   it('shows what doctor prints where all is well', async () => {
-    await suite.database.query(`ALTER DATABASE ${suite.database.name} SET idle_session_timeout = '5min'`);
-    const result = await run('doctor');
-    expect(result.code).toBe(0);
-    expect(linesOf(result)).toEqual(alike(shownFor('doctor')));
+    const { name, url } = await suite.createDatabase(); // It says more of one with an event log.
+    await suite.database.query(`ALTER DATABASE ${name} SET idle_session_timeout = '5min'`);
+    const { code, stdout } = await CommandLine.run(['doctor'], { DATABASE_URL: url });
+    expect(code).toBe(0);
+    expect(alike(stdout.replaceAll(name, 'shop').trimEnd().split('\n'))).toEqual(alike(shownFor('doctor')));
   });
 
   it('shows what notify prints', async () => {
@@ -61,6 +60,41 @@ describe('docs/command-line.md', () => {
     const command = 'trigger orders --channel order_changes --key id --check';
     const { code, stdout } = await run(...command.split(' '));
     expect({ code, lines: stdout.trimEnd().split('\n') }).toEqual({ code: 1, lines: shownFor(command) });
+  });
+
+  it('shows what the status of events prints of a consumer that is well, one with dead letters and a paused one', async () => {
+    const command = 'events status --max-lag 60';
+    const shown = shownFor(command);
+    const publish = (channel: string, count: number): Promise<void> =>
+      suite.publish(Array.from({ length: count }, () => ({ channel })));
+    const consumers = ['billing', 'projection', 'to-kafka'] as const;
+    for (const consumer of consumers) {
+      const [, owner = 'nobody'] = /owned by ([^,]+),/.exec(shown.find((line) => line.includes(consumer))!) ?? [];
+      const store = suite.store(owner);
+      await store.register([{ consumer, shards: 1, channels: [consumer], from: 'now' }]);
+      if (consumer === 'to-kafka') {
+        await store.pause(consumer);
+        continue;
+      }
+      await publish(consumer, 3);
+      const shard = store.shard({ consumer, shard: 0, shards: 1, channels: [consumer] });
+      const claim = (await shard.claim())!;
+      const { events, cursor } = await drain(shard, claim);
+      const failed = events.map(({ seq, key }, index) => {
+        const state = index === 0 ? ('retry' as const) : ('dead' as const);
+        return { seq, key, state, attempts: 1, delay: 60_000, error: 'no' };
+      });
+      await shard.settle(claim.epoch, cursor, { failed: consumer === 'projection' ? failed : [] });
+    }
+    await publish('projection', 3);
+    await publish('to-kafka', 120);
+    const { code, stdout } = await run(...command.split(' '));
+    const withoutTimes = (printed: readonly string[]): string[] =>
+      printed.map((line) => line.replaceAll(/\d+\.\d s/g, '0 s'));
+    expect({ code, printed: withoutTimes(stdout.trimEnd().split('\n')) }).toEqual({
+      code: 1,
+      printed: withoutTimes(shown),
+    });
   });
 
   it('shows what listen prints while the server is restarted', async () => {
