@@ -66,6 +66,7 @@ export class ChannelReconciler {
   /** Asks the caller whose turn it is to end it early. */
   private hurry = new AbortController();
   private scheduled = false;
+  private isLeaving = false;
 
   constructor(private readonly options: ChannelReconcilerOptions) {}
 
@@ -135,11 +136,12 @@ export class ChannelReconciler {
     }
   }
 
-  /** Sends UNLISTEN for all channels of a session that is about to be closed. It is not told to anybody. */
+  /** Sends UNLISTEN for all channels of a session that is about to be closed, and reconciles nothing any more. */
   async unlisten(timeout: number): Promise<void> {
-    const channels = [...this.acknowledged.keys(), ...this.surplus];
+    this.isLeaving = true;
     await this.whileQuiet(
       async () => {
+        const channels = [...this.acknowledged.keys(), ...this.surplus];
         for (let from = 0; from < channels.length; from += MAX_CHANNELS) {
           const part = channels.slice(from, from + MAX_CHANNELS);
           const text = part.map((channel) => `UNLISTEN ${quoteChannel(channel)}`).join('; ');
@@ -164,7 +166,7 @@ export class ChannelReconciler {
   /** Announces what was acknowledged after the next statement was sent, so that the server works on it meanwhile. */
   private reconcile(): void {
     const { session, onSettled } = this.options;
-    const mayAsk = !this.inFlight && !session.isLost;
+    const mayAsk = !this.inFlight && !this.isLeaving && !session.isLost;
     const isAsking = mayAsk && this.askForDifference();
     this.announce();
     if (mayAsk && !isAsking) onSettled();
