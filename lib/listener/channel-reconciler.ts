@@ -2,6 +2,7 @@ import { quoteChannel } from '../channel/channel-name.js';
 import { PgNotifyError } from '../pg-notify.errors.js';
 import { lackingListen } from '../session/connection-failure.js';
 import type { PgSession } from '../session/pg-session.js';
+import type { Clock } from '../time/clock.js';
 import { Acknowledgement } from './acknowledgement.js';
 
 /** The part of a session that listening needs. Tests use other implementations. */
@@ -26,6 +27,7 @@ export interface ChannelReconcilerOptions {
   readonly wanted: ReadonlyMap<string, unknown>;
   /** How long the server may be silent before it answers, in milliseconds. */
   readonly timeout: number;
+  readonly clock: Clock;
   /** The server listens to these channels from now on. Called synchronously, before any of their notifications. */
   readonly onAcknowledged: (channels: readonly string[], acknowledgement: Acknowledgement) => void;
   /** The server refuses to listen to this channel because of its name. The other channels are not affected. */
@@ -39,7 +41,16 @@ export interface ChannelReconcilerOptions {
  * and sends nothing meanwhile: 40,000 at once took 5.4 s, and in parts of 1,000 the longest took 0.3 s (PostgreSQL
  * 18.4).
  */
-export const MAX_CHANNELS = 1_000;
+const MAX_CHANNELS = 1_000;
+
+/** The fewest that a slow server is sent at a time, so that many channels do not become one statement each. */
+const FEWEST_CHANNELS = 100;
+
+/**
+ * The part of the timeout that a statement may take; after a slower one, the next one changes fewer channels. With
+ * 24,000 channels on a starved server, 1,000 at once took longer than the timeout.
+ */
+const SLOW_SHARE = 1 / 2;
 
 /**
  * Brings the channels of one session in line with the desired ones. It sends the difference as one statement, or a part
@@ -67,6 +78,7 @@ export class ChannelReconciler {
   private hurry = new AbortController();
   private scheduled = false;
   private isLeaving = false;
+  private most = MAX_CHANNELS;
 
   constructor(private readonly options: ChannelReconcilerOptions) {}
 
@@ -91,6 +103,11 @@ export class ChannelReconciler {
 
   get acknowledgedChannels(): readonly string[] {
     return [...this.acknowledged.keys()];
+  }
+
+  /** The most channels that one statement should change now. */
+  get partSize(): number {
+    return this.most;
   }
 
   /** Whether none of our statements is on its way, and no caller has the turn. */
@@ -185,8 +202,10 @@ export class ChannelReconciler {
       ...listen.map((channel) => `LISTEN ${quoteChannel(channel)}`),
     ].join('; ');
     this.inFlight = new Set(listen);
-    const { session, timeout } = this.options;
+    const { session, timeout, clock } = this.options;
+    const sent = clock.now();
     const onReply = (): void => {
+      this.paceParts(clock.now() - sent);
       this.acknowledge();
       this.answered();
     };
@@ -247,18 +266,28 @@ export class ChannelReconciler {
     if (unannounced) this.options.onAcknowledged(...unannounced);
   }
 
+  private paceParts(duration: number): void {
+    const slow = this.options.timeout * SLOW_SHARE;
+    if (duration > slow) this.most = Math.max(FEWEST_CHANNELS, Math.ceil(this.most / 2));
+    else if (duration < slow / 4) this.most = Math.min(MAX_CHANNELS, this.most * 2);
+  }
+
   /** The changes of the next statement: the whole difference, or as much of it as one statement may hold. */
   private difference(): readonly [listen: string[], unlisten: string[]] {
     const { wanted } = this.options;
+    const { most } = this;
     const isUnwanted = (channel: string): boolean => !wanted.has(channel);
-    const unlisten = [...takeWhere(this.acknowledged.keys(), isUnwanted), ...takeWhere(this.surplus, isUnwanted)];
+    const unlisten = [
+      ...takeWhere(this.acknowledged.keys(), isUnwanted, most),
+      ...takeWhere(this.surplus, isUnwanted, most),
+    ];
     const isLacking = (channel: string): boolean => !this.acknowledged.has(channel) && !this.refused.has(channel);
     const [suspect] = takeWhere(this.suspects, (channel) => wanted.has(channel) && isLacking(channel), 1);
-    return [suspect === undefined ? takeWhere(wanted.keys(), isLacking) : [suspect], unlisten];
+    return [suspect === undefined ? takeWhere(wanted.keys(), isLacking, most) : [suspect], unlisten];
   }
 }
 
-function takeWhere(channels: Iterable<string>, holds: (channel: string) => boolean, most = MAX_CHANNELS): string[] {
+function takeWhere(channels: Iterable<string>, holds: (channel: string) => boolean, most: number): string[] {
   const taken: string[] = [];
   for (const channel of channels) {
     if (holds(channel)) taken.push(channel);

@@ -4,7 +4,6 @@ import { PgNotifyError } from '../pg-notify.errors.js';
 import type { PgNotifyHeartbeatOptions } from '../pg-notify.options.js';
 import type { Clock } from '../time/clock.js';
 import { isUnavailable, splitRemedy } from '../session/connection-failure.js';
-import { MAX_CHANNELS } from './channel-reconciler.js';
 import type { ChannelReconciler, ListeningSession } from './channel-reconciler.js';
 
 export interface HeartbeatOptions extends Required<PgNotifyHeartbeatOptions> {
@@ -125,9 +124,10 @@ export class Heartbeat {
    * is announced when the delivery check succeeds.
    */
   private async listenAgain(channels: readonly string[]): Promise<void> {
-    const { session, timeout } = this.options;
-    for (let first = 0; first < channels.length; first += MAX_CHANNELS) {
-      const part = channels.slice(first, first + MAX_CHANNELS);
+    const { session, timeout, reconciler } = this.options;
+    const { partSize } = reconciler;
+    for (let first = 0; first < channels.length; first += partSize) {
+      const part = channels.slice(first, first + partSize);
       await session.query({ text: part.map((channel) => `LISTEN ${quoteChannel(channel)}`).join('; '), timeout });
     }
   }

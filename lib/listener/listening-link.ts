@@ -56,6 +56,7 @@ export class ListeningLink {
       session,
       wanted: registry.wanted,
       timeout: statementTimeout,
+      clock: options.context.clock,
       onAcknowledged: (channels, acknowledgement) => {
         registry.cover(channels, acknowledgement);
         // At first, all wanted channels must be acknowledged: with a part of many it is not listening yet.

@@ -27,6 +27,7 @@ export function checkedSession({ clock, facts, onVerdict = () => undefined, open
     session,
     wanted: new Map(),
     timeout: 1_000,
+    clock,
     onAcknowledged: () => undefined,
     onRefused: () => undefined,
     onSettled: () => undefined,

@@ -12,11 +12,13 @@ function setUp() {
   const admit = ({ channel }: { channel: string }): void => {
     if (reconciler.admits(channel)) told.push(`${channel} notified`);
   };
-  const session = new FakeSession(7, admit, new FakeClock());
+  const clock = new FakeClock();
+  const session = new FakeSession(7, admit, clock);
   const reconciler = new ChannelReconciler({
     session,
     wanted,
     timeout: 1_000,
+    clock,
     onAcknowledged: (channels) => told.push(`${channels.join()} acknowledged`),
     onRefused: (channel) => told.push(`${channel} refused`),
     onSettled: () => undefined,
@@ -36,7 +38,7 @@ function setUp() {
     session.refuse(new PgNotifyError('connection', 'no such character', { sqlState: '22P05' }));
     await turn();
   };
-  return { session, reconciler, told, want, reply, refuse };
+  return { clock, session, reconciler, told, want, reply, refuse };
 }
 
 describe('an UNLISTEN in one statement with a LISTEN that is refused', () => {
@@ -91,4 +93,18 @@ it('gives the next turn to what is urgent, whatever else has waited for the stat
   session.reply();
   await Promise.all([statement, ...others]);
   expect(begun.items).toEqual(['a heartbeat', 'a question', 'a check', 'another check']);
+});
+
+// The server compares each LISTEN with all channels that it has: what one statement takes grows with their number.
+it('sends fewer channels at a time to a server that takes long, and more again when it is faster', async () => {
+  const { clock, session, told, want, reply } = setUp();
+  await want(...Array.from({ length: 5_000 }, (_, index) => `channel ${index}`));
+  const sizes: number[] = [];
+  for (const duration of [300, 600, 600, 600, 300, 300, 100, 100, 100, 100, 100]) {
+    clock.advance(duration);
+    await reply();
+    sizes.push(told.pop()!.split(',').length);
+  }
+  expect(sizes).toEqual([1_000, 1_000, 500, 250, 125, 125, 125, 250, 500, 1_000, 125]);
+  expect(session.listening.size).toBe(5_000);
 });

@@ -25,6 +25,7 @@ async function setUp(options: Partial<Required<PgNotifyHeartbeatOptions>> = {}) 
     session,
     wanted: new Map([['orders', undefined]]),
     timeout: 1_000,
+    clock,
     onAcknowledged: () => undefined,
     onRefused: () => undefined,
     onSettled: () => undefined,
