@@ -37,7 +37,9 @@ export async function checkEventLog(session: PgSession, timeout: number): Promis
       ask: ({ text, values = [] }) => session.query({ text, values, timeout, limit: timeout }),
     };
     const states = await new SqlEventAdmin({ schema: SCHEMA, sessions, statements: STATEMENTS }).consumers();
-    const [worst] = consumerFindings(states, undefined).filter(({ level }) => level !== 'ok');
+    const findings = consumerFindings(states, undefined);
+    const worst =
+      findings.find(({ level }) => level === 'problem') ?? findings.find(({ level }) => level === 'warning');
     const names = new Set(states.map(({ consumer }) => consumer)).size;
     const message = `The event log has ${names} ${names === 1 ? 'consumer' : 'consumers'}.`;
     if (!worst) return { check, level: 'ok', message };

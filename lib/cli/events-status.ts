@@ -1,6 +1,12 @@
 import type { PgEventConsumerState } from '../event-log/event-store.js';
 import type { Style, Terminal } from './terminal.js';
 
+/**
+ * How long an event may wait while its consumer has no owner, in milliseconds. Instances that stop, start or crash leave a consumer
+ * without an owner for less: a lease takes 15 s unless the option lease says otherwise.
+ */
+const LONGEST_HANDOVER = 30_000;
+
 /** How one shard of a consumer is doing, in words. */
 export interface ConsumerFinding {
   /** `problem`: somebody has to do something. `warning`: somebody should know of it. */
@@ -27,18 +33,19 @@ export function consumerFindings(
 function verdictOf(state: PgEventConsumerState, maxLag = Infinity): Pick<ConsumerFinding, 'level' | 'remedy'> {
   const { consumer, isForeign, dead, oldestWaiting, paused, attempts } = state;
   const name = JSON.stringify(consumer);
+  const isAbandoned = state.owner === undefined && !paused;
+  const isLate = oldestWaiting > maxLag || (isAbandoned && oldestWaiting > LONGEST_HANDOVER);
+  const level = isLate ? 'problem' : 'warning';
   if (isForeign)
     return { level: 'problem', remedy: 'The tables come from another cluster: nest-pg-notify events rebase' };
   if (dead > 0) return { level: 'problem', remedy: `See them: nest-pg-notify events dead ${name}` };
-  if (oldestWaiting > maxLag) {
-    const remedy = paused
-      ? `Let it go on: nest-pg-notify events resume ${name}`
-      : 'Does an instance run that has this consumer, and can it keep up?';
-    return { level: 'problem', remedy };
+  if (paused) return { level, remedy: `Let it go on: nest-pg-notify events resume ${name}` };
+  if (isAbandoned) {
+    const remedy = `No instance runs it. Start one; if no application has it any more: nest-pg-notify events drop ${name}`;
+    return { level, remedy };
   }
-  if (paused) return { level: 'warning', remedy: `Let it go on: nest-pg-notify events resume ${name}` };
-  if (attempts > 0)
-    return { level: 'warning', remedy: 'It stands still until what has failed succeeds, or is given up.' };
+  if (isLate) return { level, remedy: 'Can its owner keep up?' };
+  if (attempts > 0) return { level, remedy: 'It stands still until what has failed succeeds, or is given up.' };
   return { level: 'ok' };
 }
 

@@ -79,9 +79,11 @@ ${CONNECTION_HELP}
   --json                prints one object: { up, down, publication }, { ok, consumers }, { deadLetters } or { count }
 
 Exit codes:
-  0   the SQL was printed, it is done, or every consumer is well
-  1   status: something is dead, waits for longer than --max-lag, or comes from another cluster; or the tables are missing
-      or older than this package, or there is no such consumer, or the database cannot be used
+  0   the SQL was printed, it is done, or no consumer has a problem; status may warn of one that is paused, has no owner
+      or stands still
+  1   status: something is dead, waits for longer than --max-lag, waits for 30 s without an owner, or comes from another
+      cluster; or the tables are missing or older than this package, or there is no such consumer, or the database
+      cannot be used
   2   wrong usage
 
 Examples:

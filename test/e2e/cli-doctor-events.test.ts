@@ -18,6 +18,8 @@ describe('doctor, of an event log', () => {
   it('counts the consumers of one that is well', async () => {
     const store = suite.store('a');
     await store.register([{ consumer: 'billing', shards: 2, channels: ['orders'], from: 'now' }]);
+    for (const shard of [0, 1])
+      await store.shard({ consumer: 'billing', shard, shards: 2, channels: ['orders'] }).claim();
     const { code, findings } = await diagnose(suite.database.url);
     expect(code).toBe(0);
     expect(findings['events']).toEqual(
@@ -25,8 +27,15 @@ describe('doctor, of an event log', () => {
     );
   });
 
-  it('warns of a consumer that has dead letters', async () => {
+  it('warns of a consumer that has dead letters, rather than of one without an owner', async () => {
     const store = suite.store('a');
+    await store.register([{ consumer: 'audit', shards: 1, channels: ['audits'], from: 'now' }]);
+    const lonely = await diagnose(suite.database.url);
+    expect(lonely.findings['events']).toMatchObject({
+      level: 'warning',
+      message: expect.stringMatching(/audit: 0 waiting; .+; no owner\.$/),
+      remedy: expect.stringContaining('No instance runs it.'),
+    });
     await store.register([{ consumer: 'mail', shards: 1, channels: ['mails'], from: 'now' }]);
     await suite.publish([{ channel: 'mails', payload: '1' }]);
     const shard = store.shard({ consumer: 'mail', shard: 0, shards: 1, channels: ['mails'] });

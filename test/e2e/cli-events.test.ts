@@ -99,10 +99,45 @@ describe('events', () => {
   describe('status', () => {
     it('exits with 0 while every consumer is well', async () => {
       await register();
+      await shardOf().claim();
       expect(await events('status')).toEqual({
         code: 0,
-        stdout: `ok       ${consumer}  0 waiting; 0 to be retried; 0 dead; no owner.\n`,
+        stdout: expect.stringMatching(
+          /^ok {7}consumer \d+ {2}0 waiting; 0 to be retried; 0 dead; owned by an instance, whose lease has \d+\.\d s left\.\n$/,
+        ),
         stderr: '',
+      });
+    });
+
+    it('warns of a consumer without an owner, and exits with 1 once an event has waited for it for 30 s', async () => {
+      await register();
+      const remedy = `→ No instance runs it. Start one; if no application has it any more: nest-pg-notify events drop "${consumer}"\n`;
+      const quiet = await events('status');
+      expect(quiet).toMatchObject({ code: 0, stdout: expect.stringContaining(remedy) });
+      expect(quiet.stdout).toMatch(/^warning {2}consumer \d+ {2}0 waiting; 0 to be retried; 0 dead; no owner\.\n/);
+      await suite.publish([{ channel: 'x' }]);
+      const changing = await events('status'); // An instance that takes over needs a moment.
+      expect(changing).toMatchObject({ code: 0, stdout: expect.stringContaining(remedy) });
+      expect(changing.stdout).toMatch(/^warning .+ 1 waiting, .+ no owner\.\n/);
+      await suite.database.query(`UPDATE nest_events.event SET created_at = created_at - interval '31 s'`);
+      const abandoned = await events('status');
+      expect(abandoned).toMatchObject({ code: 1, stdout: expect.stringContaining(remedy) });
+      expect(abandoned.stdout).toMatch(/^problem .+ 1 waiting, .+ no owner\.\n/);
+      expect(await json('status')).toMatchObject({ ok: false });
+      await store.pause(consumer);
+      expect(await events('status')).toMatchObject({ code: 0, stdout: expect.stringContaining('events resume') });
+      await store.resume(consumer);
+      await shardOf().claim();
+      expect(await events('status')).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ok .+ 1 waiting/) });
+    });
+
+    it('warns of a consumer whose owner let its lease end', async () => {
+      await register();
+      await shardOf().claim();
+      await suite.database.query(`UPDATE nest_events.consumer SET lease_until = clock_timestamp() - interval '1 s'`);
+      expect(await events('status')).toMatchObject({
+        code: 0,
+        stdout: expect.stringMatching(/^warning .+ no owner\.\n.+ No instance runs it\./),
       });
     });
 
@@ -124,8 +159,11 @@ describe('events', () => {
       const { code, stdout } = await events('status', '--max-lag', '0.001');
       expect(code).toBe(1);
       expect(stdout).toMatch(
-        /^problem .+ 1 waiting, the oldest for \d+\.\d s;.+\n.+ Does an instance run that has this consumer/,
+        /^problem .+ 1 waiting, the oldest for \d+\.\d s; .+ no owner\.\n.+ No instance runs it\./,
       );
+      await shardOf().claim();
+      const owned = await events('status', '--max-lag', '0.001');
+      expect(owned).toMatchObject({ code: 1, stdout: expect.stringContaining('→ Can its owner keep up?') });
     });
 
     it('warns of what is paused or stands still, and tells shards apart', async () => {
