@@ -9,7 +9,7 @@ import { OtherChannels, UnknownConsumer } from './event-claim-refusal.js';
 import type { EventConsumerDefinition } from './event-consumer-definition.js';
 import { Fenced } from './event-lease.js';
 import { retry } from './event-retries.js';
-import type { EventOutcome, EventPage, EventShardStore } from './event-store.js';
+import type { EventOutcome, EventPage, EventShardStore, LostOwner } from './event-store.js';
 import { EventTenure } from './event-tenure.js';
 import { PageOfEvents } from './event-work.js';
 import type { EventWork } from './event-work.js';
@@ -208,7 +208,10 @@ export class EventShard {
       this.pace.waitFor(CLAIM_INTERVAL / 2); // run() doubles it, because there was nothing to do.
       return undefined;
     }
-    if (!tenure?.isForeign) return tenure;
+    if (!tenure?.isForeign) {
+      if (tenure?.lost) context.logger.warn(takeover(definition, tenure.lost));
+      return tenure;
+    }
     await store.release(tenure.epoch);
     throw new PgNotifyError(
       'configuration',
@@ -293,6 +296,12 @@ export class EventShard {
       .release(tenure.epoch)
       .catch((error: Error) => this.parts.context.logger.debug(error.message));
   }
+}
+
+function takeover({ name, label, shards }: EventConsumerDefinition, { name: owner, expiredFor }: LostOwner): string {
+  const what = `${shards > 1 ? 'a shard of ' : ''}the consumer ${name} (${label})`;
+  const seconds = (expiredFor / 1_000).toFixed(1);
+  return `This instance has taken over ${what} from the instance ${owner}, which crashed, hangs or cannot reach the database: it did not renew its lease, which ended ${seconds} s ago.`;
 }
 
 /** The first transaction that had not begun at the snapshot: the second number of its text. */

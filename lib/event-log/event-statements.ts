@@ -69,17 +69,19 @@ export function shardStatements(schema: string) {
     /** Parameters: owner, how many shards, lease in seconds, channels. Without an `epoch` the shard is not to be had. */
     claim: `WITH security AS MATERIALIZED (SELECT ${hiddenTables(schema, ['event', 'consumer', 'failure'])} AS hidden
     ), free AS (
-      SELECT c.name, c.shard FROM ${consumer} AS c, security
+      SELECT c.name, c.shard, CASE WHEN c.owner ${NE} ${value(3, 'text')} THEN c.owner END AS lost,
+        pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() ${MINUS} c.lease_until) AS expired
+      FROM ${consumer} AS c, security
       WHERE security.hidden ${EQ} '' AND c.name ${EQ} ${name} AND c.shard ${EQ} ${shard} AND c.shards ${EQ} ${value(4, 'int4')} AND NOT c.paused
         AND $6::pg_catalog.text[] ${CONTAINS} c.channels
         AND (c.owner IS NULL OR c.owner ${EQ} ${value(3, 'text')} OR c.lease_until ${LT} pg_catalog.clock_timestamp())
       FOR UPDATE OF c SKIP LOCKED
     ), claimed AS (
     UPDATE ${consumer} AS c SET owner = ${value(3, 'text')}, lease_until = ${fromNow(value(5, 'float8'))},
-      epoch = c.epoch ${PLUS} 1, crashes = c.crashes ${PLUS} CASE WHEN c.owner ${NE} ${value(3, 'text')} THEN 1 ELSE 0 END
+      epoch = c.epoch ${PLUS} 1, crashes = c.crashes ${PLUS} CASE WHEN free.lost IS NULL THEN 0 ELSE 1 END
     FROM free WHERE c.name ${EQ} free.name AND c.shard ${EQ} free.shard
     RETURNING c.epoch::pg_catalog.text AS epoch, c.done::pg_catalog.text AS done, c.open::pg_catalog.text AS open,
-      c.page::pg_catalog.text AS page, c.attempts, c.crashes, c.suspect::pg_catalog.text AS suspect,
+      c.page::pg_catalog.text AS page, c.attempts, c.crashes, c.suspect::pg_catalog.text AS suspect, free.lost, free.expired,
       c.cluster ${NE} (SELECT s.system_identifier FROM pg_catalog.pg_control_system() AS s) AS isforeign)
     SELECT claimed.*, known.channels IS NOT NULL AS isknown, $6::pg_catalog.text[] ${CONTAINS} known.channels AS takesall,
       pg_catalog.array_to_json(known.channels)::pg_catalog.text AS channels, security.hidden

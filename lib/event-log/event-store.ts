@@ -33,6 +33,13 @@ export interface EventShardId {
   readonly channels: readonly string[];
 }
 
+/** An owner that ended without releasing its shard. */
+export interface LostOwner {
+  readonly name: string;
+  /** For how long its lease had expired when the next owner claimed the shard, in milliseconds. */
+  readonly expiredFor: number;
+}
+
 /** The state of a shard when an instance becomes its owner. */
 export interface EventClaim {
   /** The fencing token: a write is refused unless it carries the shard's current epoch. A `bigint` as text. */
@@ -42,6 +49,8 @@ export interface EventClaim {
   readonly attempts: number;
   /** How many owners in a row ended without releasing the shard. */
   readonly crashes: number;
+  /** The owner before, if it crashed or could not renew its lease; undefined if it released the shard. */
+  readonly lost: LostOwner | undefined;
   /** The position of the event that the last owner had started, if that owner recorded it. */
   readonly suspect: string | undefined;
   /** Whether the tables were copied from another database cluster: then the cursors are meaningless until `rebase()`. */

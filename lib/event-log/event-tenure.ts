@@ -89,6 +89,11 @@ export class EventTenure {
     return this.claim.isForeign;
   }
 
+  /** The owner before, if it did not release the shard. */
+  get lost(): EventClaim['lost'] {
+    return this.claim.lost;
+  }
+
   get epoch(): string {
     return this.claim.epoch;
   }

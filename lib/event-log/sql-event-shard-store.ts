@@ -15,6 +15,7 @@ import type {
   EventShardId,
   EventShardStore,
   EventTransaction,
+  LostOwner,
   StoredEvent,
 } from './event-store.js';
 import { OtherChannels, UnknownConsumer } from './event-claim-refusal.js';
@@ -88,6 +89,7 @@ export class SqlEventShardStore implements EventShardStore {
       cursor: { done: row['done'] as string, open: row['open'] as string | null, page: row['page'] as string },
       attempts: row['attempts'] as number,
       crashes: row['crashes'] as number,
+      lost: lostOwner(row),
       suspect: (row['suspect'] as string | null) ?? undefined,
       isForeign: row['isforeign'] as boolean,
     };
@@ -239,6 +241,10 @@ export class SqlEventShardStore implements EventShardStore {
     const prepared = name === undefined ? {} : { name: `nest_events_${name}` };
     return sessions.ask({ ...prepared, text, values, timeout, limit: timeout, explain: this.explain });
   }
+}
+
+function lostOwner({ lost, expired }: EventRows[number]): LostOwner | undefined {
+  return lost === null ? undefined : { name: lost as string, expiredFor: (expired as number) * 1_000 };
 }
 
 /** A page without events has one row, whose event columns are null. */

@@ -11,6 +11,7 @@ import type {
   EventShardStore,
   EventTransaction,
   FailedEvent,
+  LostOwner,
   StoredEvent,
 } from '../event-log/event-store.js';
 
@@ -66,12 +67,13 @@ export class MemoryEventShard implements EventShardStore {
     if (shard.isPaused) return undefined;
     const isFree = shard.owner === undefined || shard.owner === owner || shard.leaseUntil < now;
     if (!isFree) return undefined;
-    if (shard.owner !== undefined && shard.owner !== owner) shard.crashes += 1;
+    const lost = shard.owner === owner ? undefined : ownerOf(shard, now);
+    if (lost) shard.crashes += 1;
     shard.owner = owner;
     shard.leaseUntil = now + this.lease;
     shard.epoch += 1;
     const { epoch, cursor, attempts, crashes, suspect } = shard;
-    return { epoch: String(epoch), cursor, attempts, crashes, suspect, isForeign: false };
+    return { epoch: String(epoch), cursor, attempts, crashes, lost, suspect, isForeign: false };
   }
 
   async failures(): Promise<readonly EventFailure[]> {
@@ -199,4 +201,8 @@ function hashOf(key: string): number {
   let hash = 0;
   for (const character of key) hash = (hash * 31 + character.codePointAt(0)!) % 2_147_483_647;
   return hash;
+}
+
+function ownerOf({ owner, leaseUntil }: MemoryShardState, now: number): LostOwner | undefined {
+  return owner === undefined ? undefined : { name: owner, expiredFor: now - leaseUntil };
 }

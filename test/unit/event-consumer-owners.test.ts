@@ -38,6 +38,45 @@ describe('the owner of a consumer', () => {
     expect(log).toEqual(['a1']);
   });
 
+  it.each([
+    [1, 'the consumer billing'],
+    [2, 'a shard of the consumer billing'],
+  ])('logs from whom it takes over after a crash, and when the lease ended: of %i shard(s)', async (shards, what) => {
+    const memory = new MemoryLog({ lease: 3_000 });
+    let isAlive = true;
+    await memory.consume({ shards, call: () => undefined }, { store: memory.instance('app-1:1:a', () => isAlive) });
+    await memory.pass(1_000); // It claims all shards.
+    isAlive = false;
+    const lines: string[] = [];
+    const context = { onLine: (line: string): void => void lines.push(line) };
+    await memory.consume({ shards, call: () => undefined }, { store: memory.instance('app-2:2:b'), context });
+    await memory.pass(8_000);
+    expect(lines).toHaveLength(shards);
+    for (const line of lines) {
+      expect(line).toContain(`has taken over ${what} (Billing.charge) from the instance app-1:1:a, which crashed,`);
+      expect(Number(/which ended (\d+\.\d) s ago\.$/.exec(line)?.[1])).toBeLessThan(3);
+    }
+  });
+
+  it('logs nothing when the instance before has released the shard, nor when it claims its own again', async () => {
+    const memory = new MemoryLog({ lease: 3_000 });
+    const lines: string[] = [];
+    const context = { onLine: (line: string): void => void lines.push(line) };
+    const log: string[] = [];
+    let isDown = false;
+    const first = await memory.consume({ call: recording(log) }, { store: memory.instance('first') });
+    first.end();
+    await first.settled();
+    await memory.consume({ call: recording(log) }, { store: memory.failing(() => isDown), context });
+    isDown = true;
+    await memory.pass(10_000);
+    isDown = false;
+    memory.publish('a1');
+    await memory.pass(6_000);
+    expect(log).toEqual(['a1']);
+    expect(lines).toEqual([]);
+  });
+
   it('keeps the lease while a run takes longer', async () => {
     const memory = new MemoryLog({ lease: 3_000 });
     const log: string[] = [];

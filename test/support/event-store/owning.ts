@@ -14,7 +14,7 @@ export function owning(log: () => ContractLog): void {
       expect(await others.claim()).toBeUndefined();
       await mine.release(claim.epoch);
       const next = await claimed(others);
-      expect(next).toMatchObject({ crashes: 0 });
+      expect(next).toMatchObject({ crashes: 0, lost: undefined });
       expect(BigInt(next.epoch)).toBeGreaterThan(BigInt(claim.epoch));
     });
 
@@ -48,7 +48,9 @@ export function owning(log: () => ContractLog): void {
         () => others.claim(),
         (claim) => claim !== undefined,
       );
-      expect(next).toMatchObject({ crashes: 1 });
+      expect(next).toMatchObject({ crashes: 1, lost: { name: 'short' } });
+      expect(next!.lost!.expiredFor).toBeGreaterThan(0);
+      expect(next!.lost!.expiredFor).toBeLessThan(60_000);
       const page = await mine.first(epoch, cursor.done, 10);
       expect(page.hold).toBe('fenced');
       expect(await mine.next(epoch, { ...cursor, open: page.open, page: '0' }, 10)).toMatchObject({ hold: 'fenced' });
@@ -79,7 +81,7 @@ export function owning(log: () => ContractLog): void {
       const mine = log().shardOf();
       const one = await claimed(mine);
       const other = await claimed(mine);
-      expect(other.crashes).toBe(0);
+      expect(other).toMatchObject({ crashes: 0, lost: undefined });
       expect(await mine.renew(one.epoch)).toBe('fenced');
     });
 
