@@ -1,9 +1,5 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Client } from 'pg';
-import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
 import { eventLog } from '../../lib/event-log/event-log-sql.js';
 import { withDeadline } from '../support/deadline.js';
 import { eventLogSuite, publishRaw } from '../support/event-log-suite.js';
@@ -363,28 +359,6 @@ describe('the SQL of the event log', () => {
       await store.register([{ consumer: 'p', shards: 1, channels: ['x'], from: 'now' }]);
       expect(await store.drop('p')).toBe(1);
     });
-  });
-
-  it('works for roles with the rights that docs/events.md grants', async () => {
-    const page = new MarkdownPage(await readFile(join(import.meta.dirname, '../../docs/events.md'), 'utf8'));
-    const { code } = page.codeBlocks.find((block) => block.info[0] === 'sql' && block.code.startsWith('GRANT'))!;
-    const suffix = randomBytes(4).toString('hex'); // Roles belong to the whole server.
-    const [app, publisher] = [`shop_app_${suffix}`, `shop_publisher_${suffix}`];
-    for (const role of [app, publisher]) {
-      await run(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
-      suite.cleanup(() => run(`DROP OWNED BY ${role}; DROP ROLE ${role}`));
-    }
-    await run(code.replaceAll(/shop_(?:app|publisher)/g, (name) => `${name}_${suffix}`));
-    const store = suite.store('a', { url: as(app) });
-    await store.register([{ consumer: 'granted', shards: 1, channels: ['granted'], from: 'now' }]);
-    const client = await connect({ connectionString: as(publisher) });
-    await publishRaw(client, [{ channel: 'granted', payload: '7' }]);
-    const shard = store.shard({ consumer: 'granted', shard: 0, shards: 1, channels: ['granted'] });
-    const { events } = await drain(shard, (await shard.claim())!);
-    expect(events.map(({ payload }) => payload)).toEqual(['7']);
-    const forged = `INSERT INTO nest_events.event (channel, payload, xid) VALUES ('granted', '8', '3')`;
-    await expect(client.query(forged)).rejects.toMatchObject({ code: '42501' });
-    expect(await store.drop('granted')).toBe(1);
   });
 
   describe('a database without the tables', () => {
