@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { TerminusModule } from '@nestjs/terminus';
-import { describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { getPgNotifyToken } from 'nest-pg-notify';
 import type { PgNotifyService } from 'nest-pg-notify';
 import { Pool } from 'pg';
@@ -113,8 +113,11 @@ describe('docs/gaps.md', () => {
 });
 
 describe('docs/wake-ups.md', () => {
-  it('has a worker that prints a label for each job, tries again what fails, and gives it up in the end', async () => {
+  beforeAll(async () => {
     await suite.database.query(await sqlOf('docs/wake-ups.md'));
+  });
+
+  it('has a worker that prints a label for each job, tries again what fails, and gives it up in the end', async () => {
     const subject = await suite.start({ providers: [Packer, Labels, providePool()] });
     const labels = subject.app.get(Labels);
     const print = labels.print.bind(labels);
@@ -133,6 +136,47 @@ describe('docs/wake-ups.md', () => {
       { order_id: 3, state: 'done', attempts: 1, error: null },
     ]);
     expect(labels.printed).toEqual([1, 3]);
+  });
+
+  it('has a worker that gives up a job whose process died at each attempt, and prints one that had attempts left', async () => {
+    await suite.database.query(
+      `INSERT INTO jobs (order_id, state, attempts, taken_at)
+       SELECT 10 + attempts, 'taken', attempts, now() - interval '6 minutes' FROM unnest('{4, 5}'::int[]) AS attempts`,
+    );
+    const { app } = await suite.start({ providers: [Packer, Labels, providePool()] });
+    const { rows } = await eventually(
+      () => suite.database.query('SELECT order_id, state, error FROM jobs WHERE order_id > 10 ORDER BY id'),
+      ({ rows: jobs }) => jobs.every(({ state }) => state !== 'taken'),
+    );
+    const error = 'The last attempt has not ended: its process may have died of this job.';
+    expect(rows).toEqual([
+      { order_id: 14, state: 'done', error: null },
+      { order_id: 15, state: 'failed', error },
+    ]);
+    expect(app.get(Labels).printed).toEqual([14]);
+  });
+
+  it('has a worker that leaves alone a job that another worker has claimed meanwhile', async () => {
+    const labels = new Labels();
+    labels.print = async (orderId) => {
+      await suite.database.query('UPDATE jobs SET attempts = attempts + 1 WHERE order_id = $1', [orderId]);
+      if (orderId === 21) throw new Error('paused for too long'); // Neither its success nor its failure counts.
+    };
+    await suite.database.query('INSERT INTO jobs (order_id) VALUES (20), (21)');
+    const { service } = await suite.start({
+      providers: [Packer, { provide: Labels, useValue: labels }, providePool()],
+    });
+    await eventually(
+      () => service.stats().handlers[0]!,
+      ({ delivered, running }) => delivered >= 3 && running === 0,
+    );
+    const { rows } = await suite.database.query(
+      'SELECT order_id, state, attempts, error FROM jobs WHERE order_id >= 20 ORDER BY id',
+    );
+    expect(rows).toEqual([
+      { order_id: 20, state: 'taken', attempts: 2, error: null },
+      { order_id: 21, state: 'taken', attempts: 2, error: null },
+    ]);
   });
 });
 
