@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
+import { eventLog } from '../../lib/event-log/event-log-sql.js';
 import { CommandLine } from '../support/command-line.js';
 import type { CommandResult } from '../support/command-line.js';
 import { eventLogSuite } from '../support/event-log-suite.js';
@@ -13,9 +14,14 @@ const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g;
 describe('docs/command-line.md', () => {
   const suite = eventLogSuite({ server: {} });
   let lines: readonly string[];
+  /** The first column of the table of doctor's checks. */
+  let checks: readonly string[];
 
   beforeAll(async () => {
-    const page = new MarkdownPage(await readFile(join(import.meta.dirname, '../../docs/command-line.md'), 'utf8'));
+    const text = await readFile(join(import.meta.dirname, '../../docs/command-line.md'), 'utf8');
+    const [table = ''] = /(?<=^\| check .*\n)(?:\|.*\n)+/m.exec(text) ?? [];
+    checks = [...table.matchAll(/^\| `(\w+)`/gm)].map(([, check]) => check!);
+    const page = new MarkdownPage(text);
     // With a prompt after each block, at which what the last command of the block prints ends.
     lines = page.codeBlocks
       .filter(({ info }) => info[0] === 'console')
@@ -45,6 +51,15 @@ describe('docs/command-line.md', () => {
     const { code, stdout } = await CommandLine.run(['doctor'], { DATABASE_URL: url });
     expect(code).toBe(0);
     expect(alike(stdout.replaceAll(name, 'shop').trimEnd().split('\n'))).toEqual(alike(shownFor('doctor')));
+  });
+
+  it('has each check of doctor in its table, in the order in which they are printed', async () => {
+    const { url, query } = await suite.createDatabase();
+    await query(eventLog().up);
+    const { stdout } = await CommandLine.run(['doctor', '--json', '--publisher-url', url], { DATABASE_URL: url });
+    const { findings } = JSON.parse(stdout) as { findings: readonly { check: string }[] };
+    expect(checks.length).toBeGreaterThan(8);
+    expect(checks).toEqual(findings.map(({ check }) => check));
   });
 
   it('shows what notify prints', async () => {
