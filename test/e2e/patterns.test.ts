@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
 import type { INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { PgNotifyService } from 'nest-pg-notify';
 import { PgEvents } from 'nest-pg-notify/events';
-import { Pool } from 'pg';
+import { Client, Pool } from 'pg';
 import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
 import { Payments } from '../recipes/patterns/billing.js';
 import { DashboardController } from '../recipes/patterns/dashboard.controller.js';
@@ -14,7 +15,13 @@ import { Orders } from '../recipes/patterns/orders.js';
 import { ProductCache } from '../recipes/patterns/product-cache.js';
 import { appSuite } from '../support/app/app-suite.js';
 import { CommandLine } from '../support/command-line.js';
+import { deferred } from '../support/deferred.js';
 import { eventually, Recorder } from '../support/recorder.js';
+
+/** What the shop uses of its pool outside of transactions. */
+interface Queries {
+  query(text: string, values?: number[]): Promise<unknown>;
+}
 
 /** The arguments of the commands of a page that print SQL for psql. */
 function printingCommands({ codeBlocks }: MarkdownPage): string[][] {
@@ -29,6 +36,7 @@ describe('the shop of docs/patterns.md', () => {
   const suite = appSuite();
   let app: INestApplication;
   const printed = new Recorder<unknown>();
+  let spy: { mockRestore: () => void } | undefined;
 
   beforeAll(async () => {
     const page = new MarkdownPage(await readFile(join(import.meta.dirname, '../../docs/patterns.md'), 'utf8'));
@@ -52,6 +60,22 @@ describe('the shop of docs/patterns.md', () => {
       jest.restoreAllMocks();
     });
   });
+
+  /** Takes the place of the cache's reads until the end of the test. Returns a list that grows by the id of each of them. */
+  const onRead = (answer: (id: number, read: () => Promise<unknown>) => Promise<unknown>): readonly number[] => {
+    const ids: number[] = [];
+    const pool: Queries = app.get(Pool);
+    const query = pool.query.bind(pool);
+    spy = jest.spyOn(pool, 'query').mockImplementation((text: string, values?: number[]) => {
+      const send = (): Promise<unknown> => query(text, values);
+      if (!text.startsWith('SELECT price ')) return send(); // Of the packer, or of the live query.
+      ids.push(values![0]!);
+      return answer(values![0]!, send);
+    });
+    return ids;
+  };
+
+  afterEach(() => spy?.mockRestore());
 
   it('prints, packs, counts and charges an order that is placed', async () => {
     const counts = new Recorder<number>();
@@ -93,19 +117,74 @@ describe('the shop of docs/patterns.md', () => {
     expect(printed.items.at(-1)).toBe('Order 0 of the last one');
   });
 
-  it('evicts a product that somebody has changed by SQL, and each one after a TRUNCATE', async () => {
-    const { prices } = app.get(ProductCache);
-    const sizeIs = (wanted: number): Promise<number> =>
-      eventually(
-        () => prices.size,
-        (size) => size === wanted,
-      );
-    prices.set(7, 20).set(8, 5);
+  it('answers with the price that somebody has set by SQL, after one read, and with none after a TRUNCATE', async () => {
+    const cache = app.get(ProductCache);
+    const ids = onRead((_id, read) => read());
+    const ask = async (id: number) =>
+      (await fetch(`${await app.getUrl()}/products/${id}`)).json() as Promise<{ price?: number }>;
+    expect(await Promise.all([ask(7), ask(7), ask(8)])).toEqual([{ price: 20 }, { price: 20 }, { price: 5 }]);
+    expect(await ask(7)).toEqual({ price: 20 });
+    expect(ids).toEqual([7, 8]);
     await suite.database.query('UPDATE products SET price = 21 WHERE id = 7');
-    await sizeIs(1);
-    expect([...prices.keys()]).toEqual([8]);
+    await eventually(
+      () => ask(7),
+      ({ price }) => price === 21,
+    );
+    expect(await ask(8)).toEqual({ price: 5 });
+    expect(ids).toEqual([7, 8, 7]);
     await suite.database.query('TRUNCATE products');
-    await sizeIs(0);
+    await eventually(
+      () => cache.price(7),
+      (price) => price === undefined,
+    );
+    expect(await ask(8)).toEqual({});
+  });
+
+  it('does not keep a price that was read before a change and answered after its eviction', async () => {
+    const cache = app.get(ProductCache);
+    await suite.database.query("INSERT INTO products VALUES (9, 'Pot', 90), (10, 'Pan', 100)");
+    await eventually(
+      () => cache.price(10),
+      (price) => price === 100,
+    );
+    const [wasRead, mayAnswer] = [deferred(), deferred()];
+    onRead(async (id, read) => {
+      const answer = await read();
+      if (id !== 9) return answer;
+      wasRead.resolve();
+      await mayAnswer.promise;
+      return answer;
+    });
+    const overtaken = cache.price(9);
+    await wasRead.promise;
+    await suite.database.query('UPDATE products SET price = price + 1 WHERE id IN (9, 10)'); // One notification.
+    await eventually(
+      () => cache.price(10),
+      (price) => price === 101,
+    );
+    mayAnswer.resolve();
+    expect(await overtaken).toBe(90);
+    expect(await cache.price(9)).toBe(91);
+  });
+
+  it('reads a price again after a read has failed', async () => {
+    const cache = app.get(ProductCache);
+    const ids = onRead((_id, read) => (ids.length === 1 ? Promise.reject(new Error('away')) : read()));
+    await expect(cache.price(11)).rejects.toThrow('away');
+    await suite.database.query("INSERT INTO products VALUES (11, 'Jug', 110)");
+    await eventually(
+      () => cache.price(11),
+      (price) => price === 110,
+    );
+  });
+
+  it('logs an error of an idle connection in the name of the pool, and goes on', () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
+    spy = warn;
+    const message = 'terminating connection due to administrator command';
+    app.get(Pool).emit('error', new Error(message), new Client());
+    expect(warn.mock.calls).toEqual([[message]]);
+    expect(warn.mock.contexts).toMatchObject([{ context: 'Pool' }]);
   });
 
   it('finds the next job by the index of those that are not packed', async () => {

@@ -21,6 +21,11 @@ function blocksOf({ codeBlocks }: MarkdownPage, language: string, text: string):
   return codeBlocks.filter(({ info, code }) => info[0] === language && code.includes(text)).map(({ code }) => code);
 }
 
+/** The commands without those that need the application of the page. Its own test sends such requests. */
+function withoutRequests(script: string): string {
+  return script.replaceAll(/^curl .*/gm, '');
+}
+
 describeWithPostgresPrograms('the commands of the pages', (programs) => {
   const suite = appSuite();
   let folder: string;
@@ -47,7 +52,7 @@ describeWithPostgresPrograms('the commands of the pages', (programs) => {
       `SELECT count(*)::int AS triggers, to_regclass('nest_events.event') IS NOT NULL AS log FROM pg_trigger WHERE tgrelid = 'products'::regclass`,
     );
     expect(rows).toEqual([{ triggers: 4, log: true }]);
-    expect(await run(blocksOf(page, 'sh', 'UPDATE products')[0]!)).toEqual(WELL);
+    expect(await run(withoutRequests(blocksOf(page, 'sh', 'UPDATE products')[0]!))).toEqual(WELL);
     expect((await database.query('SELECT price FROM products WHERE id = 7')).rows).toEqual([{ price: 21 }]);
   });
 
@@ -59,7 +64,7 @@ describeWithPostgresPrograms('the commands of the pages', (programs) => {
     const { rows } = await database.query(`SELECT to_regclass('totals')::text AS totals, nest_events.version()`);
     expect(rows).toEqual([{ totals: 'totals', version: 1 }]);
     const [looking] = blocksOf(page, 'sh', 'SELECT * FROM charges');
-    expect(await run(looking!.replaceAll(/^curl .*/gm, ''))).toEqual(WELL); // Its orders are placed by events-docs.
+    expect(await run(withoutRequests(looking!))).toEqual(WELL); // Its orders are placed by events-docs.
   });
 
   it('make the trigger that wakes the workers of docs/wake-ups.md', async () => {

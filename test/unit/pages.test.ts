@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
 import type { CodeBlock } from '../../dev/markdown/markdown-page.js';
+import { findBrokenBlocks } from '../../dev/markdown/typescript-blocks.js';
 
 const ROOT = join(import.meta.dirname, '../..');
 const RECIPES = join(ROOT, 'test/recipes');
@@ -29,6 +30,18 @@ describe('a page', () => {
     const blocks = await blocksOf(`docs/${page}.md`);
     expect(blocks.filter(({ code }) => code === recipe)).toHaveLength(1);
   });
+});
+
+describe('docs/patterns.md', () => {
+  it('has a shop that compiles without the lines which are only for durable events', async () => {
+    const files = await Promise.all(
+      ['orders.ts', 'shop.module.ts'].map((file) => readFile(join(RECIPES, 'patterns', file), 'utf8')),
+    );
+    const shown = files.map((code) => code.replaceAll(/^.* \/\/ Only for durable events\.\n/gm, ''));
+    for (const code of shown) expect(code).not.toMatch(/events'|billing|PgEvents/i);
+    const markdown = shown.map((code) => `\`\`\`ts\n${code}\`\`\`\n`).join('\n');
+    expect(findBrokenBlocks(ROOT, [{ path: 'docs/patterns.md', markdown }])).toEqual([]);
+  }, 120_000);
 });
 
 describe('SQL that pages and the command line let psql run', () => {

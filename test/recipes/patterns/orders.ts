@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { PgNotifyService } from 'nest-pg-notify';
-import { PgEvents } from 'nest-pg-notify/events';
+import { PgEvents } from 'nest-pg-notify/events'; // Only for durable events.
 import { Pool } from 'pg';
 import { OrderEvents } from './order-log.js';
 
@@ -9,7 +9,7 @@ export class Orders {
   constructor(
     private readonly pool: Pool,
     private readonly pgNotify: PgNotifyService,
-    private readonly events: PgEvents,
+    private readonly events: PgEvents, // Only for durable events.
   ) {}
 
   async count(): Promise<{ orders: number }> {
@@ -25,7 +25,7 @@ export class Orders {
       await client.query('INSERT INTO jobs (order_id) VALUES ($1)', [rows[0].id]);
       await this.pgNotify.notify(OrderEvents, rows[0], { executor: client });
       await this.pgNotify.notify('job_queue', undefined, { executor: client });
-      await this.events.publish(OrderEvents, rows[0], { executor: client, key: customer });
+      await this.events.publish(OrderEvents, rows[0], { executor: client, key: customer }); // Only for durable events.
       await client.query('COMMIT');
     } catch (error) {
       await client.query('ROLLBACK');
