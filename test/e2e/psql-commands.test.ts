@@ -91,6 +91,32 @@ describeWithPostgresPrograms('the commands of the pages', (programs) => {
     const [command] = blocksOf(await pageOf('README.md'), 'sh', 'notify order_events');
     expect(await run(command!.replace(/postgres:\S+/, `'${database.url}'`))).toEqual(WELL);
     expect(await received.until(1)).toEqual([{ id: 1, customer: 'Ann' }]);
+    const [, sql] = /`(SELECT pg_notify\([^`]+)`/.exec(await readFile(join(ROOT, 'README.md'), 'utf8'))!;
+    await database.query(sql!);
+    expect((await received.until(2))[1]).toEqual({ id: 2, customer: 'Bob' });
+  });
+
+  it('run by the psql of a container, which has neither the files nor the variables of the terminal', async () => {
+    database = await suite.createDatabase();
+    const container = join(folder, 'container');
+    await mkdir(container);
+    const isExpected = 'test "$*" != "${*#exec -i shop-postgres psql }" || exit 125';
+    const docker = ['#!/bin/sh', isExpected, 'shift 3', `cd '${container}'`, 'exec env -u DATABASE_URL "$@"', ''];
+    await writeFile(join(folder, 'docker'), docker.join('\n'), { mode: 0o755 });
+    const [psql] = blocksOf(await pageOf('docs/getting-started.md'), 'sh', 'psql() {');
+    const [shop, events] = [await pageOf('docs/patterns.md'), await pageOf('docs/events.md')];
+    await writeFile(join(folder, 'shop.sql'), blocksOf(shop, 'sql', 'CREATE TABLE products')[0]!);
+    await writeFile(join(folder, 'events-shop.sql'), blocksOf(events, 'sql', 'CREATE TABLE charges')[0]!);
+    for (const script of blocksOf(shop, 'sh', 'psql -')) {
+      expect(await run(`${psql!}\n${withoutRequests(script)}`)).toEqual(WELL);
+    }
+    const [tables] = blocksOf(events, 'sh', '< events-shop.sql');
+    const notice = expect.stringContaining('"orders" already exists, skipping');
+    expect(await run(`${psql!}\n${tables!}`)).toEqual({ code: 0, stderr: notice });
+    const { rows } = await database.query(
+      "SELECT price, to_regclass('totals') IS NOT NULL AS totals FROM products WHERE id = 7",
+    );
+    expect(rows).toEqual([{ price: 21, totals: true }]);
   });
 
   it('find that LISTEN works, by the doctor of README.md and docs/getting-started.md', async () => {
