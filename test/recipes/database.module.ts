@@ -8,7 +8,7 @@ import { Order } from './transaction-typeorm.js';
     {
       provide: DataSource,
       useFactory: async () =>
-        new DataSource({ type: 'postgres', url: process.env['DATABASE_URL']!, entities: [Order] }).initialize(),
+        new DataSource({ type: 'postgres', url: process.env.DATABASE_URL!, entities: [Order] }).initialize(),
     },
   ],
   exports: [DataSource],

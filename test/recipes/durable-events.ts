@@ -74,15 +74,12 @@ export class Billing {
   }
 }
 
-const pool = new Pool({ connectionString: process.env['DATABASE_URL'] });
+const pool = new Pool({ connectionString: process.env.DATABASE_URL });
 // A restart of PostgreSQL ends idle connections. pg emits that as an error, which ends a process that does not listen.
-pool.on('error', ({ message }) => new Logger(Pool.name).warn(message));
+pool.on('error', ({ message }) => new Logger('Pool').warn(message));
 
 @Module({
-  imports: [
-    PgNotifyModule.forRoot({ connection: { connectionString: process.env['DATABASE_URL'] } }),
-    PgEventsModule.forRoot(),
-  ],
+  imports: [PgNotifyModule.forRoot({ connection: process.env.DATABASE_URL! }), PgEventsModule.forRoot()],
   controllers: [OrdersController],
   providers: [Orders, Billing, { provide: Pool, useValue: pool }],
 })

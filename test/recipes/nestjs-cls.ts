@@ -37,7 +37,7 @@ export class Orders {
     PgNotifyModule.forRootAsync({
       inject: [TransactionHost],
       useFactory: (transactions: Transactions) => ({
-        connection: process.env['DATABASE_URL']!,
+        connection: process.env.DATABASE_URL!,
         // Without a transaction, tx is the DataSource's own EntityManager: then let it go the usual way.
         publisher: { executor: () => (transactions.isTransactionActive() ? transactions.tx : undefined) },
       }),

@@ -13,7 +13,7 @@ export class Rollups {
 
 @Module({
   imports: [
-    PgNotifyModule.forRoot({ connection: process.env['DATABASE_URL']! }),
+    PgNotifyModule.forRoot({ connection: process.env.DATABASE_URL! }),
     PgNotifyModule.forRootAsync({
       name: 'analytics',
       useFactory: () => ({ connection: process.env['ANALYTICS_URL']! }),

@@ -32,7 +32,7 @@ export class Orders {
 
 @Module({
   imports: [
-    PgNotifyModule.forRoot({ connection: process.env['DATABASE_URL']! }),
+    PgNotifyModule.forRoot({ connection: process.env.DATABASE_URL! }),
     PgEventsModule.forRoot({ retry: { attempts: 1 } }),
   ],
   providers: [Billing, Orders],

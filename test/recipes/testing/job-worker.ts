@@ -17,7 +17,7 @@ export class JobWorker {
 }
 
 @Module({
-  imports: [PgNotifyModule.forRoot({ connection: process.env['DATABASE_URL']! })],
+  imports: [PgNotifyModule.forRoot({ connection: process.env.DATABASE_URL! })],
   providers: [JobWorker],
 })
 export class AppModule {}
