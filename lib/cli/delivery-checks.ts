@@ -88,7 +88,7 @@ function poolerFinding(
   }
   if (cause === 'transaction-pooler') {
     const { remedy = '' } = splitVerdict(message);
-    const mode = 'A pooler in transaction or statement mode, where LISTEN has no lasting effect.';
+    const mode = 'A pooler in transaction or statement mode, where LISTEN stays with a connection that others use.';
     return { check, level: 'problem', message: mode, remedy };
   }
   const evidence = `it announced the backend ${announced}, and statements run in ${actual}`;

@@ -67,7 +67,7 @@ export function explainFailure(
     return {
       cause: 'transaction-pooler',
       message:
-        `${found} ${listener.endpoint} is a pooler in transaction or statement mode, where LISTEN has no lasting effect ` +
+        `${found} ${listener.endpoint} is a pooler in transaction or statement mode, where LISTEN stays with a connection that others use ` +
         `(${pids}). ${REMEDIES['transaction-pooler']}`,
     };
   }

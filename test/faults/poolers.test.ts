@@ -64,7 +64,7 @@ async function settingOfListener(subject: TestApp, name: string): Promise<unknow
 function poolerMessage({ endpoint }: PgBouncer): RegExp {
   const text =
     `Notifications do not arrive: three in a row, sent from a second connection, did not come back within ${IMPATIENT.timeout} ms. ` +
-    `${endpoint} is a pooler in transaction or statement mode, where LISTEN has no lasting effect ` +
+    `${endpoint} is a pooler in transaction or statement mode, where LISTEN stays with a connection that others use ` +
     '(it announced the backend ANNOUNCED, the statements run in BACKEND). ' +
     'Point the option connection directly to PostgreSQL, or to the pooler in session mode (PgBouncer: pool_mode=session).';
   const escaped = text.replaceAll(/[.()]/g, '\\$&');
