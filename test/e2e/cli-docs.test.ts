@@ -54,9 +54,11 @@ describe('docs/command-line.md', () => {
   });
 
   it('has each check of doctor in its table, in the order in which they are printed', async () => {
-    const { url, query } = await suite.createDatabase();
-    await query(eventLog().up);
-    const { stdout } = await CommandLine.run(['doctor', '--json', '--publisher-url', url], { DATABASE_URL: url });
+    const database = await suite.createDatabase();
+    await database.query(eventLog().up);
+    const { stdout } = await CommandLine.run(['doctor', '--json', '--publisher-url', database.url], {
+      DATABASE_URL: database.url,
+    });
     const { findings } = JSON.parse(stdout) as { findings: readonly { check: string }[] };
     expect(checks.length).toBeGreaterThan(8);
     expect(checks).toEqual(findings.map(({ check }) => check));
