@@ -10,7 +10,12 @@ export type { PgGapHandlerDecorator } from './handlers/on-pg-gap.decorator.js';
 export { OnPgNotify } from './handlers/on-pg-notify.decorator.js';
 export type { PgBatchHandlerDecorator, PgNotifyHandlerDecorator } from './handlers/on-pg-notify.decorator.js';
 export { OnPgWakeUp } from './handlers/on-pg-wake-up.decorator.js';
-export type { PgWakeReason, PgWakeUp, PgWakeUpHandlerDecorator, PgWakeUpResult } from './handlers/on-pg-wake-up.decorator.js';
+export type {
+  PgWakeReason,
+  PgWakeUp,
+  PgWakeUpHandlerDecorator,
+  PgWakeUpResult,
+} from './handlers/on-pg-wake-up.decorator.js';
 export type {
   OnPgGapOptions,
   OnPgNotifyOptions,
