@@ -8,6 +8,9 @@ export interface TerminalResult {
   readonly stderr: string;
 }
 
+/** For commands that hang. A busy machine may be ten times slower than a quiet one. */
+const HANGS = 200_000;
+
 /** Runs commands as a reader does who pastes them into a terminal. */
 export type Terminal = (script: string, env?: Readonly<Record<string, string>>) => Promise<TerminalResult>;
 
@@ -31,9 +34,10 @@ export async function openTerminal(
   const PATH = [folder, ...programs, process.env['PATH']].join(delimiter);
   return (script, env) =>
     new Promise((resolve) => {
-      const options = { cwd: folder, env: { PATH, PGOPTIONS: '', LC_ALL: 'C', ...env }, timeout: 60_000 };
+      const options = { cwd: folder, env: { PATH, PGOPTIONS: '', LC_ALL: 'C', ...env }, timeout: HANGS };
       execFile('/bin/sh', ['-e', '-c', script], options, (error, _stdout, stderr) =>
-        resolve({ code: error?.code ?? 0, stderr }),
+        // One that was killed has no code.
+        resolve({ code: error ? (error.code ?? error.signal) : 0, stderr }),
       );
     });
 }
