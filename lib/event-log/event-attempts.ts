@@ -4,6 +4,8 @@ import type { Run, RunRecord } from '../consumers/handler-calls.js';
 import { HandlerRejection } from '../consumers/handler-rejection.js';
 import { isThenable } from '../channel/thenable.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
+import { attemptName, delaysAfter } from './attempt-name.js';
+import type { FailedRun } from './attempt-name.js';
 import type { EventConsumerDefinition, EventRun } from './event-consumer-definition.js';
 import { EventDecoding } from './event-decoding.js';
 import { noteAttempt } from './event-deliveries.js';
@@ -64,7 +66,9 @@ export class EventAttempts implements RunRecord<EventCall> {
       return this.decoding.decode(event);
     } catch (error) {
       // If the consumer no longer takes the channel, an instance of an older version may: retry.
-      return { ...this.fail(error, []), isFinal: this.decoding.takes(event.channel) };
+      const { id, seq: position, channel } = event;
+      const failure = this.fail(error, [], { named: [{ id, position, channel }] });
+      return { ...failure, isFinal: this.decoding.takes(event.channel) };
     }
   }
 
@@ -113,22 +117,24 @@ export class EventAttempts implements RunRecord<EventCall> {
 
   /** The delay after so many attempts, in milliseconds. Half of it is fixed, so that no retry comes too soon. */
   delayAfter(attempts: number): number {
-    const { delay, maxDelay } = this.definition.retry;
-    const bound = Math.min(maxDelay, delay * 2 ** Math.min(attempts - 1, 52));
-    return bound / 2 + (this.random() * bound) / 2;
+    const { least, most } = delaysAfter(attempts, this.definition.retry);
+    return least + this.random() * (most - least);
   }
 
   /** Reports the failure of a run or of its transaction: a constraint may be checked at COMMIT. */
-  fail(thrown: unknown, events: readonly PgEvent[]): AttemptFailure {
+  fail(thrown: unknown, events: readonly PgEvent[], run: FailedRun = {}): AttemptFailure {
     const { label, describe = messageOf } = this.definition;
     const isRefused = HandlerRejection.is(thrown);
     const cause = isRefused ? thrown.reason : thrown;
     const reason = `${isRefused ? 'a guard rejected it: ' : ''}${describe(cause, events)}`;
-    const message = `Handler ${label} failed for an event of the channel ${JSON.stringify(this.channels)}: ${reason}`;
-    const error = new PgNotifyError('handler', message, { channel: this.channels, handler: label, cause });
+    const isFinal = isRefused || thrown instanceof PgEventRejection;
+    const message = `Handler ${label} failed for ${attemptName(run, this.definition, isFinal)}: ${reason}`;
+    // The log collapses failures of an equal cause. Without one it would compare the messages, which name events.
+    const options = { channel: this.channels, handler: label, cause: cause ?? new Error(reason) };
+    const error = new PgNotifyError('handler', message, options);
     this.hasFailed = true;
     this.context.errors.report(error, this, 'warning');
-    return { message: reason.slice(0, LONGEST_ERROR), isFinal: isRefused || thrown instanceof PgEventRejection };
+    return { message: reason.slice(0, LONGEST_ERROR), isFinal };
   }
 
   /** @internal */
@@ -149,7 +155,8 @@ export class EventAttempts implements RunRecord<EventCall> {
     // A filter has handled the guard's rejection.
     if (HandlerRejection.is(thrown) && thrown.isHandled) return undefined;
     if (begun !== 0) this.failedDuration += performance.now() - begun;
-    throw new FailedAttempt(this.fail(thrown, argument.events));
+    const { events, attempt } = argument;
+    throw new FailedAttempt(this.fail(thrown, events, { named: events, attempt }));
   }
 
   private async outcomeOf(running: PromiseLike<unknown>): Promise<AttemptFailure | undefined> {

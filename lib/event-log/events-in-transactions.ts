@@ -19,7 +19,7 @@ export async function runInTransaction(
   const { tenure, attempts, closing } = work;
   return inTransaction(
     work,
-    () => events,
+    () => ({ events, attempt }),
     async (transaction) => {
       const failure = await tenure.lease.hold(
         closing,
@@ -99,7 +99,7 @@ class TransactionRun {
     let handled = 0;
     const failure = await inTransaction(
       work,
-      () => this.current,
+      () => ({ events: this.current, attempt: this.reached - this.from === 1 ? 1 : undefined }),
       async (transaction) => {
         this.reached = this.from;
         this.isHandled = false;
@@ -140,13 +140,20 @@ class TransactionRun {
   }
 }
 
+/** The events of a transaction that failed at its end. */
+interface Committed {
+  readonly events: readonly PgEvent[];
+  /** Undefined if it had other events too: nobody knows which of them it failed for. */
+  readonly attempt: number | undefined;
+}
+
 /**
  * Runs `work` in a transaction, and calls the function that it returns after the commit. Resolves with the failure if the method
  * caused it; rejects with any other error, after which it may be unknown whether the transaction was committed.
  */
 async function inTransaction(
   { store, attempts }: EventWork,
-  events: () => readonly PgEvent[],
+  committed: () => Committed,
   work: (transaction: EventTransaction) => Promise<() => void>,
 ): Promise<AttemptFailure | undefined> {
   let onCommitted: (() => void) | undefined;
@@ -164,8 +171,10 @@ async function inTransaction(
   } catch (error) {
     if (failure) return failure;
     const sqlState = sqlStateOf(error) ?? '';
-    if (isOfMethod(sqlState)) return attempts.fail(explained(error, sqlState), events());
-    throw error;
+    if (!isOfMethod(sqlState)) throw error;
+    const { events, attempt } = committed();
+    const run = attempt === undefined ? {} : { named: events, attempt };
+    return attempts.fail(explained(error, sqlState), events, run);
   }
   onCommitted!();
   return undefined;

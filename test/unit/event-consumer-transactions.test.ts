@@ -108,6 +108,22 @@ describe('a transactional consumer', () => {
     expect(effects.committed).toEqual(['a1']);
   });
 
+  it('names the event for which COMMIT fails, once it is alone in its transaction', async () => {
+    const memory = new MemoryLog();
+    const effects = new Effects(memory.store, () => {
+      if (effects.runs.at(-1) === 'b1') throw Object.assign(new Error('violated'), { code: '23503' });
+    });
+    await memory.consume({ isTransactional: true, call: writing(() => effects) }, { store: effects.log });
+    memory.publish('a1', 'b1');
+    await turns();
+    expect(memory.reports).toEqual([
+      'warning: Handler Billing.charge failed for an event of the channel "orders": violated',
+      expect.stringMatching(
+        /^warning: .+ failed for the event \S+ at position 2 of the channel "orders" \(attempt 1 of 3\): violated$/,
+      ),
+    ]);
+  });
+
   it('claims the shard again, and repeats, if it is unknown whether COMMIT succeeded', async () => {
     const memory = new MemoryLog();
     let isLost = true;
