@@ -53,6 +53,7 @@ const CARETAKER = `
     pid=$(head -n 1 "$directory/postmaster.pid")
     if [ -n "$pid" ]; then
       kill -QUIT "$pid"
+      kill -CONT "$pid" # A test may have suspended it.
       # No event tells a stranger that the server has ended: look for it, for ten seconds at most.
       attempts=100; while kill -0 "$pid" && [ $attempts -gt 0 ]; do attempts=$((attempts - 1)); sleep 0.1; done
     fi
