@@ -113,7 +113,7 @@ export class TurnBudget {
   }
 
   private nextTurn(): void {
-    const isCrowded = this.crowded > 0;
+    const wasCrowded = this.crowded > 0;
     this.begunAt = undefined;
     this.reading = 0;
     this.used = 0;
@@ -122,6 +122,8 @@ export class TurnBudget {
     while (!this.isUsedUp && this.waiting.length > 0) this.goOn(this.waiting.shift()!);
     // If nothing is delivered in this turn, no further turn is scheduled.
     const isWorking = this.begunAt !== undefined;
+    // Also if a queue has become crowded meanwhile: what was read last may have filled it up after it began to wait.
+    const isCrowded = wasCrowded || this.crowded > 0;
     if (isCrowded && isWorking && this.clock.now() - this.pausedAt < LONGEST_PAUSE) return;
     for (const resume of this.pausing.splice(0)) resume();
   }

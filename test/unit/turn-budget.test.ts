@@ -115,6 +115,21 @@ describe('a turn of the event loop', () => {
     expect(await leftAtResume).toBe(0);
   });
 
+  it('lets what comes in wait for a queue that has become crowded since it began to wait', async () => {
+    const budget = new TimedBudget();
+    let left = 30;
+    const deliver = (): void => {
+      for (; left > 0; left -= 1) {
+        if (!budget.spend()) return budget.later(deliver, true);
+        budget.compute(5);
+      }
+    };
+    budget.fitting(10); // The turn is used up.
+    budget.later(deliver, false);
+    const leftAtResume = new Promise<number>((resolve) => budget.read(1, () => resolve(left)));
+    expect(await leftAtResume).toBe(0);
+  });
+
   it('lets what comes in go on when those who waited have nothing to deliver any more', async () => {
     const budget = new TimedBudget();
     budget.fitting(10);
