@@ -71,7 +71,6 @@ const TLS_MESSAGE = /does not support SSL|establishing an SSL connection/;
 const NO_PASSWORD = /client password must be a /;
 const PASSWORD_REMEDY = 'Give the connection a password: in its URL, in PGPASSWORD or in a .pgpass file.';
 
-/** The message of `pg` if the other side ends the connection silently. */
 /** The message of the server if the certificate that the client has seen is not its own. */
 const INTERCEPTED = /channel binding check failed/;
 const INTERCEPTED_REMEDY =
@@ -81,6 +80,7 @@ const INTERCEPTED_REMEDY =
 const CLOSED_DATABASE = /is not currently accepting connections/;
 const CLOSED_DATABASE_REMEDY = 'Let the database be connected to: ALTER DATABASE … ALLOW_CONNECTIONS true.';
 
+/** The message of `pg` if the other side ends the connection silently. */
 const ENDED = /^(Connection terminated unexpectedly|the connection was closed)/;
 const ENDED_REMEDY =
   'PostgreSQL, or a proxy or firewall in between, ended the connection without saying why: its log may. Is it PostgreSQL that answers there?';
