@@ -4,6 +4,7 @@ import { lackingListen } from '../session/connection-failure.js';
 import type { PgSession } from '../session/pg-session.js';
 import type { Clock } from '../time/clock.js';
 import { Acknowledgement } from './acknowledgement.js';
+import { ChannelParts } from './channel-parts.js';
 
 /** The part of a session that listening needs. Tests use other implementations. */
 export type ListeningSession = Pick<
@@ -37,22 +38,6 @@ export interface ChannelReconcilerOptions {
 }
 
 /**
- * The most channels that one statement changes. The server compares each LISTEN of a transaction with all earlier ones,
- * and sends nothing meanwhile: 40,000 at once took 5.4 s, and in parts of 1,000 the longest took 0.3 s (PostgreSQL
- * 18.4).
- */
-const MAX_CHANNELS = 1_000;
-
-/** The fewest that a slow server is sent at a time, so that many channels do not become one statement each. */
-const FEWEST_CHANNELS = 100;
-
-/**
- * The part of the timeout that a statement may take; after a slower one, the next one changes fewer channels. With
- * 24,000 channels on a starved server, 1,000 at once took longer than the timeout.
- */
-const SLOW_SHARE = 1 / 2;
-
-/**
  * Brings the channels of one session in line with the desired ones. It sends the difference as one statement, or a part
  * of a large difference, and looks again when the server has acknowledged it. A first connect, a late subscriber, the
  * last unsubscribe and a reconnect all take this path. Only one statement may be on its way in the session, so other
@@ -78,9 +63,13 @@ export class ChannelReconciler {
   private hurry = new AbortController();
   private scheduled = false;
   private isLeaving = false;
-  private most = MAX_CHANNELS;
 
-  constructor(private readonly options: ChannelReconcilerOptions) {}
+  /** How many channels one statement may change now. */
+  readonly parts: ChannelParts;
+
+  constructor(private readonly options: ChannelReconcilerOptions) {
+    this.parts = new ChannelParts(options.timeout);
+  }
 
   /** Reconciles in a microtask, so that all changes of one turn of the event loop share a statement. */
   schedule(): void {
@@ -103,11 +92,6 @@ export class ChannelReconciler {
 
   get acknowledgedChannels(): readonly string[] {
     return [...this.acknowledged.keys()];
-  }
-
-  /** The most channels that one statement should change now. */
-  get partSize(): number {
-    return this.most;
   }
 
   /** Whether none of our statements is on its way, and no caller has the turn. */
@@ -159,8 +143,7 @@ export class ChannelReconciler {
     await this.whileQuiet(
       async () => {
         const channels = [...this.acknowledged.keys(), ...this.surplus];
-        for (let from = 0; from < channels.length; from += MAX_CHANNELS) {
-          const part = channels.slice(from, from + MAX_CHANNELS);
+        for (const part of this.parts.of(channels)) {
           const text = part.map((channel) => `UNLISTEN ${quoteChannel(channel)}`).join('; ');
           await this.options.session.query({ text, timeout });
         }
@@ -205,7 +188,7 @@ export class ChannelReconciler {
     const { session, timeout, clock } = this.options;
     const sent = clock.now();
     const onReply = (): void => {
-      this.paceParts(clock.now() - sent);
+      this.parts.took(clock.now() - sent);
       this.acknowledge();
       this.answered();
     };
@@ -266,16 +249,10 @@ export class ChannelReconciler {
     if (unannounced) this.options.onAcknowledged(...unannounced);
   }
 
-  private paceParts(duration: number): void {
-    const slow = this.options.timeout * SLOW_SHARE;
-    if (duration > slow) this.most = Math.max(FEWEST_CHANNELS, Math.ceil(this.most / 2));
-    else if (duration < slow / 4) this.most = Math.min(MAX_CHANNELS, this.most * 2);
-  }
-
   /** The changes of the next statement: the whole difference, or as much of it as one statement may hold. */
   private difference(): readonly [listen: string[], unlisten: string[]] {
     const { wanted } = this.options;
-    const { most } = this;
+    const { most } = this.parts;
     const isUnwanted = (channel: string): boolean => !wanted.has(channel);
     const unlisten = [
       ...takeWhere(this.acknowledged.keys(), isUnwanted, most),

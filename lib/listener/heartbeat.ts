@@ -125,9 +125,7 @@ export class Heartbeat {
    */
   private async listenAgain(channels: readonly string[]): Promise<void> {
     const { session, timeout, reconciler } = this.options;
-    const { partSize } = reconciler;
-    for (let first = 0; first < channels.length; first += partSize) {
-      const part = channels.slice(first, first + partSize);
+    for (const part of reconciler.parts.of(channels)) {
       await session.query({ text: part.map((channel) => `LISTEN ${quoteChannel(channel)}`).join('; '), timeout });
     }
   }
