@@ -1,6 +1,6 @@
 import config from '../../jest.config.js';
 
-const [{ testEnvironment, extensionsToTreatAsEsm, moduleNameMapper, transform }] = config.projects;
+const [{ testEnvironment, testRunner, extensionsToTreatAsEsm, moduleNameMapper, transform }] = config.projects;
 
 /**
  * The page of the sample app in a real browser: `npm run test:browser`. One file after the other, because they promise how
@@ -13,6 +13,7 @@ export default {
   roots: ['<rootDir>/test/browser'],
   testMatch: ['**/*.test.ts'],
   testEnvironment,
+  testRunner,
   extensionsToTreatAsEsm,
   moduleNameMapper,
   transform,
