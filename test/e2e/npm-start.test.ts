@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -22,6 +22,11 @@ describe('npm start', () => {
     suite.cleanup(() => rm(folder, { recursive: true, force: true }));
     for (const name of NEEDED) await cp(join(ROOT, name), join(folder, name), { recursive: true });
     await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+    // What it builds is not in question here, and checking its types takes most of the time.
+    const path = join(folder, 'tsconfig.build.json');
+    const config = JSON.parse(await readFile(path, 'utf8')) as { compilerOptions: object };
+    const compilerOptions = { ...config.compilerOptions, noCheck: true, declaration: false };
+    await writeFile(path, JSON.stringify({ ...config, compilerOptions }));
   });
 
   const isPosix = process.platform !== 'win32';
