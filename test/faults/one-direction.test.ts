@@ -18,8 +18,11 @@ import { Recorder } from '../support/recorder.js';
 /** How long a question may stay open here, even if other messages come in meanwhile; 60 s for an application. */
 const ANSWER_LIMIT = 1_000;
 
+/** Silence is no reason to give it up, not even if a busy machine holds up the traffic. */
+const PATIENT = { ...QUICK, heartbeat: { interval: 300, timeout: 30_000 } };
+
 describe('a connection that is dead in one direction only, with traffic in the other', () => {
-  const suite = appSuite({ proxy: 'listener', options: QUICK });
+  const suite = appSuite({ proxy: 'listener', options: PATIENT });
   let traffic: { readonly stop: () => Promise<void> };
 
   beforeEach(() => {
@@ -75,7 +78,7 @@ const silent = { notification: () => undefined, gap: () => undefined, complete: 
 
 /** What sends goes another way: the fault is the listener's own. */
 function optionsFor(proxy: FaultProxy, { url }: TestDatabase): PgNotifyModuleOptions {
-  return { ...QUICK, connection: proxy.url(url), publisher: { connection: url } };
+  return { ...PATIENT, connection: proxy.url(url), publisher: { connection: url } };
 }
 
 function createTestListener(
@@ -83,7 +86,7 @@ function createTestListener(
   database: TestDatabase,
   heartbeat: PgNotifyHeartbeatOptions,
 ): PgListener {
-  const options = { ...optionsFor(proxy, database), heartbeat: { ...QUICK.heartbeat, ...heartbeat } };
+  const options = { ...optionsFor(proxy, database), heartbeat: { ...PATIENT.heartbeat, ...heartbeat } };
   const { connection, publisherConnection } = resolveConnections(options);
   const connectTimeout = 5_000;
   const onError = (error: unknown): void => {
