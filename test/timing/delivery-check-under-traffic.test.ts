@@ -4,6 +4,8 @@ import { appSuite } from '../support/app/app-suite.js';
 import { consume } from '../support/app/consumer.js';
 import { eventually } from '../support/recorder.js';
 
+const INTERVAL = 500;
+
 describe('delivery checks', () => {
   // Heartbeats are too far apart to prove anything.
   const suite = appSuite({ options: { heartbeat: { interval: 60_000 } } });
@@ -26,7 +28,7 @@ describe('delivery checks', () => {
       checks.count += 1; // What a check sends is all that is sent.
       return database.config;
     };
-    const subject = await suite.create({ publisher: { connection }, deliveryCheck: { interval: 1_000 } });
+    const subject = await suite.create({ publisher: { connection }, deliveryCheck: { interval: INTERVAL } });
     const { app, service } = subject;
     const { seen: received } = consume(subject, 'numbers');
     await app.init();
@@ -36,7 +38,7 @@ describe('delivery checks', () => {
     const started = performance.now();
     const seen = new Set<number>();
     const first = service.status.delivery!.at;
-    for (let number = 1; performance.now() < started + 3_500; number += 1) {
+    for (let number = 1; performance.now() < started + 3.5 * INTERVAL; number += 1) {
       await writer.query(`SELECT pg_notify('numbers', $1)`, [String(number)]);
       await received.until((items) => items.at(-1) === number);
       seen.add(await checkers());
@@ -44,7 +46,7 @@ describe('delivery checks', () => {
     expect(checks.count).toBe(1);
     expect([...seen]).toEqual([0]);
     expect(service.status.delivery?.verdict).toBe('verified');
-    expect(service.status.delivery!.at.getTime()).toBeGreaterThan(first.getTime() + 2_000);
+    expect(service.status.delivery!.at.getTime()).toBeGreaterThan(first.getTime() + 2 * INTERVAL);
     await eventually(
       () => checks.count,
       (count) => count === 2, // It is quiet now.

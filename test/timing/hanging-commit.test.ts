@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { PgNotifyHealthIndicator } from 'nest-pg-notify';
 import type { PgNotifyError, PgNotifyModuleOptions, PgNotifyStatus } from 'nest-pg-notify';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Pool } from 'pg';
 import { appSuite, QUICK } from '../support/app/app-suite.js';
 import { untilStatus } from '../support/app/status.js';
@@ -91,6 +92,7 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
       const pids = await waiting();
       most = Math.max(most, pids.length);
       for (const pid of pids) seen.add(pid);
+      await delay(10); // A backend waits for several hundred milliseconds.
     }
     await over;
     return { most, all: seen.size };
@@ -103,9 +105,9 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
     subject.service.status$.subscribe(({ delivery }) => {
       if (delivery?.verdict === 'unknown') verdicts.push(delivery.at);
     });
-    const { most, all } = await watchWaiting(verdicts.until(4));
+    const { most, all } = await watchWaiting(verdicts.until(2));
     expect(most).toBe(1);
-    expect(all).toBeGreaterThanOrEqual(4);
+    expect(all).toBeGreaterThanOrEqual(2);
     const { delivery } = subject.service.status;
     expect(delivery).toMatchObject({ verdict: 'unknown', cause: 'hanging-commit' });
     expect(delivery?.message).toMatch(/SQLSTATE 55P03/);
@@ -126,7 +128,7 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
   });
 
   it('leaves one backend of delivery checks at a time however often a health probe interrupts them', async () => {
-    await start({ publisher: { timeout: 3_000 }, deliveryCheck: { interval: 50, timeout: 3_000 } });
+    await start({ deliveryCheck: { interval: 50, timeout: 1_000 } });
     const health = subject.app.get(PgNotifyHealthIndicator);
     await hang();
     const unknown = untilStatus(subject, ({ delivery }) => delivery?.verdict === 'unknown');
@@ -148,14 +150,14 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
     await hang();
     const outcomes = new Recorder<PgNotifyError>();
     const sending = (async () => {
-      for (let count = 0; count < 4; count += 1) {
+      for (let count = 0; count < 2; count += 1) {
         await subject.service.notify('c', String(count)).catch((error: PgNotifyError) => outcomes.push(error));
       }
     })();
     const { most, all } = await watchWaiting(sending);
     expect([most, all]).toEqual([1, 1]);
     expect(outcomes.items.map(({ outcome, sqlState }) => [outcome, sqlState])).toEqual(
-      Array.from({ length: 4 }, () => ['not-sent', '55P03']),
+      Array.from({ length: 2 }, () => ['not-sent', '55P03']),
     );
     await release();
     await subject.service.notify('c', 'after');
@@ -228,7 +230,7 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
       });
       const url = new URL(database.url);
       [url.username, url.password] = ['member', 'poor'];
-      await start({ publisher: { connection: url.href, timeout: 1_000 } });
+      await start({ publisher: { connection: url.href, timeout: 500 } });
       await hang();
       const first = subject.service.notify('c', '1').catch((error: PgNotifyError) => error);
       const [pid] = await eventually(
@@ -285,7 +287,7 @@ describe('a commit that hangs and holds the lock that every NOTIFY waits for', (
         await subject.service.notify('c', 'before');
         await hang();
         const sending = (async () => {
-          for (const payload of ['1', '2', '3']) {
+          for (const payload of ['1', '2']) {
             await expect(subject.service.notify('c', payload)).rejects.toMatchObject({ sqlState: '55P03' });
           }
         })();
