@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { appSuite } from '../support/app/app-suite.js';
 import { CommandLine } from '../support/command-line.js';
 import { diagnose, expectNothingLeft } from '../support/diagnosis.js';
+import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import { eventually } from '../support/recorder.js';
 
 describe('doctor', () => {
@@ -26,18 +27,32 @@ describe('doctor', () => {
     const { database, proxy } = suite;
     proxy.delay(50); // So that it can be caught between two answers.
     const begun = performance.now();
-    const diagnosis = diagnose(proxy.url(database.url), ['--timeout', '4']);
+    const diagnosis = diagnose(proxy.url(database.url), ['--timeout', '2.5']);
     await eventually(
       () => proxy.connectionCount,
       (count) => count === 2,
     );
     proxy.blackhole();
     const { code, findings } = await diagnosis;
-    expect(performance.now() - begun).toBeLessThan(12_000);
+    expect(performance.now() - begun).toBeLessThan(2_500 + 8_000);
     expect(code).toBe(1);
     expect(findings['connection']?.level).toBe('ok');
     expect(findings['delivery']).toMatchObject({ level: 'problem' });
     proxy.reapSwallowed(); // The server cannot know.
     await expectNothingLeft(database);
+  });
+});
+
+describeWithPgBouncer('listen behind PgBouncer in transaction mode', () => {
+  const suite = appSuite();
+
+  // Time enough for LISTEN to be acknowledged, and too little for a verdict about the delivery.
+  it('names the pooler as the likely cause if there is no time to find out', async () => {
+    const bouncer = suite.use(await PgBouncer.start(suite.database.url, 'transaction'));
+    const { code, stderr } = await CommandLine.run(['listen', 'orders', '--timeout', '0.4', '--url', bouncer.url]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      / within 0\.4 s \(--timeout\)\. LISTEN was acknowledged, but .+ a pooler in transaction mode\?/,
+    );
   });
 });
