@@ -27,6 +27,7 @@ import type { PgEvent, PgEventContext, PgEvents } from 'nest-pg-notify/events';
 import type { Observable } from 'rxjs';
 import { z } from 'zod';
 import { eventsSuite } from '../support/app/events-suite.js';
+import type { CapturingLogger } from '../support/capturing-logger.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
 const suite = eventsSuite();
@@ -42,6 +43,12 @@ function deadLetters(events: PgEvents, consumer: string, count: number) {
     () => events.deadLetters(consumer),
     ({ length }) => length === count,
   );
+}
+
+/** What the log says of dead letters, which it learns a moment after the database. */
+function reported(logger: CapturingLogger): Promise<readonly string[]> {
+  const letters = (): readonly string[] => logger.texts('error').filter((text) => text.includes('is a dead letter'));
+  return eventually(letters, ({ length }) => length > 0);
 }
 
 @Injectable()
@@ -274,7 +281,7 @@ describe('a method of @OnPgEvent()', () => {
     const { events, logger } = await suite.start({ providers: [Handlers] });
     await events.publish('rejected', 1, { executor: false });
     expect(await deadLetters(events, 'rejected', 1)).toMatchObject([{ attempts: 1, error: 'never' }]);
-    expect(logger.texts('error').filter((text) => text.includes('is a dead letter'))).toHaveLength(1);
+    expect(await reported(logger)).toHaveLength(1);
   });
 
   it('never gets an event that does not match the schema, which becomes a dead letter and is not logged', async () => {
@@ -293,6 +300,7 @@ describe('a method of @OnPgEvent()', () => {
     expect(await log.until(1)).toEqual(['7']);
     const [letter] = await deadLetters(events, 'checked', 1);
     expect(letter!.error).toContain('does not match the schema');
+    expect(await reported(logger)).toHaveLength(1);
     expect([letter!.error, ...logger.texts('error'), ...logger.texts('warn')].join()).not.toContain('a secret');
   });
 
