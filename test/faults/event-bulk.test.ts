@@ -5,10 +5,10 @@ import { untilSettled } from '../support/event-effects.js';
 import { eventLogSuite } from '../support/event-log-suite.js';
 
 /** How many events one transaction publishes. */
-const EVENTS = Number(process.env['BULK_EVENTS'] ?? 200_000);
+const EVENTS = Number(process.env['BULK_EVENTS'] ?? 100_000);
 /** Far less than the payloads of all, in MB. */
 const HEAP = 80;
-const PAYLOAD = 500;
+const PAYLOAD = 1_000;
 
 describe('a consumer of one transaction with very many events', () => {
   const suite = eventLogSuite();
