@@ -141,6 +141,7 @@ describe('a connection that is open on one side only', () => {
   it('has attempts given up after connectTimeout while it lasts, and heals when it is over', async () => {
     const subject = watched(
       await suite.create({
+        heartbeat: HEARTBEAT,
         connectTimeout: 200,
         publisher: { timeout: 500 },
       }),
