@@ -3,6 +3,7 @@ import { Client } from 'pg';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { askListeningSession } from './app/listening-session.js';
 import type { TestApp } from './app/test-app.js';
+import { blockEventLoop } from './block-event-loop.js';
 import type { FaultProxy } from './fault-proxy.js';
 import type { TestDatabase } from './postgres.js';
 import type { SeededRandom } from './seeded-random.js';
@@ -108,10 +109,7 @@ export const FAULTS: Readonly<Record<string, (scene: Scene) => Promise<void>>> =
     await delay(random.between(100, 2_500));
     signal(processId, 'SIGCONT');
   },
-  'a busy event loop': async ({ random }) => {
-    const until = performance.now() + random.between(100, 1_500);
-    while (performance.now() < until);
-  },
+  'a busy event loop': async ({ random }) => blockEventLoop(random.between(100, 1_500)),
 };
 
 /** As the superuser, and directly. */
