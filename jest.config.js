@@ -50,12 +50,13 @@ export default {
   // For tests that hang. How long something may take is an assertion of its test, and a busy machine may be ten times slower
   // than a quiet one.
   testTimeout: 240_000,
-  // Two for each core, because tests of servers wait more than they compute.
-  maxWorkers: 2 * availableParallelism(),
+  // Three for each core, because tests of servers wait more than they compute; the server that they share has connections
+  // for a dozen.
+  maxWorkers: Math.min(3 * availableParallelism(), 12),
   // Node never frees the ES modules of a test file, and with a heap of a gigabyte, collecting garbage takes an eighth of all
   // processor time. So a worker that holds so much is replaced.
   workerIdleMemoryLimit: '500MB',
-  // On two cores, four workers take longer to give back their memory than the half second that Jest allows.
+  // On two cores, six workers take longer to give back their memory than the half second that Jest allows.
   workerGracefulExitTimeout: 10_000,
   coverageProvider: 'v8',
   // Without the command line, whose tests start processes of their own.
