@@ -4,6 +4,7 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { MarkdownPage } from '../../dev/markdown/markdown-page.js';
 import { eventLog } from '../../lib/event-log/event-log-sql.js';
 import { CommandLine } from '../support/command-line.js';
+import { runHere } from '../support/command-line-here.js';
 import type { CommandResult } from '../support/command-line.js';
 import { eventLogSuite } from '../support/event-log-suite.js';
 import { drain } from '../support/event-store-contract.js';
@@ -43,12 +44,12 @@ describe('docs/command-line.md', () => {
     printed.map((line) => line.replaceAll(TIME, 'TIME').replaceAll(/\d+/g, '0'));
 
   const environment = () => ({ DATABASE_URL: suite.database.url });
-  const run = (...args: readonly string[]): Promise<CommandResult> => CommandLine.run(args, environment());
+  const run = (...args: readonly string[]): Promise<CommandResult> => runHere(args, environment());
 
   it('shows what doctor prints where all is well', async () => {
     const { name, url } = await suite.createDatabase(); // It says more of one with an event log.
     await suite.database.query(`ALTER DATABASE ${name} SET idle_session_timeout = '5min'`);
-    const { code, stdout } = await CommandLine.run(['doctor'], { DATABASE_URL: url });
+    const { code, stdout } = await runHere(['doctor'], { DATABASE_URL: url });
     expect(code).toBe(0);
     expect(alike(stdout.replaceAll(name, 'shop').trimEnd().split('\n'))).toEqual(alike(shownFor('doctor')));
   });
@@ -56,7 +57,7 @@ describe('docs/command-line.md', () => {
   it('has each check of doctor in its table, in the order in which they are printed', async () => {
     const database = await suite.createDatabase();
     await database.query(eventLog().up);
-    const { stdout } = await CommandLine.run(['doctor', '--json', '--publisher-url', database.url], {
+    const { stdout } = await runHere(['doctor', '--json', '--publisher-url', database.url], {
       DATABASE_URL: database.url,
     });
     const { findings } = JSON.parse(stdout) as { findings: readonly { check: string }[] };

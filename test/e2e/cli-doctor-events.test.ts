@@ -1,13 +1,10 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import { eventLog } from '../../lib/event-log/event-log-sql.js';
-import { CommandLine } from '../support/command-line.js';
 import { diagnose, expectNothingLeft } from '../support/diagnosis.js';
 import { eventLogSuite } from '../support/event-log-suite.js';
 
 const suite = eventLogSuite();
-
-afterEach(() => CommandLine.endAll());
 
 describe('doctor, of an event log', () => {
   it('says nothing of one that is not there', async () => {

@@ -1,6 +1,5 @@
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { appSuite } from '../support/app/app-suite.js';
-import { CommandLine } from '../support/command-line.js';
 import { CANARY, diagnose, expectNothingLeft } from '../support/diagnosis.js';
 import type { Diagnosis } from '../support/diagnosis.js';
 
@@ -12,8 +11,6 @@ beforeAll(async () => {
   await suite.database.query(`CREATE ROLE ${role} LOGIN PASSWORD '${CANARY}'`);
   suite.cleanup(() => suite.database.query(`DROP ROLE ${role}`));
 });
-
-afterEach(() => CommandLine.endAll());
 
 async function diagnoseWithout(privilege: string): Promise<Diagnosis> {
   await suite.database.query(`REVOKE ${privilege} FROM PUBLIC`);

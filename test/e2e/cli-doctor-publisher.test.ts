@@ -1,7 +1,7 @@
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { appSuite } from '../support/app/app-suite.js';
-import { CommandLine } from '../support/command-line.js';
+import { runHere } from '../support/command-line-here.js';
 import { CANARY, diagnose, expectNothingLeft } from '../support/diagnosis.js';
 import { createTestCluster } from '../support/postgres.js';
 import { createStandby } from '../support/standby.js';
@@ -20,8 +20,6 @@ describe('doctor --publisher-url', () => {
       await database.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
     });
   });
-
-  afterEach(() => CommandLine.endAll());
 
   const asRole = (): string => {
     const url = new URL(suite.database.url);
@@ -94,7 +92,7 @@ describe('doctor --publisher-url', () => {
   });
 
   it('is refused with what to write, when it is no URL', async () => {
-    const { code, stderr } = await CommandLine.run(['doctor', '--url', suite.database.url, '--publisher-url', 'shop']);
+    const { code, stderr } = await runHere(['doctor', '--url', suite.database.url, '--publisher-url', 'shop']);
     expect(code).toBe(2);
     expect(stderr).toContain('--publisher-url must be the folder of a Unix socket or begin with postgres://');
   });

@@ -1,13 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { appSuite } from '../support/app/app-suite.js';
 import type { PostgresCluster } from '../../dev/embedded-postgres/postgres-cluster.js';
 import { CertificateAuthority, createTlsCluster } from '../support/certificates.js';
 import { cleanups } from '../support/cleanups.js';
-import { CommandLine } from '../support/command-line.js';
 import { diagnose } from '../support/diagnosis.js';
 import type { Diagnosis } from '../support/diagnosis.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
@@ -17,8 +16,6 @@ import { createStandby } from '../support/standby.js';
 import { itFrom } from '../support/version-gate.js';
 
 const { cleanup } = cleanups();
-
-afterEach(() => CommandLine.endAll());
 
 async function connect(url: string): Promise<pg.Client> {
   const client = new pg.Client(url);

@@ -2,7 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/gl
 import pg from 'pg';
 import { appSuite } from '../support/app/app-suite.js';
 import { CommandLine } from '../support/command-line.js';
-import { CANARY, diagnose, expectNothingLeft } from '../support/diagnosis.js';
+import { CANARY, diagnose, diagnoseApart, expectNothingLeft } from '../support/diagnosis.js';
 import type { Diagnosis } from '../support/diagnosis.js';
 import type { TestDatabase } from '../support/postgres.js';
 import { eventually } from '../support/recorder.js';
@@ -157,7 +157,7 @@ describe('doctor', () => {
     });
 
     it('reports the check that got no answer as a problem, and asks nothing more', async () => {
-      const diagnosis = diagnose(suite.proxy.url(database.url));
+      const diagnosis = diagnoseApart(suite.proxy.url(database.url));
       await untilDoctor('Lock');
       await endDoctor();
       const { code, ok, findings } = await diagnosis;
@@ -167,7 +167,7 @@ describe('doctor', () => {
     });
 
     it('reports the next check as a problem when the loss comes right behind an answer', async () => {
-      const diagnosis = diagnose(suite.proxy.url(database.url));
+      const diagnosis = diagnoseApart(suite.proxy.url(database.url));
       await untilDoctor('Lock');
       suite.proxy.stall('down');
       await holder.query('ROLLBACK');

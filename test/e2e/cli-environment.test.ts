@@ -5,6 +5,7 @@ import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { appSuite } from '../support/app/app-suite.js';
 import { CommandLine } from '../support/command-line.js';
 import type { CommandResult } from '../support/command-line.js';
+import { runHere } from '../support/command-line-here.js';
 
 const NOWHERE = 'postgres://u:canary-secret@127.0.0.1:1/d';
 
@@ -32,7 +33,7 @@ describe('the database of a command', () => {
 
   /** Sends on the database that the doctor would look at, and says which it was. */
   async function databaseOf(args: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
-    const result = await CommandLine.run(['doctor', '--json', ...args], env);
+    const result = await runHere(['doctor', '--json', ...args], env);
     expect(result.stderr).toBe('');
     const { findings } = JSON.parse(result.stdout) as { findings: { check: string; message: string }[] };
     return findings.find(({ check }) => check === 'connection')!.message;
@@ -44,7 +45,7 @@ describe('the database of a command', () => {
     expect(await databaseOf([], variables)).toContain(own());
     expect(await CommandLine.run(['notify', 'orders'], variables)).toMatchObject({ code: 0 });
     const check = ['trigger', 'orders', '--channel', 'c', '--key', 'id', '--check'];
-    expect((await CommandLine.run(check, variables)).stdout).toContain('missing');
+    expect((await runHere(check, variables)).stdout).toContain('missing');
   });
 
   it('is that of DATABASE_URL before that of PGHOST, and that of --url before both', async () => {
@@ -72,7 +73,7 @@ describe('the database of a command', () => {
   };
 
   it('is asked for when nothing says it', async () => {
-    const result = await CommandLine.run(['doctor']);
+    const result = await runHere(['doctor']);
     usage(result, 'There is neither --url nor DATABASE_URL nor PGHOST. Give a URL, as postgres://');
     expect(result.code).toBe(2);
   });
@@ -90,7 +91,7 @@ describe('the database of a command', () => {
     [{ PGHOST: 'a,b' }, 'The variable PGHOST names several hosts'],
     [{ PGHOST: 'h', PGPORT: 'x' }, 'The variable PGPORT must be a port'],
   ])('is refused when %j leads nowhere', async (env, problem) => {
-    const result = await CommandLine.run(['doctor'], env);
+    const result = await runHere(['doctor'], env);
     usage(result, problem);
     expect(result.code).toBe(2);
   });

@@ -68,13 +68,13 @@ describe('events', () => {
   };
 
   describe('sql', () => {
-    it('prints what eventLog() returns, in a process of its own', async () => {
+    it('prints what eventLog() returns, also in a process of its own', async () => {
       const { up, down, publication } = eventLog({ schema: 'billing' });
-      const run = (...args: string[]) => CommandLine.run(['events', 'sql', '--schema', 'billing', ...args]);
-      expect(await run()).toMatchObject({ code: 0, stderr: '', stdout: up });
-      expect(await run('--down')).toMatchObject({ code: 0, stderr: '', stdout: down });
-      expect(await run('--publication')).toMatchObject({ code: 0, stderr: '', stdout: publication });
-      expect(JSON.parse((await run('--json')).stdout)).toEqual({ up, down, publication });
+      const sql = ['sql', '--schema', 'billing'];
+      expect(await CommandLine.run(['events', ...sql])).toMatchObject({ code: 0, stderr: '', stdout: up });
+      expect(await events(...sql, '--down')).toEqual({ code: 0, stderr: '', stdout: down });
+      expect(await events(...sql, '--publication')).toEqual({ code: 0, stderr: '', stdout: publication });
+      expect(await json(...sql)).toEqual({ up, down, publication });
     });
 
     it('prints what runs, and may run again', async () => {

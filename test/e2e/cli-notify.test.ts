@@ -2,6 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/gl
 import pg from 'pg';
 import { appSuite } from '../support/app/app-suite.js';
 import { CommandLine } from '../support/command-line.js';
+import { runHere } from '../support/command-line-here.js';
 import { CANARY, expectNothingLeft } from '../support/diagnosis.js';
 import { Recorder } from '../support/recorder.js';
 
@@ -26,8 +27,7 @@ describe('notify', () => {
     await expectNothingLeft(suite.database);
   });
 
-  const notify = (...args: readonly string[]) =>
-    CommandLine.run(['notify', ...args], { DATABASE_URL: suite.database.url });
+  const notify = (...args: readonly string[]) => runHere(['notify', ...args], { DATABASE_URL: suite.database.url });
 
   it.each([
     ['{"id":1}', '{"id":1}'],

@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { notifyTrigger } from 'nest-pg-notify/triggers';
 import { CommandLine } from '../support/command-line.js';
+import { runHere } from '../support/command-line-here.js';
 import type { CommandResult } from '../support/command-line.js';
 import { appSuite } from '../support/app/app-suite.js';
 
@@ -16,7 +17,7 @@ beforeAll(async () => {
 afterEach(() => CommandLine.endAll());
 
 function trigger(...args: readonly string[]): Promise<CommandResult> {
-  return CommandLine.run(['trigger', ...args], { DATABASE_URL: suite.database.url });
+  return runHere(['trigger', ...args], { DATABASE_URL: suite.database.url });
 }
 
 describe('trigger', () => {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { CommandLine } from '../support/command-line.js';
+import { runHere } from '../support/command-line-here.js';
 import { RUN_COMMAND_LINE } from '../support/node-typescript.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -43,7 +44,7 @@ describe('the command line', () => {
     [['events', '--help'], /--max-lag/],
     [['events', 'status', '--help'], /--max-lag/],
   ])('prints help with exit codes and examples for %j', async (args, expected) => {
-    const { code, stdout, stderr } = await CommandLine.run(args);
+    const { code, stdout, stderr } = await runHere(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toMatch(expected);
     expect(stdout).toMatch(/Exit codes:\n {2}0 [^]+Examples:\n {2}\S/);

@@ -5,7 +5,7 @@ import { OnPgEvent } from 'nest-pg-notify/events';
 import { QUICK } from '../support/app/app-suite.js';
 import { eventsSuite } from '../support/app/events-suite.js';
 import type { EventsApp } from '../support/app/events-suite.js';
-import { CommandLine } from '../support/command-line.js';
+import { runHere } from '../support/command-line-here.js';
 import { failureOf } from '../support/failures.js';
 import { eventually, Recorder } from '../support/recorder.js';
 
@@ -97,7 +97,7 @@ describe('an event log whose tables have row-level security', () => {
     await publish('waiting');
     await query(`UPDATE nest_events.event SET created_at = now() - interval '1 year'`);
     await switchOn('consumer');
-    const result = await CommandLine.run(['events', 'prune', '--url', roleUrl()]);
+    const result = await runHere(['events', 'prune', '--url', roleUrl()]);
     expect(result).toMatchObject({ code: 1, stderr: expect.stringContaining('hides rows of consumer') });
     await switchOff('consumer');
     const second = await start();
@@ -108,7 +108,7 @@ describe('an event log whose tables have row-level security', () => {
     const { events } = await start();
     await switchOn('event');
     expect(await failureOf(events.consumers())).toMatchObject({ kind: 'configuration' });
-    const { stdout } = await CommandLine.run(['doctor', '--json', '--url', roleUrl()]);
+    const { stdout } = await runHere(['doctor', '--json', '--url', roleUrl()]);
     const { findings } = JSON.parse(stdout) as { findings: { check: string }[] };
     expect(findings.find(({ check }) => check === 'events')).toEqual({
       check: 'events',

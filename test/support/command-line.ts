@@ -5,8 +5,8 @@ import type { Readable } from 'node:stream';
 import { RUN_COMMAND_LINE } from './node-typescript.js';
 import { Recorder } from './recorder.js';
 
-/** What this process has of it must not decide what a test sees. */
-const NOT_INHERITED = /^(DATABASE_URL|PG[A-Z]+|NODE_OPTIONS|NO_COLOR|FORCE_COLOR|NODE_DISABLE_COLORS)$/;
+/** The variables that are not passed on: what this process has of them must not decide what a test sees. */
+export const NOT_INHERITED = /^(DATABASE_URL|PG[A-Z]+|NODE_OPTIONS|NO_COLOR|FORCE_COLOR|NODE_DISABLE_COLORS)$/;
 
 export interface CommandResult {
   readonly code: number | null;

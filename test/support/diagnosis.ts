@@ -1,6 +1,8 @@
 import { expect } from '@jest/globals';
 import type { Finding, FindingCheck } from '../../lib/cli/finding.js';
 import { CommandLine } from './command-line.js';
+import type { CommandResult } from './command-line.js';
+import { runHere } from './command-line-here.js';
 import type { TestDatabase } from './postgres.js';
 import { eventually } from './recorder.js';
 
@@ -16,7 +18,15 @@ export const CANARY = 'canary-Sm1th';
 
 /** Asks the doctor about a database; whatever it finds, each finding that is not "ok" has a remedy, and no secret is printed. */
 export async function diagnose(url: string, args: readonly string[] = []): Promise<Diagnosis> {
-  const { code, stdout, stderr } = await CommandLine.run(['doctor', '--json', ...args], { DATABASE_URL: url });
+  return diagnosisOf(await runHere(['doctor', '--json', ...args], { DATABASE_URL: url }));
+}
+
+/** The same by a doctor in a process of its own: for one that is disturbed meanwhile, or must end in time. */
+export async function diagnoseApart(url: string, args: readonly string[] = []): Promise<Diagnosis> {
+  return diagnosisOf(await CommandLine.run(['doctor', '--json', ...args], { DATABASE_URL: url }));
+}
+
+function diagnosisOf({ code, stdout, stderr }: CommandResult): Diagnosis {
   expect(stderr).toBe('');
   expect(stdout).not.toContain(CANARY);
   const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: readonly Finding[] };

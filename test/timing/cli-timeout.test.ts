@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { appSuite } from '../support/app/app-suite.js';
 import { CommandLine } from '../support/command-line.js';
-import { diagnose, expectNothingLeft } from '../support/diagnosis.js';
+import { diagnoseApart, expectNothingLeft } from '../support/diagnosis.js';
 import { describeWithPgBouncer, PgBouncer } from '../support/pgbouncer.js';
 import { eventually } from '../support/recorder.js';
 
@@ -14,7 +14,7 @@ describe('doctor', () => {
     const { database, proxy } = suite;
     proxy.blackhole();
     const begun = performance.now();
-    const { code, findings } = await diagnose(proxy.url(database.url), ['--timeout', '0.5']);
+    const { code, findings } = await diagnoseApart(proxy.url(database.url), ['--timeout', '0.5']);
     expect(performance.now() - begun).toBeLessThan(8_000); // Node has to start, too.
     expect(code).toBe(1);
     expect(findings['connection']).toMatchObject({
@@ -27,7 +27,7 @@ describe('doctor', () => {
     const { database, proxy } = suite;
     proxy.delay(50); // So that it can be caught between two answers.
     const begun = performance.now();
-    const diagnosis = diagnose(proxy.url(database.url), ['--timeout', '2.5']);
+    const diagnosis = diagnoseApart(proxy.url(database.url), ['--timeout', '2.5']);
     await eventually(
       () => proxy.connectionCount,
       (count) => count === 2,
