@@ -264,8 +264,11 @@ class Relay {
 
   reset(): void {
     this.endFlows();
-    this.client.resetAndDestroy();
-    this.server?.resetAndDestroy();
+    for (const socket of [this.client, this.server]) {
+      // While a socket sends the last of what it has, Node cannot reset it, and would then leave it open for ever.
+      if (socket?.writableEnded) socket.destroy();
+      else socket?.resetAndDestroy();
+    }
   }
 
   destroy(): void {
