@@ -53,7 +53,7 @@ export class LedgerWriter {
        SELECT pg_notify($1, position::text) FROM next`,
       [CHANNEL],
     );
-    await delay(4); // The pace of the writers: nobody waits for anything here.
+    await delay(1); // The pace of the writers: nobody waits for anything here.
   }
 }
 
