@@ -452,16 +452,15 @@ describe('a reader of the event log by logical replication', () => {
       const [slot, ours] = await createSlots();
 
       const made = service({ acknowledge: { auto: false, timeoutSeconds: 0 } });
-      const acknowledged = deferred();
-      made.on('data', (lsn: string, { tag }: Pgoutput.Message) => {
-        if (tag === 'commit')
-          void made
-            .acknowledge(lsn)
-            .then(() => made.stop())
-            .then(() => acknowledged.resolve());
+      const end = new Promise<string>((resolve) => {
+        made.on('data', (lsn: string, { tag }: Pgoutput.Message) => {
+          if (tag === 'commit') resolve(lsn);
+        });
       });
       subscribe(made, slot);
-      await acknowledged.promise;
+      await made.acknowledge(await end);
+      await untilConfirmed(slot, await end); // Who stops with unread bytes resets the connection, and the server reads no more.
+      await made.stop();
       await untilFree(slot);
       expect(await eventsOf(slot)).toEqual([]);
 
