@@ -1,16 +1,14 @@
 import { CoalescingRunner } from '../consumers/coalescing-runner.js';
-import type { ConsumerContext } from '../consumers/consumer-context.js';
 import type { DeliveryTrust } from '../consumers/delivery-trust.js';
 import { messageOf, PgNotifyError } from '../pg-notify.errors.js';
 import { EventAttempts } from './event-attempts.js';
 import { CLAIM_INTERVAL } from './claim-turns.js';
-import type { ClaimTurns } from './claim-turns.js';
 import { OtherChannels, UnknownConsumer } from './event-claim-refusal.js';
 import type { EventConsumerDefinition } from './event-consumer-definition.js';
 import { Fenced } from './event-lease.js';
 import { retry } from './event-retries.js';
-import type { EventOutcome, EventPage, EventShardStore, LostOwner } from './event-store.js';
-import { EventTenure } from './event-tenure.js';
+import type { EventOutcome, EventPage } from './event-store.js';
+import type { EventTenure } from './event-tenure.js';
 import { PageOfEvents } from './event-work.js';
 import type { EventWork } from './event-work.js';
 import { workInTransactions } from './events-in-transactions.js';
@@ -18,6 +16,8 @@ import { workSideBySide } from './events-side-by-side.js';
 import { workTogether } from './events-together.js';
 import { PageSize } from './page-size.js';
 import { PollPace } from './poll-pace.js';
+import { ShardClaim } from './shard-claim.js';
+import type { ShardClaimParts } from './shard-claim.js';
 
 /** The longest interval between two looks for events, in milliseconds. */
 const LONGEST_POLL = 1_000;
@@ -29,14 +29,10 @@ const LONGEST_ERROR_DELAY = 5_000;
 /** A cursor that is so many transactions behind is moved, even if there were no events for it. */
 const FAR = 1_000n;
 
-export interface EventShardParts {
-  readonly store: EventShardStore;
-  readonly context: ConsumerContext;
+export interface EventShardParts extends ShardClaimParts {
   readonly trust: Pick<DeliveryTrust, 'isGiven' | 'onChange'>;
   /** Aborted at the deadline of a shutdown. */
   readonly closing: AbortSignal;
-  /** Shared by the shards of the consumer. */
-  readonly claims: ClaimTurns;
   /** @param duration How long the failed runs took, in milliseconds; 0 unless they are timed. */
   readonly onOutcome: (outcome: EventOutcome, duration: number) => void;
   /** @param duration How long the runs took, in milliseconds; 0 unless they are timed. */
@@ -47,7 +43,7 @@ export interface EventShardParts {
 }
 
 /**
- * The loop of one shard: claim it (EventTenure), retry failures that are due (event-retries.ts), read the next page of new
+ * The loop of one shard: claim it (ShardClaim), retry failures that are due (event-retries.ts), read the next page of new
  * events and handle it (events-side-by-side.ts, events-together.ts or events-in-transactions.ts, by the consumer's options).
  */
 export class EventShard {
@@ -62,8 +58,7 @@ export class EventShard {
   private isChanged = false;
   private readonly pace: PollPace;
   private hasFailed = false;
-  /** Why the shard is no longer ours, until the next claim knows more: it may have been dropped. */
-  private fenced: Fenced | undefined;
+  private readonly claims: ShardClaim;
 
   constructor(
     private readonly definition: EventConsumerDefinition,
@@ -73,6 +68,7 @@ export class EventShard {
     this.attempts = new EventAttempts(definition, context, isTimed);
     this.pageSize = new PageSize(definition.batch?.maxSize ?? pageSize);
     this.pace = new PollPace(context.clock);
+    this.claims = new ShardClaim(definition, parts);
     this.runner = new CoalescingRunner(
       {
         run: () => this.run(),
@@ -140,7 +136,7 @@ export class EventShard {
     } catch (error) {
       // It is unknown what was written. The next claim reads the state again.
       this.tenure = undefined;
-      if (error instanceof Fenced) this.fenced = error;
+      if (error instanceof Fenced) this.claims.lost(error);
       // What a shutdown no longer waits for fails because its sessions are closed. The next owner continues.
       else if (parts.closing.aborted) parts.context.logger.debug(messageOf(error));
       else this.report(error);
@@ -153,7 +149,7 @@ export class EventShard {
     const channel = channels.map((each) => each.name).join(', ');
     const text = cause instanceof Error ? cause.message : String(cause);
     this.hasFailed = true;
-    if (cause instanceof UnknownConsumer) this.fenced = undefined; // The shard was lost because the consumer is unknown.
+    if (cause instanceof UnknownConsumer) this.claims.forgetLoss(); // It was lost because the consumer is unknown.
     const message = `The consumer ${name} (${label}) cannot continue: ${text}`;
     const error = new PgNotifyError('handler', message, { channel, handler: label, cause });
     this.parts.context.errors.report(error, this, cause instanceof OtherChannels ? 'warning' : 'error');
@@ -193,30 +189,12 @@ export class EventShard {
   }
 
   private async claim(): Promise<EventTenure | undefined> {
-    const { store, context, claims, onOutcome } = this.parts;
-    const { definition } = this;
-    const carefulFor = this.pageSize.most;
-    const onSettled = (outcome: EventOutcome): void => onOutcome(outcome, this.attempts.takeFailedDuration());
-    const tenure = await claims.take(() =>
-      EventTenure.begin({ definition, store, clock: context.clock, carefulFor, onSettled }),
-    );
-    if (this.fenced && tenure !== 'later') {
-      context.logger.warn(this.fenced.message);
-      this.fenced = undefined;
-    }
-    if (tenure === 'later') {
-      this.pace.waitFor(CLAIM_INTERVAL / 2); // run() doubles it, because there was nothing to do.
-      return undefined;
-    }
-    if (!tenure?.isForeign) {
-      if (tenure?.lost) context.logger.warn(takeover(definition, tenure.lost));
-      return tenure;
-    }
-    await store.release(tenure.epoch);
-    throw new PgNotifyError(
-      'configuration',
-      'The tables of the event log come from another database cluster, where their cursors were made: after a restore or a copy run "npx nest-pg-notify events rebase" once.',
-    );
+    const onSettled = (outcome: EventOutcome): void =>
+      this.parts.onOutcome(outcome, this.attempts.takeFailedDuration());
+    const tenure = await this.claims.take(this.pageSize.most, onSettled);
+    if (tenure !== 'later') return tenure;
+    this.pace.waitFor(CLAIM_INTERVAL / 2); // run() doubles it, because there was nothing to do.
+    return undefined;
   }
 
   private async retryDue(tenure: EventTenure): Promise<boolean> {
@@ -296,12 +274,6 @@ export class EventShard {
       .release(tenure.epoch)
       .catch((error: Error) => this.parts.context.logger.debug(error.message));
   }
-}
-
-function takeover({ name, label, shards }: EventConsumerDefinition, { name: owner, expiredFor }: LostOwner): string {
-  const what = `${shards > 1 ? 'a shard of ' : ''}the consumer ${name} (${label})`;
-  const seconds = (expiredFor / 1_000).toFixed(1);
-  return `This instance has taken over ${what} from the instance ${owner}, which crashed, hangs or cannot reach the database: it did not renew its lease, which ended ${seconds} s ago.`;
 }
 
 /** The first transaction that had not begun at the snapshot: the second number of its text. */
